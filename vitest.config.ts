@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** Kernel tests put the worker's thread into a network namespace of its own: threads, one file each. */
+export default defineConfig({
+  test: {
+    include: ['packages/**/*.test.ts', 'tools/**/*.test.ts'],
+    pool: 'threads',
+    isolate: true,
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  },
+});
