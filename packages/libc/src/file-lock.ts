@@ -1,0 +1,27 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { calls } from './internal/calls.ts';
+import { fileError, SyscallError } from './syscall-error.ts';
+
+const LOCK_EX = 2;
+const EINTR = 4;
+
+/**
+ * Takes an exclusive BSD lock (flock(2)) on the file at `path`, creating it empty with `mode`; waits as long as it
+ * takes. Closing the descriptor drops the lock, and so does the end of the process. It excludes every flock holder,
+ * the Go plugins included; fcntl locks are another world. Throws a file error (`open <path>: …`).
+ */
+export function lockFile(path: string, mode: number): { unlock(): void } {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_CLOEXEC, mode);
+  } catch (error) {
+    throw fileError('open', path, error);
+  }
+  while (calls.flock(fd, LOCK_EX) !== 0) {
+    const errno = calls.errno();
+    if (errno === EINTR) continue;
+    closeSync(fd);
+    throw fileError('flock', path, new SyscallError('flock', errno));
+  }
+  return { unlock: () => closeSync(fd) };
+}

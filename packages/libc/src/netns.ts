@@ -1,0 +1,137 @@
+import { closeSync, fstatSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { calls } from './internal/calls.ts';
+import { mount, mountFlags, unmount } from './mount.ts';
+import { errnoOf, fileError, SyscallError } from './syscall-error.ts';
+import { errnoText } from './errno.ts';
+
+const CLONE_NEWNET = 0x40000000;
+/** include/uapi/linux/magic.h; a namespace file is on nsfs, on old kernels on procfs. */
+const NSFS_MAGIC = 0x6e736673;
+const PROC_SUPER_MAGIC = 0x9fa0;
+const own = '/proc/thread-self/ns/net';
+
+/** A path that does not lead to a network namespace. */
+export class NetnsError extends Error {
+  override readonly name = 'NetnsError';
+  /** True when there is nothing at the path: the namespace is gone, which DEL takes as done. */
+  readonly gone: boolean;
+  constructor(message: string, gone: boolean, cause?: unknown) {
+    super(message, { cause });
+    this.gone = gone;
+  }
+}
+
+/**
+ * A network namespace, held open: it lives as long as this object, whatever becomes of its path.
+ * setns(2) and unshare(2) act on the calling thread only, and everything here is synchronous, so code outside
+ * `run` never finds itself elsewhere.
+ */
+export class Netns {
+  /** The path it was opened by; '' for a namespace without a name. */
+  readonly path: string;
+  readonly fd: number;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.fd = fd;
+  }
+
+  /**
+   * Opens the namespace at `path` after looking that it is one at all, since a leftover regular file or the mount
+   * point of a namespace that went away would fail later and less clearly. Throws NetnsError, `gone` if nothing is
+   * there.
+   */
+  static open(path: string): Netns {
+    let magic: number;
+    try {
+      magic = statfsSync(path).type;
+    } catch (error) {
+      const code = errnoOf(error) ?? 'EIO';
+      throw new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, code === 'ENOENT', error);
+    }
+    if (magic !== NSFS_MAGIC && magic !== PROC_SUPER_MAGIC) {
+      throw new NetnsError(`unknown FS magic on "${path}": ${magic.toString(16)}`, false);
+    }
+    try {
+      return new Netns(path, openSync(path, 'r'));
+    } catch (error) {
+      const code = errnoOf(error);
+      throw new NetnsError(fileError('open', path, error).message, code === 'ENOENT', error);
+    }
+  }
+
+  /** The calling thread's own namespace. */
+  static current(): Netns {
+    return new Netns(own, openSync(own, 'r'));
+  }
+
+  /** A new, unnamed namespace; it ends when the last descriptor and process in it do. */
+  static create(): Netns {
+    const home = Netns.current();
+    try {
+      if (calls.unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', calls.errno());
+      try {
+        return new Netns('', openSync(own, 'r'));
+      } finally {
+        home.enter();
+      }
+    } finally {
+      home.close();
+    }
+  }
+
+  /** A new namespace bound to a file, as `ip netns add` makes them; the folder must exist. */
+  static createAt(path: string): Netns {
+    const netns = Netns.create();
+    writeFileSync(path, '', { flag: 'wx', mode: 0o444 });
+    mount(`/proc/self/fd/${netns.fd}`, path, 'none', mountFlags.bind);
+    netns.close();
+    return Netns.open(path);
+  }
+
+  /** Takes away the name that `createAt` gave; what still runs inside goes on. */
+  static remove(path: string): void {
+    unmount(path);
+    rmSync(path);
+  }
+
+  /** Moves the calling thread into a new namespace for good: for tests and tools that must not touch the machine's. */
+  static unshareThread(): void {
+    if (calls.unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', calls.errno());
+  }
+
+  /** The same namespace, whatever the paths: device and inode agree. */
+  sameAs(other: Netns): boolean {
+    const a = fstatSync(this.fd);
+    const b = fstatSync(other.fd);
+    return a.dev === b.dev && a.ino === b.ino;
+  }
+
+  /**
+   * Runs synchronous work inside and comes back, also when it throws. For sockets to open, /proc/sys to read or
+   * write, and programs to run; a promise would be continued outside, so the type refuses one.
+   */
+  run<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
+    const home = Netns.current();
+    try {
+      this.enter();
+      try {
+        return work();
+      } finally {
+        home.enter();
+      }
+    } finally {
+      home.close();
+    }
+  }
+
+  private enter(): void {
+    if (calls.setns(this.fd, CLONE_NEWNET) === 0) return;
+    const text = new SyscallError('setns', calls.errno()).message;
+    throw new NetnsError(`error switching to ns ${this.path}: Error switching to ns ${this.path}: ${text}`, false);
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}

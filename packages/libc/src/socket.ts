@@ -1,0 +1,54 @@
+import { closeSync } from 'node:fs';
+import { calls } from './internal/calls.ts';
+import { SyscallError } from './syscall-error.ts';
+
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SO_RCVBUFFORCE = 33;
+const EINTR = 4;
+
+/** A netlink socket of the calling thread's namespace, as bytes in and bytes out. */
+export class RawNetlinkSocket {
+  readonly fd: number;
+
+  /** `protocol`: include/uapi/linux/netlink.h (0 route, 12 netfilter). Receiving gives up after 60 s. */
+  constructor(protocol: number) {
+    this.fd = calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
+    if (this.fd < 0) throw new SyscallError('socket', calls.errno());
+    this.setOption(SOL_SOCKET, SO_RCVTIMEO, new BigInt64Array([60n, 0n]));
+  }
+
+  /** setsockopt(2) with an int or a ready-made structure; false when the kernel does not know the option. */
+  setOption(level: number, name: number, value: number | BigInt64Array): boolean {
+    const bytes = new Uint8Array(typeof value === 'number' ? new Int32Array([value]).buffer : value.buffer);
+    return calls.setsockopt(this.fd, level, name, bytes, bytes.length) === 0;
+  }
+
+  /** A larger receive buffer, for transactions whose many acks would not fit. Needs CAP_NET_ADMIN; else no effect. */
+  enlargeReceiveBuffer(bytes: number): void {
+    this.setOption(SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+  }
+
+  send(message: Uint8Array): void {
+    while (calls.send(this.fd, message, message.length, 0) < 0) {
+      const errno = calls.errno();
+      if (errno !== EINTR) throw new SyscallError('send', errno);
+    }
+  }
+
+  /** Receives one datagram into `into` and returns its length. */
+  receive(into: Uint8Array): number {
+    for (;;) {
+      const length = calls.recv(this.fd, into, into.length, 0);
+      if (length >= 0) return length;
+      const errno = calls.errno();
+      if (errno !== EINTR) throw new SyscallError('recv', errno);
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}

@@ -1,0 +1,36 @@
+import { errnoName, errnoText } from './errno.ts';
+
+/**
+ * A system call, or a request to the kernel, that failed. `code` is what programs compare ('EEXIST'); the message
+ * is the errno's usual text, and the kernel's own explanation where it gave one (NETLINK_EXT_ACK).
+ */
+export class SyscallError extends Error {
+  override readonly name = 'SyscallError';
+  /** What was attempted: 'setns', 'RTM_NEWLINK', … */
+  readonly call: string;
+  /** The errno's name. */
+  readonly code: string;
+  /** The kernel's own words, '' when it had none. */
+  readonly explanation: string;
+
+  constructor(call: string, errno: number | string, explanation = '') {
+    const code = typeof errno === 'number' ? errnoName(errno) : errno;
+    super(explanation ? `${errnoText(code)} (${explanation})` : errnoText(code));
+    this.call = call;
+    this.code = code;
+    this.explanation = explanation;
+  }
+}
+
+/** The errno's name of a SyscallError or of an error of node:fs; undefined for anything else. */
+export function errnoOf(thrown: unknown): string | undefined {
+  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') return thrown.code;
+  return undefined;
+}
+
+/** Runs a file operation of node:fs and turns its failure into `<operation> <path>: <errno text>`. */
+export function fileError(operation: string, path: string, thrown: unknown): Error {
+  const code = errnoOf(thrown);
+  if (code === undefined) return thrown instanceof Error ? thrown : new Error(String(thrown));
+  return Object.assign(new Error(`${operation} ${path}: ${errnoText(code)}`, { cause: thrown }), { code });
+}
