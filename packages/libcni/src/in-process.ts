@@ -1,0 +1,62 @@
+/**
+ * Plugins that are part of the running program are called instead of executed: a program start is most of what a
+ * short plugin costs. A file counts as part of the program when it *is* the program's file (a hard link of it) and
+ * the program knows a plugin of its name. What a caller sees is the same as after execution, but for one thing: a
+ * plugin that is running cannot be killed by the signal, only kept from starting.
+ */
+import { statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { callPlugin } from '@cni-ts/skeleton/dispatch';
+import type { Plugin } from '@cni-ts/skeleton/plugin';
+import { type Executor, type PluginRun, processExecutor } from './executor.ts';
+import { type Ending, settle } from './reply.ts';
+
+export interface InProcessOptions {
+  /** The plugins this program contains. */
+  readonly lookup: (type: string) => Plugin | undefined;
+  /** Runs everything else. Default: processes, with the same stderr. */
+  readonly others?: Executor;
+  readonly stderr?: (text: string) => void;
+  /** The program's own file. Default: process.execPath. */
+  readonly self?: string;
+}
+
+export function inProcessExecutor(options: InProcessOptions): Executor {
+  const {
+    lookup,
+    stderr = (text: string) => void process.stderr.write(text),
+    self = process.execPath,
+  } = options;
+  const others = options.others ?? processExecutor({ stderr });
+  return {
+    ...others,
+    async run(run) {
+      const plugin = sameFile(run.program, self) ? lookup(basename(run.program)) : undefined;
+      if (plugin === undefined || run.signal?.aborted) return others.run(run);
+      return settle(await call(plugin, run, lookup), stderr);
+    },
+  };
+}
+
+async function call(plugin: Plugin, run: PluginRun, inProcess: InProcessOptions['lookup']): Promise<Ending> {
+  let stdout = '';
+  let stderr = '';
+  const status = await callPlugin(plugin, {
+    env: { ...run.env },
+    readStdin: () => run.stdin,
+    writeStdout: (text) => {
+      stdout += text;
+    },
+    writeStderr: (text) => {
+      stderr += text;
+    },
+    inProcess,
+  });
+  return { why: status === 0 ? '' : `exit status ${status}`, stdout, stderr };
+}
+
+function sameFile(a: string, b: string): boolean {
+  const one = statSync(a, { throwIfNoEntry: false });
+  const other = statSync(b, { throwIfNoEntry: false });
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
+}

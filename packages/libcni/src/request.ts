@@ -1,0 +1,66 @@
+/** What a plugin gets on stdin: its configuration, with what the runtime injects (spec section 3). */
+import type { Attachment } from '@cni-ts/skeleton/plugin';
+import { printResult, type VersionedResult } from '@cni-ts/skeleton/result-version';
+import type { RuntimeConf } from './attachment.ts';
+import { encodeSorted, type JsonObject } from './json.ts';
+import { type PluginConfig, pluginConfigFrom } from './plugin-config.ts';
+
+/** The network a plugin works for. Its name and version win over the plugin object's own. */
+export interface Network {
+  readonly name: string;
+  readonly cniVersion: string;
+}
+
+/** For ADD, CHECK and DEL. A `prevResult` or `runtimeConfig` in the configuration stays unless one is given here. */
+export function attachmentRequest(
+  network: Network,
+  plugin: PluginConfig,
+  conf: RuntimeConf,
+  prevResult: VersionedResult | undefined,
+): string {
+  const runtimeConfig = matchingCapabilities(plugin, conf);
+  return inject(plugin, {
+    ...named(network),
+    ...(prevResult && { prevResult: JSON.parse(printResult(prevResult)) as JsonObject }),
+    ...(runtimeConfig && { runtimeConfig }),
+  });
+}
+
+/** `valid` absent: the caller said nothing about attachments, and neither do we. */
+export function gcRequest(
+  network: Network,
+  plugin: PluginConfig,
+  valid: readonly Attachment[] | null | undefined,
+): string {
+  if (valid === undefined) return inject(plugin, named(network));
+  const list = valid?.map(({ containerId, ifname }) => ({ containerID: containerId, ifname })) ?? null;
+  // The second key is an early misspelling that plugins of that time still read.
+  return inject(plugin, {
+    ...named(network),
+    'cni.dev/valid-attachments': list,
+    'cni.dev/attachments': list,
+  });
+}
+
+export function statusRequest(network: Network, plugin: PluginConfig): string {
+  return inject(plugin, named(network));
+}
+
+/** The version is written even when it is empty, so that a plugin object's own cannot slip through. */
+function named({ name, cniVersion }: Network): JsonObject {
+  return { name, cniVersion };
+}
+
+function inject(plugin: PluginConfig, values: JsonObject): string {
+  const json = { ...plugin.json, ...values };
+  const text = encodeSorted(json);
+  pluginConfigFrom(json, plugin.bytes); // the outcome must still be a plugin's configuration
+  return text;
+}
+
+function matchingCapabilities(plugin: PluginConfig, conf: RuntimeConf): JsonObject | undefined {
+  const matching = Object.entries(conf.capabilityArgs ?? {}).filter(
+    ([name]) => Object.hasOwn(plugin.capabilities, name) && plugin.capabilities[name],
+  );
+  return matching.length === 0 ? undefined : Object.fromEntries(matching);
+}
