@@ -1,0 +1,44 @@
+/**
+ * The names a runtime hands to plugins and the rules they keep (spec, "Parameters" and "Network configuration").
+ * Each check throws a CniError whose text runtimes already know from the reference library, and says nothing when
+ * the name is good. Container IDs and network names that pass are safe as a file's name.
+ */
+import { CniError, ErrorCode } from './cni-error.ts';
+
+const identifier = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+/** The kernel's IFNAMSIZ is 16 with the closing zero byte (linux/if.h). */
+const longestInterfaceName = 15;
+
+/** Unicode white space is not quite what `\s` matches: U+0085 belongs to it, U+FEFF does not. */
+const notInInterfaceName = /[/:\u0085]|(?!\ufeff)\s/;
+
+export function checkContainerId(value: string): void {
+  if (value === '') throw new CniError(ErrorCode.unknownContainer, 'missing containerID');
+  if (!identifier.test(value)) {
+    throw new CniError(ErrorCode.invalidEnvironment, 'invalid characters in containerID', value);
+  }
+}
+
+export function checkNetworkName(value: string): void {
+  if (value === '') throw new CniError(ErrorCode.invalidConfig, 'missing network name:');
+  if (!identifier.test(value)) {
+    throw new CniError(ErrorCode.invalidConfig, 'invalid characters found in network name', value);
+  }
+}
+
+/** What dev_valid_name() in the kernel takes, measured in bytes, and no colon: old ioctls end a name there. */
+export function checkInterfaceName(value: string): void {
+  if (value === '') throw badInterfaceName('is empty');
+  if (Buffer.byteLength(value) > longestInterfaceName) {
+    throw badInterfaceName('is too long', 'interface name should be less than 16 characters');
+  }
+  if (value === '.' || value === '..') throw badInterfaceName('is . or ..');
+  if (notInInterfaceName.test(value)) {
+    throw badInterfaceName('contains / or : or whitespace characters');
+  }
+}
+
+function badInterfaceName(why: string, details = ''): CniError {
+  return new CniError(ErrorCode.invalidEnvironment, `interface name ${why}`, details);
+}

@@ -1,0 +1,227 @@
+/**
+ * Results as untrusted JSON, read by hand rather than by a schema: every plugin in a chain reads one, and lives for
+ * milliseconds. `null` counts as absent, unknown members are dropped, empty members are left out, addresses become
+ * canonical. What is wrong is said with the member's path, `ips[0].address`.
+ */
+import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
+import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { CniError, ErrorCode } from './cni-error.ts';
+import type {
+  Dns,
+  FamilyConfig,
+  Interface,
+  IpConfig,
+  IpConfigWithVersion,
+  Result010,
+  Result030,
+  Result100,
+  Route,
+} from './result.ts';
+
+/** A JSON object, or an element of one, before its members are known. */
+type Json = Readonly<Record<string, unknown>>;
+
+/** Every decoder takes the result's JSON object; its `cniVersion` is the caller's to judge. */
+export function decode010(json: Json, cniVersion: string): Result010 {
+  const ip4 = optional(json, 'ip4', '', familyConfig);
+  const ip6 = optional(json, 'ip6', '', familyConfig);
+  return {
+    shape: '0.1.0',
+    cniVersion,
+    ...(ip4 && { ip4 }),
+    ...(ip6 && { ip6 }),
+    dns: optional(json, 'dns', '', dns) ?? {},
+  };
+}
+
+export function decode030(json: Json, cniVersion: string): Result030 {
+  return {
+    shape: '0.3.0',
+    cniVersion,
+    interfaces: list(json, 'interfaces', '', interface030),
+    ips: list(json, 'ips', '', ipConfigWithVersion),
+    routes: list(json, 'routes', '', route),
+    dns: optional(json, 'dns', '', dns) ?? {},
+  };
+}
+
+export function decode100(json: Json, cniVersion: string): Result100 {
+  return {
+    shape: '1.0.0',
+    cniVersion,
+    interfaces: list(json, 'interfaces', '', interface100),
+    ips: list(json, 'ips', '', ipConfig),
+    routes: list(json, 'routes', '', route),
+    dns: optional(json, 'dns', '', dns) ?? {},
+  };
+}
+
+/** The result itself; `null` is an object with nothing in it. */
+export function resultObject(value: unknown): Json {
+  return value === null ? {} : object(value, 'result');
+}
+
+/** A text member; absent and null are ''. */
+export function text(json: Json, key: string, at: string): string {
+  const value = json[key];
+  if (value === undefined || value === null) return '';
+  if (typeof value !== 'string') throw wrongType(join(at, key), 'a string', value);
+  return value;
+}
+
+function familyConfig(value: unknown, at: string): FamilyConfig {
+  const json = object(value, at);
+  const gateway = ip(json, 'gateway', at);
+  return {
+    ip: cidr(json, 'ip', at),
+    ...(gateway !== '' && { gateway }),
+    routes: list(json, 'routes', at, route),
+  };
+}
+
+function interface030(value: unknown, at: string): Interface {
+  const json = object(value, at);
+  const [mac, sandbox] = [text(json, 'mac', at), text(json, 'sandbox', at)];
+  return { name: text(json, 'name', at), ...(mac !== '' && { mac }), ...(sandbox !== '' && { sandbox }) };
+}
+
+function interface100(value: unknown, at: string): Interface {
+  const json = object(value, at);
+  const mtu = integer(json, 'mtu', at);
+  const [socketPath, pciID] = [text(json, 'socketPath', at), text(json, 'pciID', at)];
+  return {
+    ...interface030(value, at),
+    ...(mtu && { mtu }),
+    ...(socketPath !== '' && { socketPath }),
+    ...(pciID !== '' && { pciID }),
+  };
+}
+
+function ipConfig(value: unknown, at: string): IpConfig {
+  const json = object(value, at);
+  const index = integer(json, 'interface', at);
+  const gateway = ip(json, 'gateway', at);
+  return {
+    address: cidr(json, 'address', at),
+    ...(gateway !== '' && { gateway }),
+    ...(index !== undefined && { interface: index }),
+  };
+}
+
+function ipConfigWithVersion(value: unknown, at: string): IpConfigWithVersion {
+  return { version: text(object(value, at), 'version', at), ...ipConfig(value, at) };
+}
+
+function route(value: unknown, at: string): Route {
+  const json = object(value, at);
+  const gw = ip(json, 'gw', at);
+  const [mtu, advmss, priority] = [
+    integer(json, 'mtu', at),
+    integer(json, 'advmss', at),
+    integer(json, 'priority', at),
+  ];
+  const [table, scope] = [integer(json, 'table', at), integer(json, 'scope', at)];
+  return {
+    dst: cidr(json, 'dst', at),
+    ...(gw !== '' && { gw }),
+    ...(mtu && { mtu }),
+    ...(advmss && { advmss }),
+    ...(priority && { priority }),
+    ...(table !== undefined && { table }),
+    ...(scope !== undefined && { scope }),
+  };
+}
+
+function dns(value: unknown, at: string): Dns {
+  const json = object(value, at);
+  const [nameservers, search, options] = [
+    list(json, 'nameservers', at, string),
+    list(json, 'search', at, string),
+    list(json, 'options', at, string),
+  ];
+  const domain = text(json, 'domain', at);
+  return {
+    ...(nameservers.length > 0 && { nameservers }),
+    ...(domain !== '' && { domain }),
+    ...(search.length > 0 && { search }),
+    ...(options.length > 0 && { options }),
+  };
+}
+
+function optional<T>(
+  json: Json,
+  key: string,
+  at: string,
+  read: (value: unknown, at: string) => T,
+): T | undefined {
+  const value = json[key];
+  return value === undefined || value === null ? undefined : read(value, join(at, key));
+}
+
+/** A null element is refused, not skipped: indices such as ips[].interface count on every element. */
+function list<T>(json: Json, key: string, at: string, read: (value: unknown, at: string) => T): T[] {
+  const value = json[key];
+  if (value === undefined || value === null) return [];
+  const path = join(at, key);
+  if (!Array.isArray(value)) throw wrongType(path, 'a list', value);
+  return value.map((element: unknown, index) => read(element, `${path}[${index}]`));
+}
+
+function object(value: unknown, at: string): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType(at, 'an object', value);
+  }
+  return value as Json; // what JSON.parse makes of an object has string keys only
+}
+
+function string(value: unknown, at: string): string {
+  if (typeof value !== 'string') throw wrongType(at, 'a string', value);
+  return value;
+}
+
+function integer(json: Json, key: string, at: string): number | undefined {
+  const value = json[key];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
+    throw wrongType(join(at, key), 'an integer', value);
+  }
+  return value;
+}
+
+/** An address with prefix length, which must be there; the reference prints `<nil>` for one that is not. */
+function cidr(json: Json, key: string, at: string): string {
+  const value = json[key];
+  const path = join(at, key);
+  if (value === undefined) {
+    throw new CniError(
+      ErrorCode.decodingFailure,
+      `${path} is missing: expected an address with a prefix length, such as 10.1.2.3/24`,
+    );
+  }
+  const given = value === null ? '' : string(value, path);
+  const parsed = parseCidr(given);
+  if (parsed === undefined) {
+    throw new CniError(ErrorCode.decodingFailure, `invalid CIDR address: ${given}`, `at ${path}`);
+  }
+  return formatCidr(parsed);
+}
+
+function ip(json: Json, key: string, at: string): string {
+  const given = text(json, key, at);
+  if (given === '') return '';
+  const parsed = parseIp(given);
+  if (parsed === undefined) {
+    throw new CniError(ErrorCode.decodingFailure, `invalid IP address: ${given}`, `at ${join(at, key)}`);
+  }
+  return formatIp(parsed);
+}
+
+function wrongType(at: string, expected: string, got: unknown): CniError {
+  const shown = JSON.stringify(got) ?? String(got);
+  const short = shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
+  return new CniError(ErrorCode.decodingFailure, `${at}: expected ${expected}, got ${short}`);
+}
+
+function join(at: string, key: string): string {
+  return at === '' ? key : `${at}.${key}`;
+}
