@@ -13,7 +13,7 @@ const EINTR = 4;
 export function lockFile(path: string, mode: number): { unlock(): void } {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_CREAT | constants.O_CLOEXEC, mode);
+    fd = openSync(path, constants.O_RDONLY | constants.O_CREAT, mode);
   } catch (error) {
     throw fileError('open', path, error);
   }

@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { errnoText } from './errno.ts';
 import { calls } from './internal/calls.ts';
 import { mount, mountFlags, unmount } from './mount.ts';
 import { errnoOf, fileError, SyscallError } from './syscall-error.ts';
-import { errnoText } from './errno.ts';
 
 const CLONE_NEWNET = 0x40000000;
 /** include/uapi/linux/magic.h; a namespace file is on nsfs, on old kernels on procfs. */
@@ -128,7 +128,10 @@ export class Netns {
   private enter(): void {
     if (calls.setns(this.fd, CLONE_NEWNET) === 0) return;
     const text = new SyscallError('setns', calls.errno()).message;
-    throw new NetnsError(`error switching to ns ${this.path}: Error switching to ns ${this.path}: ${text}`, false);
+    throw new NetnsError(
+      `error switching to ns ${this.path}: Error switching to ns ${this.path}: ${text}`,
+      false,
+    );
   }
 
   close(): void {

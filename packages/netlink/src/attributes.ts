@@ -1,0 +1,148 @@
+import type { Codec, ValueOf } from './codec.ts';
+import type { Writer } from './writer.ts';
+
+const NLA_F_NESTED = 0x8000;
+const TYPE_MASK = 0x3fff;
+
+/** An attribute our table has no line for: kept, so that reading and writing back loses nothing. */
+export interface UnknownAttribute {
+  readonly type: number;
+  readonly bytes: Uint8Array;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: attributes are of any type; Values gives each its own
+export type Table = Record<string, readonly [type: number, codec: Codec<any>]>;
+export type Values<T extends Table> = { [K in keyof T]?: ValueOf<T[K][1]> | undefined } & {
+  unknown?: UnknownAttribute[];
+};
+
+export interface Attributes<T extends Table> extends Codec<Values<T>> {
+  readonly prefix: string;
+  readonly table: T;
+}
+
+/** What a table's values look like: `Read<typeof linkAttributes>`. */
+export type Read<C> = ValueOf<C>;
+
+/**
+ * A table of attributes: name, the kernel's number, codec. Reader, writer and type all come from it. Attributes are
+ * written in the table's order; one that is undefined, or a flag that is false, is left out.
+ */
+export function attributes<const T extends Table>(prefix: string, table: T): Attributes<T> {
+  let byType: Map<number, [string, Codec<unknown>]> | undefined;
+  return {
+    prefix,
+    table,
+    nested: true,
+    write(to, values) {
+      const given: Record<string, unknown> = values;
+      for (const name in table) {
+        const value = given[name];
+        if (value === undefined || value === false) continue;
+        const [type, codec] = table[name]!;
+        if (codec.repeated) for (const one of value as unknown[]) writeAttribute(to, type, codec, [one]);
+        else writeAttribute(to, type, codec, value);
+      }
+      for (const { type, bytes } of values.unknown ?? []) writeRaw(to, type, bytes);
+    },
+    read(payload) {
+      if (!byType) {
+        byType = new Map();
+        for (const name in table) byType.set(table[name]![0], [name, table[name]![1]]);
+      }
+      const values: Record<string, unknown> = {};
+      const unknown: UnknownAttribute[] = [];
+      for (const { type, bytes } of eachAttribute(payload)) {
+        const known = byType.get(type & TYPE_MASK);
+        if (!known) {
+          unknown.push({ type, bytes: bytes.slice() });
+          continue;
+        }
+        const [name, codec] = known;
+        const value = codec.read(bytes);
+        const before = values[name];
+        values[name] = codec.repeated && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
+      }
+      if (unknown.length) values.unknown = unknown;
+      return values as Values<T>; // reason: filled from the same table the type is made of
+    },
+  };
+}
+
+/** A table inside an attribute: the table itself, under the name the kernel's documents use. */
+export function nest<T extends Table>(inner: Attributes<T>): Attributes<T> {
+  return inner;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each kind has data of its own type; Selected gives each its own
+type Kinds = Record<string, Codec<any>>;
+
+/**
+ * A sub-message whose layout depends on a name written beside it: `select({ kind: 1, data: 2 }, kinds)` reads and
+ * writes `{ kind: 'vlan', data: {…} }`. A kind without a table keeps its data as bytes.
+ */
+export function select<K extends Kinds>(
+  types: { readonly kind: number; readonly data: number },
+  kinds: K,
+): Codec<Selected<K>> {
+  // reason: the kind decides the codec at run time; Selected ties both together for callers
+  const codecOf = (kind: string) => kinds[kind] as Codec<unknown> | undefined;
+  return {
+    nested: true,
+    write(to, value) {
+      writeRaw(to, types.kind, new TextEncoder().encode(value.kind));
+      if (value.data === undefined) return;
+      const codec = codecOf(value.kind);
+      if (codec) writeAttribute(to, types.data, codec, value.data);
+      else writeRaw(to, types.data, value.data as Uint8Array);
+    },
+    read(payload) {
+      let kind = '';
+      let data: Uint8Array | undefined;
+      const unknown: UnknownAttribute[] = [];
+      for (const { type, bytes } of eachAttribute(payload)) {
+        if ((type & TYPE_MASK) === types.kind) kind = new TextDecoder().decode(bytes).replace(/\0.*$/s, '');
+        else if ((type & TYPE_MASK) === types.data) data = bytes;
+        else unknown.push({ type: type & TYPE_MASK, bytes: bytes.slice() });
+      }
+      const value: { kind: string; data?: unknown; unknown?: UnknownAttribute[] } = { kind };
+      if (data) value.data = codecOf(kind)?.read(data) ?? data.slice();
+      if (unknown.length) value.unknown = unknown;
+      return value as unknown as Selected<K>; // reason: as above
+    },
+  };
+}
+
+export type Selected<K extends Kinds> =
+  | {
+      [Kind in keyof K & string]: { kind: Kind; data?: ValueOf<K[Kind]>; unknown?: UnknownAttribute[] };
+    }[keyof K & string]
+  | { kind: string & {}; data?: unknown; unknown?: UnknownAttribute[] };
+
+/** Walks the attributes of a payload. Stops where the bytes stop making sense, as the kernel's own walk does. */
+export function* eachAttribute(payload: Uint8Array): Generator<UnknownAttribute> {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  let at = 0;
+  while (at + 4 <= payload.length) {
+    const length = view.getUint16(at, true);
+    if (length < 4 || at + length > payload.length) return;
+    yield { type: view.getUint16(at + 2, true), bytes: payload.subarray(at + 4, at + length) };
+    at += (length + 3) & ~3;
+  }
+}
+
+function writeAttribute(to: Writer, type: number, codec: Codec<unknown>, value: unknown): void {
+  const start = to.length;
+  to.u16(0);
+  to.u16(codec.nested ? type | NLA_F_NESTED : type);
+  codec.write(to, value);
+  to.patchU16(start, to.length - start);
+  to.align();
+}
+
+function writeRaw(to: Writer, type: number, bytes: Uint8Array): void {
+  to.u16(4 + bytes.length);
+  to.u16(type);
+  to.bytes(bytes);
+  to.align();
+}

@@ -1,0 +1,206 @@
+import type { Ip } from '@cni-ts/address/ip';
+import type { Writer } from './writer.ts';
+
+/**
+ * How one value lies in a netlink message. The kernel's own numbers are in the machine's byte order, which on
+ * everything we ship for is little-endian; those of the wire (`be…`) are big-endian whatever the machine.
+ */
+export interface Codec<T> {
+  write(to: Writer, value: T): void;
+  /** `bytes` is exactly this value's payload. */
+  read(bytes: Uint8Array): T;
+  /** Bytes of a fixed-size value; needed for members of a struct. */
+  readonly size?: number;
+  /** The value is an array, written as one attribute per element (the kernel calls it multi-attr). */
+  readonly repeated?: true;
+  /** The payload consists of attributes: NLA_F_NESTED is set on it. */
+  readonly nested?: true;
+}
+
+export type ValueOf<C> = C extends Codec<infer T> ? T : never;
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export const u8: Codec<number> = {
+  size: 1,
+  write: (to, value) => to.u8(value),
+  read: (bytes) => bytes[0] ?? 0,
+};
+export const u16: Codec<number> = {
+  size: 2,
+  write: (to, value) => to.u16(value),
+  read: (bytes) => view(bytes).getUint16(0, true),
+};
+export const u32: Codec<number> = {
+  size: 4,
+  write: (to, value) => to.u32(value),
+  read: (bytes) => view(bytes).getUint32(0, true),
+};
+export const s32: Codec<number> = {
+  size: 4,
+  write: (to, value) => to.u32(value >>> 0),
+  read: (bytes) => view(bytes).getInt32(0, true),
+};
+export const u64: Codec<bigint> = {
+  size: 8,
+  write: (to, value) => to.u64(value),
+  read: (bytes) => view(bytes).getBigUint64(0, true),
+};
+export const be16: Codec<number> = {
+  size: 2,
+  write: (to, value) => to.bytes(Uint8Array.of((value >>> 8) & 0xff, value & 0xff)),
+  read: (bytes) => view(bytes).getUint16(0),
+};
+export const be32: Codec<number> = {
+  size: 4,
+  write: (to, value) =>
+    to.bytes(Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)),
+  read: (bytes) => view(bytes).getUint32(0),
+};
+export const be64: Codec<bigint> = {
+  size: 8,
+  write: (to, value) => {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, value);
+    to.bytes(bytes);
+  },
+  read: (bytes) => view(bytes).getBigUint64(0),
+};
+
+/** Whatever it is, as it is. Reading copies, so that the value outlives the receive buffer. */
+export const bytes: Codec<Uint8Array> = {
+  write: (to, value) => to.bytes(value),
+  read: (payload) => payload.slice(),
+};
+
+/** An IPv4 or IPv6 address, told apart by its length. */
+export const ip: Codec<Ip> = {
+  write: (to, value) => to.bytes(value.bytes),
+  read: (payload) => ({ family: payload.length === 4 ? 4 : 6, bytes: payload.slice() }),
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A string with its terminating NUL. */
+export const asciiz: Codec<string> = {
+  write: (to, value) => {
+    to.bytes(encoder.encode(value));
+    to.u8(0);
+  },
+  read: (payload) => {
+    const end = payload.indexOf(0);
+    return decoder.decode(end < 0 ? payload : payload.subarray(0, end));
+  },
+};
+
+/** A string without NUL (IFLA_INFO_KIND as the kernel's own tools write it). Reading drops a NUL if there is one. */
+export const text: Codec<string> = {
+  write: (to, value) => to.bytes(encoder.encode(value)),
+  read: asciiz.read,
+};
+
+/** An attribute whose presence is the value. False is not written. */
+export const flag: Codec<true> = { write: () => undefined, read: () => true };
+
+/** A C structure: members in order, no padding but what is spelled out. */
+// biome-ignore lint/suspicious/noExplicitAny: members are of any type; the mapped type gives each its own
+export function struct<M extends Record<string, Codec<any>>>(
+  members: M,
+): Codec<{ [K in keyof M]: ValueOf<M[K]> }> {
+  const entries = Object.entries(members);
+  const sizes = entries.map(([name, codec]) => {
+    if (codec.size === undefined) throw new Error(`struct member ${name} has no fixed size`);
+    return codec.size;
+  });
+  return {
+    size: sizes.reduce((sum, size) => sum + size, 0),
+    write(to, value) {
+      for (const [name, codec] of entries) codec.write(to, value[name] ?? 0);
+    },
+    read(payload) {
+      const value: Record<string, unknown> = {};
+      let offset = 0;
+      for (const [i, [name, codec]] of entries.entries()) {
+        const end = offset + (sizes[i] ?? 0);
+        // An older kernel's structure may be shorter than ours: what it lacks reads as zero.
+        if (end <= payload.length) value[name] = codec.read(payload.subarray(offset, end));
+        else value[name] = codec.read(new Uint8Array(sizes[i] ?? 0));
+        offset = end;
+      }
+      return value as { [K in keyof M]: ValueOf<M[K]> }; // reason: filled member by member above
+    },
+  };
+}
+
+/** Reserved bytes inside a struct. */
+export function padding(size: number): Codec<number> {
+  return { size, write: (to) => to.zeros(size), read: () => 0 };
+}
+
+/** A fixed number of raw bytes inside a struct. */
+export function fixedBytes(size: number): Codec<Uint8Array> {
+  return {
+    size,
+    write: (to, value) => {
+      to.bytes(value.subarray(0, size));
+      to.zeros(Math.max(0, size - value.length));
+    },
+    read: (payload) => payload.slice(0, size),
+  };
+}
+
+/** A number whose bits have names: `{ up: true, promisc: true }`. Bits without a name are kept in `rest`. */
+export function flags<B extends Record<string, number>>(
+  codec: Codec<number>,
+  bits: B,
+): Codec<{ [K in keyof B]?: boolean } & { rest?: number }> {
+  return {
+    ...codec,
+    write(to, value) {
+      let sum = value.rest ?? 0;
+      for (const [name, bit] of Object.entries(bits)) if (value[name]) sum |= bit;
+      codec.write(to, sum >>> 0);
+    },
+    read(payload) {
+      let rest = codec.read(payload);
+      const value: Record<string, boolean | number> = {};
+      for (const [name, bit] of Object.entries(bits)) {
+        if (rest & bit) value[name] = true;
+        rest &= ~bit;
+      }
+      if (rest) value.rest = rest >>> 0;
+      return value as { [K in keyof B]?: boolean } & { rest?: number }; // reason: filled from the same table
+    },
+  };
+}
+
+/** A number that stands for one of a few words. A number without a word reads as `#<n>`. */
+export function oneOf<W extends Record<string, number>>(
+  codec: Codec<number>,
+  words: W,
+): Codec<keyof W & string> {
+  return {
+    ...codec,
+    write: (to, value) => codec.write(to, words[value] ?? Number(value.slice(1))),
+    read: (payload) => {
+      const n = codec.read(payload);
+      for (const [word, number] of Object.entries(words)) if (number === n) return word;
+      return `#${n}` as keyof W & string; // reason: an unknown word still has to be shown
+    },
+  };
+}
+
+/** An attribute that may occur many times in its table: the value is an array. */
+export function list<T>(codec: Codec<T>): Codec<T[]> {
+  return {
+    repeated: true,
+    ...(codec.nested ? { nested: true as const } : {}),
+    write: (to, values) => {
+      for (const value of values) codec.write(to, value);
+    },
+    read: (payload) => [codec.read(payload)],
+  };
+}

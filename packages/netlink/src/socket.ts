@@ -1,0 +1,245 @@
+import { kernelWrite } from '@cni-ts/libc/fault';
+import type { Netns } from '@cni-ts/libc/netns';
+import { RawNetlinkSocket } from '@cni-ts/libc/socket';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
+import { eachAttribute } from './attributes.ts';
+import type { Codec } from './codec.ts';
+import { trace } from './trace.ts';
+import { Writer } from './writer.ts';
+
+/** include/uapi/linux/netlink.h */
+export const NLM_F = {
+  request: 0x1,
+  multi: 0x2,
+  ack: 0x4,
+  dumpInterrupted: 0x10,
+  replace: 0x100,
+  exclusive: 0x200,
+  create: 0x400,
+  append: 0x800,
+  /** NLM_F_ROOT | NLM_F_MATCH */
+  dump: 0x300,
+} as const;
+
+const NLMSG_NOOP = 1;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSGERR_ATTR_MSG = 1;
+
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+
+const protocols = { route: 0, netfilter: 12 } as const;
+const dumpAttempts = 8;
+
+/** One request: its kernel name (for errors and traces), number, flags beyond NLM_F_REQUEST, and body. */
+export interface NetlinkRequest<T> {
+  readonly name: string;
+  readonly type: number;
+  readonly flags: number;
+  readonly message: Codec<T>;
+  readonly value: T;
+}
+
+interface Reply {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * A conversation with one kernel subsystem in one network namespace. Requests are answered before the call
+ * returns. What the kernel refuses becomes a SyscallError with the errno's name and the kernel's own explanation.
+ */
+export class Netlink {
+  readonly #socket: RawNetlinkSocket;
+  readonly #protocol: keyof typeof protocols;
+  readonly #buffer = new Uint8Array(65536);
+  #sequence = 0;
+
+  private constructor(protocol: keyof typeof protocols) {
+    this.#protocol = protocol;
+    this.#socket = new RawNetlinkSocket(protocols[protocol]);
+    this.#socket.setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    this.#socket.setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
+    // Lets the kernel filter dumps by the request's header; old kernels ignore it, so callers filter as well.
+    if (protocol === 'route') this.#socket.setOption(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+  }
+
+  /** Opens a socket in `netns` (else in the calling thread's namespace); it stays there whoever uses it from where. */
+  static open(protocol: keyof typeof protocols, netns?: Netns): Netlink {
+    return netns ? netns.run(() => new Netlink(protocol)) : new Netlink(protocol);
+  }
+
+  /** Sends a request that changes something and waits for its ack. Throws SyscallError. */
+  request<T>(request: NetlinkRequest<T>): void {
+    kernelWrite(request.name);
+    const writer = new Writer();
+    const sequence = this.#write(writer, request, NLM_F.ack);
+    this.#socket.send(writer.result());
+    for (;;) for (const reply of this.#receive()) if (this.#isAck(reply, sequence, request.name)) return;
+  }
+
+  /** Like `request`, for a request that the kernel answers with a message (NLM_F_ECHO, or a get without dump). */
+  get<T>(request: NetlinkRequest<T>): T {
+    const writer = new Writer();
+    const sequence = this.#write(writer, request, 0);
+    this.#socket.send(writer.result());
+    for (;;) {
+      for (const reply of this.#receive()) {
+        if (reply.sequence !== sequence) continue;
+        if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, request.name);
+        else return this.#read(reply, request);
+      }
+    }
+  }
+
+  /**
+   * Asks for everything that matches. When the kernel says that its tables changed meanwhile (NLM_F_DUMP_INTR) the
+   * dump is repeated, and after eight times given up with EINTR: a partial answer is never returned.
+   */
+  dump<T, R = T>(request: NetlinkRequest<T>, reader: Codec<R> = request.message as unknown as Codec<R>): R[] {
+    for (let attempt = 0; attempt < dumpAttempts; attempt++) {
+      const values = this.#dumpOnce(request, reader);
+      if (values) return values;
+    }
+    throw new SyscallError(request.name, 'EINTR', 'the table changed during each of eight dumps');
+  }
+
+  #dumpOnce<T, R>(request: NetlinkRequest<T>, reader: Codec<R>): R[] | undefined {
+    const writer = new Writer();
+    const sequence = this.#write(writer, request, NLM_F.dump);
+    this.#socket.send(writer.result());
+    const values: R[] = [];
+    let interrupted = false;
+    for (;;) {
+      for (const reply of this.#receive()) {
+        if (reply.sequence !== sequence) continue;
+        if (reply.flags & NLM_F.dumpInterrupted) interrupted = true;
+        if (reply.type === NLMSG_DONE) {
+          const errno =
+            reply.payload.length >= 4
+              ? -new DataView(reply.payload.buffer, reply.payload.byteOffset).getInt32(0, true)
+              : 0;
+          if (errno > 0) throw new SyscallError(request.name, errno);
+          return interrupted ? undefined : values;
+        }
+        if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, request.name);
+        else if (reply.type !== NLMSG_NOOP) values.push(reader.read(reply.payload));
+      }
+    }
+  }
+
+  /**
+   * Sends several changing requests in one go and collects their acks. The kernel works through all of them; the
+   * first failure is thrown after the last answer (nfnetlink transactions then have changed nothing, see nftables).
+   */
+  batch(
+    requests: readonly NetlinkRequest<never>[],
+    expectAcks: (request: NetlinkRequest<never>) => boolean = () => true,
+  ): void {
+    if (!requests.length) return;
+    const writer = new Writer(4096);
+    const waiting = new Map<number, string>();
+    for (const request of requests) {
+      kernelWrite(request.name);
+      const acked = expectAcks(request);
+      const sequence = this.#write(writer, request, acked ? NLM_F.ack : 0);
+      if (acked) waiting.set(sequence, request.name);
+    }
+    if (requests.length > 100) this.#socket.enlargeReceiveBuffer(requests.length * 1024);
+    this.#socket.send(writer.result());
+    let failure: unknown;
+    const first = this.#sequence - requests.length + 1;
+    while (waiting.size) {
+      for (const reply of this.#receive()) {
+        if (reply.sequence < first) continue;
+        const name = waiting.get(reply.sequence) ?? requests[reply.sequence - first]?.name ?? 'batch';
+        waiting.delete(reply.sequence);
+        try {
+          if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, name);
+        } catch (error) {
+          failure ??= error;
+          // An error on the batch's own begin message means that nothing else will be answered.
+          if (!expectAcks(requests[reply.sequence - first]!)) throw failure;
+        }
+      }
+    }
+    if (failure) throw failure;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #write<T>(writer: Writer, request: NetlinkRequest<T>, flags: number): number {
+    const sequence = ++this.#sequence;
+    const start = writer.length;
+    const allFlags = NLM_F.request | request.flags | flags;
+    writer.u32(0);
+    writer.u16(request.type);
+    writer.u16(allFlags);
+    writer.u32(sequence);
+    writer.u32(0);
+    request.message.write(writer, request.value);
+    writer.patchU32(start, writer.length - start);
+    writer.align();
+    trace?.('>', this.#protocol, request.name, allFlags, request.value);
+    return sequence;
+  }
+
+  #read<T>(reply: Reply, request: NetlinkRequest<T>): T {
+    const value = request.message.read(reply.payload);
+    trace?.('<', this.#protocol, request.name, reply.flags, value);
+    return value;
+  }
+
+  *#receive(): Generator<Reply> {
+    const length = this.#socket.receive(this.#buffer);
+    const view = new DataView(this.#buffer.buffer, 0, length);
+    let at = 0;
+    while (at + 16 <= length) {
+      const size = view.getUint32(at, true);
+      if (size < 16 || at + size > length)
+        throw new SyscallError('recv', 'EMSGSIZE', 'a netlink message was cut off');
+      yield {
+        type: view.getUint16(at + 4, true),
+        flags: view.getUint16(at + 6, true),
+        sequence: view.getUint32(at + 8, true),
+        payload: this.#buffer.subarray(at + 16, at + size),
+      };
+      at += (size + 3) & ~3;
+    }
+  }
+
+  #isAck(reply: Reply, sequence: number, name: string): boolean {
+    if (reply.sequence !== sequence || reply.type !== NLMSG_ERROR) return false;
+    this.#throwUnlessZero(reply, name);
+    return true;
+  }
+
+  /** struct nlmsgerr: the negative errno, the request's header (all of the request on old kernels), attributes. */
+  #throwUnlessZero(reply: Reply, name: string): void {
+    const view = new DataView(reply.payload.buffer, reply.payload.byteOffset, reply.payload.byteLength);
+    const errno = -view.getInt32(0, true);
+    if (errno === 0) return;
+    let explanation = '';
+    if (reply.flags & NLM_F_ACK_TLVS) {
+      const echoed = reply.flags & NLM_F_CAPPED ? 16 : (view.getUint32(4, true) + 3) & ~3;
+      for (const { type, bytes } of eachAttribute(reply.payload.subarray(4 + echoed))) {
+        if (type === NLMSGERR_ATTR_MSG) explanation = new TextDecoder().decode(bytes.subarray(0, -1));
+      }
+    }
+    trace?.('<', this.#protocol, name, reply.flags, { errno, explanation });
+    throw new SyscallError(name, errno, explanation);
+  }
+}

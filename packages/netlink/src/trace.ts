@@ -1,0 +1,12 @@
+/** `CNI_DEBUG=netlink` prints every message to stderr, in the words of its table: the first tool of whoever debugs. */
+export const trace:
+  | ((direction: '>' | '<', protocol: string, name: string, flags: number, value: unknown) => void)
+  | undefined = process.env.CNI_DEBUG?.split(',').includes('netlink') ? print : undefined;
+
+function print(direction: string, protocol: string, name: string, flags: number, value: unknown): void {
+  const body = JSON.stringify(value, (_key, member: unknown) => {
+    if (member instanceof Uint8Array) return Buffer.from(member).toString('hex');
+    return typeof member === 'bigint' ? member.toString() : member;
+  });
+  process.stderr.write(`${direction} ${protocol} ${name} flags=0x${flags.toString(16)} ${body}\n`);
+}
