@@ -62,6 +62,7 @@ function describe(program: Command, io: CnitoolIo): Command {
       'run every plugin as a process, also those that are part of this program ($CNITOOL_EXEC=1)',
     )
     .allowExcessArguments()
+    .helpCommand(true)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     // Errors are told by `report`, in the reference tool's form.

@@ -8,8 +8,9 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import type { Outcome } from '@cni-ts/skeleton/run-plugin';
 import { type Executor, type PluginRun, processExecutor } from './executor.ts';
-import { type Ending, settle } from './reply.ts';
+import { settle } from './reply.ts';
 
 export interface InProcessOptions {
   /** The plugins this program contains. */
@@ -38,7 +39,7 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
   };
 }
 
-async function call(plugin: Plugin, run: PluginRun, inProcess: InProcessOptions['lookup']): Promise<Ending> {
+async function call(plugin: Plugin, run: PluginRun, inProcess: InProcessOptions['lookup']): Promise<Outcome> {
   let stdout = '';
   let stderr = '';
   const status = await callPlugin(plugin, {

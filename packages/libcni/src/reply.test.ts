@@ -1,6 +1,7 @@
 import { CniError } from '@cni-ts/skeleton/cni-error';
+import { printedResult } from '@cni-ts/skeleton/run-plugin';
 import { expect, test } from 'vitest';
-import { addResult, settle, supportedVersions } from './reply.ts';
+import { settle, supportedVersions } from './reply.ts';
 
 const nowhere = () => {};
 const failing = (stdout: string, stderr = '', why = 'exit status 1') => {
@@ -57,24 +58,24 @@ test('stderr of a success is handed on, that of a failure is not (protocol 91)',
 });
 
 test('the result of an ADD must be an object (protocol 89)', () => {
-  expect(() => addResult('', '1.1.0')).toThrow(/^failed to unmarshal raw result: /);
-  expect(() => addResult('[]', '1.1.0')).toThrow(/^failed to unmarshal raw result: /);
+  expect(() => printedResult('', '1.1.0')).toThrow(/^failed to unmarshal raw result: /);
+  expect(() => printedResult('[]', '1.1.0')).toThrow(/^failed to unmarshal raw result: /);
 });
 
 test('null and an empty object are empty results of the version sent (protocol 89)', () => {
   for (const text of ['null', '{}', '{"cniVersion":""}', '{"cniVersion":5}']) {
-    expect(addResult(text, '1.0.0').cniVersion).toBe('1.0.0');
+    expect(printedResult(text, '1.0.0').cniVersion).toBe('1.0.0');
   }
 });
 
 test('a result of a version nobody knows is refused (protocol 89)', () => {
-  expect(() => addResult('{"cniVersion":"9.9.9"}', '1.1.0')).toThrow(
+  expect(() => printedResult('{"cniVersion":"9.9.9"}', '1.1.0')).toThrow(
     /^unsupported CNI result version "9\.9\.9"$/,
   );
 });
 
 test('a result without a version under a list without one is read as 0.1.0 (protocol 74)', () => {
-  expect(addResult('{"ip4":{"ip":"10.0.0.2/24"}}', '').cniVersion).toBe('0.1.0');
+  expect(printedResult('{"ip4":{"ip":"10.0.0.2/24"}}', '').cniVersion).toBe('0.1.0');
 });
 
 test('an answer to VERSION without its members is refused, but for the list in 0.2.0 (protocol 56)', () => {

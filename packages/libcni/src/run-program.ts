@@ -1,7 +1,7 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Ending } from './reply.ts';
+import type { Outcome } from '@cni-ts/skeleton/run-plugin';
 
 export interface ProgramOptions {
   readonly stdin: string;
@@ -15,14 +15,14 @@ export interface ProgramOptions {
 const attempts = 6;
 
 /** Never throws for what the program does: a program that cannot be started has ended too. */
-export async function runProgram(program: string, options: ProgramOptions): Promise<Ending> {
+export async function runProgram(program: string, options: ProgramOptions): Promise<Outcome> {
   const refused = whyNotExecutable(program);
   if (refused !== undefined) return startFailure(program, refused);
   for (let attempt = 1; ; attempt++) {
     if (options.signal?.aborted) return { why: whyAborted(options.signal), stdout: '', stderr: '' };
     const result = await start(program, options);
     // An installer is replacing the file in place; it will be whole in a moment.
-    if (result.code !== 'ETXTBSY' || attempt === attempts) return endingOf(program, result);
+    if (result.code !== 'ETXTBSY' || attempt === attempts) return outcomeOf(program, result);
     await pause(options.busyPause ?? 1000, undefined, options.signal && { signal: options.signal }).catch(
       () => {
         // The pause was cut short by the signal; the next round says so.
@@ -73,7 +73,7 @@ async function start(program: string, { stdin, env, signal }: ProgramOptions): P
   }
 }
 
-function endingOf(program: string, result: Ended): Ending {
+function outcomeOf(program: string, result: Ended): Outcome {
   const { stdout, stderr } = result;
   if (!result.failed) return { why: '', stdout, stderr };
   if (result.signal !== undefined) return { why: `signal: ${signalText(result.signal)}`, stdout, stderr };
@@ -85,7 +85,7 @@ function endingOf(program: string, result: Ended): Ending {
   );
 }
 
-function startFailure(program: string, why: string): Ending {
+function startFailure(program: string, why: string): Outcome {
   return { why: `fork/exec ${program}: ${why}`, stdout: '', stderr: '' };
 }
 

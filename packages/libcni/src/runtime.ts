@@ -8,6 +8,7 @@
 import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/skeleton/names';
 import type { VersionedResult } from '@cni-ts/skeleton/result-version';
+import { printedResult } from '@cni-ts/skeleton/run-plugin';
 import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
 import { Cache, keyOf } from './cache.ts';
@@ -16,7 +17,6 @@ import { type Executor, processExecutor } from './executor.ts';
 import { Failures, type GcArgs, staleAttachments } from './garbage-collection.ts';
 import type { NetworkList } from './network-list.ts';
 import type { PluginConfig } from './plugin-config.ts';
-import { addResult } from './reply.ts';
 import { attachmentRequest, gcRequest, type Network, statusRequest } from './request.ts';
 import type { SpanContext } from './trace-context.ts';
 import { textOf, wrapped } from './wrapped-error.ts';
@@ -232,7 +232,7 @@ export class Runtime {
     checkNetworkName(network.name);
     checkInterfaceName(conf.ifname);
     const stdin = attachmentRequest(network, plugin, conf, before);
-    return addResult(await this.#run('ADD', program, stdin, conf, call), network.cniVersion);
+    return printedResult(await this.#run('ADD', program, stdin, conf, call), network.cniVersion);
   }
 
   async #attachment(
