@@ -140,22 +140,29 @@ function whyNoPath({ network, containerId, ifname }: CacheKey): string | undefin
   return undefined;
 }
 
-const base64 = z.string().check(z.regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/));
-
 /** Absent and null are the same; a member of another type makes the file no entry of ours. */
-const entrySchema = z.object({
-  kind: z.nullish(z.string()),
-  containerId: z.nullish(z.string()),
-  config: z.nullish(base64),
-  ifName: z.nullish(z.string()),
-  networkName: z.nullish(z.string()),
-  netns: z.nullish(z.string()),
-  cniArgs: z.nullish(z.array(z.tuple([z.string(), z.string()]))),
-  capabilityArgs: z.nullish(z.record(z.string(), z.unknown())),
-  result: z.nullish(z.record(z.string(), z.unknown())),
-});
+function makeEntrySchema() {
+  const text = z.nullish(z.string());
+  const base64 = z
+    .string()
+    .check(z.regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/));
+  return z.object({
+    kind: text,
+    containerId: text,
+    config: z.nullish(base64),
+    ifName: text,
+    networkName: text,
+    netns: text,
+    cniArgs: z.nullish(z.array(z.tuple([z.string(), z.string()]))),
+    capabilityArgs: z.nullish(z.record(z.string(), z.unknown())),
+    result: z.nullish(z.record(z.string(), z.unknown())),
+  });
+}
 
-type Entry = z.output<typeof entrySchema>;
+/** Made when an entry is read: a program that merely contains this library must not pay for it at its start. */
+let entrySchema: ReturnType<typeof makeEntrySchema> | undefined;
+
+type Entry = z.output<ReturnType<typeof makeEntrySchema>>;
 
 /** undefined: not an entry of this kind, so perhaps the bare result that older runtimes kept. */
 function parseEntry(text: string): Entry | undefined {
@@ -165,6 +172,7 @@ function parseEntry(text: string): Entry | undefined {
   } catch {
     return undefined; // whoever reads it as a bare result says what is wrong with it
   }
+  entrySchema ??= makeEntrySchema();
   const entry = entrySchema.safeParse(json);
   return entry.success && entry.data.kind === kind ? entry.data : undefined;
 }
@@ -183,6 +191,7 @@ function parseConfigEntry(text: string, network: string): Entry {
   const cached = `cached network ${JSON.stringify(network)} config`;
   let entry: Entry;
   try {
+    entrySchema ??= makeEntrySchema();
     entry = entrySchema.parse(JSON.parse(text));
   } catch (error) {
     throw wrapped(`failed to unmarshal ${cached}`, error);

@@ -1,5 +1,6 @@
 /** Finding the configuration of a network by its name in a folder such as /etc/cni/net.d. */
-import { configFiles, type NetworkList, networkListFromFile, networkListOf } from './network-list.ts';
+import { configFiles } from './config-files.ts';
+import { type NetworkList, networkListFromFile, networkListOf } from './network-list.ts';
 import { type PluginConfig, pluginConfigFromFile } from './plugin-config.ts';
 
 /** The folder holds no single configuration at all. */

@@ -1,7 +1,7 @@
 /** A network configuration list: one network, the plugins that make it, in order (spec section 1). */
-import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
+import { configFiles } from './config-files.ts';
 import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName } from './json.ts';
 import {
   type PluginConfig,
@@ -89,15 +89,12 @@ function chooseVersion(json: JsonObject): string {
     checkVersion(single, `invalid cniVersion ${single}`);
     candidates.push(single);
   }
-  return (
-    candidates
-      .filter((version) => compareVersions(version, newestVersion) <= 0)
-      .reduce<string>(
-        (best, version) => (best !== '' && compareVersions(version, best) <= 0 ? best : version),
-        '',
-      ) ||
-    (single ?? '')
-  );
+  let chosen = '';
+  for (const version of candidates) {
+    if (compareVersions(version, newestVersion) > 0) continue;
+    if (chosen === '' || compareVersions(version, chosen) > 0) chosen = version;
+  }
+  return chosen || (single ?? '');
 }
 
 function readCandidate(version: unknown, index: number): string {
@@ -148,22 +145,4 @@ function pluginsInFolder(folder: string): PluginConfig[] {
   return configFiles(folder, ['.conf'], `failed to read plugin config files in ${folder}`).map(
     pluginConfigFromFile,
   );
-}
-
-/**
- * The files of a folder with one of these extensions (text from the last dot, letter case counts), in byte order.
- * Folders do not count, whatever they are called. A missing folder is an empty one.
- */
-export function configFiles(folder: string, extensions: readonly string[], complaint?: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-      .map((entry) => entry.name)
-      .filter((name) => extensions.includes(name.slice(Math.max(name.lastIndexOf('.'), 0))))
-      .map((name) => join(folder, name))
-      .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw complaint === undefined ? error : wrapped(complaint, error);
-  }
 }

@@ -455,7 +455,7 @@ describe('limits', () => {
   test('an operation that is cancelled before it starts runs nothing', async () => {
     const signal = AbortSignal.abort();
     await expect(runtime.addNetworkList(list(), conf, { signal })).rejects.toThrow(
-      /netplugin failed with no error message: fork\/exec .*p1: context canceled$|: context canceled$/,
+      /: netplugin failed with no error message: context canceled$/,
     );
     expect(plugins.taken()).toEqual([]);
   });

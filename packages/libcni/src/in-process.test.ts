@@ -1,0 +1,101 @@
+import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CniError, findCniError } from '@cni-ts/skeleton/cni-error';
+import { definePlugin } from '@cni-ts/skeleton/plugin';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import * as z from 'zod/mini';
+import { inProcessExecutor } from './in-process.ts';
+import { parseNetworkList } from './network-list.ts';
+import { Runtime } from './runtime.ts';
+
+const inside = definePlugin({
+  type: 'inside',
+  config: z.object({ fail: z.optional(z.boolean()) }),
+  add(request) {
+    request.log(`add ${request.containerId} ${request.ifname} ${request.network}`);
+    if (request.config.fail) throw new CniError(11, 'busy', 'later');
+    return { ips: [{ address: '10.0.0.2/24' }] };
+  },
+  check() {},
+  del() {},
+  gc() {},
+  status() {
+    throw new CniError(50, 'not now');
+  },
+});
+
+let dir: string;
+let stderr: string;
+let runtime: Runtime;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'cni-inside-'));
+  const bin = join(dir, 'bin');
+  mkdirSync(bin);
+  const self = join(dir, 'self');
+  // Whoever starts it as a process hears of it.
+  writeFileSync(self, '#!/bin/sh\necho "started as a process" >&2; exit 1\n', { mode: 0o755 });
+  linkSync(self, join(bin, 'inside'));
+  linkSync(self, join(bin, 'unknown'));
+  writeFileSync(join(bin, 'copy'), '#!/bin/sh\necho "{}"\n', { mode: 0o755 });
+  stderr = '';
+  const executor = inProcessExecutor({
+    lookup: (type) => (type === 'unknown' ? undefined : inside),
+    self,
+    stderr: (text) => {
+      stderr += text;
+    },
+  });
+  runtime = new Runtime({ path: [bin], cacheDir: join(dir, 'cache'), executor });
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const list = (type: string, more: object = {}) =>
+  parseNetworkList(
+    Buffer.from(JSON.stringify({ name: 'n', cniVersion: '1.1.0', plugins: [{ type, ...more }] })),
+  );
+const conf = { containerId: 'c1', netns: '/none', ifname: 'eth0' };
+
+test('a plugin that is a link to this program is called, and its result is that of an execution', async () => {
+  const result = await runtime.addNetworkList(list('inside'), conf);
+  expect(result).toMatchObject({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] });
+  expect(stderr).toBe('add c1 eth0 n\n');
+  await runtime.checkNetworkList(list('inside'), conf);
+  await runtime.delNetworkList(list('inside'), conf);
+});
+
+test('its failure is an error of a plugin, and its stderr is dropped as after an execution', async () => {
+  const error = await runtime
+    .addNetworkList(list('inside', { fail: true }), conf)
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ message: 'plugin type="inside" failed (add): busy; later' });
+  expect(findCniError(error)?.code).toBe(11);
+  expect(stderr).toBe('');
+  await expect(runtime.statusNetworkList(list('inside'))).rejects.toMatchObject({
+    code: 50,
+    message: 'not now',
+  });
+});
+
+test('it answers VERSION', async () => {
+  expect(await runtime.getVersionInfo('inside')).toContain('1.1.0');
+});
+
+test('a link that this program has no plugin for is started', async () => {
+  await expect(runtime.addNetworkList(list('unknown'), conf)).rejects.toThrow(
+    'plugin type="unknown" failed (add): netplugin failed: "started as a process\\n": exit status 1',
+  );
+});
+
+test('another file is started, even if this program has a plugin of its name', async () => {
+  expect((await runtime.addNetworkList(list('copy'), conf))?.cniVersion).toBe('1.1.0');
+  expect(stderr).toBe('');
+});
+
+test('a signal that came before keeps it from being called', async () => {
+  const signal = AbortSignal.abort();
+  await expect(runtime.addNetworkList(list('inside'), conf, { signal })).rejects.toThrow(
+    /: context canceled$/,
+  );
+  expect(stderr).toBe('');
+});
