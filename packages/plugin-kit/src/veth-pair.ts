@@ -1,0 +1,74 @@
+import { parseMac } from '@cni-ts/address/mac';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { createLink, deleteLink, findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
+import type { Undo } from '@cni-ts/skeleton/undo';
+import type { Namespace } from './namespace.ts';
+import { trySysctl } from './set-sysctl.ts';
+
+/** Two links joined back to back: one in the container, one on the host. */
+export interface VethPair {
+  readonly containerName: string;
+  readonly hostName: string;
+  /** Of both ends; the kernel's default when undefined. */
+  readonly mtu?: number | undefined;
+  /** Of the container's end, as text; random when undefined. */
+  readonly mac?: string | undefined;
+}
+
+/**
+ * Creates the pair from inside the container's namespace with the other end born on the host: no link is moved,
+ * which would cost twenty times as much. The host's end is up afterwards and has no transmit queue of its own
+ * (packets queue once, at the container's end). The container's end is still down.
+ *
+ * Throws when either name is taken, for a MAC that is no unicast 6-byte address, for an MTU out of range.
+ */
+export function createVethPair(
+  pair: VethPair,
+  host: Namespace,
+  container: Namespace,
+  undo: Undo,
+): { host: Link; container: Link } {
+  const { containerName, hostName } = pair;
+  const mac = pair.mac === undefined ? undefined : parseMac(pair.mac);
+  if (pair.mac !== undefined && !mac) {
+    throw new Error(`failed to make veth pair: address ${pair.mac}: invalid MAC address`);
+  }
+  try {
+    createLink(container.route, {
+      name: containerName,
+      mac,
+      mtu: pair.mtu,
+      info: {
+        kind: 'veth',
+        data: { peer: { ifname: hostName, mtu: pair.mtu, txQueueLength: 0, netnsFd: host.netns.fd } },
+      },
+    });
+  } catch (error) {
+    throw explain(error, pair, host, container);
+  }
+  undo.add(`veth ${hostName}`, () => void deleteLink(container.route, containerName));
+  const hostLink = getLink(host.route, hostName);
+  setUp(host.route, hostLink);
+  trySysctl(`net/ipv6/conf/${hostName}/accept_ra`, '0');
+  return { host: hostLink, container: getLink(container.route, containerName) };
+}
+
+function explain(error: unknown, pair: VethPair, host: Namespace, container: Namespace): Error {
+  const { containerName, hostName } = pair;
+  if (errnoOf(error) === 'EEXIST') {
+    if (findLink(container.route, containerName)) {
+      const text = `container veth name ("${containerName}") peer provided ("${hostName}") already exists`;
+      return new Error(text, { cause: error });
+    }
+    if (findLink(host.route, hostName)) {
+      return new Error(
+        `failed to make veth pair: the host still has the link "${hostName}" of an earlier ADD for this container ` +
+          'and interface; run DEL for it first',
+        { cause: error },
+      );
+    }
+  }
+  return new Error(`failed to make veth pair: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}
