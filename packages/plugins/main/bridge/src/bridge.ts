@@ -1,0 +1,277 @@
+/**
+ * bridge: a veth pair per container, its host end a port of a Linux bridge. All containers of the network share one
+ * Ethernet segment; with isGateway the host is on it too and routes for them, with ipMasq under its own address.
+ *
+ * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
+ */
+import { formatMac } from '@cni-ts/address/mac';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { failOn } from '@cni-ts/plugin-kit/attached-link';
+import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
+import { failing } from '@cni-ts/plugin-kit/failing';
+import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
+import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import {
+  addMacSpoofing,
+  checkMacSpoofing,
+  gcMacSpoofing,
+  removeMacSpoofing,
+} from '@cni-ts/plugin-kit/mac-spoofing';
+import {
+  addMasquerade,
+  checkMasquerade,
+  gcMasquerade,
+  removeMasquerade,
+} from '@cni-ts/plugin-kit/masquerade';
+import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { resultDns } from '@cni-ts/plugin-kit/result-dns';
+import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
+import { createVethPair } from '@cni-ts/plugin-kit/veth-pair';
+import { deleteLink, findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { type Delegate, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Interface, Result } from '@cni-ts/skeleton/result';
+import { type Bridge, connectToBridge, ensureBridge, type Port, portUp } from './bridge-link.ts';
+import { differences } from './check.ts';
+import { type Config, checkForAdd, parse, schema } from './config.ts';
+import { ensureGatewayAddress, planAddressing } from './gateway.ts';
+import { ensureVlanGateway } from './vlan-gateway.ts';
+
+/** Places in the result's `interfaces`. */
+const container = 2;
+
+/** What must exist on the host for this attachment, as far as config and identity decide it. */
+interface Plan {
+  readonly bridge: Bridge;
+  readonly hostName: string;
+  readonly port: Port;
+}
+
+function plan(config: Config, request: Request<Config>): Plan {
+  return {
+    bridge: {
+      name: config.bridge,
+      mtu: config.mtu,
+      vlanFiltering: config.vlan !== 0 || config.trunk !== undefined,
+      promisc: config.promisc,
+    },
+    hostName: hostLinkName('veth', request.network, request.containerId, request.ifname),
+    port: {
+      hairpin: config.hairpin,
+      isolated: config.portIsolation,
+      vlans: { vlan: config.vlan, trunk: config.trunk ?? [], preserveDefault: config.preserveDefaultVlan },
+    },
+  };
+}
+
+async function add(request: Request<Config>): Promise<Result> {
+  const { config, undo } = request;
+  checkForAdd(config);
+  const planned = plan(config, request);
+  const host = ownNamespace();
+  const inside = openNamespace(request.netns);
+
+  const found = ensureBridge(host, planned.bridge, undo);
+  const pair = {
+    containerName: request.ifname,
+    hostName: planned.hostName,
+    mtu: config.mtu,
+    mac: config.mac,
+  };
+  const veth = createVethPair(pair, host, inside, undo);
+  const bridge = connectToBridge(host, veth.host, planned.bridge, found, planned.port, undo);
+  if (config.macSpoofCheck) {
+    failing('failed to setup spoof-check', () =>
+      withNetfilter((nl) => addMacSpoofing(nl, request, planned.hostName, veth.container.mac, undo)),
+    );
+  }
+
+  const result: Result = {
+    interfaces: [
+      { name: bridge.name },
+      { name: planned.hostName },
+      { name: request.ifname, mac: formatMac(veth.container.mac), sandbox: request.netns },
+    ],
+  };
+  if (config.ipam) await connectIp(request, request.ipam(config.ipam), host, inside, bridge, result);
+  else if (!config.disableContainerInterface) {
+    failing(`failed to set "${request.ifname}" up`, () => setUp(inside.route, veth.container));
+  }
+
+  // The kernel may have given the bridge a new MAC when the port came.
+  const port = config.disableContainerInterface ? veth.host : await portUp(host, planned.hostName);
+  setMacOf(result.interfaces?.[1], port);
+  setMacOf(result.interfaces?.[0], getLink(host.route, bridge.name));
+  const dns = resultDns(config.dns, result.dns);
+  if (dns) result.dns = dns;
+  return result;
+}
+
+function setMacOf(entry: Interface | undefined, link: Link): void {
+  if (entry) entry.mac = formatMac(link.mac);
+}
+
+/** The IP side: addresses and routes in the container, gateway addresses, forwarding and masquerading on the host. */
+async function connectIp(
+  request: Request<Config>,
+  ipam: Delegate,
+  host: Namespace,
+  inside: Namespace,
+  bridge: Link,
+  result: Result,
+): Promise<void> {
+  const { config, undo, ifname } = request;
+  const assigned = await ipam.add();
+  if (!assigned.ips?.length) throw new Error('IPAM plugin returned missing IP config');
+  const { ips, routes, gateways } = planAddressing(config, assigned, container);
+  result.ips = ips;
+  if (routes.length) result.routes = routes;
+  if (assigned.dns) result.dns = assigned.dns;
+
+  await configureLink(inside, ifname, result, undo, { before: () => quickAddresses(ifname, config.dad) });
+
+  const vlanLink = () =>
+    failing('failed to set vlan interface for bridge with addr', () =>
+      ensureVlanGateway(
+        host,
+        plan(config, request).bridge,
+        bridge,
+        config.vlan,
+        config.preserveDefaultVlan,
+        undo,
+      ),
+    );
+  const target = config.vlan && gateways.length ? vlanLink() : bridge;
+  for (const gateway of gateways) {
+    const what = config.vlan
+      ? 'failed to set vlan interface for bridge with addr'
+      : 'failed to set bridge addr';
+    failing(what, () => ensureGatewayAddress(host, target, gateway, config.forceAddress, undo));
+  }
+  if (target !== bridge) result.interfaces?.push({ name: target.name, mac: formatMac(target.mac) });
+  for (const family of [4, 6] as const) {
+    if (gateways.some(({ ip }) => ip.family === family)) enableForwarding(family, undo);
+  }
+  if (config.ipMasq) {
+    const addresses = ips.map((ip, i) => addressOf(ip, i).cidr);
+    withNetfilter((nl) => addMasquerade(nl, request, addresses, config.ipMasqBackend, undo));
+  }
+}
+
+/**
+ * IPAM owns the addresses, so the container need not first ask around whether they are free (a second or two for
+ * IPv6) unless `enabledad` wants it to; and its neighbours hear at once who has the address now.
+ */
+function quickAddresses(ifname: string, dad: boolean): void {
+  if (dad) trySysctl(`net/ipv6/conf/${ifname}/enhanced_dad`, '1');
+  trySysctl(`net/ipv6/conf/${ifname}/accept_dad`, dad ? '1' : '0');
+  trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
+}
+
+function withNetfilter<T>(work: (nl: Netlink) => T): T {
+  const nl = Netlink.open('netfilter');
+  try {
+    return work(nl);
+  } finally {
+    nl.close();
+  }
+}
+
+/**
+ * Everything that can be named without the container is removed also when its namespace is gone or not told. All
+ * parts are tried; what failed is reported together.
+ */
+async function del(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const failures: unknown[] = [];
+  const attempt = async (work: () => void | Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  await attempt(() => deleteVeth(request, plan(config, request)));
+  await attempt(() => {
+    if (config.ipam) return request.ipam(config.ipam).del();
+  });
+  if (config.macSpoofCheck) {
+    try {
+      withNetfilter((nl) => removeMacSpoofing(nl, request));
+    } catch (error) {
+      // The rules name the link that is gone: they match nothing any more, so the container may go.
+      request.log(errorText(error));
+    }
+  }
+  if (config.ipam && config.ipMasq) await attempt(() => withNetfilter((nl) => removeMasquerade(nl, request)));
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+}
+
+/** Deletes the container's link, or else its host end, which is named after the attachment. */
+function deleteVeth(request: Request<Config>, { hostName }: Plan): void {
+  const inside = findNamespace(request.netns);
+  if (inside) {
+    failing(`failed to delete "${request.ifname}"`, () => deleteLink(inside.route, request.ifname));
+  }
+  const host = ownNamespace();
+  const left = findLink(host.route, hostName);
+  if (left?.kind === 'veth') failing(`failed to delete "${hostName}"`, () => deleteLink(host.route, left));
+}
+
+async function check(request: Request<Config>): Promise<void> {
+  const { config, prevResult } = request;
+  const inside = openNamespace(request.netns);
+  if (config.ipam) await request.ipam(config.ipam).check();
+  if (!prevResult) throw new Error('Required prevResult missing');
+  const drift = differences(config, request, prevResult, ownNamespace(), inside);
+  const link = config.macSpoofCheck && findLink(inside.route, request.ifname);
+  if (link) {
+    const hostName = plan(config, request).hostName;
+    drift.push(...withNetfilter((nl) => checkMacSpoofing(nl, request, hostName, link.mac)));
+  }
+  if (config.ipam && config.ipMasq) {
+    const own = (prevResult.ips ?? []).map((ip, i) => ({ ip, cidr: addressOf(ip, i).cidr }));
+    const addresses = own
+      .filter(
+        ({ ip }) =>
+          ip.interface === undefined || prevResult.interfaces?.[ip.interface]?.name === request.ifname,
+      )
+      .map(({ cidr }) => cidr);
+    drift.push(...withNetfilter((nl) => checkMasquerade(nl, request, addresses, config.ipMasqBackend)));
+  }
+  failOn(drift);
+}
+
+/** Links and addresses of a container that is gone went with its namespace; rules on the host stay until now. */
+async function gc(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const host = ownNamespace();
+  withNetfilter((nl) => {
+    gcMasquerade(nl, request.network, request.validAttachments);
+    gcMacSpoofing(nl, (name) => findLink(host.route, name) !== undefined);
+  });
+  if (config.ipam) await request.ipam(config.ipam).gc();
+}
+
+async function status(request: Request<Config>): Promise<void> {
+  try {
+    checkForAdd(request.config);
+  } catch (error) {
+    throw new CniError(ErrorCode.pluginNotAvailable, `bridge cannot serve ADD: ${errorText(error)}`, '', {
+      cause: error,
+    });
+  }
+  const { config } = request;
+  const link = findLink(ownNamespace().route, config.bridge);
+  if (link && link.kind !== 'bridge') {
+    throw new CniError(
+      ErrorCode.pluginNotAvailable,
+      `bridge cannot serve ADD: "${config.bridge}" already exists but is not a bridge`,
+      'rename or delete that link, or name another bridge in the configuration',
+    );
+  }
+  if (config.ipam) await request.ipam(config.ipam).status();
+}
+
+export const bridge = definePlugin({ type: 'bridge', config: schema, parse, add, check, del, gc, status });

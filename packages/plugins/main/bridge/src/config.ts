@@ -1,0 +1,119 @@
+import { parseMac } from '@cni-ts/address/mac';
+import { parseCniArgs } from '@cni-ts/skeleton/cni-args';
+import { networkConfig } from '@cni-ts/skeleton/config';
+import type { RawRequest } from '@cni-ts/skeleton/plugin';
+import type { Dns } from '@cni-ts/skeleton/result';
+import * as z from 'zod/mini';
+import { type TrunkItem, trunkVlans, vlanLimits } from './vlan.ts';
+
+const mac = () => z.optional(z.string());
+const on = () => z.optional(z.boolean());
+const whole = () => z.optional(z.int());
+
+/** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
+export const schema = () =>
+  z.object({
+    ...networkConfig,
+    bridge: z.optional(z.string()),
+    isGateway: on(),
+    isDefaultGateway: on(),
+    forceAddress: on(),
+    ipMasq: on(),
+    ipMasqBackend: z.optional(z.string()),
+    mtu: whole(),
+    hairpinMode: on(),
+    promiscMode: on(),
+    vlan: whole(),
+    vlanTrunk: z.optional(z.array(z.object({ id: whole(), minID: whole(), maxID: whole() }))),
+    preserveDefaultVlan: on(),
+    macspoofchk: on(),
+    enabledad: on(),
+    disableContainerInterface: on(),
+    portIsolation: on(),
+    runtimeConfig: z.optional(z.object({ mac: mac() })),
+    args: z.optional(z.object({ cni: z.optional(z.object({ mac: mac() })) })),
+  });
+
+/** What the plugin works by: nothing optional that has a default. */
+export interface Config {
+  readonly bridge: string;
+  readonly isGateway: boolean;
+  readonly isDefaultGateway: boolean;
+  readonly forceAddress: boolean;
+  readonly ipMasq: boolean;
+  readonly ipMasqBackend: string | undefined;
+  /** undefined: the kernel's default. */
+  readonly mtu: number | undefined;
+  readonly hairpin: boolean;
+  readonly promisc: boolean;
+  /** 0: none. */
+  readonly vlan: number;
+  /** Ascending, without duplicates; undefined when the configuration has no `vlanTrunk`. */
+  readonly trunk: readonly number[] | undefined;
+  readonly preserveDefaultVlan: boolean;
+  readonly macSpoofCheck: boolean;
+  readonly dad: boolean;
+  readonly disableContainerInterface: boolean;
+  readonly portIsolation: boolean;
+  readonly mac: string | undefined;
+  /** '' when the network has no IPAM. */
+  readonly ipam: string;
+  readonly dns: Dns | undefined;
+}
+
+/** Checks that hold for every verb; those that only ADD makes are in `checkForAdd`. */
+export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequest): Config {
+  const vlan = raw.vlan ?? 0;
+  if (vlan < 0 || vlan > vlanLimits.max) {
+    throw new Error(`invalid VLAN ID ${vlan} (must be between 0 and ${vlanLimits.max})`);
+  }
+  const trunk = raw.vlanTrunk && trunkVlans(raw.vlanTrunk.map(given));
+  const args = parseCniArgs(request.args, { MAC: (value) => value });
+  const isDefaultGateway = raw.isDefaultGateway ?? false;
+  return {
+    bridge: raw.bridge ?? 'cni0',
+    isGateway: isDefaultGateway || (raw.isGateway ?? false),
+    isDefaultGateway,
+    forceAddress: raw.forceAddress ?? false,
+    ipMasq: raw.ipMasq ?? false,
+    ipMasqBackend: raw.ipMasqBackend,
+    mtu: raw.mtu !== undefined && raw.mtu > 0 ? raw.mtu : undefined,
+    hairpin: raw.hairpinMode ?? false,
+    promisc: raw.promiscMode ?? false,
+    vlan,
+    trunk,
+    preserveDefaultVlan: raw.preserveDefaultVlan ?? false,
+    macSpoofCheck: raw.macspoofchk ?? false,
+    dad: raw.enabledad ?? false,
+    disableContainerInterface: raw.disableContainerInterface ?? false,
+    portIsolation: raw.portIsolation ?? false,
+    // An empty text counts as not given, so the next source is asked.
+    mac: raw.runtimeConfig?.mac || raw.args?.cni?.mac || args.MAC || undefined,
+    ipam: raw.ipam?.type ?? '',
+    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+  };
+}
+
+function given(item: {
+  id?: number | undefined;
+  minID?: number | undefined;
+  maxID?: number | undefined;
+}): TrunkItem {
+  return { id: item.id, minID: item.minID, maxID: item.maxID };
+}
+
+/** What cannot work, said before anything is changed. */
+export function checkForAdd(config: Config): void {
+  if (config.ipam && config.disableContainerInterface) {
+    throw new Error('cannot use IPAM when DisableContainerInterface flag is set');
+  }
+  if (config.hairpin && config.promisc) {
+    throw new Error('cannot set hairpin mode and promiscuous mode at the same time');
+  }
+  if (config.bridge === '') {
+    throw new Error('failed to create bridge "": could not add "": LinkAttrs.Name cannot be empty');
+  }
+  if (config.mac !== undefined && !parseMac(config.mac)) {
+    throw new Error(`failed to make veth pair: address ${config.mac}: invalid MAC address`);
+  }
+}
