@@ -1,0 +1,378 @@
+/** host-local: hands out addresses of ranges written in the configuration and remembers them in files of this host.
+ *
+ *  Each range set gives one address to every attachment, round robin: a released address rests for a full turn, so
+ *  that neighbours' ARP entries and connection tracking forget it. The directory is the reference plugin's, and both
+ *  may use it at the same time (store.ts). DEL and CHECK need nothing but the container id and interface name. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
+import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/skeleton/cni-error';
+import { networkConfig } from '@cni-ts/skeleton/config';
+import { type Attachment, definePlugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
+import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
+import * as z from 'zod/mini';
+import {
+  type Candidate,
+  describe,
+  type RangeSet,
+  type RangeText,
+  rangeOf,
+  rangeSets,
+  sizeOf,
+  walk,
+} from './ranges.ts';
+import { requestedAddresses } from './requested-addresses.ts';
+import { readResolvConf } from './resolv-conf.ts';
+import { type Owned, ownerOf, reservedNames, Store, withStore } from './store.ts';
+
+const defaultDataDir = '/var/lib/cni/networks';
+
+/** How many candidates are looked at one by one before the whole directory's names are read: after a walk that met
+ *  this many taken addresses in a row, one long read is cheaper than many short looks. */
+const looks = 64;
+
+function schema() {
+  const text = z.optional(z.string());
+  const number = z.optional(z.int());
+  const range = { subnet: text, rangeStart: text, rangeEnd: text, gateway: text };
+  const ranges = z.optional(z.array(z.array(z.object(range))));
+  const ips = z.optional(z.array(z.string()));
+  const route = z.object({
+    dst: z.string(),
+    gw: text,
+    mtu: number,
+    advmss: number,
+    priority: number,
+    table: number,
+    scope: number,
+  });
+  return z.object({
+    cniVersion: networkConfig.cniVersion,
+    ipam: z.optional(
+      z.object({ ...range, ranges, routes: z.optional(z.array(route)), dataDir: text, resolvConf: text }),
+    ),
+    runtimeConfig: z.optional(z.object({ ipRanges: ranges, ips })),
+    args: z.optional(z.object({ cni: z.optional(z.object({ ips })) })),
+  });
+}
+
+type Shape = z.output<ReturnType<typeof schema>>;
+
+interface Config {
+  /** Where the network's reservations are. */
+  readonly directory: string;
+  /** One address of each goes to every attachment; the position is the cursor's number. */
+  readonly sets: readonly RangeSet[];
+  readonly requested: readonly Ip[];
+  readonly routes: readonly Route[];
+  /** '' for none. */
+  readonly resolvConf: string;
+}
+
+function parse(raw: Shape, request: RawRequest): Config {
+  const { ipam } = raw;
+  if (ipam === undefined) throw new CniError(ErrorCode.internal, "IPAM config missing 'ipam' key");
+  const written = [
+    ...sets(raw.runtimeConfig?.ipRanges, 'runtimeConfig.ipRanges'),
+    ...(ipam.subnet === undefined ? [] : [[range(ipam, 'ipam')]]),
+    ...sets(ipam.ranges, 'ipam.ranges'),
+  ];
+  return {
+    directory: join(ipam.dataDir || defaultDataDir, request.network),
+    requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
+    routes: (ipam.routes ?? []).map(route),
+    resolvConf: ipam.resolvConf ?? '',
+    sets: rangeSets(written, raw.cniVersion ?? ''),
+  };
+}
+
+type RangeShape = Pick<NonNullable<Shape['ipam']>, 'subnet' | 'rangeStart' | 'rangeEnd' | 'gateway'>;
+
+function sets(ranges: readonly (readonly RangeShape[])[] = [], path: string): RangeText[][] {
+  return ranges.map((set, i) => set.map((one, j) => range(one, `${path}[${i}][${j}]`)));
+}
+
+function range({ subnet, rangeStart, rangeEnd, gateway }: RangeShape, path: string): RangeText {
+  const network = subnet === undefined ? undefined : cidr(subnet, `${path}.subnet`);
+  return {
+    subnet: network,
+    mapped: network?.ip.family === 4 && subnet?.includes(':') === true,
+    rangeStart: address(rangeStart, `${path}.rangeStart`),
+    rangeEnd: address(rangeEnd, `${path}.rangeEnd`),
+    gateway: address(gateway, `${path}.gateway`),
+  };
+}
+
+/** Canonical text, host bits kept. */
+function route({ dst, gw, ...rest }: { dst: string; gw?: string | undefined }, index: number): Route {
+  const gateway = address(gw, `ipam.routes[${index}].gw`);
+  return {
+    dst: formatCidr(cidr(dst, `ipam.routes[${index}].dst`)),
+    ...(gateway && { gw: formatIp(gateway) }),
+    ...rest,
+  };
+}
+
+function cidr(text: string, field: string) {
+  const read = parseCidr(text);
+  // The sentence is the reference's, which callers match; the details name the field.
+  if (read === undefined) throw new CniError(ErrorCode.internal, `invalid CIDR address: ${text}`, field);
+  return read;
+}
+
+function address(text = '', field: string): Ip | undefined {
+  const read = parseIp(text);
+  if (text !== '' && read === undefined) {
+    throw new CniError(ErrorCode.internal, `invalid IP address: ${text}`, field);
+  }
+  return read;
+}
+
+/** For each set the requested address that lies in it, if any: the first one in the order of the request. */
+function plan({ sets, requested }: Config): (Ip | undefined)[] {
+  const chosen = sets.map((set) => requested.find((ip) => rangeOf(set, ip)));
+  for (const [i, ip] of chosen.entries()) {
+    const within = ip && rangeOf(sets[i]!, ip);
+    if (within && equalIp(ip, within.gateway)) {
+      throw allocationError(i, new Error(`requested ip ${formatIp(ip)} is subnet's gateway`));
+    }
+  }
+  const left = requested.filter((ip) => !chosen.includes(ip)).map(formatIp);
+  if (left.length > 0) {
+    throw new CniError(
+      ErrorCode.internal,
+      `failed to allocate all requested IPs: ${left.join(' ')}`,
+      `each range set gives one address of its own: ${sets.map(describe).join('; ')}`,
+    );
+  }
+  return chosen;
+}
+
+/** One address of every set, in one hold of the lock. What was reserved before a set failed is given back by the
+ *  undo list, and nothing else is: the reference then releases whatever the attachment ever owned. */
+function apply(wanted: readonly (Ip | undefined)[], request: Request<Config>): Candidate[] {
+  const { directory, sets } = request.config;
+  return withStore(directory, (store) =>
+    sets.map((set, i) => {
+      try {
+        const found = reserve(store, set, i, wanted[i], request);
+        store.setLastReserved(i, found.ip);
+        return found;
+      } catch (thrown) {
+        throw allocationError(i, thrown);
+      }
+    }),
+  );
+}
+
+function reserve(
+  store: Store,
+  set: RangeSet,
+  index: number,
+  wanted: Ip | undefined,
+  request: Request<Config>,
+): Candidate {
+  const take = ({ ip }: Candidate): boolean => {
+    const name = formatIp(ip);
+    if (!store.reserve(name, request)) return false;
+    request.undo.add(`reservation of ${name}`, () => giveBack(name, request));
+    return true;
+  };
+  if (wanted) {
+    const candidate = { ip: wanted, range: rangeOf(set, wanted)! }; // plan() chose it because it lies in the set
+    if (!take(candidate)) throw busy(store, set, wanted);
+    return candidate;
+  }
+  refuseDuplicate(store.owned(request), set, request);
+  for (const candidate of candidates(store, set, index, request)) if (take(candidate)) return candidate;
+  throw exhausted(set);
+}
+
+/** The free addresses of the set in the order of the walk; they are hints until one is reserved. */
+function* candidates(
+  store: Store,
+  set: RangeSet,
+  index: number,
+  request: Request<Config>,
+): Generator<Candidate, void, void> {
+  const last = store.lastReserved(index, request.log);
+  let seen = 0;
+  let taken: Set<string> | undefined;
+  for (const candidate of walk(set, last)) {
+    const name = formatIp(candidate.ip);
+    if (seen++ === looks) taken = new Set(reservedNames(request.config.directory));
+    if (taken ? !taken.has(name) : store.isFree(name)) yield candidate;
+  }
+  // Only names were compared above, so what a crash left empty has counted as taken.
+  if (taken)
+    for (const candidate of walk(set, last)) if (store.isFree(formatIp(candidate.ip))) yield candidate;
+}
+
+function refuseDuplicate({ exact, legacy }: Owned, set: RangeSet, { containerId }: Attachment): void {
+  const name = [...exact, ...legacy].find((owned) => rangeOf(set, parseIp(owned)!));
+  if (name === undefined) return;
+  throw new Error(`${name} has been allocated to ${containerId}, duplicate allocation is not allowed`);
+}
+
+/** Undo of one reservation, unless somebody else has it by now. */
+function giveBack(name: string, request: Request<Config>): void {
+  withStore(request.config.directory, (store) => {
+    if (store.content(name) === ownerOf(request)) store.release(name);
+  });
+}
+
+function busy(store: Store, set: RangeSet, ip: Ip): CniError {
+  const name = formatIp(ip);
+  return new CniError(
+    ErrorCode.internal,
+    `requested IP address ${name} is not available in range set ${describe(set)}`,
+    `${name} is held by ${holder(store.content(name))}`,
+  );
+}
+
+function holder(content: string | undefined): string {
+  const [id, ifname] = (content ?? '').split('\r\n');
+  if (!id) return 'something that is not a reservation';
+  return ifname ? `container ${id}, interface ${ifname}` : `container ${id}`;
+}
+
+function exhausted(set: RangeSet): CniError {
+  const size = sizeOf(set);
+  return new CniError(
+    ErrorCode.internal,
+    `no IP addresses available in range set: ${describe(set)}`,
+    `${size} of ${size} addresses are used`,
+  );
+}
+
+function allocationError(set: number, thrown: unknown): CniError {
+  const { code, message, details } = toCniError(thrown);
+  return new CniError(code, `failed to allocate for range ${set}: ${message}`, details, { cause: thrown });
+}
+
+function result(config: Config, given: readonly Candidate[], dns: Result['dns']): Result {
+  const ips = given.map(
+    ({ ip, range }): IpConfig => ({
+      address: formatCidr({ ip, prefix: range.subnet.prefix }),
+      gateway: formatIp(range.gateway),
+    }),
+  );
+  return {
+    ips,
+    ...(config.routes.length > 0 && { routes: [...config.routes] }),
+    ...(dns && Object.keys(dns).length > 0 && { dns }),
+  };
+}
+
+function add(request: Request<Config>): Result {
+  const { config } = request;
+  // Before anything is reserved: an unreadable file leaves nothing behind, not even the directory.
+  const dns = config.resolvConf === '' ? undefined : readResolvConf(config.resolvConf);
+  return result(config, apply(plan(config), request), dns);
+}
+
+function check(request: Request<Config>): void {
+  const { exact, legacy } = withStore(request.config.directory, (store) => store.owned(request));
+  if (exact.length > 0 || legacy.length > 0) return;
+  throw new CniError(
+    ErrorCode.internal,
+    `host-local: Failed to find address added by container ${request.containerId}`,
+  );
+}
+
+/** Whatever the attachment owns in the directory goes, whatever the ranges are today. */
+function del(request: Request<Config>): void {
+  const { directory, sets } = request.config;
+  withStore(directory, (store) => {
+    const { exact, legacy } = store.owned(request);
+    // The reference makes one pass for each set, and a pass takes the legacy reservations when nothing else is left.
+    const withLegacy = exact.length === 0 || sets.length > 1;
+    releaseAll(store, withLegacy ? [...exact, ...legacy] : exact);
+  });
+}
+
+/** Exactly the reservations go whose owner is not attached any more, and the empty files of writers that died. */
+function gc(request: Request<Config>): void {
+  const attached = new Set(request.validAttachments.map(ownerOf));
+  const containers = new Set(request.validAttachments.map((at) => at.containerId));
+  withStore(request.config.directory, (store) => {
+    const stale = [...store.all()].filter(([, content]) => {
+      const [id = '', ifname, ...more] = content.split('\r\n');
+      // Not the format of any release, so not a reservation to judge: somebody's note, keeping an address aside.
+      if (/\s/.test(id) || more.length > 0) return false;
+      return ifname === undefined ? !containers.has(id) : !attached.has(content);
+    });
+    releaseAll(
+      store,
+      stale.map(([name]) => name),
+    );
+  });
+}
+
+/** Changes nothing. */
+function status(request: Request<Config>): void {
+  const { directory, sets, resolvConf } = available('the configuration is not valid', () => request.config);
+  const used = available(`the reservations in ${directory} cannot be kept`, () => {
+    accessSync(existing(directory), constants.W_OK | constants.X_OK);
+    return reservedNames(directory);
+  });
+  if (resolvConf !== '') available('resolvConf cannot be used', () => readResolvConf(resolvConf));
+  for (const [i, set] of sets.entries()) refuseExhausted(set, i, used, directory);
+}
+
+function refuseExhausted(set: RangeSet, index: number, used: readonly string[], directory: string): void {
+  const size = sizeOf(set);
+  if (BigInt(used.length) < size) return;
+  const store = new Store(directory); // reads without the lock: a snapshot is all a status can be
+  const taken = used.filter((name) => {
+    const ip = parseIp(name);
+    const within = ip && rangeOf(set, ip);
+    return within && !equalIp(ip, within.gateway) && !store.isFree(name);
+  });
+  if (BigInt(taken.length) < size) return;
+  throw new CniError(
+    ErrorCode.pluginNotAvailable,
+    `range set ${index} (${describe(set)}) has ${size} addresses and all are used`,
+    `reservations are the files in ${directory}; GC removes those of attachments that are gone`,
+  );
+}
+
+function available<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    throw new CniError(ErrorCode.pluginNotAvailable, `${what}: ${errorText(thrown)}`, '', { cause: thrown });
+  }
+}
+
+/** The directory, or the nearest one above it that is there: ADD makes the rest. */
+function existing(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : existing(dirname(path));
+}
+
+/** All are tried; what could not be removed is an error, for a success would leak the address for good. */
+function releaseAll(store: Store, names: readonly string[]): void {
+  const failures: unknown[] = [];
+  for (const name of names) {
+    try {
+      store.release(name);
+    } catch (thrown) {
+      failures.push(thrown);
+    }
+  }
+  if (failures.length > 0) {
+    throw new Error(`could not release every address: ${failures.map(errorText).join('; ')}`);
+  }
+}
+
+export const hostLocal = definePlugin({
+  type: 'host-local',
+  config: schema,
+  parse,
+  add,
+  check,
+  del,
+  gc,
+  status,
+});

@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { hostLocal } from './host-local.ts';
+
+main(hostLocal);
