@@ -77,7 +77,12 @@ function textOf(thrown: unknown, seen: Set<unknown>): string {
 }
 
 function ownText(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
+  if (!(thrown instanceof Error)) {
+    // An object without a prototype has no text of its own; `${…}` would throw while reporting an error.
+    return typeof thrown === 'object' && thrown !== null
+      ? Object.prototype.toString.call(thrown)
+      : String(thrown);
+  }
   if (thrown.message !== '') return thrown.message;
   return thrown instanceof AggregateError ? `${thrown.errors.length} failures` : thrown.name;
 }

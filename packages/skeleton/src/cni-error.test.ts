@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { CniError, ErrorCode, errorText, findCniError, oneLine, toCniError } from './cni-error.ts';
+
+test('one line is the message, and the details where there are any', () => {
+  expect(oneLine(new CniError(11, 'busy'))).toBe('busy');
+  expect(oneLine(new CniError(11, 'busy', 'try later'))).toBe('busy; try later');
+});
+
+test('the text of an error tells its causes, outermost first', () => {
+  const cause = new Error('EEXIST', { cause: new CniError(7, 'taken', 'by eth0') });
+  expect(errorText(new Error('could not add 10.1.2.3/24', { cause }))).toBe(
+    'could not add 10.1.2.3/24: EEXIST: taken; by eth0',
+  );
+});
+
+test('a cause whose words the message has already is not told twice', () => {
+  expect(errorText(new Error('no link: ENODEV', { cause: new Error('ENODEV') }))).toBe('no link: ENODEV');
+});
+
+test('the text of gathered errors tells all of them', () => {
+  const errors = [new Error('first'), new Error('second')];
+  expect(errorText(new AggregateError(errors, 'DEL failed'))).toBe('DEL failed: first; second');
+  expect(errorText(new AggregateError(errors))).toBe('2 failures: first; second');
+});
+
+test('an error that is its own cause has a finite text', () => {
+  const error = new Error('odd');
+  error.cause = error;
+  expect(errorText(error)).toBe('odd');
+  expect(findCniError(error)).toBeUndefined();
+});
+
+test('what is thrown need not be an Error', () => {
+  expect(errorText('potato')).toBe('potato');
+  expect(errorText(undefined)).toBe('undefined');
+  expect(errorText(Object.create(null))).toBe('[object Object]');
+  expect(toCniError('potato').message).toBe('potato');
+});
+
+test('a CniError is found beneath wrappers and among gathered errors', () => {
+  const inner = new CniError(1234, 'inner');
+  expect(findCniError(inner)).toBe(inner);
+  expect(findCniError(new Error('outer', { cause: inner }))).toBe(inner);
+  expect(findCniError(new AggregateError([new Error('x'), new Error('y', { cause: inner })]))).toBe(inner);
+  expect(findCniError(new Error('none', { cause: new Error('none') }))).toBeUndefined();
+});
+
+test('a plain error is answered with code 999 and its own words (protocol 27)', () => {
+  expect(toCniError(new Error('potato'))).toMatchObject({
+    code: ErrorCode.internal,
+    message: 'potato',
+    details: '',
+  });
+});
+
+test('an error with a code is answered unchanged, even when wrapped (protocol 27)', () => {
+  const inner = new CniError(1234, 'msg', 'details');
+  expect(toCniError(inner)).toBe(inner);
+  expect(toCniError(new Error('outer', { cause: new Error('middle', { cause: inner }) }))).toBe(inner);
+  expect(toCniError(new AggregateError([inner], 'outer'))).toBe(inner);
+});
+
+test('the causes of a plain error are answered as details', () => {
+  const error = new Error('could not add a route', { cause: new Error('RTM_NEWROUTE: EEXIST') });
+  expect(toCniError(error)).toMatchObject({
+    code: 999,
+    message: 'could not add a route',
+    details: 'RTM_NEWROUTE: EEXIST',
+  });
+});
+
+test('failures gathered beside an error with a code are kept in the details', () => {
+  const gathered = new AggregateError([new Error('rule stays'), new CniError(11, 'busy', 'lock')], 'DEL');
+  expect(toCniError(new Error('outer', { cause: gathered }))).toMatchObject({
+    code: 11,
+    message: 'busy',
+    details: 'lock; rule stays',
+  });
+});
