@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RecordingPlugins } from '@cni-ts/libcni/recording-plugins';
+import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cnitool } from './cnitool.ts';
 import { containerIdOf } from './settings.ts';
@@ -276,4 +277,44 @@ test('as a program it exits with the status', () => {
   expect(ended).toMatchObject({ status: 0, stdout: JSON.stringify(result, undefined, 4), stderr: '' });
   const failed = spawnSync(process.execPath, [main, 'foo'], { env, encoding: 'utf8' });
   expect(failed).toMatchObject({ status: 1, stdout: '' });
+});
+
+describe('a plugin that is part of the program', () => {
+  const inside: Plugin = {
+    type: 'p1',
+    about: '',
+    versions: ['1.1.0'],
+    run: async () => ({ ips: [{ address: '10.9.9.9/24' }] }),
+  };
+  const call = async (...argv: string[]) => {
+    let stdout = '';
+    const write = (text: string) => {
+      stdout += text;
+    };
+    const self = join(plugins.path[0]!, 'p1');
+    const status = await cnitool(argv, {
+      env,
+      stdout: write,
+      stderr: () => {},
+      inProcess: () => inside,
+      self,
+    });
+    return { status, stdout };
+  };
+  beforeEach(() => putList({ plugins: [{ type: 'p1' }] }));
+
+  test('is called, not started', async () => {
+    expect(await call('add', 'net', netns)).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('10.9.9.9'),
+    });
+    expect(plugins.taken()).toEqual([]);
+  });
+
+  test('is started all the same with --exec or CNITOOL_EXEC=1', async () => {
+    expect((await call('add', 'net', netns, '--exec')).stdout).toContain('10.0.0.2');
+    env.CNITOOL_EXEC = '1';
+    expect((await call('add', 'net', netns)).stdout).toContain('10.0.0.2');
+    expect(plugins.taken()).toEqual(['p1 ADD', 'p1 ADD']);
+  });
 });

@@ -9,6 +9,7 @@ import { Runtime } from '@cni-ts/libcni/runtime';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Command } from 'commander';
+import { holdSignals } from './hold-signals.ts';
 import { pluginPath } from './settings.ts';
 import { type Verb, type VerbCall, verbs } from './verbs.ts';
 
@@ -127,7 +128,7 @@ function runtimeOf({ env, stderr, inProcess, self }: CnitoolIo, exec: boolean): 
   const executor =
     inProcess === undefined || exec
       ? processExecutor({ stderr })
-      : inProcessExecutor({ lookup: inProcess, stderr, ...(self && { self }) });
+      : inProcessExecutor({ lookup: inProcess, stderr, holdSignals, ...(self && { self }) });
   const log = (line: string) => stderr(`cnitool: ${line}\n`);
   return new Runtime({ path: pluginPath(env), cacheDir: env.CNI_CACHE_DIR ?? '', executor, env, log });
 }

@@ -11,10 +11,12 @@ import { Runtime } from './runtime.ts';
 
 const inside = definePlugin({
   type: 'inside',
-  config: z.object({ fail: z.optional(z.boolean()) }),
-  add(request) {
+  config: z.object({ fail: z.optional(z.boolean()), slow: z.optional(z.boolean()) }),
+  async add(request) {
+    request.undo.add('what was made', () => request.log('undone'));
     request.log(`add ${request.containerId} ${request.ifname} ${request.network}`);
     if (request.config.fail) throw new CniError(11, 'busy', 'later');
+    if (request.config.slow) await new Promise((resolve) => setTimeout(resolve, 100));
     return { ips: [{ address: '10.0.0.2/24' }] };
   },
   check() {},
@@ -98,4 +100,29 @@ test('a signal that came before keeps it from being called', async () => {
     /: context canceled$/,
   );
   expect(stderr).toBe('');
+});
+
+test('an ADD that is called off while it runs undoes what it made and fails', async () => {
+  const adding = runtime.addNetworkList(list('inside', { slow: true }), conf, { timeout: 20 });
+  await expect(adding).rejects.toThrow(
+    /failed \(add\): interrupted by the caller; everything this ADD had made was undone$/,
+  );
+  expect(runtime.getCachedAttachments()).toEqual([]);
+});
+
+test('signals are held around each call and released after it', async () => {
+  const seen: string[] = [];
+  const executor = inProcessExecutor({
+    lookup: () => inside,
+    self: join(dir, 'self'),
+    stderr: () => {},
+    holdSignals() {
+      seen.push('held');
+      return { interrupted: () => 'SIGINT', release: () => seen.push('released') };
+    },
+  });
+  const held = new Runtime({ path: runtime.path, cacheDir: join(dir, 'cache'), executor });
+  await expect(held.addNetworkList(list('inside'), conf)).rejects.toThrow('interrupted by SIGINT');
+  await held.delNetworkList(list('inside'), conf);
+  expect(seen).toEqual(['held', 'released', 'held', 'released']);
 });

@@ -2,7 +2,7 @@
  * Plugins that are part of the running program are called instead of executed: a program start is most of what a
  * short plugin costs. A file counts as part of the program when it *is* the program's file (a hard link of it) and
  * the program knows a plugin of its name. What a caller sees is the same as after execution, but for one thing: a
- * plugin that is running cannot be killed by the signal, only kept from starting.
+ * plugin that is running cannot be killed. An ADD that is called off while it runs undoes what it made and fails.
  */
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -20,6 +20,14 @@ export interface InProcessOptions {
   readonly stderr?: (text: string) => void;
   /** The program's own file. Default: process.execPath. */
   readonly self?: string;
+  /** Called around each plugin, so that a signal meant for the plugin does not end the program in the middle of it. */
+  readonly holdSignals?: () => HeldSignals;
+}
+
+export interface HeldSignals {
+  /** Name of the first signal that came. */
+  interrupted(): string | undefined;
+  release(): void;
 }
 
 export function inProcessExecutor(options: InProcessOptions): Executor {
@@ -34,12 +42,22 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
     async run(run) {
       const plugin = sameFile(run.program, self) ? lookup(basename(run.program)) : undefined;
       if (plugin === undefined || run.signal?.aborted) return others.run(run);
-      return settle(await call(plugin, run, lookup), stderr);
+      const held = options.holdSignals?.();
+      try {
+        return settle(await call(plugin, run, lookup, held), stderr);
+      } finally {
+        held?.release();
+      }
     },
   };
 }
 
-async function call(plugin: Plugin, run: PluginRun, inProcess: InProcessOptions['lookup']): Promise<Outcome> {
+async function call(
+  plugin: Plugin,
+  run: PluginRun,
+  inProcess: InProcessOptions['lookup'],
+  held: HeldSignals | undefined,
+): Promise<Outcome> {
   let stdout = '';
   let stderr = '';
   const status = await callPlugin(plugin, {
@@ -52,6 +70,7 @@ async function call(plugin: Plugin, run: PluginRun, inProcess: InProcessOptions[
       stderr += text;
     },
     inProcess,
+    interrupted: () => held?.interrupted() ?? (run.signal?.aborted ? 'the caller' : undefined),
   });
   return { why: status === 0 ? '' : `exit status ${status}`, stdout, stderr };
 }
