@@ -63,6 +63,13 @@ test('a program that may not be executed says so', async () => {
   expect((await run(path)).why).toBe(`fork/exec ${path}: permission denied`);
 });
 
+test('an environment that cannot be handed over keeps the program from starting', async () => {
+  const path = program('#!/bin/sh\n');
+  const start = (value: string) => runProgram(path, { stdin: '', env: { ...env, CNI_ARGS: value } });
+  expect((await start('a\0b')).why).toBe(`fork/exec ${path}: invalid argument`);
+  expect((await start('x'.repeat(3_000_000))).why).toBe(`fork/exec ${path}: argument list too long`);
+});
+
 test('a program whose interpreter is missing says so', async () => {
   const path = program('#!/none/sh\n');
   expect((await run(path)).why).toBe(`fork/exec ${path}: no such file or directory`);

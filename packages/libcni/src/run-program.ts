@@ -1,7 +1,7 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Outcome } from '@cni-ts/skeleton/run-plugin';
+import { type Outcome, runPlugin } from '@cni-ts/skeleton/run-plugin';
 
 export interface ProgramOptions {
   readonly stdin: string;
@@ -16,13 +16,20 @@ const attempts = 6;
 
 /** Never throws for what the program does: a program that cannot be started has ended too. */
 export async function runProgram(program: string, options: ProgramOptions): Promise<Outcome> {
-  const refused = whyNotExecutable(program);
+  const refused = whyNoEnvironment(options.env) ?? whyNotExecutable(program);
   if (refused !== undefined) return startFailure(program, refused);
   for (let attempt = 1; ; attempt++) {
     if (options.signal?.aborted) return { why: whyAborted(options.signal), stdout: '', stderr: '' };
-    const result = await start(program, options);
+    const result = await start(program, options).catch(() => {
+      // On Bun, execa itself falls over a start that fails at once, and the reason is lost. Most likely it is the
+      // one worth waiting for; if not, the last attempt tells.
+      return undefined;
+    });
+    if (result === undefined && attempt === attempts)
+      return runPlugin(program, options.env, options.stdin, 0);
     // An installer is replacing the file in place; it will be whole in a moment.
-    if (result.code !== 'ETXTBSY' || attempt === attempts) return outcomeOf(program, result);
+    if (result !== undefined && (result.code !== 'ETXTBSY' || attempt === attempts))
+      return outcomeOf(program, result);
     await pause(options.busyPause ?? 1000, undefined, options.signal && { signal: options.signal }).catch(
       () => {
         // The pause was cut short by the signal; the next round says so.
@@ -93,6 +100,11 @@ function whyAborted(signal: AbortSignal): string {
   const { reason } = signal;
   const late = reason instanceof Error && reason.name === 'TimeoutError';
   return late ? 'context deadline exceeded' : 'context canceled';
+}
+
+/** The kernel ends a variable at its first zero byte; Node and Bun throw instead of cutting it short. */
+function whyNoEnvironment(env: ProgramOptions['env']): string | undefined {
+  return Object.values(env).some((value) => value.includes('\0')) ? 'invalid argument' : undefined;
 }
 
 /**
