@@ -1,0 +1,108 @@
+import { statSync } from 'node:fs';
+import { CniError, oneLine, toCniError } from './cni-error.ts';
+import type { Streams } from './dispatch.ts';
+import { searchFolders } from './environment.ts';
+import { findPlugin } from './find-plugin.ts';
+import type { Delegate, Plugin } from './plugin.ts';
+import type { Result } from './result.ts';
+import { newestResult } from './result-version.ts';
+import { type Outcome, pluginError, printedResult, runPlugin } from './run-plugin.ts';
+
+import type { Undo } from './undo.ts';
+
+/** What a delegate needs of the call it is part of. */
+export interface DelegatingCall {
+  readonly streams: Streams;
+  /** The configuration as received. */
+  readonly stdin: string;
+  readonly cniVersion: string;
+  readonly undo: Undo;
+  /** The protocol itself, for a delegate that is part of this program. */
+  readonly callPlugin: (plugin: Plugin, streams: Streams) => Promise<number>;
+}
+
+/** Delegation (CNI specification, section 4): the other plugin gets the same configuration and environment with its
+ *  own command, whatever the caller's command is. */
+export function delegateTo(type: string, call: DelegatingCall): Delegate {
+  const silent = async (command: string): Promise<void> => {
+    await run(type, command, call);
+  };
+  return {
+    add: () => add(type, call),
+    check: () => silent('CHECK'),
+    del: () => silent('DEL'),
+    gc: () => silent('GC'),
+    status: () => silent('STATUS'),
+  };
+}
+
+async function add(type: string, call: DelegatingCall): Promise<Result> {
+  // Outside the try: where there is no plugin, there is nothing its DEL could clean up.
+  findPlugin(type, searchFolders(call.streams.env));
+  try {
+    const result = newestResult(printedResult(await run(type, 'ADD', call), call.cniVersion));
+    call.undo.add(`${type} (its ADD)`, async () => {
+      await run(type, 'DEL', call);
+    });
+    return result;
+  } catch (thrown) {
+    throw await afterDel(toCniError(thrown), type, call);
+  }
+}
+
+/** A delegate that failed halfway cleans up by its own DEL (CNI specification, section 4). */
+async function afterDel(failure: CniError, type: string, call: DelegatingCall): Promise<CniError> {
+  try {
+    await run(type, 'DEL', call);
+    return failure;
+  } catch (thrown) {
+    // The first failure is the one to report; this one only says that something may be left.
+    const left = `the DEL of ${type} after it failed too: ${oneLine(toCniError(thrown))}`;
+    const details = failure.details === '' ? left : `${failure.details}; ${left}`;
+    return new CniError(failure.code, failure.message, details, { cause: failure });
+  }
+}
+
+async function run(type: string, command: string, call: DelegatingCall): Promise<string> {
+  const { streams, stdin } = call;
+  const path = findPlugin(type, searchFolders(streams.env));
+  const env = { ...streams.env, CNI_COMMAND: command };
+  const own = streams.inProcess && isThisProgram(path) ? streams.inProcess(type) : undefined;
+  const outcome = own ? await callInProcess(own, env, call) : await runPlugin(path, env, stdin);
+  if (outcome.stderr !== '' && (outcome.why === '' || outcome.stdout !== '')) {
+    streams.writeStderr(outcome.stderr);
+  }
+  if (outcome.why !== '') throw pluginError(outcome);
+  return outcome.stdout;
+}
+
+/** The same plugin without a process of its own: a start less, which is most of what an IPAM plugin costs. */
+async function callInProcess(
+  plugin: Plugin,
+  env: Streams['env'],
+  { streams, stdin, callPlugin }: DelegatingCall,
+): Promise<Outcome> {
+  let stdout = '';
+  const status = await callPlugin(plugin, {
+    env,
+    readStdin: () => stdin,
+    writeStdout: (text) => {
+      stdout += text;
+    },
+    writeStderr: streams.writeStderr,
+    ...(streams.inProcess && { inProcess: streams.inProcess }),
+    ...(streams.ownNetns && { ownNetns: streams.ownNetns }),
+  });
+  return { stdout, stderr: '', why: status === 0 ? '' : `exit status ${status}` };
+}
+
+/** Links of every kind to the running program are the running program. */
+function isThisProgram(path: string): boolean {
+  try {
+    const [found, running] = [statSync(path), statSync(process.execPath)];
+    return found.dev === running.dev && found.ino === running.ino;
+  } catch {
+    // Replaced or removed while running, as upgrades do: then a child process is right.
+    return false;
+  }
+}

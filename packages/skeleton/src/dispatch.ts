@@ -1,0 +1,307 @@
+/** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
+ *  and exit status. Everything it touches of the process comes in through Streams. */
+import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error.ts';
+import { delegateTo } from './delegate.ts';
+import { type Environment, readEnvironment, type Variables } from './environment.ts';
+import { checkNetworkName } from './names.ts';
+import { type NamespaceId, refuseOwnNetns } from './own-netns.ts';
+import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
+import type { Result } from './result.ts';
+import { convertResult, decodeResult, newestResult, printResult } from './result-version.ts';
+import { compareVersions, parseVersion } from './spec-version.ts';
+import { Undo } from './undo.ts';
+
+/** What a plugin may touch of its process. */
+export interface Streams {
+  readonly env: Variables;
+  /** Everything up to end of file. Not called for VERSION. */
+  readStdin(): string;
+  /** Writes all of it or throws. */
+  writeStdout(text: string): void;
+  writeStderr(text: string): void;
+  /** A plugin of this same program, so that a delegate needs no process of its own. */
+  inProcess?(type: string): Plugin | undefined;
+  /** The namespace CNI_NETNS must not be; default: that of the running thread. */
+  ownNetns?(): NamespaceId;
+  /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */
+  interrupted?(): string | undefined;
+}
+
+interface Command {
+  readonly verb: Verb;
+  /** Where the command is younger than the protocol: the first spec version that has it. */
+  readonly since?: string;
+  /** Enters CNI_NETNS, so that must not be the plugin's own. */
+  readonly entersNetns?: true;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  ADD: { verb: 'add', entersNetns: true },
+  DEL: { verb: 'del', entersNetns: true },
+  CHECK: { verb: 'check', since: '0.4.0' },
+  GC: { verb: 'gc', since: '1.1.0' },
+  STATUS: { verb: 'status', since: '1.1.0' },
+};
+
+/** Answers one call and returns the exit status: 0, or 1 after an error object on stdout. */
+export async function callPlugin(plugin: Plugin, streams: Streams): Promise<number> {
+  try {
+    await answer(plugin, streams);
+    return 0;
+  } catch (thrown) {
+    const error = toCniError(thrown);
+    if (isStartedByHand(plugin, streams.env, error)) {
+      const versions = plugin.versions.join(', ');
+      streams.writeStderr(`${plugin.about}\nCNI protocol versions supported: ${versions}\n`);
+      return 0;
+    }
+    return report(error, streams);
+  }
+}
+
+/** The answer on stdout, complete; or an error. */
+async function answer(plugin: Plugin, streams: Streams): Promise<void> {
+  const environment = readEnvironment(streams.env);
+  if (environment.command === 'VERSION') {
+    streams.writeStdout(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: plugin.versions })}\n`);
+    return;
+  }
+  const stdin = readAll(streams);
+  const json = readNetwork(stdin);
+  const command = Object.hasOwn(commands, environment.command) ? commands[environment.command] : undefined;
+  if (command === undefined) {
+    throw new CniError(ErrorCode.invalidEnvironment, `unknown CNI_COMMAND: ${environment.command}`);
+  }
+  const cniVersion = configVersion(json);
+  if (command.since !== undefined) {
+    checkCommandVersion(environment.command, command.since, cniVersion, plugin.versions);
+  }
+  checkVersion(cniVersion, plugin.versions);
+  if (command.entersNetns && !environment.netnsOverride) refuseOwnNetns(environment.netns, streams.ownNetns);
+  const request = requestOf(environment, stdin, json, cniVersion, streams);
+  if (command.verb === 'add') await add(plugin, request, streams);
+  else await plugin.run(command.verb, request);
+}
+
+/** All or nothing: whatever keeps the runtime from getting the result, the runtime gets a host as it was before. */
+async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+  try {
+    const result = await plugin.run('add', request);
+    const text = resultText(plugin, result ?? {}, request.cniVersion);
+    const signal = await stopSignal(streams);
+    if (signal !== undefined) throw new Interrupted(signal);
+    streams.writeStdout(text);
+  } catch (thrown) {
+    const left = await request.undo.run();
+    const error = thrown instanceof Interrupted ? thrown.answer(left.length === 0) : toCniError(thrown);
+    if (left.length === 0) throw error;
+    const details = [error.details, ...left].filter((text) => text !== '').join('; ');
+    throw new CniError(error.code, error.message, details, { cause: error });
+  }
+}
+
+/** In the version of the configuration, which may have no words for it: no addresses, for one, before 0.3.0. */
+function resultText(plugin: Plugin, result: Result, cniVersion: string): string {
+  return printResult(convertResult(checkedResult(plugin, result), cniVersion));
+}
+
+function checkedResult(plugin: Plugin, result: Result): ReturnType<typeof decodeResult> {
+  try {
+    return decodeResult('1.1.0', { ...result, cniVersion: '1.1.0' });
+  } catch (thrown) {
+    const why = oneLine(toCniError(thrown));
+    throw new CniError(ErrorCode.internal, `plugin ${plugin.type} made a result that is none: ${why}`);
+  }
+}
+
+class Interrupted extends Error {
+  readonly signal: string;
+
+  constructor(signal: string) {
+    super(`interrupted by ${signal}`);
+    this.signal = signal;
+  }
+
+  answer(clean: boolean): CniError {
+    const outcome = clean
+      ? 'everything this ADD had made was undone'
+      : 'not everything this ADD had made could be undone';
+    return new CniError(ErrorCode.tryAgainLater, `${this.message}; ${outcome}`);
+  }
+}
+
+/** Kernel work is synchronous, so a signal that came meanwhile waits for the event loop. The first turn may be the
+ *  rest of one that had polled already; the second has polled for certain. */
+async function stopSignal(streams: Streams): Promise<string | undefined> {
+  if (streams.interrupted === undefined) return undefined;
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return streams.interrupted();
+}
+
+function readAll(streams: Streams): string {
+  try {
+    return streams.readStdin();
+  } catch (cause) {
+    const message = `error reading from stdin: ${errorText(cause)}`;
+    throw new CniError(ErrorCode.ioFailure, message, '', { cause });
+  }
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** One JSON object with a good network name; `null` is an object with nothing in it. */
+function readNetwork(stdin: string): Json {
+  const json = parseObject(stdin);
+  const name = member(json, 'name') ?? '';
+  if (typeof name !== 'string') throw undecodable(`name: expected a string, got ${JSON.stringify(name)}`);
+  if (name === '') throw new CniError(ErrorCode.invalidConfig, 'missing network name');
+  checkNetworkName(name);
+  return json;
+}
+
+function parseObject(stdin: string): Json {
+  let json: unknown;
+  try {
+    json = JSON.parse(stdin);
+  } catch (cause) {
+    throw undecodable(stdin.trim() === '' ? 'there is nothing on stdin' : errorText(cause));
+  }
+  if (json === null) return {};
+  if (typeof json !== 'object' || Array.isArray(json)) {
+    throw undecodable(`expected an object, got ${Array.isArray(json) ? 'a list' : `a ${typeof json}`}`);
+  }
+  return json as Json; // what JSON.parse makes of an object has string keys only
+}
+
+function undecodable(why: string): CniError {
+  return new CniError(ErrorCode.decodingFailure, `error unmarshall network config: ${why}`);
+}
+
+/** As the reference's decoder finds a member: without regard to letter case, the last that is not null. */
+function member(json: Json, name: string): unknown {
+  let found: unknown;
+  for (const key of Object.keys(json)) {
+    if (key.toLowerCase() === name.toLowerCase()) found = json[key] ?? found;
+  }
+  return found;
+}
+
+function configVersion(json: Json): string {
+  const version = member(json, 'cniVersion') ?? '';
+  if (typeof version === 'string') return version === '' ? '0.1.0' : version;
+  const why = `cniVersion: expected a string, got ${JSON.stringify(version)}`;
+  throw new CniError(ErrorCode.decodingFailure, `decoding version from network config: ${why}`);
+}
+
+function checkVersion(version: string, supported: readonly string[]): void {
+  if (supported.includes(version)) return;
+  const list = supported.map((entry) => JSON.stringify(entry)).join(' ');
+  const details = `config is ${JSON.stringify(version)}, plugin supports [${list}]`;
+  throw new CniError(ErrorCode.incompatibleVersion, 'incompatible CNI versions', details);
+}
+
+/** For commands younger than the protocol: the configuration must be new enough, and the plugin as new as that. */
+function checkCommandVersion(
+  command: string,
+  since: string,
+  version: string,
+  supported: readonly string[],
+): void {
+  parseVersion(version);
+  if (compareVersions(version, since) < 0) {
+    throw new CniError(ErrorCode.incompatibleVersion, `config version does not allow ${command}`);
+  }
+  if (!supported.some((entry) => compareVersions(entry, version) >= 0)) {
+    throw new CniError(ErrorCode.incompatibleVersion, `plugin version does not allow ${command}`);
+  }
+}
+
+function requestOf(
+  environment: Environment,
+  stdin: string,
+  json: Json,
+  cniVersion: string,
+  streams: Streams,
+): RawRequest {
+  const { containerId, netns, ifname, args } = environment;
+  const undo = new Undo();
+  let previous: { result: Result | undefined } | undefined;
+  return {
+    containerId,
+    netns,
+    ifname,
+    args,
+    network: String(member(json, 'name')),
+    cniVersion,
+    json,
+    stdin,
+    undo,
+    get prevResult() {
+      previous ??= { result: previousResult(member(json, 'prevResult'), cniVersion) };
+      return previous.result;
+    },
+    get validAttachments() {
+      return validAttachments(json);
+    },
+    ipam: (type) => delegateTo(type, { streams, stdin, cniVersion, undo, callPlugin }),
+    log: (line) => streams.writeStderr(`${line}\n`),
+  };
+}
+
+/** Read by the configuration's version, which it may leave out but must not contradict. */
+function previousResult(json: unknown, cniVersion: string): Result | undefined {
+  if (json === undefined) return undefined;
+  try {
+    const labelled = typeof json === 'object' && !Array.isArray(json) ? { cniVersion, ...json } : json;
+    return newestResult(decodeResult(cniVersion, labelled));
+  } catch (cause) {
+    const { code, message, details } = toCniError(cause);
+    throw new CniError(code, `could not parse prevResult: ${message}`, details, { cause });
+  }
+}
+
+/** A runtime that has no attachments says so with an empty list (or null, as Go writes one). One that says nothing
+ *  may not know: its GC would remove what is in use. */
+function validAttachments(json: Json): Attachment[] {
+  const key = ['cni.dev/valid-attachments', 'cni.dev/attachments'].find((name) => Object.hasOwn(json, name));
+  if (key === undefined) {
+    throw new CniError(
+      ErrorCode.invalidConfig,
+      'GC without "cni.dev/valid-attachments" would remove every attachment of the network; nothing was done',
+      'the runtime must list what is in use; an empty list means nothing is',
+    );
+  }
+  const list = json[key] ?? [];
+  if (!Array.isArray(list)) throw badAttachments(key, 'expected a list');
+  return list.map((entry: unknown, index) => {
+    const [containerId, ifname] =
+      typeof entry === 'object' && entry !== null
+        ? [member(entry as Json, 'containerID'), member(entry as Json, 'ifname')] // members are looked at one by one
+        : [];
+    if (typeof containerId === 'string' && typeof ifname === 'string') return { containerId, ifname };
+    throw badAttachments(`${key}[${index}]`, 'expected an object with containerID and ifname');
+  });
+}
+
+function badAttachments(path: string, expected: string): CniError {
+  return new CniError(ErrorCode.invalidConfig, `failed to load netconf: ${path}: ${expected}`);
+}
+
+/** Somebody typed the plugin's name into a shell: tell what it is. */
+function isStartedByHand(plugin: Plugin, env: Variables, error: CniError): boolean {
+  const nothingAsked = (env.CNI_COMMAND ?? '') === '';
+  return error.code === ErrorCode.invalidEnvironment && nothingAsked && plugin.about !== '';
+}
+
+function report(error: CniError, streams: Streams): number {
+  const { code, message: msg, details } = error;
+  const object = { code, msg, ...(details !== '' && { details }) };
+  try {
+    streams.writeStdout(JSON.stringify(object, undefined, 4));
+  } catch (thrown) {
+    streams.writeStderr(
+      `Error writing error JSON to stdout: ${errorText(thrown)}; the error was: ${oneLine(error)}\n`,
+    );
+  }
+  return 1;
+}
