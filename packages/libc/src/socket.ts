@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { calls } from './internal/calls.ts';
 import { SyscallError } from './syscall-error.ts';
 
@@ -49,6 +48,6 @@ export class RawNetlinkSocket {
   }
 
   close(): void {
-    closeSync(this.fd);
+    calls.close(this.fd);
   }
 }

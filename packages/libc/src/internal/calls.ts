@@ -10,6 +10,8 @@ import { createRequire } from 'node:module';
  */
 export interface Calls {
   socket(domain: number, type: number, protocol: number): number;
+  /** For what `socket` opened: node:fs warns in worker threads about descriptors that it did not open itself. */
+  close(fd: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   send(fd: number, data: Uint8Array, length: number, flags: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
@@ -24,6 +26,7 @@ export interface Calls {
 
 const signatures = {
   socket: ['i32', 'i32', 'i32'],
+  close: ['i32'],
   setsockopt: ['i32', 'i32', 'i32', 'buffer', 'u32'],
   send: ['i32', 'buffer', 'u32', 'i32'],
   recv: ['i32', 'buffer', 'u32', 'i32'],

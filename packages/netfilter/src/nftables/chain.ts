@@ -1,0 +1,133 @@
+import { attributes, nest } from '@cni-ts/netlink/attributes';
+import { asciiz, be32, bytes, type Codec, oneOf } from '@cni-ts/netlink/codec';
+import { message } from '@cni-ts/netlink/message';
+import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
+import { commentBytes, readComment } from './comment.ts';
+import { type Table, tableText } from './table.ts';
+import { type Change, change, unlessAbsent } from './transaction.ts';
+
+const NFT_MSG_NEWCHAIN = 3;
+const NFT_MSG_GETCHAIN = 4;
+const NFT_MSG_DELCHAIN = 5;
+
+/** Where the kernel calls a chain. Priorities: filter 0, dstnat -100, srcnat 100; bridge has numbers of its own. */
+export interface Base {
+  readonly type: 'filter' | 'nat' | 'route';
+  readonly hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
+  readonly priority: number;
+  readonly policy?: 'accept' | 'drop';
+}
+
+export interface Chain {
+  readonly table: Table;
+  readonly name: string;
+  /** Without it the chain is only reached by jump and goto. */
+  readonly base?: Base;
+  readonly comment?: string;
+}
+
+/** NF_INET_*, include/uapi/linux/netfilter.h; the bridge family counts the same (netfilter_bridge.h). */
+const hooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
+
+/** Big-endian and signed, which only priorities are. */
+const be32signed: Codec<number> = { ...be32, read: (payload) => be32.read(payload) | 0 };
+
+const chainMessage = message(
+  nfgenmsg,
+  attributes('NFTA_CHAIN_', {
+    table: [1, asciiz],
+    name: [3, asciiz],
+    hook: [
+      4,
+      nest(
+        attributes('NFTA_HOOK_', {
+          number: [1, oneOf(be32, hooks)],
+          priority: [2, be32signed],
+        }),
+      ),
+    ],
+    policy: [5, oneOf(be32, { drop: 0, accept: 1 })],
+    type: [7, asciiz],
+    userdata: [12, bytes],
+  }),
+);
+
+/** `inet cni_plugins_masquerade masq_checks` */
+export function chainText(chain: Chain): string {
+  return `${tableText(chain.table)} ${chain.name}`;
+}
+
+/** There already with the same hook: stays, with its rules and comment. Another hook: EEXIST. */
+export function addChain(chain: Chain): Change {
+  const { base, comment } = chain;
+  return change(`add chain ${chainText(chain)}`, NFT_MSG_NEWCHAIN, NLM_F.create, chainMessage, {
+    family: families[chain.table.family],
+    table: chain.table.name,
+    name: chain.name,
+    userdata: comment === undefined ? undefined : commentBytes(comment),
+    ...(base && {
+      hook: { number: base.hook, priority: base.priority },
+      type: base.type,
+      policy: base.policy,
+    }),
+  });
+}
+
+/** EBUSY while a rule outside this transaction jumps there; ENOENT if it is not there. Its own rules go with it. */
+export function deleteChain(chain: Chain): Change {
+  return change(`delete chain ${chainText(chain)}`, NFT_MSG_DELCHAIN, 0, chainMessage, {
+    family: families[chain.table.family],
+    table: chain.table.name,
+    name: chain.name,
+  });
+}
+
+/** The chain as the kernel has it; undefined if it (or its table) is not there. */
+export function findChain(nl: Netlink, chain: Chain): Chain | undefined {
+  const found = unlessAbsent(`look for chain ${chainText(chain)}`, () =>
+    nl.get({
+      name: 'NFT_MSG_GETCHAIN',
+      type: messageType('nftables', NFT_MSG_GETCHAIN),
+      flags: 0,
+      message: chainMessage,
+      value: { family: families[chain.table.family], table: chain.table.name, name: chain.name },
+    }),
+  );
+  return found && fromKernel(chain.table, found);
+}
+
+/** The chains of one family, of all its tables. */
+export function listChains(nl: Netlink, family: NftFamily): Chain[] {
+  const request = {
+    name: 'NFT_MSG_GETCHAIN',
+    type: messageType('nftables', NFT_MSG_GETCHAIN),
+    flags: 0,
+    message: chainMessage,
+    value: { family: families[family] },
+  };
+  return (unlessAbsent(`list the chains of ${family}`, () => nl.dump(request)) ?? []).map((found) =>
+    fromKernel({ family, name: found.table ?? '' }, found),
+  );
+}
+
+function fromKernel(table: Table, found: ReturnType<typeof chainMessage.read>): Chain {
+  const comment = readComment(found.userdata);
+  const { hook, type, policy } = found;
+  return {
+    table,
+    name: found.name ?? '',
+    ...(comment === undefined ? {} : { comment }),
+    // reason: the kernel names only types and hooks that it has
+    ...(hook?.number && type
+      ? {
+          base: {
+            type: type as Base['type'],
+            hook: hook.number,
+            priority: hook.priority ?? 0,
+            ...(policy ? { policy } : {}),
+          },
+        }
+      : {}),
+  };
+}

@@ -1,0 +1,190 @@
+import { attributes, nest } from '@cni-ts/netlink/attributes';
+import { asciiz, be64, bytes } from '@cni-ts/netlink/codec';
+import { message } from '@cni-ts/netlink/message';
+import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
+import { type Chain, chainText } from './chain.ts';
+import { commentBytes, readComment } from './comment.ts';
+import { type Expression, expression, nftExpressions, register } from './expression.ts';
+import { type Table, tableText } from './table.ts';
+import { type Change, change, unlessAbsent } from './transaction.ts';
+
+const NFT_MSG_NEWRULE = 6;
+const NFT_MSG_GETRULE = 7;
+const NFT_MSG_DELRULE = 8;
+
+/** One part of a rule, as nft's text has it between spaces: a match, an action, a comment. */
+export interface Statement {
+  readonly text: string;
+  compile(into: Program): void;
+}
+
+/** A rule as a value: `rule(saddr(own), daddr('!=', subnet), masquerade, comment('…'))`. */
+export interface Rule {
+  readonly statements: readonly Statement[];
+  readonly text: string;
+}
+
+/** A rule that is in the kernel. */
+export interface ListedRule {
+  readonly chain: string;
+  /** Names it for deleteRule as long as it exists; never used again within its table. */
+  readonly handle: bigint;
+  readonly comment: string | undefined;
+  readonly expressions: readonly Expression[];
+}
+
+/** What statements compile into. */
+export class Program {
+  readonly family: NftFamily;
+  readonly expressions: Expression[] = [];
+  comment: string | undefined;
+  readonly #known = new Map<string, number>();
+
+  constructor(family: NftFamily) {
+    this.family = family;
+  }
+
+  add(...more: Expression[]): void {
+    this.expressions.push(...more);
+  }
+
+  /**
+   * Makes sure, once per rule, that a field is there at all before it is read: `ip saddr` in an inet table must
+   * first know that the packet is IPv4. nft adds the same comparisons and hides them when it lists.
+   */
+  require(what: 'nfproto' | 'protocol' | 'l4proto', value: number): void {
+    if (this.#known.get(what) === value) return;
+    this.#known.set(what, value);
+    const key = { protocol: 1, nfproto: 15, l4proto: 16 }[what];
+    const bytes = what === 'protocol' ? Uint8Array.of(value >> 8, value & 0xff) : Uint8Array.of(value);
+    this.add(
+      expression('meta', { destination: register(0), key }),
+      expression('cmp', { source: register(0), op: '==', data: { value: bytes } }),
+    );
+  }
+}
+
+export function rule(...statements: readonly Statement[]): Rule {
+  return { statements, text: statements.map((one) => one.text).join(' ') };
+}
+
+/** Shown by nft, kept by the kernel; ours find their rules by it. */
+export function comment(text: string): Statement {
+  return {
+    text: `comment "${text}"`,
+    compile: (into) => {
+      into.comment = text;
+    },
+  };
+}
+
+export function compile(family: NftFamily, of: Rule): Program {
+  const program = new Program(family);
+  for (const statement of of.statements) statement.compile(program);
+  return program;
+}
+
+const ruleMessage = message(
+  nfgenmsg,
+  attributes('NFTA_RULE_', {
+    table: [1, asciiz],
+    chain: [2, asciiz],
+    handle: [3, be64],
+    expressions: [4, nest(nftExpressions)],
+    position: [6, be64],
+    userdata: [7, bytes],
+  }),
+);
+
+/** At the end of the chain. */
+export function addRule(chain: Chain, of: Rule): Change {
+  return newRule('add', chain, of, NLM_F.create | NLM_F.append);
+}
+
+/** Before the chain's first rule. */
+export function insertRule(chain: Chain, of: Rule): Change {
+  return newRule('insert', chain, of, NLM_F.create);
+}
+
+function newRule(verb: string, chain: Chain, of: Rule, flags: number): Change {
+  const program = compile(chain.table.family, of);
+  return change(`${verb} rule ${chainText(chain)} ${of.text}`, NFT_MSG_NEWRULE, flags, ruleMessage, {
+    family: families[chain.table.family],
+    table: chain.table.name,
+    chain: chain.name,
+    expressions: { elements: program.expressions },
+    userdata: program.comment === undefined ? undefined : commentBytes(program.comment),
+  });
+}
+
+/** ENOENT if somebody else was quicker: then nothing of the transaction is done, so list again. */
+export function deleteRule(table: Table, listed: { chain: string; handle: bigint }): Change {
+  const what = `delete rule ${tableText(table)} ${listed.chain} handle ${listed.handle}`;
+  return change(what, NFT_MSG_DELRULE, 0, ruleMessage, {
+    family: families[table.family],
+    table: table.name,
+    chain: listed.chain,
+    handle: listed.handle,
+  });
+}
+
+/** All rules of the chain. */
+export function flushChain(chain: Chain): Change {
+  return change(`flush chain ${chainText(chain)}`, NFT_MSG_DELRULE, 0, ruleMessage, {
+    family: families[chain.table.family],
+    table: chain.table.name,
+    chain: chain.name,
+  });
+}
+
+/**
+ * The rules of one chain, or of all chains of one table, in order. The kernel filters, so foreign rules cost
+ * nothing. A table or chain that is not there has none.
+ */
+export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule[] {
+  const request = {
+    name: 'NFT_MSG_GETRULE',
+    type: messageType('nftables', NFT_MSG_GETRULE),
+    flags: 0,
+    message: ruleMessage,
+    value: { family: families[table.family], table: table.name, chain },
+  };
+  const what = `list the rules of ${tableText(table)}`;
+  const all = unlessAbsent(what, () => nl.dump(request)) ?? [];
+  const listed: ListedRule[] = [];
+  for (const one of all) {
+    // Kernels before 4.20 do not filter by chain.
+    if (one.table !== table.name || (chain !== undefined && one.chain !== chain)) continue;
+    listed.push({
+      chain: one.chain ?? '',
+      handle: one.handle ?? 0n,
+      comment: readComment(one.userdata),
+      expressions: one.expressions?.elements ?? [],
+    });
+  }
+  return listed;
+}
+
+/**
+ * Whether a rule in the kernel is this one. What the kernel adds of its own (defaults it spells out, counters that
+ * somebody put in) does not count; anything we would have said otherwise does.
+ */
+export function sameRule(family: NftFamily, ours: Rule, listed: ListedRule): boolean {
+  const program = compile(family, ours);
+  if (program.comment !== listed.comment) return false;
+  const theirs = listed.expressions.filter((one) => one.kind !== 'counter');
+  const mine = program.expressions.filter((one) => one.kind !== 'counter');
+  return mine.length === theirs.length && mine.every((one, i) => covers(theirs[i], one));
+}
+
+/** Every member of `ours` has the same value in `theirs`. */
+function covers(theirs: unknown, ours: unknown): boolean {
+  if (ours instanceof Uint8Array) {
+    return theirs instanceof Uint8Array && Buffer.compare(theirs, ours) === 0;
+  }
+  if (typeof ours !== 'object' || ours === null) return theirs === ours;
+  if (typeof theirs !== 'object' || theirs === null) return Object.keys(ours).length === 0;
+  const given: Record<string, unknown> = { ...theirs };
+  return Object.entries(ours).every(([key, value]) => value === undefined || covers(given[key], value));
+}
