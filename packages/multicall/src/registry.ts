@@ -1,0 +1,12 @@
+// Generated from the folders in packages/plugins by `npm run build`. Do not edit.
+import { createRequire } from 'node:module';
+import type { Plugin } from '@cni-ts/skeleton/plugin';
+
+const require = createRequire(import.meta.url);
+
+/** Every plugin by its name, loaded when called for: a program started as `bridge` evaluates bridge alone. */
+export const registry: Readonly<Record<string, () => Plugin>> = {
+  bridge: () => require('@cni-ts/bridge/bridge').bridge,
+  'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
+  loopback: () => require('@cni-ts/loopback/loopback').loopback,
+};
