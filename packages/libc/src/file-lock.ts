@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { calls } from './internal/calls.ts';
+import { libc } from './internal/calls.ts';
 import { fileError, SyscallError } from './syscall-error.ts';
 
 const LOCK_EX = 2;
@@ -17,8 +17,8 @@ export function lockFile(path: string, mode: number): { unlock(): void } {
   } catch (error) {
     throw fileError('open', path, error);
   }
-  while (calls.flock(fd, LOCK_EX) !== 0) {
-    const errno = calls.errno();
+  while (libc().flock(fd, LOCK_EX) !== 0) {
+    const errno = libc().errno();
     if (errno === EINTR) continue;
     closeSync(fd);
     throw fileError('flock', path, new SyscallError('flock', errno));

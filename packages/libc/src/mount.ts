@@ -1,4 +1,4 @@
-import { calls, cString } from './internal/calls.ts';
+import { cString, libc } from './internal/calls.ts';
 import { fileError, SyscallError } from './syscall-error.ts';
 
 /** include/uapi/linux/mount.h */
@@ -7,15 +7,15 @@ const MNT_DETACH = 2;
 
 /** mount(2). Throws `mount <target>: <errno text>`. */
 export function mount(source: string, target: string, type: string, flags: number, data = ''): void {
-  if (calls.mount(cString(source), cString(target), cString(type), flags, cString(data)) !== 0) {
-    throw fileError('mount', target, new SyscallError('mount', calls.errno()));
+  if (libc().mount(cString(source), cString(target), cString(type), flags, cString(data)) !== 0) {
+    throw fileError('mount', target, new SyscallError('mount', libc().errno()));
   }
 }
 
 /** umount2(2) with MNT_DETACH: gone from the tree at once, freed when the last user leaves. */
 export function unmount(target: string): void {
-  if (calls.umount2(cString(target), MNT_DETACH) !== 0) {
-    throw fileError('umount', target, new SyscallError('umount2', calls.errno()));
+  if (libc().umount2(cString(target), MNT_DETACH) !== 0) {
+    throw fileError('umount', target, new SyscallError('umount2', libc().errno()));
   }
 }
 
@@ -23,6 +23,6 @@ const CLONE_NEWNS = 0x00020000;
 
 /** Gives the calling thread a mount namespace of its own whose changes stay inside. */
 export function unshareMounts(): void {
-  if (calls.unshare(CLONE_NEWNS) !== 0) throw new SyscallError('unshare', calls.errno());
+  if (libc().unshare(CLONE_NEWNS) !== 0) throw new SyscallError('unshare', libc().errno());
   mount('', '/', '', mountFlags.slave | mountFlags.recursive);
 }

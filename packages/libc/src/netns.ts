@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { errnoText } from './errno.ts';
-import { calls } from './internal/calls.ts';
+import { libc } from './internal/calls.ts';
 import { mount, mountFlags, unmount } from './mount.ts';
 import { errnoOf, fileError, SyscallError } from './syscall-error.ts';
 
@@ -69,7 +69,7 @@ export class Netns {
   static create(): Netns {
     const home = Netns.current();
     try {
-      if (calls.unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', calls.errno());
+      if (libc().unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', libc().errno());
       try {
         return new Netns('', openSync(own, 'r'));
       } finally {
@@ -97,7 +97,7 @@ export class Netns {
 
   /** Moves the calling thread into a new namespace for good: for tests and tools that must not touch the machine's. */
   static unshareThread(): void {
-    if (calls.unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', calls.errno());
+    if (libc().unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', libc().errno());
   }
 
   /** The same namespace, whatever the paths: device and inode agree. */
@@ -126,8 +126,8 @@ export class Netns {
   }
 
   private enter(): void {
-    if (calls.setns(this.fd, CLONE_NEWNET) === 0) return;
-    const text = new SyscallError('setns', calls.errno()).message;
+    if (libc().setns(this.fd, CLONE_NEWNET) === 0) return;
+    const text = new SyscallError('setns', libc().errno()).message;
     throw new NetnsError(
       `error switching to ns ${this.path}: Error switching to ns ${this.path}: ${text}`,
       false,

@@ -1,4 +1,4 @@
-import { calls } from './internal/calls.ts';
+import { libc } from './internal/calls.ts';
 import { SyscallError } from './syscall-error.ts';
 
 const AF_NETLINK = 16;
@@ -14,15 +14,15 @@ export class RawNetlinkSocket {
 
   /** `protocol`: include/uapi/linux/netlink.h (0 route, 12 netfilter). Receiving gives up after 60 s. */
   constructor(protocol: number) {
-    this.fd = calls.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
-    if (this.fd < 0) throw new SyscallError('socket', calls.errno());
+    this.fd = libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
+    if (this.fd < 0) throw new SyscallError('socket', libc().errno());
     this.setOption(SOL_SOCKET, SO_RCVTIMEO, new BigInt64Array([60n, 0n]));
   }
 
   /** setsockopt(2) with an int or a ready-made structure; false when the kernel does not know the option. */
   setOption(level: number, name: number, value: number | BigInt64Array): boolean {
     const bytes = new Uint8Array(typeof value === 'number' ? new Int32Array([value]).buffer : value.buffer);
-    return calls.setsockopt(this.fd, level, name, bytes, bytes.length) === 0;
+    return libc().setsockopt(this.fd, level, name, bytes, bytes.length) === 0;
   }
 
   /** A larger receive buffer, for transactions whose many acks would not fit. Needs CAP_NET_ADMIN; else no effect. */
@@ -31,8 +31,8 @@ export class RawNetlinkSocket {
   }
 
   send(message: Uint8Array): void {
-    while (calls.send(this.fd, message, message.length, 0) < 0) {
-      const errno = calls.errno();
+    while (libc().send(this.fd, message, message.length, 0) < 0) {
+      const errno = libc().errno();
       if (errno !== EINTR) throw new SyscallError('send', errno);
     }
   }
@@ -40,14 +40,14 @@ export class RawNetlinkSocket {
   /** Receives one datagram into `into` and returns its length. */
   receive(into: Uint8Array): number {
     for (;;) {
-      const length = calls.recv(this.fd, into, into.length, 0);
+      const length = libc().recv(this.fd, into, into.length, 0);
       if (length >= 0) return length;
-      const errno = calls.errno();
+      const errno = libc().errno();
       if (errno !== EINTR) throw new SyscallError('recv', errno);
     }
   }
 
   close(): void {
-    calls.close(this.fd);
+    libc().close(this.fd);
   }
 }

@@ -78,7 +78,13 @@ function openWithNode(): Calls {
   return { ...functions, mount, errno } as unknown as Calls;
 }
 
-export const calls: Calls = 'Bun' in globalThis ? openWithBun() : openWithNode();
+let opened: Calls | undefined;
+
+/** Opened at the first call: a plugin that only answers VERSION, or has nothing to do, pays nothing. */
+export function libc(): Calls {
+  opened ??= 'Bun' in globalThis ? openWithBun() : openWithNode();
+  return opened;
+}
 
 /** A NUL-terminated copy of a string for a `char *` argument. */
 export function cString(text: string): Uint8Array {
