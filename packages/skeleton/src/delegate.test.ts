@@ -1,0 +1,203 @@
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import * as z from 'zod/mini';
+import { CniError } from './cni-error.ts';
+import { networkConfig } from './config.ts';
+import { delegateTo } from './delegate.ts';
+import { callPlugin, type Streams } from './dispatch.ts';
+import { definePlugin, type Plugin, type Request } from './plugin.ts';
+import type { Result } from './result.ts';
+import { Undo } from './undo.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'delegate-'));
+  return () => rmSync(folder, { recursive: true });
+});
+
+/** A delegate as a child process: writes each command and its configuration down, then does as told per command. */
+function child(type: string, doing: Record<string, string>): () => string[] {
+  const log = join(folder, `${type}.log`);
+  const cases = Object.entries(doing).map(([command, script]) => `${command}) ${script};;`);
+  const script = `#!/bin/sh\necho "$CNI_COMMAND $(/bin/cat)" >>${log}\ncase $CNI_COMMAND in\n${cases.join('\n')}\nesac\n`;
+  writeFileSync(join(folder, type), script, { mode: 0o755 });
+  writeFileSync(log, '');
+  return () => readFileSync(log, 'utf8').trimEnd().split('\n');
+}
+
+type Doing = (request: Request<unknown>) => Promise<unknown>;
+
+function caller(doing: Doing): Plugin {
+  const verb = async (request: Request<unknown>) => void (await doing(request));
+  return definePlugin({
+    type: 'main',
+    config: () => z.object(networkConfig),
+    async add(request) {
+      // What a test hands back from ADD is a delegate's result.
+      return (await doing(request)) as Result;
+    },
+    check: verb,
+    del: verb,
+    gc: verb,
+    status: verb,
+  });
+}
+
+const stdin = '{ "name":"n", "cniVersion":"1.1.0", "ipam":{"type":"ipam"} }';
+
+async function call(command: string, doing: Doing, more: Partial<Streams> = {}) {
+  let [stdout, stderr] = ['', ''];
+  const env = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: 'c1',
+    CNI_NETNS: '/none',
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: folder,
+  };
+  const status = await callPlugin(caller(doing), {
+    env,
+    readStdin: () => stdin,
+    writeStdout: (text) => {
+      stdout += text;
+    },
+    writeStderr: (text) => {
+      stderr += text;
+    },
+    ...more,
+  });
+  const answer: unknown = stdout === '' ? undefined : JSON.parse(stdout);
+  return { status, answer, stderr, env };
+}
+
+const printed = `echo '{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.0.0.2/24"}]}'`;
+
+test('a delegate gets its own command whatever the caller does, and the environment stays (protocol 103)', async () => {
+  const log = child('ipam', { ADD: `${printed}; echo hello >&2` });
+  let got: unknown;
+  const { status, stderr, env } = await call('CHECK', async (request) => {
+    got = await request.ipam('ipam').add();
+  });
+  expect([status, stderr, env.CNI_COMMAND]).toEqual([0, 'hello\n', 'CHECK']);
+  expect(got).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] });
+  expect(log()).toEqual([`ADD ${stdin}`]);
+});
+
+test('a delegate cannot be found without CNI_PATH (protocol 103, second half)', async () => {
+  const streams = { env: {}, readStdin: () => '', writeStdout() {}, writeStderr() {} };
+  const delegate = delegateTo('ipam', { streams, stdin, cniVersion: '1.1.0', undo: new Undo(), callPlugin });
+  await expect(delegate.add()).rejects.toThrow('no paths provided');
+  await expect(delegate.del()).rejects.toThrow('no paths provided');
+});
+
+test('all commands reach the delegate', async () => {
+  const log = child('ipam', {});
+  await call('DEL', async (request) => {
+    const ipam = request.ipam('ipam');
+    await ipam.check();
+    await ipam.del();
+    await ipam.gc();
+    await ipam.status();
+  });
+  expect(log()).toEqual(['CHECK', 'DEL', 'GC', 'STATUS'].map((command) => `${command} ${stdin}`));
+});
+
+test('an ADD that fails after its delegate succeeded gives the address back', async () => {
+  const log = child('ipam', { ADD: printed });
+  const { answer } = await call('ADD', async (request) => {
+    await request.ipam('ipam').add();
+    throw new Error('no veth');
+  });
+  expect(answer).toEqual({ code: 999, msg: 'no veth' });
+  expect(log()).toEqual([`ADD ${stdin}`, `DEL ${stdin}`]);
+});
+
+test('a delegate that fails is told to clean up, and its error is the answer', async () => {
+  const log = child('ipam', { ADD: `echo '{"code":11,"msg":"full","details":"d"}'; exit 1` });
+  const { status, answer } = await call('ADD', (request) => request.ipam('ipam').add());
+  expect([status, answer]).toEqual([1, { code: 11, msg: 'full', details: 'd' }]);
+  expect(log()).toEqual([`ADD ${stdin}`, `DEL ${stdin}`]);
+});
+
+test('a delegate that printed no result is told to clean up', async () => {
+  const log = child('ipam', { ADD: 'echo x' });
+  const { answer } = await call('ADD', (request) => request.ipam('ipam').add());
+  expect(answer).toMatchObject({ code: 6, msg: expect.stringMatching(/^failed to unmarshal raw result: /) });
+  expect(log()).toHaveLength(2);
+});
+
+test('a delegate whose cleaning up fails too is reported with both errors', async () => {
+  child('ipam', { ADD: `echo '{"code":11,"msg":"full"}'; exit 1`, DEL: 'exit 2' });
+  const { answer } = await call('ADD', (request) => request.ipam('ipam').add());
+  expect(answer).toEqual({
+    code: 11,
+    msg: 'full',
+    details: 'the DEL of ipam after it failed too: netplugin failed with no error message: exit status 2',
+  });
+});
+
+test.each(['../ipam', 'a/b', '..'])('a delegate is never a path: %s', async (type) => {
+  const { answer } = await call('ADD', (request) => request.ipam(type).add());
+  expect(answer).toEqual({ code: 999, msg: `invalid plugin name: ${type}` });
+});
+
+/** A delegate of the same program: `ipam` in the folder is the file this test runs from. */
+function inProcess(plugin: Plugin): Partial<Streams> {
+  symlinkSync(process.execPath, join(folder, 'ipam'));
+  return { inProcess: (type) => (type === 'ipam' ? plugin : undefined) };
+}
+
+function ipamWith(ran: string[], add: (request: Request<unknown>) => Result): Plugin {
+  return definePlugin({
+    type: 'ipam',
+    config: () => z.object(networkConfig),
+    add(request) {
+      ran.push(`ADD ${request.stdin}`);
+      return add(request);
+    },
+    check: () => void ran.push('CHECK'),
+    del: () => void ran.push('DEL'),
+    gc: () => void ran.push('GC'),
+    status() {
+      throw new CniError(50, 'range full');
+    },
+  });
+}
+
+test('a delegate of the same program answers without a process of its own', async () => {
+  const ran: string[] = [];
+  const plugin = ipamWith(ran, ({ log }) => {
+    log('hello');
+    return { ips: [{ address: '10.0.0.2/24' }] };
+  });
+  const { status, answer, stderr } = await call(
+    'ADD',
+    (request) => request.ipam('ipam').add(),
+    inProcess(plugin),
+  );
+  expect([status, stderr, ran]).toEqual([0, 'hello\n', [`ADD ${stdin}`]]);
+  expect(answer).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] });
+});
+
+test('a failing delegate of the same program is treated as a child would be', async () => {
+  const ran: string[] = [];
+  const plugin = ipamWith(ran, ({ undo }) => {
+    undo.add('its file', () => void ran.push('undone'));
+    throw new CniError(11, 'full', 'd');
+  });
+  const options = inProcess(plugin);
+  const add = await call('ADD', (request) => request.ipam('ipam').add(), options);
+  expect(add.answer).toEqual({ code: 11, msg: 'full', details: 'd' });
+  expect(ran).toEqual([`ADD ${stdin}`, 'undone', 'DEL']);
+  const status = await call('STATUS', (request) => request.ipam('ipam').status(), options);
+  expect([status.status, status.answer]).toEqual([1, { code: 50, msg: 'range full' }]);
+});
+
+test('a file that is not this program is a child process even if this program knows its name', async () => {
+  const log = child('ipam', { ADD: printed });
+  const ran: string[] = [];
+  const known = { inProcess: () => ipamWith(ran, () => ({})) };
+  const { status } = await call('ADD', (request) => request.ipam('ipam').add(), known);
+  expect([status, ran, log()]).toEqual([0, [], [`ADD ${stdin}`]]);
+});
