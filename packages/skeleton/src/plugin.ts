@@ -89,6 +89,8 @@ export interface Definition<S extends z.core.$ZodType, C> {
 /** Version of these plugins, as in package.json. */
 export const pluginVersion = '0.1.0';
 
+/** Makes a plugin of its verbs. With `parse`, verbs see what it returns as `request.config`; without, what the schema
+ *  reads. Errors of either are the verb's own, at its first look at `request.config`. */
 export function definePlugin<S extends z.core.$ZodType, C>(
   definition: Definition<S, C> & { parse: (raw: z.output<S>, request: RawRequest) => C },
 ): Plugin;

@@ -11,8 +11,7 @@ export interface Outcome {
   readonly why: string;
 }
 
-/** Starts an executable that is being installed this very moment: the kernel answers ETXTBSY while somebody has it
- *  open for writing. */
+/** While somebody has an executable open for writing (an upgrade in progress) the kernel answers ETXTBSY. */
 const busyAttempts = 6;
 const busyPauseMs = 1000;
 
