@@ -7,9 +7,15 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
-import { type Attachment, definePlugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
+import {
+  type Attachment,
+  definePlugin,
+  type Plugin,
+  type RawRequest,
+  type Request,
+} from '@cni-ts/skeleton/plugin';
 import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
 import * as z from 'zod/mini';
 import {
@@ -24,7 +30,7 @@ import {
 } from './ranges.ts';
 import { requestedAddresses } from './requested-addresses.ts';
 import { readResolvConf } from './resolv-conf.ts';
-import { type Owned, ownerOf, reservedNames, Store, withStore } from './store.ts';
+import { entryNames, type Owned, ownerOf, type Place, reservedNames, Store, withStore } from './store.ts';
 
 const defaultDataDir = '/var/lib/cni/networks';
 
@@ -60,8 +66,7 @@ function schema() {
 type Shape = z.output<ReturnType<typeof schema>>;
 
 interface Config {
-  /** Where the network's reservations are. */
-  readonly directory: string;
+  readonly place: Place;
   /** One address of each goes to every attachment; the position is the cursor's number. */
   readonly sets: readonly RangeSet[];
   readonly requested: readonly Ip[];
@@ -70,7 +75,7 @@ interface Config {
   readonly resolvConf: string;
 }
 
-function parse(raw: Shape, request: RawRequest): Config {
+function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined): Config {
   const { ipam } = raw;
   if (ipam === undefined) throw new CniError(ErrorCode.internal, "IPAM config missing 'ipam' key");
   const written = [
@@ -79,7 +84,7 @@ function parse(raw: Shape, request: RawRequest): Config {
     ...sets(ipam.ranges, 'ipam.ranges'),
   ];
   return {
-    directory: join(ipam.dataDir || defaultDataDir, request.network),
+    place: { directory: join(ipam.dataDir || defaultDataDir, request.network), indexFolder },
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
     routes: (ipam.routes ?? []).map(route),
     resolvConf: ipam.resolvConf ?? '',
@@ -152,8 +157,8 @@ function plan({ sets, requested }: Config): (Ip | undefined)[] {
 /** One address of every set, in one hold of the lock. What was reserved before a set failed is given back by the
  *  undo list, and nothing else is: the reference then releases whatever the attachment ever owned. */
 function apply(wanted: readonly (Ip | undefined)[], request: Request<Config>): Candidate[] {
-  const { directory, sets } = request.config;
-  return withStore(directory, (store) =>
+  const { place, sets } = request.config;
+  return withStore(place, (store) =>
     sets.map((set, i) => {
       try {
         const found = reserve(store, set, i, wanted[i], request);
@@ -201,7 +206,7 @@ function* candidates(
   let taken: Set<string> | undefined;
   for (const candidate of walk(set, last)) {
     const name = formatIp(candidate.ip);
-    if (seen++ === looks) taken = new Set(reservedNames(request.config.directory));
+    if (seen++ === looks) taken = new Set(entryNames(request.config.place.directory));
     if (taken ? !taken.has(name) : store.isFree(name)) yield candidate;
   }
   // Only names were compared above, so what a crash left empty has counted as taken.
@@ -217,7 +222,7 @@ function refuseDuplicate({ exact, legacy }: Owned, set: RangeSet, { containerId 
 
 /** Undo of one reservation, unless somebody else has it by now. */
 function giveBack(name: string, request: Request<Config>): void {
-  withStore(request.config.directory, (store) => {
+  withStore(request.config.place, (store) => {
     if (store.content(name) === ownerOf(request)) store.release(name);
   });
 }
@@ -273,7 +278,7 @@ function add(request: Request<Config>): Result {
 }
 
 function check(request: Request<Config>): void {
-  const { exact, legacy } = withStore(request.config.directory, (store) => store.owned(request));
+  const { exact, legacy } = withStore(request.config.place, (store) => store.ownedForSure(request));
   if (exact.length > 0 || legacy.length > 0) return;
   throw new CniError(
     ErrorCode.internal,
@@ -283,9 +288,9 @@ function check(request: Request<Config>): void {
 
 /** Whatever the attachment owns in the directory goes, whatever the ranges are today. */
 function del(request: Request<Config>): void {
-  const { directory, sets } = request.config;
-  withStore(directory, (store) => {
-    const { exact, legacy } = store.owned(request);
+  const { place, sets } = request.config;
+  withStore(place, (store) => {
+    const { exact, legacy } = store.ownedForSure(request);
     // The reference makes one pass for each set, and a pass takes the legacy reservations when nothing else is left.
     const withLegacy = exact.length === 0 || sets.length > 1;
     releaseAll(store, withLegacy ? [...exact, ...legacy] : exact);
@@ -296,7 +301,7 @@ function del(request: Request<Config>): void {
 function gc(request: Request<Config>): void {
   const attached = new Set(request.validAttachments.map(ownerOf));
   const containers = new Set(request.validAttachments.map((at) => at.containerId));
-  withStore(request.config.directory, (store) => {
+  withStore(request.config.place, (store) => {
     const stale = [...store.all()].filter(([, content]) => {
       const [id = '', ifname, ...more] = content.split('\r\n');
       // Not the format of any release, so not a reservation to judge: somebody's note, keeping an address aside.
@@ -312,7 +317,8 @@ function gc(request: Request<Config>): void {
 
 /** Changes nothing. */
 function status(request: Request<Config>): void {
-  const { directory, sets, resolvConf } = available('the configuration is not valid', () => request.config);
+  const { place, sets, resolvConf } = available('the configuration is not valid', () => request.config);
+  const { directory } = place;
   const used = available(`the reservations in ${directory} cannot be kept`, () => {
     accessSync(existing(directory), constants.W_OK | constants.X_OK);
     return reservedNames(directory);
@@ -342,7 +348,8 @@ function available<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (thrown) {
-    throw new CniError(ErrorCode.pluginNotAvailable, `${what}: ${errorText(thrown)}`, '', { cause: thrown });
+    const { message, details } = toCniError(thrown);
+    throw new CniError(ErrorCode.pluginNotAvailable, `${what}: ${message}`, details, { cause: thrown });
   }
 }
 
@@ -353,26 +360,30 @@ function existing(path: string): string {
 
 /** All are tried; what could not be removed is an error, for a success would leak the address for good. */
 function releaseAll(store: Store, names: readonly string[]): void {
-  const failures: unknown[] = [];
+  const failures: string[] = [];
   for (const name of names) {
     try {
       store.release(name);
     } catch (thrown) {
-      failures.push(thrown);
+      failures.push(toCniError(thrown).message);
     }
   }
-  if (failures.length > 0) {
-    throw new Error(`could not release every address: ${failures.map(errorText).join('; ')}`);
-  }
+  if (failures.length > 0) throw new Error(`could not release every address: ${failures.join('; ')}`);
 }
 
-export const hostLocal = definePlugin({
-  type: 'host-local',
-  config: schema,
-  parse,
-  add,
-  check,
-  del,
-  gc,
-  status,
-});
+/** The plugin with its indexes in a folder of its own, or without any. */
+export function hostLocalWith(indexFolder: string | undefined): Plugin {
+  return definePlugin({
+    type: 'host-local',
+    config: schema,
+    parse: (raw: Shape, request) => parse(raw, request, indexFolder),
+    add,
+    check,
+    del,
+    gc,
+    status,
+  });
+}
+
+/** Indexes lie under /run: they are worth nothing after a boot, and outside of every directory of reservations. */
+export const hostLocal = hostLocalWith('/run/cni-ts/host-local');

@@ -20,6 +20,7 @@ import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { lockFile } from '@cni-ts/libc/file-lock';
 import { errnoOf, fileError } from '@cni-ts/libc/syscall-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
+import { ReservationIndex } from './reservation-index.ts';
 
 /** What an attachment owns, as file names: reservations in its own name, and those of releases that wrote the
  *  container id alone, which belong to any interface of the container. */
@@ -28,13 +29,26 @@ export interface Owned {
   readonly legacy: readonly string[];
 }
 
+/** Where a network's reservations are. */
+export interface Place {
+  readonly directory: string;
+  /** Where indexes may be kept (reservation-index.ts); undefined for none. */
+  readonly indexFolder: string | undefined;
+}
+
 /** Runs `work` while nobody else may touch the directory, which is created when absent. Waits for the lock for as
  *  long as it takes: the kernel takes it from a process that dies. */
-export function withStore<T>(directory: string, work: (store: Store) => T): T {
+export function withStore<T>({ directory, indexFolder }: Place, work: (store: Store) => T): T {
   attempt('mkdir', directory, () => mkdirSync(directory, { recursive: true, mode: 0o755 }));
   const lock = lockFile(join(directory, 'lock'), 0o750);
   try {
-    return work(new Store(directory));
+    const index = indexFolder === undefined ? undefined : ReservationIndex.open(indexFolder, directory);
+    const store = new Store(directory, index);
+    try {
+      return work(store);
+    } finally {
+      store.close();
+    }
   } finally {
     lock.unlock();
   }
@@ -43,33 +57,66 @@ export function withStore<T>(directory: string, work: (store: Store) => T): T {
 /** Use it inside withStore only. Names are canonical address texts, as formatIp gives them. */
 export class Store {
   readonly #directory: string;
+  readonly #index: ReservationIndex | undefined;
+  /** What a walk found, kept up to date. */
+  #all: Map<string, string> | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, index?: ReservationIndex) {
     this.#directory = directory;
+    this.#index = index;
   }
 
-  /** Looks into every reservation. */
+  /** What the attachment owns, from the index when that can be trusted, else by looking into every reservation. */
   owned(at: Attachment): Owned {
-    const all = [...this.all()];
-    const of = (owner: string) => all.filter(([, content]) => content === owner).map(([name]) => name);
-    return { exact: of(ownerOf(at)), legacy: of(at.containerId) };
+    const exact = this.#find(ownerOf(at));
+    return { exact, legacy: this.#find(at.containerId) };
+  }
+
+  /** The same for DEL and CHECK, which do not take an index's word for it that there is nothing: it cannot know of
+   *  a reservation somebody has edited. */
+  ownedForSure(at: Attachment): Owned {
+    const owned = this.owned(at);
+    if (owned.exact.length > 0 || owned.legacy.length > 0 || this.#all) return owned;
+    this.all();
+    const found = this.owned(at);
+    if (found.exact.length > 0 || found.legacy.length > 0) this.#index?.distrust();
+    return found;
   }
 
   /** Every reservation with its content, white space trimmed as the reference does before it compares. What cannot
    *  be read is left out: the reference skips it, and one bad file must not stop a whole network. */
-  all(): Map<string, string> {
+  all(): ReadonlyMap<string, string> {
+    if (this.#all) return this.#all;
     const all = new Map<string, string>();
     for (const name of reservedNames(this.#directory)) {
       const content = this.content(name);
       if (content !== undefined) all.set(name, content);
     }
+    this.#all = all;
     return all;
+  }
+
+  #find(owner: string): string[] {
+    if (!this.#all && this.#index?.trusted) {
+      const names = this.#index.find(owner);
+      // Still trusted: it could be read, and every file says what the index says.
+      if (names.every((name) => this.content(name) === owner) && this.#index.trusted) return names;
+      this.#index.distrust();
+    }
+    return [...this.all()].filter(([, content]) => content === owner).map(([name]) => name);
+  }
+
+  /** For withStore: leaves an index that knows the directory as it is now. */
+  close(): void {
+    if (this.#index && !this.#index.trusted && this.#all) this.#index.rebuild(this.#all);
+    this.#index?.close();
   }
 
   /** Takes the address for the attachment; false when somebody has it. An empty file is taken over: every writer
    *  holds the lock from creating the file until it has written the owner, so whoever left this one is dead. */
   reserve(name: string, at: Attachment): boolean {
     const path = join(this.#directory, name);
+    this.#index?.announceChange();
     let file = createNew(path);
     if (file === undefined && this.isFree(name)) {
       attempt('remove', path, () => unlinkSync(path));
@@ -84,17 +131,23 @@ export class Store {
     } finally {
       closeSync(file);
     }
+    this.#all?.set(name, ownerOf(at));
+    this.#index?.add(ownerOf(at), name);
     return true;
   }
 
   /** Removes the reservation; it may be gone already. */
   release(name: string): void {
     const path = join(this.#directory, name);
+    const owner = this.content(name);
+    this.#index?.announceChange();
     try {
       unlinkSync(path);
     } catch (thrown) {
       if (errnoOf(thrown) !== 'ENOENT') throw fileError('remove', path, thrown);
     }
+    this.#all?.delete(name);
+    if (owner !== undefined) this.#index?.remove(owner, name);
   }
 
   /** Whether nobody has the address, by a look at the file's size. */
@@ -139,18 +192,20 @@ export class Store {
 /** The addresses that have a file, in no order; none when the directory does not exist. One read of the directory,
  *  no look into the files; needs no lock. */
 export function reservedNames(directory: string): string[] {
-  let names: string[];
+  return entryNames(directory).filter((name) => {
+    const ip = parseIp(name);
+    return ip !== undefined && formatIp(ip) === name;
+  });
+}
+
+/** Everything in the directory: the addresses that have a file, and `lock` and the cursors. */
+export function entryNames(directory: string): string[] {
   try {
-    names = readdirSync(directory);
+    return readdirSync(directory);
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return [];
     throw fileError('open', directory, thrown);
   }
-  // Cheap test first: `lock` and the cursors are the only other names there should be.
-  return names.filter((name) => {
-    const ip = parseIp(name);
-    return ip !== undefined && formatIp(ip) === name;
-  });
 }
 
 /** The content of an attachment's reservations. */
