@@ -1,0 +1,147 @@
+/**
+ * A host for end-to-end tests: the test's thread moves into a network namespace of its own, so every program started
+ * from it, ours and the Go ones, takes that for the host's. Nothing of the machine is touched: reservations, caches
+ * and namespace files lie in a temporary folder.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Netns } from '@cni-ts/libc/netns';
+
+export const ours = resolve(import.meta.dirname, '../../dist/bin');
+/** The Go plugins as Debian packages them. */
+export const theirs = '/usr/lib/cni';
+
+export interface Answer {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** stdout as JSON, undefined when it is empty or none. */
+  readonly json: Record<string, unknown> | undefined;
+}
+
+/** What a runtime tells a plugin. */
+export interface Call {
+  readonly command: string;
+  readonly netns?: string;
+  readonly containerId?: string;
+  readonly ifname?: string;
+  readonly args?: string;
+  /** Folders of plugins; default: ours. */
+  readonly path?: string;
+}
+
+/** Moves the calling thread away from the machine's network for good. */
+export class Lab {
+  readonly dir = mkdtempSync(join(tmpdir(), 'cni-e2e-'));
+  readonly networks = join(this.dir, 'networks');
+  #containers: string[] = [];
+
+  constructor() {
+    Netns.unshareThread();
+    mkdirSync(join(this.dir, 'netns'));
+    this.sh('ip link set lo up');
+    this.sh('echo 0 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv6/conf/all/forwarding');
+  }
+
+  /** A container's namespace, by a name of ours. */
+  container(name: string): string {
+    const path = join(this.dir, 'netns', name);
+    Netns.createAt(path).close();
+    this.#containers.push(path);
+    return path;
+  }
+
+  /** Runs a shell command on the host and returns its output; a failure is an error with what it said. */
+  sh(command: string): string {
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${command}: ${stderr}`);
+    return stdout;
+  }
+
+  /** Runs a shell command in a container; the exit status and what it printed. */
+  inside(netns: string, command: string): { status: number | null; stdout: string; stderr: string } {
+    const opened = Netns.open(netns);
+    try {
+      return opened.run(() => spawnSync('bash', ['-c', command], { encoding: 'utf8' }));
+    } finally {
+      opened.close();
+    }
+  }
+
+  /** Executes a plugin as a runtime does. */
+  async plugin(file: string, config: unknown, call: Call): Promise<Answer> {
+    const text = typeof config === 'string' ? config : JSON.stringify(config);
+    return finish(spawn(file, { env: this.environment(call) }), text);
+  }
+
+  /** The same program for the same call, ours and theirs differing in the file only. */
+  environment(call: Call): Record<string, string> {
+    const env: Record<string, string> = { PATH: process.env.PATH ?? '', CNI_COMMAND: call.command };
+    const given = {
+      CNI_CONTAINERID: call.containerId ?? 'c1',
+      CNI_NETNS: call.netns ?? '',
+      CNI_IFNAME: call.ifname ?? 'eth0',
+      CNI_PATH: call.path ?? ours,
+      CNI_ARGS: call.args ?? '',
+    };
+    return { ...env, ...given };
+  }
+
+  /** Runs the operator's tool with a folder of configurations. */
+  async cnitool(args: string[], env: Record<string, string> = {}): Promise<Answer> {
+    const tool = join(ours, 'cnitool');
+    const all = {
+      PATH: process.env.PATH ?? '',
+      CNI_PATH: ours,
+      CNI_CACHE_DIR: join(this.dir, 'cache'),
+      ...env,
+    };
+    return finish(spawn(tool, args, { env: all }), '');
+  }
+
+  /** Names of the links on the host. */
+  links(): string[] {
+    const listed = JSON.parse(this.sh('ip -j link')) as { ifname: string }[]; // reason: iproute2's JSON
+    return listed.map(({ ifname }) => ifname).sort();
+  }
+
+  /** The addresses reserved for a network, by file name. */
+  reservations(network: string): string[] {
+    const folder = join(this.networks, network);
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder).filter((name) => /^[0-9a-f.:]+$/.test(name));
+  }
+
+  close(): void {
+    for (const path of this.#containers) if (existsSync(path)) Netns.remove(path);
+    rmSync(this.dir, { recursive: true });
+  }
+}
+
+function finish(child: ChildProcess, stdin: string): Promise<Answer> {
+  return new Promise((done, fail) => {
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr?.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.on('error', fail);
+    child.on('close', (status) => done({ status: status ?? -1, stdout, stderr, json: parsed(stdout) }));
+    // A plugin that answers without reading (VERSION) may be gone already: EPIPE is no failure of the test.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(stdin);
+  });
+}
+
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // no JSON: the caller sees the text
+  }
+}
