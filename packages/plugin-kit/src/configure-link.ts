@@ -15,6 +15,8 @@ export interface LinkSettings {
   readonly before?: (() => void) | undefined;
   /** IPv6 addresses are used at once: IPAM owns them and nobody else is on the wire. */
   readonly noDad?: boolean | undefined;
+  /** Runs when the link is up and has its addresses, before the routes of the result, which may stand on what it does. */
+  readonly beforeRoutes?: ((link: Link) => void) | undefined;
 }
 
 /** The address and gateway of one entry of a result, as values. Throws naming the entry. */
@@ -76,6 +78,7 @@ export async function configureLink(
     6: addresses.find(({ gateway }) => gateway?.family === 6)?.gateway,
   };
   if (gateways[6] && !settings.noDad) await settle(container, link);
+  settings.beforeRoutes?.(link);
   for (const [i, route] of (result.routes ?? []).entries()) addOne(container, link, route, i, gateways);
 }
 
