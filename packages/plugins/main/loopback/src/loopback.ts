@@ -1,0 +1,104 @@
+/**
+ * loopback: brings up the container's `lo`, so that programs inside reach each other by 127.0.0.1 and ::1. A new
+ * network namespace has `lo` down and without addresses; the kernel adds both addresses by itself when it comes up.
+ *
+ * CNI_IFNAME is not looked at: the link is always `lo`. Nothing is made on the host.
+ */
+import { formatCidr } from '@cni-ts/address/cidr';
+import { formatIp, isLoopback } from '@cni-ts/address/ip';
+import { Netns, NetnsError } from '@cni-ts/libc/netns';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { type Address, listAddresses } from '@cni-ts/rtnetlink/address';
+import { getLink, IFF_UP, setDown, setUp } from '@cni-ts/rtnetlink/link';
+import { CniError, toCniError } from '@cni-ts/skeleton/cni-error';
+import { networkConfig } from '@cni-ts/skeleton/config';
+import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import * as z from 'zod/mini';
+
+const config = () => z.object(networkConfig);
+type Config = z.output<ReturnType<typeof config>>;
+
+const name = 'lo';
+
+function add(request: Request<Config>): Result {
+  const passedOn = previous(request);
+  const route = Netlink.open('route', Netns.open(request.netns));
+  const link = getLink(route, name);
+  // Looked at before anything is changed; going up only adds loopback addresses.
+  refuseForeign(listAddresses(route, link));
+  if (!(link.flags & IFF_UP)) {
+    request.undo.add(`${name} up`, () => setDown(route, link));
+    setUp(route, link);
+  }
+  return passedOn ?? result(request.netns, listAddresses(route, link));
+}
+
+/** Anything wrong with the configuration is said here, while `lo` is still as it was. */
+function previous(request: Request<Config>): Result | undefined {
+  void request.config;
+  try {
+    return request.prevResult;
+  } catch (thrown) {
+    const { code, message, details } = toCniError(thrown);
+    throw new CniError(code, `failed to parse prevResult: ${message}`, details, { cause: thrown });
+  }
+}
+
+function refuseForeign(addresses: readonly Address[]): void {
+  const foreign = addresses.find(({ cidr }) => !isLoopback(cidr.ip));
+  if (foreign) {
+    throw new Error(`loopback interface found with non-loopback address "${formatIp(foreign.cidr.ip)}"`);
+  }
+}
+
+/** At most one address of each family, the kernel's first. */
+function result(sandbox: string, addresses: readonly Address[]): Result {
+  const first = ([4, 6] as const).flatMap(
+    (family) => addresses.find(({ cidr }) => cidr.ip.family === family) ?? [],
+  );
+  return {
+    interfaces: [{ name, mac: '00:00:00:00:00:00', sandbox }],
+    ips: first.map(({ cidr }) => ({ address: formatCidr(cidr), interface: 0 })),
+  };
+}
+
+/** Up, and with the address every program takes for granted. What later plugins add to `lo` is their business. */
+function check(request: Request<Config>): void {
+  const route = Netlink.open('route', Netns.open(request.netns));
+  const link = getLink(route, name);
+  if (!(link.flags & IFF_UP)) throw new Error('loopback interface is down');
+  if (!listAddresses(route, link, 4).some(({ cidr }) => isLoopback(cidr.ip))) {
+    throw new Error('loopback interface has no address of 127.0.0.0/8');
+  }
+}
+
+/** The configuration is not read: a container must be removable with a broken one, too. */
+function del(request: Request<Config>): void {
+  const netns = request.netns === '' ? undefined : openUnlessGone(request.netns);
+  if (!netns) return;
+  const route = Netlink.open('route', netns);
+  setDown(route, getLink(route, name));
+}
+
+function openUnlessGone(path: string): Netns | undefined {
+  try {
+    return Netns.open(path);
+  } catch (error) {
+    // The namespace is gone, and its `lo` with it.
+    if (error instanceof NetnsError && error.gone) return undefined;
+    throw error;
+  }
+}
+
+export const loopback = definePlugin({
+  type: 'loopback',
+  config,
+  configError: 'failed to parse network config',
+  add,
+  check,
+  del,
+  // Nothing outlives the namespace, and the kernel always has `lo`.
+  gc: () => {},
+  status: () => {},
+});
