@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { ptp } from './ptp.ts';
+
+main(ptp);

@@ -1,0 +1,299 @@
+/**
+ * ptp: a veth pair per container and no bridge. The host's end carries the gateway's address, and the container
+ * reaches even its own subnet only through it: every packet is routed by the host, which can filter and count it, and
+ * no container hears another's broadcasts.
+ *
+ * All containers of the network may share one gateway address: it lies as a /32 (/128) on each host end, and a route
+ * to each container's address tells the host which end leads there.
+ */
+import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
+import { equalIp, formatIp, type Ip, isGlobalUnicast } from '@cni-ts/address/ip';
+import { formatMac } from '@cni-ts/address/mac';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { failOn } from '@cni-ts/plugin-kit/attached-link';
+import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
+import { failing } from '@cni-ts/plugin-kit/failing';
+import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
+import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import {
+  addMasquerade,
+  checkMasquerade,
+  gcMasquerade,
+  removeMasquerade,
+} from '@cni-ts/plugin-kit/masquerade';
+import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { resultDns } from '@cni-ts/plugin-kit/result-dns';
+import { createVethPair, type VethPair } from '@cni-ts/plugin-kit/veth-pair';
+import { addAddress, addressFlags, listAddresses } from '@cni-ts/rtnetlink/address';
+import { deleteLink, findLink, type Link } from '@cni-ts/rtnetlink/link';
+import { addRoute, deleteRoute, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import { differences } from './check.ts';
+import { backendProblem, type Config, parse, schema } from './config.ts';
+
+/** Places in the result's `interfaces`. */
+const atContainer = 1;
+
+/** One address of the container and where its packets go. */
+export interface Wire {
+  readonly address: Cidr;
+  readonly gateway: Ip;
+}
+
+/** What must exist, before anything is looked at or changed. */
+interface Plan {
+  readonly pair: VethPair;
+  readonly wires: readonly Wire[];
+  /** The same, each gateway and each network once: addresses may share them. */
+  readonly gateways: readonly Wire[];
+  readonly networks: readonly Wire[];
+}
+
+function plan(request: Request<Config>, ipam: Result): Plan {
+  if (!ipam.ips?.length) throw new Error('IPAM plugin returned missing IP config');
+  const wires = wiresOf(ipam);
+  return {
+    pair: { containerName: request.ifname, hostName: hostNameOf(request), mtu: request.config.mtu },
+    wires,
+    gateways: firstOf(wires, (a, b) => equalIp(a.gateway, b.gateway)),
+    networks: firstOf(
+      // A host prefix has no network around it, and one that IPAM routes itself is routed already.
+      wires.filter(({ address }) => !isHost(address) && !hasRoute(ipam, address)),
+      (a, b) => sameDestination(a.address, b.address),
+    ),
+  };
+}
+
+function hostNameOf(request: { network: string; containerId: string; ifname: string }): string {
+  return hostLinkName('veth', request.network, request.containerId, request.ifname);
+}
+
+function wiresOf(ipam: Result): Wire[] {
+  return (ipam.ips ?? []).map((ip, i) => {
+    const { cidr: address, gateway } = addressOf(ip, i);
+    const what = `failed to add IP addr of ips[${i}] (${formatCidr(address)}) to veth`;
+    if (!gateway)
+      throw new Error(`${what}: it has no gateway, which ptp needs as the address of the host's end`);
+    if (gateway.family !== address.ip.family) {
+      throw new Error(`${what}: its gateway ${formatIp(gateway)} is of another IP family`);
+    }
+    if (equalIp(gateway, address.ip)) throw new Error(`${what}: its gateway is that very address`);
+    return { address, gateway };
+  });
+}
+
+function firstOf(wires: readonly Wire[], same: (a: Wire, b: Wire) => boolean): Wire[] {
+  return wires.filter((wire, i) => wires.findIndex((other) => same(other, wire)) === i);
+}
+
+function isHost({ ip, prefix }: Cidr): boolean {
+  return prefix === ip.bytes.length * 8;
+}
+
+function hasRoute(ipam: Result, address: Cidr): boolean {
+  const text = formatCidr(networkOf(address));
+  return (ipam.routes ?? []).some(({ dst, table, priority }) => dst === text && !table && !priority);
+}
+
+async function add(request: Request<Config>): Promise<Result> {
+  const { config, undo, ifname } = request;
+  const problem = backendProblem(config);
+  if (problem) throw new Error(problem);
+  const inside = openNamespace(request.netns);
+  const ipam = await request.ipam(config.ipam).add();
+  const planned = plan(request, ipam);
+
+  const host = ownNamespace();
+  const veth = createVethPair(planned.pair, host, inside, undo);
+  const result: Result = {
+    interfaces: [
+      { name: planned.pair.hostName, mac: formatMac(veth.host.mac) },
+      { name: ifname, mac: formatMac(veth.container.mac), sandbox: request.netns },
+    ],
+    ips: (ipam.ips ?? []).map((ip) => ({ ...ip, interface: atContainer })),
+  };
+  if (ipam.routes?.length) result.routes = ipam.routes;
+
+  await configureLink(inside, ifname, result, undo, {
+    // Only the host is at the other end of the wire: there is nobody to ask whether an address is free.
+    noDad: true,
+    beforeRoutes: (link) => reachGateways(inside, link, planned),
+  });
+  routeThroughGateways(inside, veth.container, planned);
+  connectHost(request, host, veth.host, planned);
+  if (config.ipMasq) {
+    const addresses = planned.wires.map(({ address }) => address);
+    withNetfilter((nl) => addMasquerade(nl, request, addresses, config.ipMasqBackend, undo));
+  }
+  // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
+  for (const family of [4, 6] as const) {
+    if (planned.wires.some(({ address }) => address.ip.family === family)) {
+      enableForwarding(family, undo, 'Could not enable IP forwarding');
+    }
+  }
+
+  const dns = resultDns(config.dns, ipam.dns);
+  if (dns) result.dns = dns;
+  return result;
+}
+
+/** The gateways alone are on the link, wherever their addresses lie. */
+function reachGateways(inside: Namespace, link: Link, { gateways }: Plan): void {
+  for (const { address, gateway } of gateways) {
+    failing(`failed to add route '${formatIp(gateway)} dev ${link.name} src ${formatIp(address.ip)}'`, () =>
+      addRoute(inside.route, { dst: host(gateway), link, source: address.ip, scope: routeScopes.link }, true),
+    );
+  }
+}
+
+/**
+ * The route to the subnet that came with the address says that the subnet's hosts are on this link. They are not: on
+ * the other side there is only the host, so it is exchanged for one through the gateway. This comes after the routes
+ * of IPAM, which may name a gateway of the subnet that the kernel takes only while the subnet is on the link.
+ */
+function routeThroughGateways(inside: Namespace, link: Link, { wires, networks }: Plan): void {
+  for (const { address } of wires) {
+    if (isHost(address)) continue;
+    const dst = networkOf(address);
+    // IPv4 routes through a gateway have scope universe, so this one cannot be mistaken for them; IPv6 has no scopes.
+    const scope = address.ip.family === 4 ? routeScopes.link : undefined;
+    failing(`failed to delete route '${formatCidr(dst)} dev ${link.name}'`, () =>
+      deleteRoute(inside.route, { dst, link, scope }),
+    );
+  }
+  for (const { address, gateway } of networks) {
+    const dst = networkOf(address);
+    const what = `${formatCidr(dst)} via ${formatIp(gateway)} dev ${link.name} src ${formatIp(address.ip)}`;
+    failing(`failed to add route '${what}'`, () =>
+      addRoute(inside.route, { dst, gateway, link, source: address.ip }, true),
+    );
+  }
+}
+
+/** The host's end: the gateways' addresses, and a route to each address of the container. */
+function connectHost(request: Request<Config>, own: Namespace, link: Link, { wires, gateways }: Plan): void {
+  for (const { gateway } of gateways) {
+    const nodad = gateway.family === 6 ? addressFlags.nodad : 0;
+    failing(`failed to add IP addr (${formatCidr(host(gateway))}) to veth`, () =>
+      addAddress(own.route, link, host(gateway), nodad),
+    );
+  }
+  for (const { address } of wires) {
+    try {
+      addRoute(own.route, { dst: host(address.ip), link, scope: routeScopes.host }, true);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') {
+        throw new Error(`failed to add route on host: ${errorText(error)}`, { cause: error });
+      }
+      // The first one wins, as operators know it from the reference, but not in silence.
+      request.log(
+        `ptp: the host has a route to ${formatIp(address.ip)} already, which is kept: ` +
+          `${request.containerId} may not be reached through ${link.name}; see "ip route get ${formatIp(address.ip)}"`,
+      );
+    }
+  }
+}
+
+function host(ip: Ip): Cidr {
+  return { ip, prefix: ip.bytes.length * 8 };
+}
+
+function withNetfilter<T>(work: (nl: Netlink) => T): T {
+  const nl = Netlink.open('netfilter');
+  try {
+    return work(nl);
+  } finally {
+    nl.close();
+  }
+}
+
+/** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
+async function del(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const addresses: Cidr[] = [];
+  await tryAll([
+    () => deleteInside(request, addresses),
+    () => deleteHostEnd(request),
+    () => {
+      if (!config.ipMasq) return;
+      withNetfilter((nl) => removeMasquerade(nl, request, addresses.length ? addresses : undefined));
+    },
+    () => request.ipam(config.ipam).del(),
+  ]);
+}
+
+/** Deletes the link in the container's namespace, if both are still there, and tells the addresses it had. */
+function deleteInside(request: Request<Config>, addresses: Cidr[]): void {
+  const inside = findNamespace(request.netns);
+  if (!inside) return;
+  failing(`failed to delete "${request.ifname}"`, () => {
+    const link = request.config.ipMasq ? findLink(inside.route, request.ifname) : undefined;
+    if (link) {
+      const all = listAddresses(inside.route, link).map(({ cidr }) => cidr);
+      addresses.push(...all.filter(({ ip }) => isGlobalUnicast(ip)));
+    }
+    deleteLink(inside.route, request.ifname);
+  });
+}
+
+/** Normally gone with the container's end; not if that could not be reached or was renamed. */
+function deleteHostEnd(request: Request<Config>): void {
+  const name = hostNameOf(request);
+  const own = ownNamespace();
+  const left = findLink(own.route, name);
+  if (left?.kind === 'veth') failing(`failed to delete "${name}"`, () => deleteLink(own.route, left));
+}
+
+async function tryAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+}
+
+async function check(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const inside = openNamespace(request.netns);
+  await request.ipam(config.ipam).check();
+  const { prevResult } = request;
+  if (!prevResult) throw new Error('ptp: Required prevResult missing');
+  const own = (prevResult.ips ?? []).filter(
+    (ip) => ip.interface === undefined || prevResult.interfaces?.[ip.interface]?.name === request.ifname,
+  );
+  const wires = own.map((ip, i) => addressOf(ip, i));
+  const { ifname, netns } = request;
+  const expected = { ifname, netns, hostName: hostNameOf(request), mtu: config.mtu, wires };
+  const drift = differences(expected, prevResult, ownNamespace(), inside);
+  if (config.ipMasq) {
+    const addresses = wires.map(({ cidr }) => cidr);
+    drift.push(...withNetfilter((nl) => checkMasquerade(nl, request, addresses, config.ipMasqBackend)));
+  }
+  failOn(drift);
+}
+
+/** Links, addresses and routes of a container that is gone went with its namespace; rules stay until now. */
+async function gc(request: Request<Config>): Promise<void> {
+  const { ipam } = request.config;
+  await tryAll([
+    () => withNetfilter((nl) => gcMasquerade(nl, request.network, request.validAttachments)),
+    () => (ipam ? request.ipam(ipam).gc() : undefined),
+  ]);
+}
+
+async function status(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const problem = backendProblem(config);
+  if (problem) throw new CniError(ErrorCode.pluginNotAvailable, `ptp cannot serve ADD: ${problem}`);
+  await request.ipam(config.ipam).status();
+}
+
+export const ptp = definePlugin({ type: 'ptp', config: schema, parse, add, check, del, gc, status });
