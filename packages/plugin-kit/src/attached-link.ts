@@ -68,12 +68,4 @@ function reaches(routes: readonly Route[], address: Cidr): boolean {
   return routes.some((route) => route.table === RT_TABLE_MAIN && sameDestination(route.dst, address));
 }
 
-/** Turns the list of what CHECK found wrong into the one error it answers with: the first as message, all as details. */
-export function failOn(drift: readonly string[]): void {
-  if (!drift.length) return;
-  throw new Error(
-    drift.length === 1
-      ? drift[0]
-      : `${drift[0]} (and ${drift.length - 1} more: ${drift.slice(1).join('; ')})`,
-  );
-}
+export { failOn } from './drift.ts';

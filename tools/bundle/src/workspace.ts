@@ -13,7 +13,7 @@ export interface PluginFolder {
   readonly kind: PluginKind;
   /** Absolute path of the package. */
   readonly folder: string;
-  /** Name under which src/‹name›.ts exports the plugin: host-local → hostLocal. */
+  /** Name under which src/‹name›.ts exports the plugin: host-local → hostLocal, static → staticPlugin. */
   readonly exportName: string;
 }
 
@@ -27,7 +27,7 @@ export function pluginFolders(root: string = workspaceRoot): PluginFolder[] {
         name,
         kind,
         folder: join(root, 'packages/plugins', kind, name),
-        exportName: camelCase(name),
+        exportName: exportNameOf(name),
       })),
     )
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -36,6 +36,14 @@ export function pluginFolders(root: string = workspaceRoot): PluginFolder[] {
 /** A plugin whose source has begun; a folder with package.json alone has nothing to build yet. */
 export function hasSource(plugin: PluginFolder): boolean {
   return existsSync(join(plugin.folder, 'src', `${plugin.name}.ts`));
+}
+
+/** Words that cannot name a variable of a module (ECMAScript, 12.7.2) and could well name a plugin. */
+const reservedWords = new Set(['static', 'switch', 'interface', 'package', 'private', 'public', 'default']);
+
+export function exportNameOf(name: string): string {
+  const camel = camelCase(name);
+  return reservedWords.has(camel) ? `${camel}Plugin` : camel;
 }
 
 export function camelCase(name: string): string {
