@@ -54,29 +54,36 @@ describe.each(versions)('the example with cniVersion %s', (version) => {
     expect(lab.sh('iptables-save -t nat 2>/dev/null; nft list ruleset 2>/dev/null')).not.toMatch(/CNI-|id-/);
   });
 
-  test.skipIf(!existsSync(theirs))('has a result shaped as the Go plugin shapes it', async () => {
-    const shape = async (folder: string, network: string) => {
-      const netns = lab.container(`shape-${network}-${version}`);
-      const conf = {
-        ...example(version, lab.networks),
-        name: network,
-        bridge: `br-${network}`,
-        ipMasq: false,
+  // Debian 12's Go plugins do not know 1.1.0 yet.
+  test.skipIf(!existsSync(theirs) || version === '1.1.0')(
+    'has a result shaped as the Go plugin shapes it',
+    async () => {
+      const shape = async (folder: string, network: string) => {
+        const netns = lab.container(`shape-${network}-${version}`);
+        const conf = {
+          ...example(version, lab.networks),
+          name: network,
+          bridge: `br-${network}`,
+          ipMasq: false,
+        };
+        const ipam = { ...conf.ipam, subnet: network === 'go' ? '10.23.0.0/16' : '10.24.0.0/16' };
+        const call = { netns, containerId: `s-${version}`, path: folder };
+        const added = await lab.plugin(`${folder}/bridge`, { ...conf, ipam }, { ...call, command: 'ADD' });
+        expect(added.status, added.stdout).toBe(0);
+        await lab.plugin(`${folder}/bridge`, { ...conf, ipam }, { ...call, command: 'DEL' });
+        return anonymous(added.json, network);
       };
-      const ipam = { ...conf.ipam, subnet: network === 'go' ? '10.23.0.0/16' : '10.24.0.0/16' };
-      const call = { netns, containerId: `s-${version}`, path: folder };
-      const added = await lab.plugin(`${folder}/bridge`, { ...conf, ipam }, { ...call, command: 'ADD' });
-      expect(added.status, added.stdout).toBe(0);
-      await lab.plugin(`${folder}/bridge`, { ...conf, ipam }, { ...call, command: 'DEL' });
-      return anonymous(added.json, network);
-    };
-    expect(await shape(ours, 'ts')).toEqual(await shape(theirs, 'go'));
-  });
+      expect(await shape(ours, 'ts')).toEqual(await shape(theirs, 'go'));
+    },
+  );
 });
 
 /** Members that differ from run to run by nature, replaced by what they are. */
 function anonymous(json: Record<string, unknown> | undefined, network: string): unknown {
-  const text = JSON.stringify(json)
+  // Releases before 1.2 wrote an empty `dns` in 1.0.0 results as well, which later ones and the specification leave out.
+  const { dns, ...rest } = json ?? {};
+  const keep = JSON.stringify(dns) !== '{}' || String(json?.cniVersion) < '1.0.0';
+  const text = JSON.stringify(keep ? json : rest)
     .replaceAll(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, '<mac>')
     .replaceAll(/veth[0-9a-f]{8}/g, '<veth>')
     .replaceAll(/10\.2[34]\.0\.\d+/g, '<address>')

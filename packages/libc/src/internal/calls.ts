@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-
 /**
  * The libc functions we call, once for both runtimes: `bun:ffi` in the shipped executables, `node:ffi` where
  * Node 26 runs the JavaScript bundles and the tests. Everything above this file is plain TypeScript.
@@ -40,11 +38,11 @@ const signatures = {
 type Native = (...args: unknown[]) => number;
 type Table = Record<keyof typeof signatures, Native>;
 
-// A literal name would make esbuild and TypeScript look for the module of the other runtime.
-const require = createRequire(import.meta.url ?? `file://${process.execPath}`);
+/** Bun's own, also in ES modules and compiled programs; Node has none in ES modules, and is asked another way. */
+declare const require: (module: 'bun:ffi') => typeof import('bun:ffi');
 
 function openWithBun(): Calls {
-  const ffi = require('bun:ffi') as typeof import('bun:ffi'); // reason: only this runtime has the module
+  const ffi = require('bun:ffi');
   const types = { i32: 'i32', u32: 'u32', u64: 'u64_fast', buffer: 'ptr' } as const;
   const definitions: Record<string, { args: string[]; returns: string }> = {
     __errno_location: { args: [], returns: 'ptr' },
@@ -61,7 +59,8 @@ function openWithBun(): Calls {
 }
 
 function openWithNode(): Calls {
-  const ffi = require('node:ffi') as typeof import('node:ffi'); // reason: only this runtime has the module
+  const ffi = process.getBuiltinModule('node:ffi');
+  if (!ffi) throw new Error('this Node has no node:ffi: use Node 26 or later, or the compiled executables');
   const definitions: Record<string, { arguments: string[]; return: string }> = {
     __errno_location: { arguments: [], return: 'pointer' },
   };

@@ -113,6 +113,16 @@ export function checkForAdd(config: Config): void {
   if (config.bridge === '') {
     throw new Error('failed to create bridge "": could not add "": LinkAttrs.Name cannot be empty');
   }
+  const { ipMasqBackend: backend } = config;
+  if (
+    config.ipam &&
+    config.ipMasq &&
+    backend !== undefined &&
+    backend !== 'iptables' &&
+    backend !== 'nftables'
+  ) {
+    throw new Error(`unknown ipmasq backend "${backend}"`);
+  }
   if (config.mac !== undefined && !parseMac(config.mac)) {
     throw new Error(`failed to make veth pair: address ${config.mac}: invalid MAC address`);
   }
