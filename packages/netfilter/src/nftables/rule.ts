@@ -92,7 +92,18 @@ const ruleMessage = message(
     chain: [2, asciiz],
     handle: [3, be64],
     expressions: [4, nest(nftExpressions)],
-    position: [6, be64],
+    userdata: [7, bytes],
+  }),
+);
+
+/** The same for reading: of the many rules of a chain only a few are looked at closely. */
+const ruleOutline = message(
+  nfgenmsg,
+  attributes('NFTA_RULE_', {
+    table: [1, asciiz],
+    chain: [2, asciiz],
+    handle: [3, be64],
+    expressions: [4, bytes],
     userdata: [7, bytes],
   }),
 );
@@ -151,7 +162,7 @@ export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule
     value: { family: families[table.family], table: table.name, chain },
   };
   const what = `list the rules of ${tableText(table)}`;
-  const all = unlessAbsent(what, () => nl.dump(request)) ?? [];
+  const all = unlessAbsent(what, () => nl.dump(request, ruleOutline)) ?? [];
   const listed: ListedRule[] = [];
   for (const one of all) {
     // Kernels before 4.20 do not filter by chain.
@@ -160,7 +171,9 @@ export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule
       chain: one.chain ?? '',
       handle: one.handle ?? 0n,
       comment: readComment(one.userdata),
-      expressions: one.expressions?.elements ?? [],
+      get expressions() {
+        return one.expressions ? (nftExpressions.read(one.expressions).elements ?? []) : [];
+      },
     });
   }
   return listed;

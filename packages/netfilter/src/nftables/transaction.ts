@@ -61,13 +61,16 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
   }
 }
 
-/** Runs a request that reads; what is not there (ENOENT) is undefined. */
+/** ENOENT, and what kernels answer that lack nf_tables or the family: our reads are well-formed. */
+const absent = new Set(['ENOENT', 'EINVAL', 'EOPNOTSUPP', 'EAFNOSUPPORT']);
+
+/** Runs a request that reads; what is not there is undefined. */
 export function unlessAbsent<T>(what: string, read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
-    if (error.code === 'ENOENT') return undefined;
+    if (absent.has(error.code)) return undefined;
     throw new NftablesError(what, error);
   }
 }
@@ -82,5 +85,35 @@ function advice(code: string): string {
       return '; the kernel may lack nf_tables or this family (CONFIG_NF_TABLES_*)';
     default:
       return '';
+  }
+}
+
+/**
+ * Whether the kernel would take these changes: they are sent and checked like a transaction that then lacks its end,
+ * which makes the kernel drop them. Any refusal is false.
+ */
+export function wouldAccept(nl: Netlink, changes: readonly Change[]): boolean {
+  const begin = edge('begin a trial', NFNL_MSG_BATCH_BEGIN);
+  try {
+    nl.batch([begin, ...changes.map((one) => one.request)], (one) => one !== begin);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Runs work that first lists and then changes by handle, again if somebody else changed the same things in between
+ * (a rule deleted by two, a chain that got a new user).
+ */
+export function retryRaces<T>(work: () => T): T {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return work();
+    } catch (error) {
+      const raced = error instanceof NftablesError && (error.code === 'ENOENT' || error.code === 'EBUSY');
+      if (!raced || attempt === 5) throw error;
+    }
   }
 }

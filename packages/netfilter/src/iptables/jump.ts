@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { jumpTarget } from '../nftables/action.ts';
+import { deleteChain as deleteNftChain, findChain } from '../nftables/chain.ts';
+import { dataOf, type Expression } from '../nftables/expression.ts';
+import { deleteRule as deleteNftRule, type ListedRule, listRules } from '../nftables/rule.ts';
+import type { Table } from '../nftables/table.ts';
+import { retryRaces, transaction } from '../nftables/transaction.ts';
+import { type Family, findVariant, type Variant } from './program.ts';
+import { deleteChain, deleteRule, flushChain, type IptablesTableName, restore } from './restore.ts';
+import { type SavedTable, save } from './save.ts';
+import { wordAfter } from './words.ts';
+
+/**
+ * User chains and the rules that lead to them, found and removed without knowing what is in them. iptables-nft
+ * keeps its rules in ordinary nf_tables tables (`ip nat`), so they are read and deleted there without starting a
+ * program; programs run only when the older tables exist in this namespace. DEL thus costs nothing where nothing is.
+ */
+export interface Jump {
+  readonly variant: Variant;
+  readonly from: string;
+  readonly to: string;
+  readonly comment: string | undefined;
+  /** `-s`; undefined if the rule has none. */
+  readonly source: Cidr | undefined;
+}
+
+/** The jumps of one chain. `to`: only those to this chain. */
+export function listJumps(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  from: string,
+  to?: string,
+): Jump[] {
+  return [...nftJumps(nl, family, table, from, to), ...legacyJumps(legacyTable(family, table), from, to)];
+}
+
+/** Which of the two kinds of tables has this chain. */
+export function chainVariants(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  chain: string,
+): Variant[] {
+  const found: Variant[] = [];
+  if (findChain(nl, { table: nftTable(family, table), name: chain })) found.push('nft');
+  if (legacyTable(family, table)?.chains.includes(chain)) found.push('legacy');
+  return found;
+}
+
+/**
+ * Removes user chains with their rules, and the rules of `parents` that jump there: one transaction, or one restore.
+ * What is not there is fine. Returns the chains that were.
+ */
+export function removeChains(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  chains: readonly string[],
+  parents: readonly string[],
+): string[] {
+  const gone = new Set<string>();
+  retryRaces(() => {
+    const owner = nftTable(family, table);
+    const there = chains.filter((name) => findChain(nl, { table: owner, name }));
+    if (!there.length) return;
+    const jumps = parents.flatMap((parent) => nftJumps(nl, family, table, parent));
+    transaction(nl, [
+      ...jumps.filter(({ to }) => there.includes(to)).map((jump) => deleteNftRule(owner, jump.rule)),
+      ...there.map((name) => deleteNftChain({ table: owner, name })),
+    ]);
+    for (const name of there) gone.add(name);
+  });
+  const legacy = legacyTable(family, table);
+  const there = chains.filter((name) => legacy?.chains.includes(name));
+  if (legacy && there.length) {
+    const jumps = parents.flatMap((parent) => legacyJumps(legacy, parent));
+    const changes = [
+      ...jumps.filter(({ to }) => there.includes(to)).map(({ from, words }) => deleteRule(from, words)),
+      ...there.map(flushChain),
+      ...there.map(deleteChain),
+    ];
+    restore(family, { [table]: changes }, findVariant(family, 'restore', 'legacy'));
+    for (const name of there) gone.add(name);
+  }
+  return [...gone];
+}
+
+function nftTable(family: Family, name: IptablesTableName): Table {
+  return { family: family === 4 ? 'ip' : 'ip6', name };
+}
+
+function nftJumps(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  from: string,
+  only?: string,
+): (Jump & { rule: ListedRule })[] {
+  return listRules(nl, nftTable(family, table), from).flatMap((rule) => {
+    const to = jumpTarget(rule.expressions);
+    if (to === undefined || (only !== undefined && to !== only)) return [];
+    const comment = rule.comment ?? extensionComment(rule.expressions);
+    return [{ variant: 'nft', from, to, comment, source: sourceOf(family, rule.expressions), rule }];
+  });
+}
+
+/** iptables-nft keeps `-m comment` as the extension's own structure: 256 bytes of text. */
+function extensionComment(expressions: readonly Expression[]): string | undefined {
+  for (const one of expressions) {
+    const match = dataOf(one, 'match');
+    if (match?.name === 'comment') return new TextDecoder().decode(match.info).replace(/\0[\s\S]*$/, '');
+  }
+  return undefined;
+}
+
+/** A source that is a whole address or a prefix of whole bytes; others count as none. */
+function sourceOf(family: Family, expressions: readonly Expression[]): Cidr | undefined {
+  const offset = family === 4 ? 12 : 8;
+  for (const [i, one] of expressions.entries()) {
+    const load = dataOf(one, 'payload');
+    if (load?.base !== 'network' || load.offset !== offset) continue;
+    const value = expressions[i + 1] && dataOf(expressions[i + 1]!, 'cmp')?.data?.value;
+    if (!value) return undefined;
+    const bytes = new Uint8Array(family === 4 ? 4 : 16);
+    bytes.set(value.subarray(0, bytes.length));
+    return { ip: { family, bytes }, prefix: value.length * 8 };
+  }
+  return undefined;
+}
+
+function legacyJumps(
+  table: SavedTable | undefined,
+  from: string,
+  only?: string,
+): (Jump & { words: readonly string[] })[] {
+  return (table?.rules ?? []).flatMap(({ chain, words }) => {
+    const to = wordAfter(words, '-j') ?? wordAfter(words, '-g');
+    if (chain !== from || to === undefined || (only !== undefined && to !== only)) return [];
+    const source = parseCidr(wordAfter(words, '-s') ?? '');
+    return [{ variant: 'legacy', from, to, comment: wordAfter(words, '--comment'), source, words }];
+  });
+}
+
+/**
+ * The table of the older kind, if the kernel has it in this namespace and a program can read it. The file lists the
+ * tables that somebody has touched; without it (or without the table in it) no program is started.
+ */
+function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
+  const names = `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
+  try {
+    if (!readFileSync(names, 'utf8').split('\n').includes(table)) return undefined;
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'EACCES') return undefined; // a kernel without them; nobody's rules either way
+    throw error;
+  }
+  const program = findVariant(family, 'save', 'legacy');
+  return program === undefined ? undefined : save(family, table, program);
+}

@@ -1,0 +1,88 @@
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { kernelWrite } from '@cni-ts/libc/fault';
+
+export type Family = 4 | 6;
+/** What stands behind the name `iptables`: a front end of nf_tables, or the older tables of the kernel. */
+export type Variant = 'nft' | 'legacy';
+
+/** An iptables program that could not be found or said no. */
+export class IptablesError extends Error {
+  override readonly name = 'IptablesError';
+  /** Exit status; undefined when the program did not run at all. */
+  readonly status: number | undefined;
+  constructor(message: string, status?: number, cause?: unknown) {
+    super(message, { cause });
+    this.status = status;
+  }
+}
+
+/** `iptables-restore` for IPv4, `ip6tables-restore` for IPv6; without an action the plain program. */
+export function programName(family: Family, action?: 'restore' | 'save', variant?: Variant): string {
+  return [
+    'ip',
+    family === 6 ? '6' : '',
+    'tables',
+    variant ? `-${variant}` : '',
+    action ? `-${action}` : '',
+  ].join('');
+}
+
+/** The first executable of this name in PATH. No process is started. */
+export function findProgram(name: string): string | undefined {
+  const path = process.env.PATH ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  for (const folder of path.split(':')) {
+    if (folder === '') continue;
+    const file = `${folder}/${name}`;
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // reason: not in this folder, or not executable: the search goes on, as execvp(3) does
+    }
+  }
+  return undefined;
+}
+
+/** Which variant a program is, from the name of the file that its links lead to (`xtables-nft-multi`). */
+export function variantOf(file: string): Variant | undefined {
+  const target = realpathSync(file);
+  if (target.includes('legacy')) return 'legacy';
+  return target.includes('nft') ? 'nft' : undefined;
+}
+
+/** The program for one variant, under its own name or because the plain name leads to it. */
+export function findVariant(
+  family: Family,
+  action: 'restore' | 'save',
+  variant: Variant,
+): string | undefined {
+  const own = findProgram(programName(family, action, variant));
+  if (own !== undefined) return own;
+  const plain = findProgram(programName(family, action));
+  return plain !== undefined && variantOf(plain) === variant ? plain : undefined;
+}
+
+/**
+ * Runs a program in the calling thread's network namespace and returns its output. A failure becomes an
+ * IptablesError with the command, its status and what it said.
+ */
+export function runProgram(file: string, args: readonly string[], input?: string): string {
+  if (input !== undefined) kernelWrite(file.slice(file.lastIndexOf('/') + 1));
+  // Loading this module costs milliseconds, so only who runs a program pays.
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
+  const done = spawnSync(file, args, { input: input ?? '', encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+  const command = [file, ...args].join(' ');
+  if (done.error)
+    throw new IptablesError(`running [${command}]: ${done.error.message}`, undefined, done.error);
+  if (done.status === 0) return done.stdout;
+  const status = done.status === null ? `signal: ${done.signal}` : `exit status ${done.status}`;
+  throw new IptablesError(`running [${command}]: ${status}: ${done.stderr.trim()}`, done.status ?? undefined);
+}
+
+/** The program, or the reference's words for its absence. */
+export function requireProgram(name: string): string {
+  const found = findProgram(name);
+  if (found !== undefined) return found;
+  const plain = name.replace(/-(restore|save)$/, '');
+  throw new IptablesError(`failed to locate ${plain}: exec: "${name}": executable file not found in $PATH`);
+}

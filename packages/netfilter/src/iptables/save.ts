@@ -1,0 +1,35 @@
+import { type Family, programName, requireProgram, runProgram } from './program.ts';
+import type { IptablesTableName } from './restore.ts';
+import { joinWords, splitWords } from './words.ts';
+
+/** A rule as iptables-save prints it. */
+export interface SavedRule {
+  readonly chain: string;
+  /** Everything after the chain's name. */
+  readonly words: readonly string[];
+  /** The words as one line: what to compare. */
+  readonly text: string;
+}
+
+export interface SavedTable {
+  readonly chains: readonly string[];
+  readonly rules: readonly SavedRule[];
+}
+
+/** Reads one table with one process. A table that is not there is empty. */
+export function save(family: Family, table: IptablesTableName, program?: string): SavedTable {
+  const file = program ?? requireProgram(programName(family, 'save'));
+  return parseSaved(runProgram(file, ['-t', table]));
+}
+
+export function parseSaved(text: string): SavedTable {
+  const chains: string[] = [];
+  const rules: SavedRule[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith(':')) chains.push(line.slice(1, line.indexOf(' ')));
+    if (!line.startsWith('-A ')) continue;
+    const [, chain = '', ...words] = splitWords(line);
+    rules.push({ chain, words, text: joinWords(words) });
+  }
+  return { chains, rules };
+}

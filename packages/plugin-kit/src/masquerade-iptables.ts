@@ -1,0 +1,236 @@
+import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
+import { equalIp } from '@cni-ts/address/ip';
+import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import { type Family, findVariant, IptablesError, type Variant } from '@cni-ts/netfilter/iptables/program';
+import {
+  appendRule,
+  createChain,
+  deleteRule,
+  type IptablesChange,
+  resetChain,
+  restore,
+} from '@cni-ts/netfilter/iptables/restore';
+import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptables/save';
+import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import type { MasqueradeOwner } from './masquerade.ts';
+import { hashedName } from './name-hash.ts';
+
+/**
+ * Masquerading by iptables, with the reference's names: a chain per container and network, which lets traffic to
+ * the container's own subnets pass and masquerades the rest, and a rule in POSTROUTING per address that leads there.
+ *
+ * The interface is not in these names, so two interfaces of one container on one network share the chain. Where the
+ * reference then fails ("chain is busy") or masquerades traffic between the container's own subnets, here the chain
+ * always holds all subnets of the addresses that lead to it, the masquerade rule last, and it goes with the last one.
+ */
+const families: readonly Family[] = [4, 6];
+const parent = 'POSTROUTING';
+const multicast = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
+
+export function masqueradeChain(network: string, containerId: string): string {
+  return hashedName(28, 'CNI-', network + containerId);
+}
+
+/** iptables takes 255 bytes; a longer one is cut, since its chain names the owner anyway. */
+export function iptablesComment(network: string, containerId: string): string {
+  const whole = `name: "${network}" id: "${containerId}"`;
+  return whole.length <= 255 ? whole : `${whole.slice(0, 252)}...`;
+}
+
+interface Names {
+  readonly chain: string;
+  readonly comment: readonly string[];
+}
+
+function namesOf({ network, containerId }: MasqueradeOwner): Names {
+  const comment = ['-m', 'comment', '--comment', iptablesComment(network, containerId)];
+  return { chain: masqueradeChain(network, containerId), comment };
+}
+
+function chainRules(family: Family, { comment }: Names, networks: readonly string[]): string[][] {
+  return [
+    ...networks.map((network) => ['-d', network, ...comment, '-j', 'ACCEPT']),
+    ['!', '-d', multicast[family], ...comment, '-j', 'MASQUERADE'],
+  ];
+}
+
+function jumpRule({ chain, comment }: Names, address: Cidr): string[] {
+  return ['-s', sourceText(address), ...comment, '-j', chain];
+}
+
+function sourceText({ ip }: Cidr): string {
+  return formatCidr({ ip, prefix: ip.bytes.length * 8 });
+}
+
+/**
+ * Usually one process per family, which makes chain and rules together. Only when the chain is there already (a
+ * second interface, an ADD repeated) the table is read first, and what is missing is added.
+ */
+export function addByIptables(owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
+  const names = namesOf(owner);
+  for (const family of families) {
+    const own = addresses.filter(({ ip }) => ip.family === family);
+    if (!own.length) continue;
+    const networks = unique(own.map((address) => formatCidr(networkOf(address))));
+    const fresh = [
+      createChain(names.chain),
+      ...chainRules(family, names, networks).map((words) => appendRule(names.chain, words)),
+      ...own.map((address) => appendRule(parent, jumpRule(names, address))),
+    ];
+    try {
+      restore(family, { nat: fresh });
+    } catch (error) {
+      if (!(error instanceof IptablesError) || error.status === undefined) throw error;
+      const there = save(family, 'nat');
+      if (!there.chains.includes(names.chain)) throw error;
+      restore(family, { nat: completing(family, names, own, there) });
+    }
+  }
+}
+
+/** What an existing chain lacks, keeping the subnets of addresses that lead there already. */
+function completing(family: Family, names: Names, own: readonly Cidr[], there: SavedTable): IptablesChange[] {
+  const jumps = jumpsTo(there, names.chain);
+  const missing = own.filter((address) => !hasRule(there, parent, jumpRule(names, address)));
+  const sources = [...own, ...jumps.flatMap((rule) => parseCidr(wordAfter(rule.words, '-s') ?? '') ?? [])];
+  const networks = unique([
+    ...acceptedNetworks(there, names.chain).filter((network) => leadsTo(network, sources)),
+    ...own.map((address) => formatCidr(networkOf(address))),
+  ]);
+  return [
+    ...chainAsWanted(there, names.chain, chainRules(family, names, networks)),
+    ...missing.map((address) => appendRule(parent, jumpRule(names, address))),
+  ];
+}
+
+function chainAsWanted(there: SavedTable, chain: string, wanted: readonly string[][]): IptablesChange[] {
+  const now = there.rules.filter((rule) => rule.chain === chain).map((rule) => rule.text);
+  if (now.join('\n') === wanted.map(joinWords).join('\n')) return [];
+  return [resetChain(chain), ...wanted.map((words) => appendRule(chain, words))];
+}
+
+/**
+ * Takes away what leads to the container's chain, and the chain. With `addresses`, rules of other addresses stay,
+ * and with them the chain. iptables-nft's rules go by netlink; without rules no program is started.
+ */
+export function removeByIptables(nl: Netlink, owner: MasqueradeOwner, addresses?: readonly Cidr[]): void {
+  const { chain } = namesOf(owner);
+  const failures: unknown[] = [];
+  for (const family of families) {
+    try {
+      const others = addresses
+        ? listJumps(nl, family, 'nat', parent, chain).filter((jump) => !isAmong(jump, addresses))
+        : [];
+      for (const variant of unique(others.map((jump) => jump.variant))) {
+        shrink(family, variant, chain, addresses ?? []);
+      }
+      if (!others.length) removeChains(nl, family, 'nat', [chain], [parent]);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, `could not remove the rules of chain ${chain}`);
+}
+
+/** Removes some addresses of a chain that others still need. */
+function shrink(family: Family, variant: Variant, chain: string, addresses: readonly Cidr[]): void {
+  const there = save(family, 'nat', findVariant(family, 'save', variant));
+  const jumps = jumpsTo(there, chain);
+  const leaving = jumps.filter((rule) => isAmong({ source: sourceOf(rule) }, addresses));
+  const staying = jumps.filter((rule) => !leaving.includes(rule)).flatMap((rule) => sourceOf(rule) ?? []);
+  const useless = there.rules.filter((rule) => {
+    const network = acceptedNetwork(rule, chain);
+    return network !== undefined && !leadsTo(network, staying);
+  });
+  const changes = [...leaving, ...useless].map((rule) => deleteRule(rule.chain, rule.words));
+  restore(family, { nat: changes }, findVariant(family, 'restore', variant));
+}
+
+export function differencesInIptables(owner: MasqueradeOwner, addresses: readonly Cidr[]): string[] {
+  const names = namesOf(owner);
+  const found: string[] = [];
+  for (const family of families) {
+    const own = addresses.filter(({ ip }) => ip.family === family);
+    if (!own.length) continue;
+    const program = family === 4 ? 'iptables' : 'ip6tables';
+    const there = save(family, 'nat');
+    const missing = (chain: string, words: readonly string[]) =>
+      found.push(`rule "${joinWords(words)}" is missing in chain ${chain} of ${program}'s nat table`);
+    if (!there.chains.includes(names.chain)) {
+      found.push(`chain ${names.chain} is missing in ${program}'s nat table`);
+      continue;
+    }
+    const networks = unique(own.map((address) => formatCidr(networkOf(address))));
+    for (const words of chainRules(family, names, networks)) {
+      if (!hasRule(there, names.chain, words)) missing(names.chain, words);
+    }
+    for (const address of own) {
+      if (!hasRule(there, parent, jumpRule(names, address))) missing(parent, jumpRule(names, address));
+    }
+  }
+  return found;
+}
+
+/**
+ * Removes the chains of containers of this network that are not valid any more. They are known by the comment of
+ * the rule that leads there, and trusted only when the chain's name follows from it.
+ */
+export function gcByIptables(
+  nl: Netlink,
+  network: string,
+  valid: readonly { readonly containerId: string }[],
+): void {
+  const keep = new Set(valid.map(({ containerId }) => masqueradeChain(network, containerId)));
+  const prefix = `name: "${network}" id: "`;
+  for (const family of families) {
+    const stale = listJumps(nl, family, 'nat', parent).filter(({ to, comment }) => {
+      if (!comment?.startsWith(prefix) || keep.has(to)) return false;
+      const containerId = comment.slice(prefix.length, -1);
+      return to === masqueradeChain(network, containerId) || comment.endsWith('...');
+    });
+    removeChains(nl, family, 'nat', unique(stale.map(({ to }) => to)), [parent]);
+  }
+}
+
+function jumpsTo(there: SavedTable, chain: string): SavedRule[] {
+  return there.rules.filter((rule) => rule.chain === parent && wordAfter(rule.words, '-j') === chain);
+}
+
+function hasRule(there: SavedTable, chain: string, words: readonly string[]): boolean {
+  const text = joinWords(words);
+  return there.rules.some((rule) => rule.chain === chain && rule.text === text);
+}
+
+function acceptedNetworks(there: SavedTable, chain: string): string[] {
+  return there.rules.flatMap((rule) => acceptedNetwork(rule, chain) ?? []);
+}
+
+function acceptedNetwork({ chain, words }: SavedRule, wanted: string): string | undefined {
+  if (chain !== wanted || words[0] !== '-d' || wordAfter(words, '-j') !== 'ACCEPT') return undefined;
+  return words[1];
+}
+
+function leadsTo(network: string, sources: readonly Cidr[]): boolean {
+  const cidr = parseCidr(network);
+  return cidr !== undefined && sources.some(({ ip }) => contains(cidr, ip));
+}
+
+function sourceOf(rule: SavedRule): Cidr | undefined {
+  return parseCidr(wordAfter(rule.words, '-s') ?? '');
+}
+
+/** A rule whose source is one of the addresses, or (an old form) the subnet of one. A rule without is anybody's. */
+function isAmong({ source }: Pick<Jump, 'source'>, addresses: readonly Cidr[]): boolean {
+  if (source === undefined) return true;
+  return addresses.some(({ ip }) =>
+    source.prefix === ip.bytes.length * 8
+      ? equalIp(source.ip, ip)
+      : source.ip.family === ip.family && contains(source, ip),
+  );
+}
+
+function unique<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

@@ -1,0 +1,161 @@
+import { type Cidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
+import { goto, masquerade, toCaller } from '@cni-ts/netfilter/nftables/action';
+import { addChain, type Chain, findChain } from '@cni-ts/netfilter/nftables/chain';
+import { daddr, saddr } from '@cni-ts/netfilter/nftables/match';
+import {
+  addRule,
+  comment,
+  deleteRule,
+  flushChain,
+  type ListedRule,
+  listRules,
+  type Rule,
+  rule,
+  sameRule,
+} from '@cni-ts/netfilter/nftables/rule';
+import { addTable, type Table } from '@cni-ts/netfilter/nftables/table';
+import { type Change, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import type { MasqueradeOwner } from './masquerade.ts';
+import { hashedName } from './name-hash.ts';
+
+/**
+ * Masquerading by nftables: one table for all networks, whose rules carry their owner in the comment. Names, order
+ * and comments are the reference's, so that either can clean up after the other.
+ */
+const table: Table = {
+  family: 'inet',
+  name: 'cni_plugins_masquerade',
+  comment: 'Masquerading for plugins from github.com/containernetworking/plugins',
+};
+const checks: Chain = {
+  table,
+  name: 'masq_checks',
+  comment: 'Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet',
+};
+const postrouting: Chain = {
+  table,
+  name: 'postrouting',
+  base: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
+};
+
+/** What every container's rules are reached by. */
+function commonRules(): Rule[] {
+  const all = (text: string) => parseCidr(text)!;
+  return [
+    rule(daddr(all('224.0.0.0/4')), toCaller),
+    rule(daddr(all('ff00::/8')), toCaller),
+    rule(goto(checks)),
+  ];
+}
+
+/** The first 33 characters name network and attachment; the rest is for people, and cut to what nft shows. */
+export function masqueradeComment({ network, ifname, containerId }: MasqueradeOwner): string {
+  const readable = `, net: ${network}, if: ${ifname}, id: ${containerId}`.replaceAll('"', '');
+  return (instance({ network, ifname, containerId }) + readable).slice(0, 128);
+}
+
+function networkHash(network: string): string {
+  return hashedName(16, '', network);
+}
+
+function instance({ network, ifname, containerId }: MasqueradeOwner): string {
+  return `${networkHash(network)}-${hashedName(16, '', `${ifname}:${containerId}`)}`;
+}
+
+function ruleFor(owner: MasqueradeOwner, address: Cidr): Rule {
+  return rule(
+    saddr(address.ip),
+    daddr('!=', networkOf(address)),
+    masquerade,
+    comment(masqueradeComment(owner)),
+  );
+}
+
+/** One transaction; rules that this attachment has already are replaced, what is right is left alone. */
+export function addByNftables(nl: Netlink, owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
+  retryRaces(() => {
+    const there = listRules(nl, table);
+    const mine = ownRules(there, owner);
+    const wanted = addresses.map((address) => ruleFor(owner, address));
+    if (same(mine, wanted) && commonRulesThere(there)) return;
+    transaction(nl, [
+      addTable(table),
+      addChain(checks),
+      addChain(postrouting),
+      ...(commonRulesThere(there)
+        ? []
+        : [flushChain(postrouting), ...commonRules().map((one) => addRule(postrouting, one))]),
+      ...mine.map((one) => deleteRule(table, one)),
+      ...wanted.map((one) => addRule(checks, one)),
+    ]);
+  });
+}
+
+/** Found by the comment, so no address is needed. Table and chains stay. */
+export function removeByNftables(nl: Netlink, owner: MasqueradeOwner): void {
+  removeRules(nl, (listed) => ownRules(listed, owner));
+}
+
+export function differencesInNftables(
+  nl: Netlink,
+  owner: MasqueradeOwner,
+  addresses: readonly Cidr[],
+): string[] {
+  const where = `table inet ${table.name}`;
+  const there = listRules(nl, table);
+  const mine = ownRules(there, owner);
+  const wanted = addresses.map((address) => ruleFor(owner, address));
+  const found: string[] = [];
+  if (!commonRulesThere(there)) found.push(`chain postrouting of ${where} does not lead to ${checks.name}`);
+  else if (!findChain(nl, postrouting)?.base) found.push(`chain postrouting of ${where} has no hook`);
+  for (const one of wanted) {
+    if (!mine.some((listed) => sameRule(table.family, one, listed))) {
+      found.push(`rule "${one.text}" is missing in chain ${checks.name} of ${where}`);
+    }
+  }
+  for (const listed of mine) {
+    if (!wanted.some((one) => sameRule(table.family, one, listed))) {
+      found.push(
+        `rule handle ${listed.handle} in chain ${checks.name} of ${where} is none of this attachment's, but has its comment`,
+      );
+    }
+  }
+  return found;
+}
+
+/** Keeps rules whose whole comment is one of a valid attachment. */
+export function gcByNftables(
+  nl: Netlink,
+  network: string,
+  valid: readonly { readonly containerId: string; readonly ifname: string }[],
+): void {
+  const keep = new Set(valid.map((one) => masqueradeComment({ network, ...one })));
+  const prefix = `${networkHash(network)}-`;
+  removeRules(nl, (listed) =>
+    listed.filter((one) => one.comment?.startsWith(prefix) && !keep.has(one.comment)),
+  );
+}
+
+function removeRules(nl: Netlink, which: (listed: ListedRule[]) => ListedRule[]): void {
+  retryRaces(() => {
+    const changes: Change[] = which(listRules(nl, table, checks.name)).map((one) => deleteRule(table, one));
+    transaction(nl, changes);
+  });
+}
+
+function ownRules(listed: readonly ListedRule[], owner: MasqueradeOwner): ListedRule[] {
+  const prefix = instance(owner);
+  return listed.filter((one) => one.chain === checks.name && one.comment?.startsWith(prefix));
+}
+
+function commonRulesThere(listed: readonly ListedRule[]): boolean {
+  return same(
+    listed.filter((one) => one.chain === postrouting.name),
+    commonRules(),
+  );
+}
+
+function same(listed: readonly ListedRule[], wanted: readonly Rule[]): boolean {
+  return listed.length === wanted.length && wanted.every((one, i) => sameRule(table.family, one, listed[i]!));
+}
