@@ -1,0 +1,105 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { callPlugin, type Streams } from '@cni-ts/skeleton/dispatch';
+import type { Plugin } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import type { Container, Host } from './namespaces.ts';
+
+/** How a plugin is called. What is left out is what most tests want. */
+export interface Call {
+  readonly config: object;
+  /** CNI_NETNS is its path, unless `netns` says otherwise. */
+  readonly container?: Container | undefined;
+  readonly netns?: string;
+  readonly containerId?: string;
+  readonly ifname?: string;
+  readonly args?: string;
+  /** Goes into the configuration, as a runtime does for CHECK and DEL. */
+  readonly prevResult?: object | undefined;
+  /** CNI_PATH. */
+  readonly path?: string;
+  /** Other plugins of the same program; see `pluginFolder`. */
+  readonly plugins?: readonly Plugin[];
+  readonly interrupted?: () => string | undefined;
+}
+
+/** What came back. */
+export interface Answer {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** ADD's result; undefined when it failed. */
+  readonly result: Result | undefined;
+  readonly error: { code: number; msg: string; details?: string } | undefined;
+}
+
+export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION';
+
+/** Calls a plugin as its executable would be, in this process and in the thread's namespace. */
+export async function call(plugin: Plugin, command: Command, { config, ...given }: Call): Promise<Answer> {
+  let stdout = '';
+  let stderr = '';
+  const full = given.prevResult ? { ...config, prevResult: given.prevResult } : config;
+  const streams: Streams = {
+    env: {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: given.containerId ?? 'c1',
+      CNI_NETNS: given.netns ?? given.container?.path ?? '',
+      CNI_IFNAME: given.ifname ?? 'eth0',
+      CNI_ARGS: given.args ?? '',
+      CNI_PATH: given.path ?? '/nonexistent',
+      PATH: process.env.PATH,
+    },
+    readStdin: () => JSON.stringify(full),
+    writeStdout: (text) => {
+      stdout += text;
+    },
+    writeStderr: (text) => {
+      stderr += text;
+    },
+    inProcess: (type) => given.plugins?.find((one) => one.type === type),
+    ...(given.interrupted ? { interrupted: given.interrupted } : {}),
+  };
+  const status = await callPlugin(plugin, streams);
+  const json = stdout.trim().startsWith('{') ? JSON.parse(stdout) : undefined;
+  return {
+    status,
+    stdout,
+    stderr,
+    result: status === 0 && command === 'ADD' ? json : undefined,
+    error: status === 0 ? undefined : json,
+  };
+}
+
+/** Calls and expects success; the error's text otherwise. */
+export async function succeed(plugin: Plugin, command: Command, given: Call): Promise<Answer> {
+  const answer = await call(plugin, command, given);
+  if (answer.status !== 0)
+    throw new Error(`${plugin.type} ${command} failed: ${answer.stdout}${answer.stderr}`);
+  return answer;
+}
+
+/**
+ * A folder for CNI_PATH in which these plugins are this very program, so that delegation to them happens in-process,
+ * as in the shipped executable.
+ */
+export function pluginFolder(host: Host, ...types: string[]): string {
+  const folder = join(host.dir, 'bin');
+  mkdirSync(folder, { recursive: true });
+  for (const type of types) symlinkSync(process.execPath, join(folder, type));
+  return folder;
+}
+
+/**
+ * An IPAM executable that answers ADD with `reply` (a result, or with `status` 1 an error object), and writes each
+ * command it got to `<folder>/<name>.log`. Returns a function that reads the log.
+ */
+export function fakeIpam(folder: string, name: string, reply: object, status = 0): () => string[] {
+  mkdirSync(folder, { recursive: true });
+  const log = join(folder, `${name}.log`);
+  writeFileSync(log, '');
+  const text = JSON.stringify(reply).replaceAll("'", "'\\''");
+  const script = `#!/bin/sh\ncat >/dev/null\necho "$CNI_COMMAND" >>'${log}'\n[ "$CNI_COMMAND" = ADD ] || exit 0\nprintf '%s' '${text}'\nexit ${status}\n`;
+  writeFileSync(join(folder, name), script, { mode: 0o755 });
+  return () => process.getBuiltinModule('node:fs').readFileSync(log, 'utf8').split('\n').filter(Boolean);
+}

@@ -1,0 +1,108 @@
+/**
+ * Fixtures of kernel tests. `host` is a fresh network namespace that the test's thread is in, so a plugin called
+ * from the test takes it for the host's; `container` is another one, bound to a file as runtimes do it. Nothing of
+ * the machine is touched, and all is gone after the test.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Netns } from '@cni-ts/libc/netns';
+import { writeSysctl } from '@cni-ts/libc/sysctl';
+import { test as base } from 'vitest';
+
+/** A namespace one can type commands into. */
+export interface Place {
+  /** Runs a shell command there and returns its output; throws with what it said when it fails. */
+  sh(command: string): string;
+  /** Runs a shell command there; whether it succeeded. */
+  succeeds(command: string): boolean;
+}
+
+export interface Host extends Place {
+  /** A folder for this test's files. */
+  readonly dir: string;
+  /** One more container. */
+  container(name: string): Container;
+}
+
+export interface Container extends Place {
+  /** What a runtime would say in CNI_NETNS. */
+  readonly path: string;
+  readonly netns: Netns;
+  /** Takes the namespace away, as when a machine was restarted. */
+  remove(): void;
+}
+
+function shell(command: string): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync('bash', ['-c', command], { encoding: 'utf8' });
+}
+
+function run(
+  command: string,
+  enter: (work: () => ReturnType<typeof shell>) => ReturnType<typeof shell>,
+): string {
+  const { status, stdout, stderr } = enter(() => shell(command));
+  if (status !== 0) throw new Error(`${command}: exit status ${status}: ${stderr || stdout}`);
+  return stdout;
+}
+
+/** Moves the thread into a fresh namespace, as every `host` is; for tests that need no fixture. */
+export function freshHost(): void {
+  Netns.unshareThread();
+  // A new namespace may copy these from the machine's.
+  writeSysctl('net/ipv4/ip_forward', '0');
+  if (existsSync('/proc/sys/net/ipv6')) writeSysctl('net/ipv6/conf/all/forwarding', '0');
+}
+
+function makeContainer(dir: string, name: string): Container {
+  const path = join(dir, `netns-${name}`);
+  const netns = Netns.createAt(path);
+  return {
+    path,
+    netns,
+    sh: (command) => run(command, (work) => netns.run(work)),
+    succeeds: (command) => netns.run(() => shell(command)).status === 0,
+    remove() {
+      if (!existsSync(path)) return;
+      Netns.remove(path);
+      netns.close();
+    },
+  };
+}
+
+/** The fixture's making, for suites that make their tests themselves. Call `end` when the test is over. */
+export function makeHost(): { host: Host; end(): void } {
+  freshHost();
+  const dir = mkdtempSync(join(tmpdir(), 'cni-test-'));
+  const containers: Container[] = [];
+  const host: Host = {
+    dir,
+    sh: (command) => run(command, (work) => work()),
+    succeeds: (command) => shell(command).status === 0,
+    container(name) {
+      const made = makeContainer(dir, name);
+      containers.push(made);
+      return made;
+    },
+  };
+  return {
+    host,
+    end() {
+      for (const container of containers) container.remove();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export const test = base.extend<{ host: Host; container: Container }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads a fixture's needs from this pattern
+  host: async ({}, use) => {
+    const { host, end } = makeHost();
+    await use(host);
+    end();
+  },
+  container: async ({ host }, use) => {
+    await use(host.container('container'));
+  },
+});
