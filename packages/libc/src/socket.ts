@@ -5,6 +5,7 @@ const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const EINTR = 4;
 
@@ -28,6 +29,11 @@ export class RawNetlinkSocket {
   /** A larger receive buffer, for transactions whose many acks would not fit. Needs CAP_NET_ADMIN; else no effect. */
   enlargeReceiveBuffer(bytes: number): void {
     this.setOption(SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+  }
+
+  /** A larger send buffer, for messages beyond the usual 200 KiB (EMSGSIZE). Needs CAP_NET_ADMIN; else no effect. */
+  enlargeSendBuffer(bytes: number): void {
+    this.setOption(SOL_SOCKET, SO_SNDBUFFORCE, bytes);
   }
 
   send(message: Uint8Array): void {

@@ -153,6 +153,7 @@ export class Netlink {
       if (acked) waiting.set(sequence, request.name);
     }
     if (requests.length > 100) this.#socket.enlargeReceiveBuffer(requests.length * 1024);
+    if (writer.length > 100_000) this.#socket.enlargeSendBuffer(writer.length + 4096);
     this.#socket.send(writer.result());
     let failure: unknown;
     const first = this.#sequence - requests.length + 1;

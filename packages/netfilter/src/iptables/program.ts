@@ -68,15 +68,54 @@ export function findVariant(
  */
 export function runProgram(file: string, args: readonly string[], input?: string): string {
   if (input !== undefined) kernelWrite(file.slice(file.lastIndexOf('/') + 1));
-  // Loading this module costs milliseconds, so only who runs a program pays.
-  const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const done = spawnSync(file, args, { input: input ?? '', encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
   const command = [file, ...args].join(' ');
-  if (done.error)
-    throw new IptablesError(`running [${command}]: ${done.error.message}`, undefined, done.error);
+  let done: Finished;
+  try {
+    done = spawn(file, args, input ?? '');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new IptablesError(`running [${command}]: ${why}`, undefined, error);
+  }
   if (done.status === 0) return done.stdout;
-  const status = done.status === null ? `signal: ${done.signal}` : `exit status ${done.status}`;
-  throw new IptablesError(`running [${command}]: ${status}: ${done.stderr.trim()}`, done.status ?? undefined);
+  const status = done.status === undefined ? `signal: ${done.signal}` : `exit status ${done.status}`;
+  throw new IptablesError(`running [${command}]: ${status}: ${done.stderr.trim()}`, done.status);
+}
+
+interface Finished {
+  readonly status: number | undefined;
+  readonly signal: string | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The part of Bun's own process starting that we use. */
+interface BunProcesses {
+  spawnSync(
+    command: readonly string[],
+    options: { stdin: Uint8Array; stdout: 'pipe'; stderr: 'pipe'; env: NodeJS.ProcessEnv },
+  ): { exitCode: number | null; signalCode?: string; stdout: Buffer; stderr: Buffer };
+}
+
+/** On Bun without node:child_process, whose loading costs as much as the program itself. Throws if it cannot start. */
+function spawn(file: string, args: readonly string[], input: string): Finished {
+  const { env } = process;
+  const bun = (globalThis as { Bun?: BunProcesses }).Bun; // reason: a global that only one of our runtimes has
+  if (bun) {
+    const stdin = new TextEncoder().encode(input);
+    const done = bun.spawnSync([file, ...args], { stdin, stdout: 'pipe', stderr: 'pipe', env });
+    return {
+      // A program ended by a signal has no status of its own.
+      status: done.signalCode ? undefined : (done.exitCode ?? undefined),
+      signal: done.signalCode,
+      stdout: done.stdout.toString(),
+      stderr: done.stderr.toString(),
+    };
+  }
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
+  const done = spawnSync(file, args, { input, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024, env });
+  if (done.error) throw done.error;
+  const { stdout, stderr } = done;
+  return { status: done.status ?? undefined, signal: done.signal ?? undefined, stdout, stderr };
 }
 
 /** The program, or the reference's words for its absence. */

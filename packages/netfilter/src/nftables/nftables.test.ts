@@ -218,12 +218,17 @@ describe('a transaction', () => {
     transaction(nl, []);
   });
 
-  test('of a thousand rules is answered whole, and so is the list of them', () => {
-    const many = Array.from({ length: 1000 }, (_, i) => addRule(to, rule(accept, comment(`number ${i}`))));
+  test('of ten thousand rules is answered whole, and so is the list of them', () => {
+    const many = Array.from({ length: 10_000 }, (_, i) => addRule(to, rule(accept, comment(`number ${i}`))));
     transaction(nl, [addTable(inet), addChain(to), ...many]);
     expect(listRules(nl, inet, 'to').map((one) => one.comment)).toEqual(
-      Array.from({ length: 1000 }, (_, i) => `number ${i}`),
+      Array.from({ length: 10_000 }, (_, i) => `number ${i}`),
     );
+    transaction(
+      nl,
+      listRules(nl, inet, 'to').map((one) => deleteRule(inet, one)),
+    );
+    expect(listRules(nl, inet, 'to')).toEqual([]);
   });
 
   test('asked to do what is done already changes nothing', () => {

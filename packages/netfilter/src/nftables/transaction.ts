@@ -53,8 +53,10 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
   if (!changes.length) return;
   const begin = edge('begin the transaction', NFNL_MSG_BATCH_BEGIN);
   const end = edge('end the transaction', NFNL_MSG_BATCH_END);
+  // Refusals are always answered, so one ack at the end tells that all went well.
+  const last = changes.at(-1)?.request;
   try {
-    nl.batch([begin, ...changes.map((one) => one.request), end], (one) => one !== begin && one !== end);
+    nl.batch([begin, ...changes.map((one) => one.request), end], (one) => one === last);
   } catch (error) {
     if (error instanceof SyscallError) throw new NftablesError(error.call, error);
     throw error;
