@@ -1,0 +1,108 @@
+/** `npm test [-- ‹stage›…]`: every check of the repository, one stage after the other, and one closing line with the
+ *  sum. A stage that is no list of tests (lint, types, build) counts as one. */
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { execa } from 'execa';
+import { type Counts, closingLine, countVitest, none, sum } from './counts.ts';
+import { isolated } from './isolated.ts';
+import { haveUml, runInUml } from './uml.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
+const passed: Counts = { ...none, passed: 1 };
+const failed: Counts = { ...none, failed: 1 };
+const skipped: Counts = { ...none, skipped: 1 };
+
+const stages: Record<string, () => Promise<Counts>> = {
+  lint: () => check('biome', ['ci', '--reporter=summary', '.']),
+  types: () => check('tsc', ['--noEmit', '-p', 'tsconfig.json']),
+  build: () => check('node', ['tools/bundle/src/build.ts']),
+  tests: () => vitest('tests', 'vitest.config.ts'),
+  e2e: () => vitest('e2e', 'e2e/vitest.config.ts'),
+  uml,
+};
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !Object.hasOwn(stages, name));
+if (unknown.length > 0) {
+  throw new Error(`no stage is called ${unknown.join(', ')}: there are ${Object.keys(stages).join(', ')}`);
+}
+
+const counts: Counts[] = [];
+for (const [name, run] of Object.entries(stages)) {
+  if (asked.length > 0 && !asked.includes(name)) continue;
+  say(`\n=== ${name}`);
+  const started = performance.now();
+  const count = await run();
+  say(`=== ${name}: ${closingLine(count)} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+  counts.push(count);
+}
+rmSync(reports, { recursive: true });
+
+const total = sum(counts);
+say(`\n${closingLine(total)}`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+/** A command that succeeds or fails as a whole. */
+async function check(command: string, args: string[]): Promise<Counts> {
+  const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
+  return exitCode === 0 ? passed : failed;
+}
+
+async function vitest(name: string, config: string): Promise<Counts> {
+  if (!existsSync(join(root, config))) {
+    say(`${config} does not exist: nothing to run`);
+    return failed;
+  }
+  const report = join(reports, `${name}.json`);
+  const [command = '', ...args] = [...isolated(process.getuid?.()), ...vitestCommand(config, report)];
+  const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
+  if (!existsSync(report) && process.getuid?.() !== 0) {
+    say('These tests make network namespaces. Without root that takes user namespaces: allow them');
+    say(
+      '(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0) or run as root.',
+    );
+  }
+  return countVitest(report, exitCode);
+}
+
+/** The tests that the machine's own kernel may be too small for. */
+async function uml(): Promise<Counts> {
+  const files = globSync('{packages,tools,e2e}/**/*.uml.test.ts', {
+    cwd: root,
+    exclude: ['**/node_modules/**'],
+  });
+  if (files.length === 0) return none;
+  if (!haveUml()) {
+    say(`user-mode Linux is not installed here: ${files.length} files of tests are left out`);
+    return skipped;
+  }
+  const { status } = await runInUml(
+    [...vitestCommand('vitest.uml.config.ts', '$RESULTS/uml.json'), '--configLoader=native'].join(' '),
+    {
+      cwd: root,
+      results: reports,
+      path: process.env.PATH ?? '',
+      onOutput: (text) => process.stdout.write(text),
+    },
+  );
+  if (status === undefined) say('user-mode Linux ended before the tests did: its output is above');
+  return countVitest(join(reports, 'uml.json'), status);
+}
+
+function vitestCommand(config: string, report: string): string[] {
+  return [
+    'vitest',
+    'run',
+    `--config=${config}`,
+    '--root=.',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
+}

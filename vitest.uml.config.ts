@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests of what the machine's own kernel may lack, run inside user-mode Linux: one processor, slow system calls, and
+ *  a tree that is read-only but for /tmp. */
+export default defineConfig({
+  cacheDir: '/tmp/vite',
+  test: {
+    include: ['packages/**/*.uml.test.ts', 'tools/**/*.uml.test.ts', 'e2e/**/*.uml.test.ts'],
+    pool: 'threads',
+    maxWorkers: 1,
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  },
+});
