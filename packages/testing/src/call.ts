@@ -84,10 +84,8 @@ export async function succeed(plugin: Plugin, command: Command, given: Call): Pr
  * as in the shipped executable.
  */
 export function pluginFolder(host: Host, ...types: string[]): string {
-  const folder = join(host.dir, 'bin');
-  mkdirSync(folder, { recursive: true });
-  for (const type of types) symlinkSync(process.execPath, join(folder, type));
-  return folder;
+  for (const type of types) symlinkSync(process.execPath, join(host.bin, type));
+  return host.bin;
 }
 
 /**

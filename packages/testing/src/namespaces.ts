@@ -4,7 +4,7 @@
  * the machine is touched, and all is gone after the test.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
@@ -20,8 +20,10 @@ export interface Place {
 }
 
 export interface Host extends Place {
-  /** A folder for this test's files. */
+  /** A folder for the files a plugin makes; it belongs to the snapshot. */
   readonly dir: string;
+  /** A folder for executables, to be put into CNI_PATH. */
+  readonly bin: string;
   /** One more container. */
   container(name: string): Container;
 }
@@ -74,14 +76,17 @@ function makeContainer(dir: string, name: string): Container {
 /** The fixture's making, for suites that make their tests themselves. Call `end` when the test is over. */
 export function makeHost(): { host: Host; end(): void } {
   freshHost();
-  const dir = mkdtempSync(join(tmpdir(), 'cni-test-'));
+  const folder = mkdtempSync(join(tmpdir(), 'cni-test-'));
+  const [dir, bin] = [join(folder, 'files'), join(folder, 'bin')];
+  for (const one of [dir, bin]) mkdirSync(one);
   const containers: Container[] = [];
   const host: Host = {
     dir,
+    bin,
     sh: (command) => run(command, (work) => work()),
     succeeds: (command) => shell(command).status === 0,
     container(name) {
-      const made = makeContainer(dir, name);
+      const made = makeContainer(folder, name);
       containers.push(made);
       return made;
     },
@@ -90,7 +95,7 @@ export function makeHost(): { host: Host; end(): void } {
     host,
     end() {
       for (const container of containers) container.remove();
-      rmSync(dir, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
