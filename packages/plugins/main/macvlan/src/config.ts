@@ -1,0 +1,80 @@
+import { parseMac } from '@cni-ts/address/mac';
+import type { MacvlanMode, macvlanModes } from '@cni-ts/rtnetlink/kinds/macvlan';
+import { parseCniArgs, stringArg } from '@cni-ts/skeleton/cni-args';
+import { networkConfig } from '@cni-ts/skeleton/config';
+import type { Dns } from '@cni-ts/skeleton/result';
+import * as z from 'zod/mini';
+
+/** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
+export const schema = () => {
+  const text = () => z.optional(z.string());
+  return z.object({
+    ...networkConfig,
+    master: text(),
+    mode: text(),
+    mtu: z.optional(z.int()),
+    mac: text(),
+    linkInContainer: z.optional(z.boolean()),
+    bcqueuelen: z.optional(z.int().check(z.minimum(0), z.maximum(0xffffffff))),
+    runtimeConfig: z.optional(z.object({ mac: text() })),
+  });
+};
+
+/** What the plugin works by: nothing optional that has a default. What only ADD and CHECK need is in `linkSettings`. */
+export interface Config {
+  /** Name of the master; '' for the link of the default route. */
+  readonly master: string;
+  readonly linkInContainer: boolean;
+  readonly mode: string;
+  /** 0: the master's. */
+  readonly mtu: number;
+  /** Of the configuration and of the runtime, which comes before CNI_ARGS. */
+  readonly mac: string | undefined;
+  readonly runtimeMac: string | undefined;
+  /** 0: the kernel's default. */
+  readonly broadcastQueueLength: number;
+  /** '' when the network has no IPAM. */
+  readonly ipam: string;
+  readonly dns: Dns | undefined;
+}
+
+export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
+  return {
+    master: raw.master ?? '',
+    linkInContainer: raw.linkInContainer ?? false,
+    mode: raw.mode ?? '',
+    mtu: raw.mtu ?? 0,
+    mac: raw.mac || undefined,
+    runtimeMac: raw.runtimeConfig?.mac || undefined,
+    broadcastQueueLength: raw.bcqueuelen ?? 0,
+    ipam: raw.ipam?.type ?? '',
+    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+  };
+}
+
+/** How the link is to be made. */
+export interface LinkSettings {
+  readonly mode: MacvlanMode;
+  /** As bytes; undefined: random, or in mode passthru the master's. */
+  readonly mac: Uint8Array | undefined;
+}
+
+/** What ADD and CHECK need, and what DEL must not stumble over. Throws for an unknown mode, a bad MAC or CNI_ARGS. */
+export function linkSettings(config: Config, args: string): LinkSettings {
+  const mode = modeOf(config);
+  const text = config.runtimeMac ?? (parseCniArgs(args, { MAC: stringArg }).MAC || config.mac);
+  if (text === undefined) return { mode, mac: undefined };
+  const mac = parseMac(text);
+  if (!mac) throw new Error(`invalid args ${text} for MAC addr: address ${text}: invalid MAC address`);
+  return { mode, mac };
+}
+
+const modes = ['bridge', 'private', 'vepa', 'passthru'] as const satisfies (keyof typeof macvlanModes)[];
+
+export function modeOf({ mode }: Config): MacvlanMode {
+  const known = modes.find((one) => one === (mode || 'bridge'));
+  if (!known) {
+    throw new Error(`unknown macvlan mode: ${JSON.stringify(mode)} (known are ${modes.join(', ')})`);
+  }
+  return known;
+}

@@ -1,0 +1,214 @@
+/**
+ * macvlan: gives the container a link with a MAC address of its own on top of one of the host's links, the master.
+ * The container is a station on the master's network like any other: no bridge, no routing and no address
+ * translation by the host. In turn the host itself does not hear its own macvlan links, nor they it.
+ *
+ * Without `ipam` the container gets a link and no address ("L2").
+ */
+import { formatMac, parseMac } from '@cni-ts/address/mac';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { addressDifferences, failOn } from '@cni-ts/plugin-kit/attached-link';
+import { configureLink } from '@cni-ts/plugin-kit/configure-link';
+import { failing } from '@cni-ts/plugin-kit/failing';
+import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
+import {
+  createLink,
+  deleteLink,
+  findLink,
+  getLink,
+  IFF_UP,
+  type Link,
+  type NewLink,
+  renameLink,
+  setUp,
+} from '@cni-ts/rtnetlink/link';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import { type Config, type LinkSettings, linkSettings, modeOf, parse, schema } from './config.ts';
+import { checkMtu, findMaster } from './master.ts';
+
+async function add(request: Request<Config>): Promise<Result> {
+  const { config, ifname, netns, undo } = request;
+  const settings = linkSettings(config, request.args);
+  const inside = openNamespace(netns);
+  const outside = config.linkInContainer ? inside : ownNamespace();
+  const master = findMaster(outside, config.master);
+  checkMtu(config.mtu, master);
+
+  const link = createMacvlan(request, settings, master, outside, inside);
+  const result: Result = { interfaces: [{ name: ifname, mac: formatMac(link.mac), sandbox: netns }] };
+  if (config.dns) result.dns = config.dns;
+  if (!config.ipam) {
+    failing(`failed to set "${ifname}" UP`, () => setUp(inside.route, link));
+    return result;
+  }
+  const ipam = await request.ipam(config.ipam).add();
+  if (!ipam.ips?.length) throw new Error('IPAM plugin returned missing IP config');
+  result.ips = ipam.ips.map((ip) => ({ ...ip, interface: 0 }));
+  if (ipam.routes?.length) result.routes = ipam.routes;
+  // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
+  await configureLink(inside, ifname, result, undo, { before: () => announce(ifname) });
+  return result;
+}
+
+/** Tells the neighbours, when the link comes up, who has its addresses now: an earlier owner may be in their caches. */
+function announce(ifname: string): void {
+  trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
+  trySysctl(`net/ipv6/conf/${ifname}/ndisc_notify`, '1');
+}
+
+/** Creates the link straight in the container, which costs a twentieth of moving it there. It is still down. */
+function createMacvlan(
+  request: Request<Config>,
+  { mode, mac }: LinkSettings,
+  master: Link,
+  outside: Namespace,
+  inside: Namespace,
+): Link {
+  const { config, ifname, undo } = request;
+  const wanted: NewLink = {
+    name: ifname,
+    lower: master.index,
+    mac,
+    mtu: config.mtu || undefined,
+    netnsFd: outside === inside ? undefined : inside.netns.fd,
+    info: { kind: 'macvlan', data: { mode, broadcastQueueLength: config.broadcastQueueLength || undefined } },
+  };
+  try {
+    createLink(outside.route, wanted);
+    undo.add(`macvlan ${ifname}`, () => void deleteLink(inside.route, ifname));
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw refused(error, master);
+    if (findLink(inside.route, ifname)) {
+      const text = `failed to rename macvlan to "${ifname}": file exists: the container has a link of that name`;
+      throw new Error(text, { cause: error });
+    }
+    createAndRename(request, wanted, master, outside, inside);
+  }
+  return failing(`failed to refetch macvlan "${ifname}"`, () => getLink(inside.route, ifname));
+}
+
+/**
+ * Kernels before 6.14 look for the new link's name in the master's namespace as well, where an `eth0` is the rule:
+ * there the link starts under a name that nobody has.
+ */
+function createAndRename(
+  request: Request<Config>,
+  wanted: NewLink,
+  master: Link,
+  outside: Namespace,
+  inside: Namespace,
+): void {
+  const { ifname, undo } = request;
+  const name = hostLinkName('macv', request.network, request.containerId, ifname);
+  try {
+    createLink(outside.route, { ...wanted, name });
+  } catch (error) {
+    throw refused(error, master);
+  }
+  let current = name;
+  undo.add(`macvlan ${ifname}`, () => void deleteLink(inside.route, current));
+  failing(`failed to rename macvlan to "${ifname}"`, () => {
+    renameLink(inside.route, getLink(inside.route, name), ifname);
+    current = ifname;
+  });
+}
+
+function refused(error: unknown, master: Link): Error {
+  const why = errorText(error);
+  const advice =
+    errnoOf(error) === 'EBUSY'
+      ? `: "${master.name}" is a port of a bridge or bond, or has links of another kind on it`
+      : '';
+  return new Error(`failed to create macvlan: ${why}${advice}`, { cause: error });
+}
+
+/** The link first, for an address is given back when nobody uses it any more. Both are tried. */
+async function del(request: Request<Config>): Promise<void> {
+  const { config, ifname, netns } = request;
+  const failures: unknown[] = [];
+  try {
+    // Without the namespace there is nothing to delete: the link went with it.
+    const inside = findNamespace(netns);
+    if (inside) failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, ifname));
+  } catch (error) {
+    failures.push(error);
+  }
+  try {
+    if (config.ipam) await request.ipam(config.ipam).del();
+  } catch (error) {
+    failures.push(error);
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+}
+
+async function check(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const settings = linkSettings(config, request.args);
+  const inside = openNamespace(request.netns);
+  const master = findMaster(config.linkInContainer ? inside : ownNamespace(), config.master);
+  if (config.ipam) await request.ipam(config.ipam).check();
+  const { prevResult } = request;
+  if (!prevResult) throw new Error('required prevResult missing');
+  failOn(differences(request, settings, master, prevResult, inside));
+}
+
+/** What differs from what ADD left, in words, the most basic first. The MTU may rightly be changed by later plugins. */
+function differences(
+  { config, ifname, netns }: { config: Config; ifname: string; netns: string },
+  settings: LinkSettings,
+  master: Link,
+  prevResult: Result,
+  inside: Namespace,
+): string[] {
+  const entry = prevResult.interfaces?.findLast(({ name, sandbox }) => name === ifname && sandbox === netns);
+  if (!entry) return [`sandbox in prevResult  doesn't match configured netns: ${netns}`];
+  const link = findLink(inside.route, ifname);
+  if (!link) return [`container Interface name in prevResult: ${ifname} not found`];
+  const info = link.attributes.linkInfo;
+  if (info?.kind !== 'macvlan') return [`error: Container interface ${ifname} not of type macvlan`];
+  // reason: of a link of this kind the table in rtnetlink read the data
+  const data = info.data as { mode?: string; broadcastQueueLength?: number } | undefined;
+  const drift: string[] = [];
+  if (data?.mode !== settings.mode) {
+    drift.push(`container macvlan mode ${data?.mode} does not match expected value: ${settings.mode}`);
+  }
+  const recorded = entry.mac ? parseMac(entry.mac) : link.mac;
+  if (!recorded || formatMac(recorded) !== formatMac(link.mac)) {
+    drift.push(`interface ${ifname} Mac ${entry.mac} doesn't match container Mac: ${formatMac(link.mac)}`);
+  }
+  if (link.lower !== master.index) {
+    drift.push(`container interface ${ifname} is on link ${link.lower}, not on its master "${master.name}"`);
+  }
+  const queue = config.broadcastQueueLength;
+  if (queue && data?.broadcastQueueLength !== queue) {
+    drift.push(`container interface ${ifname} has bcqueuelen ${data?.broadcastQueueLength}, not ${queue}`);
+  }
+  if (!(link.flags & IFF_UP)) drift.push(`container interface ${ifname} is down`);
+  return [...drift, ...addressDifferences(inside, link, prevResult)];
+}
+
+/** The link is in the container's namespace and goes with it, so only addresses can be left over. */
+async function gc(request: Request<Config>): Promise<void> {
+  const { ipam } = request.config;
+  if (ipam) await request.ipam(ipam).gc();
+}
+
+async function status(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  try {
+    modeOf(config);
+    // A master inside the container is known once there is a container.
+    if (!config.linkInContainer) checkMtu(config.mtu, findMaster(ownNamespace(), config.master));
+  } catch (error) {
+    const text = `macvlan cannot serve ADD: ${errorText(error)}`;
+    throw new CniError(ErrorCode.pluginNotAvailable, text, '', { cause: error });
+  }
+  if (config.ipam) await request.ipam(config.ipam).status();
+}
+
+export const macvlan = definePlugin({ type: 'macvlan', config: schema, parse, add, check, del, gc, status });

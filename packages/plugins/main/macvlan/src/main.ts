@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { macvlan } from './macvlan.ts';
+
+main(macvlan);
