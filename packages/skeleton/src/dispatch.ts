@@ -78,9 +78,14 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
   }
   checkVersion(cniVersion, plugin.versions);
   if (command.entersNetns && !environment.netnsOverride) refuseOwnNetns(environment.netns, streams.ownNetns);
-  const request = requestOf(environment, stdin, json, cniVersion, streams);
-  if (command.verb === 'add') await add(plugin, request, streams);
-  else await plugin.run(command.verb, request);
+  const releases: (() => void)[] = [];
+  const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
+  try {
+    if (command.verb === 'add') await add(plugin, request, streams);
+    else await plugin.run(command.verb, request);
+  } finally {
+    for (const release of releases.reverse()) release();
+  }
 }
 
 /** All or nothing: whatever keeps the runtime from getting the result, the runtime gets a host as it was before. */
@@ -222,6 +227,7 @@ function requestOf(
   json: Json,
   cniVersion: string,
   streams: Streams,
+  releases: (() => void)[],
 ): RawRequest {
   const { containerId, netns, ifname, args } = environment;
   const undo = new Undo();
@@ -244,6 +250,7 @@ function requestOf(
       return validAttachments(json);
     },
     ipam: (type) => delegateTo(type, { streams, stdin, cniVersion, undo, callPlugin }),
+    onEnd: (release) => void releases.push(release),
     log: (line) => streams.writeStderr(`${line}\n`),
   };
 }

@@ -49,6 +49,8 @@ export interface Request<C> {
   /** GC: what must stay. Throws when the configuration has no such list, for then everything would go. */
   readonly validAttachments: readonly Attachment[];
   ipam(type: string): Delegate;
+  /** Releases something (a descriptor) when the call is over, undo included; last registered, first released. */
+  onEnd(release: () => void): void;
   /** One line for the operator's log (stderr). */
   log(line: string): void;
 }

@@ -68,8 +68,8 @@ async function add(request: Request<Config>): Promise<Result> {
   const { config, undo } = request;
   checkForAdd(config);
   const planned = plan(config, request);
-  const host = ownNamespace();
-  const inside = openNamespace(request.netns);
+  const host = ownNamespace(request);
+  const inside = openNamespace(request, request.netns);
 
   const found = ensureBridge(host, planned.bridge, undo);
   const pair = {
@@ -210,21 +210,21 @@ async function del(request: Request<Config>): Promise<void> {
 
 /** Deletes the container's link, or else its host end, which is named after the attachment. */
 function deleteVeth(request: Request<Config>, { hostName }: Plan): void {
-  const inside = findNamespace(request.netns);
+  const inside = findNamespace(request, request.netns);
   if (inside) {
     failing(`failed to delete "${request.ifname}"`, () => deleteLink(inside.route, request.ifname));
   }
-  const host = ownNamespace();
+  const host = ownNamespace(request);
   const left = findLink(host.route, hostName);
   if (left?.kind === 'veth') failing(`failed to delete "${hostName}"`, () => deleteLink(host.route, left));
 }
 
 async function check(request: Request<Config>): Promise<void> {
   const { config, prevResult } = request;
-  const inside = openNamespace(request.netns);
+  const inside = openNamespace(request, request.netns);
   if (config.ipam) await request.ipam(config.ipam).check();
   if (!prevResult) throw new Error('Required prevResult missing');
-  const drift = differences(config, request, prevResult, ownNamespace(), inside);
+  const drift = differences(config, request, prevResult, ownNamespace(request), inside);
   const link = config.macSpoofCheck && findLink(inside.route, request.ifname);
   if (link) {
     const hostName = plan(config, request).hostName;
@@ -246,7 +246,7 @@ async function check(request: Request<Config>): Promise<void> {
 /** Links and addresses of a container that is gone went with its namespace; rules on the host stay until now. */
 async function gc(request: Request<Config>): Promise<void> {
   const { config } = request;
-  const host = ownNamespace();
+  const host = ownNamespace(request);
   withNetfilter((nl) => {
     gcMasquerade(nl, request.network, request.validAttachments);
     gcMacSpoofing(nl, (name) => findLink(host.route, name) !== undefined);
@@ -263,7 +263,7 @@ async function status(request: Request<Config>): Promise<void> {
     });
   }
   const { config } = request;
-  const link = findLink(ownNamespace().route, config.bridge);
+  const link = findLink(ownNamespace(request).route, config.bridge);
   if (link && link.kind !== 'bridge') {
     throw new CniError(
       ErrorCode.pluginNotAvailable,

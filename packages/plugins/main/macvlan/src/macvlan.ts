@@ -33,8 +33,8 @@ import { checkMtu, findMaster } from './master.ts';
 async function add(request: Request<Config>): Promise<Result> {
   const { config, ifname, netns, undo } = request;
   const settings = linkSettings(config, request.args);
-  const inside = openNamespace(netns);
-  const outside = config.linkInContainer ? inside : ownNamespace();
+  const inside = openNamespace(request, netns);
+  const outside = config.linkInContainer ? inside : ownNamespace(request);
   const master = findMaster(outside, config.master);
   checkMtu(config.mtu, master);
 
@@ -132,7 +132,7 @@ async function del(request: Request<Config>): Promise<void> {
   const failures: unknown[] = [];
   try {
     // Without the namespace there is nothing to delete: the link went with it.
-    const inside = findNamespace(netns);
+    const inside = findNamespace(request, netns);
     if (inside) failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, ifname));
   } catch (error) {
     failures.push(error);
@@ -149,8 +149,8 @@ async function del(request: Request<Config>): Promise<void> {
 async function check(request: Request<Config>): Promise<void> {
   const { config } = request;
   const settings = linkSettings(config, request.args);
-  const inside = openNamespace(request.netns);
-  const master = findMaster(config.linkInContainer ? inside : ownNamespace(), config.master);
+  const inside = openNamespace(request, request.netns);
+  const master = findMaster(config.linkInContainer ? inside : ownNamespace(request), config.master);
   if (config.ipam) await request.ipam(config.ipam).check();
   const { prevResult } = request;
   if (!prevResult) throw new Error('required prevResult missing');
@@ -203,7 +203,7 @@ async function status(request: Request<Config>): Promise<void> {
   try {
     modeOf(config);
     // A master inside the container is known once there is a container.
-    if (!config.linkInContainer) checkMtu(config.mtu, findMaster(ownNamespace(), config.master));
+    if (!config.linkInContainer) checkMtu(config.mtu, findMaster(ownNamespace(request), config.master));
   } catch (error) {
     const text = `macvlan cannot serve ADD: ${errorText(error)}`;
     throw new CniError(ErrorCode.pluginNotAvailable, text, '', { cause: error });

@@ -102,11 +102,11 @@ async function add(request: Request<Config>): Promise<Result> {
   const { config, undo, ifname } = request;
   const problem = backendProblem(config);
   if (problem) throw new Error(problem);
-  const inside = openNamespace(request.netns);
+  const inside = openNamespace(request, request.netns);
   const ipam = await request.ipam(config.ipam).add();
   const planned = plan(request, ipam);
 
-  const host = ownNamespace();
+  const host = ownNamespace(request);
   const veth = createVethPair(planned.pair, host, inside, undo);
   const result: Result = {
     interfaces: [
@@ -227,7 +227,7 @@ async function del(request: Request<Config>): Promise<void> {
 
 /** Deletes the link in the container's namespace, if both are still there, and tells the addresses it had. */
 function deleteInside(request: Request<Config>, addresses: Cidr[]): void {
-  const inside = findNamespace(request.netns);
+  const inside = findNamespace(request, request.netns);
   if (!inside) return;
   failing(`failed to delete "${request.ifname}"`, () => {
     const link = request.config.ipMasq ? findLink(inside.route, request.ifname) : undefined;
@@ -242,7 +242,7 @@ function deleteInside(request: Request<Config>, addresses: Cidr[]): void {
 /** Normally gone with the container's end; not if that could not be reached or was renamed. */
 function deleteHostEnd(request: Request<Config>): void {
   const name = hostNameOf(request);
-  const own = ownNamespace();
+  const own = ownNamespace(request);
   const left = findLink(own.route, name);
   if (left?.kind === 'veth') failing(`failed to delete "${name}"`, () => deleteLink(own.route, left));
 }
@@ -262,7 +262,7 @@ async function tryAll(steps: readonly (() => void | Promise<void>)[]): Promise<v
 
 async function check(request: Request<Config>): Promise<void> {
   const { config } = request;
-  const inside = openNamespace(request.netns);
+  const inside = openNamespace(request, request.netns);
   await request.ipam(config.ipam).check();
   const { prevResult } = request;
   if (!prevResult) throw new Error('ptp: Required prevResult missing');
@@ -272,7 +272,7 @@ async function check(request: Request<Config>): Promise<void> {
   const wires = own.map((ip, i) => addressOf(ip, i));
   const { ifname, netns } = request;
   const expected = { ifname, netns, hostName: hostNameOf(request), mtu: config.mtu, wires };
-  const drift = differences(expected, prevResult, ownNamespace(), inside);
+  const drift = differences(expected, prevResult, ownNamespace(request), inside);
   if (config.ipMasq) {
     const addresses = wires.map(({ cidr }) => cidr);
     drift.push(...withNetfilter((nl) => checkMasquerade(nl, request, addresses, config.ipMasqBackend)));
