@@ -23,7 +23,7 @@ const name = 'lo';
 
 function add(request: Request<Config>): Result {
   const passedOn = previous(request);
-  const route = Netlink.open('route', Netns.open(request.netns));
+  const route = enter(request, Netns.open(request.netns));
   const link = getLink(route, name);
   // Looked at before anything is changed; going up only adds loopback addresses.
   refuseForeign(listAddresses(route, link));
@@ -32,6 +32,14 @@ function add(request: Request<Config>): Result {
     setUp(route, link);
   }
   return passedOn ?? result(request.netns, listAddresses(route, link));
+}
+
+/** A socket in the namespace; the plugin itself stays outside. */
+function enter(request: Request<Config>, netns: Netns): Netlink {
+  request.onEnd(() => netns.close());
+  const route = Netlink.open('route', netns);
+  request.onEnd(() => route.close());
+  return route;
 }
 
 /** Anything wrong with the configuration is said here, while `lo` is still as it was. */
@@ -65,7 +73,7 @@ function result(sandbox: string, addresses: readonly Address[]): Result {
 
 /** Up, and with the address every program takes for granted. What later plugins add to `lo` is their business. */
 function check(request: Request<Config>): void {
-  const route = Netlink.open('route', Netns.open(request.netns));
+  const route = enter(request, Netns.open(request.netns));
   const link = getLink(route, name);
   if (!(link.flags & IFF_UP)) throw new Error('loopback interface is down');
   if (!listAddresses(route, link, 4).some(({ cidr }) => isLoopback(cidr.ip))) {
@@ -77,7 +85,7 @@ function check(request: Request<Config>): void {
 function del(request: Request<Config>): void {
   const netns = request.netns === '' ? undefined : openUnlessGone(request.netns);
   if (!netns) return;
-  const route = Netlink.open('route', netns);
+  const route = enter(request, netns);
   setDown(route, getLink(route, name));
 }
 

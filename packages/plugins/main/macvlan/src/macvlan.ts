@@ -7,8 +7,9 @@
  */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { addressDifferences, failOn } from '@cni-ts/plugin-kit/attached-link';
+import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
 import { configureLink } from '@cni-ts/plugin-kit/configure-link';
+import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';

@@ -31,10 +31,3 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
     dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
   };
 }
-
-/** What ADD would stumble over late, when links exist already; DEL does not care. */
-export function backendProblem(config: Config): string | undefined {
-  const { ipMasq, ipMasqBackend: backend } = config;
-  if (!ipMasq || backend === undefined || backend === 'iptables' || backend === 'nftables') return undefined;
-  return `unknown ipmasq backend ${JSON.stringify(backend)}`;
-}

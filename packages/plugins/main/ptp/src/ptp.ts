@@ -11,13 +11,14 @@ import { equalIp, formatIp, type Ip, isGlobalUnicast } from '@cni-ts/address/ip'
 import { formatMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
-import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
+import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import {
   addMasquerade,
+  checkBackend,
   checkMasquerade,
   gcMasquerade,
   removeMasquerade,
@@ -32,7 +33,7 @@ import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { differences } from './check.ts';
-import { backendProblem, type Config, parse, schema } from './config.ts';
+import { type Config, parse, schema } from './config.ts';
 
 /** Places in the result's `interfaces`. */
 const atContainer = 1;
@@ -100,8 +101,7 @@ function hasRoute(ipam: Result, address: Cidr): boolean {
 
 async function add(request: Request<Config>): Promise<Result> {
   const { config, undo, ifname } = request;
-  const problem = backendProblem(config);
-  if (problem) throw new Error(problem);
+  if (config.ipMasq) checkBackend(config.ipMasqBackend);
   const inside = openNamespace(request, request.netns);
   const ipam = await request.ipam(config.ipam).add();
   const planned = plan(request, ipam);
@@ -126,7 +126,7 @@ async function add(request: Request<Config>): Promise<Result> {
   connectHost(request, host, veth.host, planned);
   if (config.ipMasq) {
     const addresses = planned.wires.map(({ address }) => address);
-    withNetfilter((nl) => addMasquerade(nl, request, addresses, config.ipMasqBackend, undo));
+    addMasquerade(netfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
   // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
   for (const family of [4, 6] as const) {
@@ -201,13 +201,11 @@ function host(ip: Ip): Cidr {
   return { ip, prefix: ip.bytes.length * 8 };
 }
 
-function withNetfilter<T>(work: (nl: Netlink) => T): T {
+/** Open to the end of the call, for undo may need it. */
+function netfilter(request: Request<Config>): Netlink {
   const nl = Netlink.open('netfilter');
-  try {
-    return work(nl);
-  } finally {
-    nl.close();
-  }
+  request.onEnd(() => nl.close());
+  return nl;
 }
 
 /** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
@@ -219,7 +217,7 @@ async function del(request: Request<Config>): Promise<void> {
     () => deleteHostEnd(request),
     () => {
       if (!config.ipMasq) return;
-      withNetfilter((nl) => removeMasquerade(nl, request, addresses.length ? addresses : undefined));
+      removeMasquerade(netfilter(request), request, addresses.length ? addresses : undefined);
     },
     () => request.ipam(config.ipam).del(),
   ]);
@@ -275,7 +273,7 @@ async function check(request: Request<Config>): Promise<void> {
   const drift = differences(expected, prevResult, ownNamespace(request), inside);
   if (config.ipMasq) {
     const addresses = wires.map(({ cidr }) => cidr);
-    drift.push(...withNetfilter((nl) => checkMasquerade(nl, request, addresses, config.ipMasqBackend)));
+    drift.push(...checkMasquerade(netfilter(request), request, addresses, config.ipMasqBackend));
   }
   failOn(drift);
 }
@@ -283,16 +281,22 @@ async function check(request: Request<Config>): Promise<void> {
 /** Links, addresses and routes of a container that is gone went with its namespace; rules stay until now. */
 async function gc(request: Request<Config>): Promise<void> {
   const { ipam } = request.config;
+  // Asked for first: without the list nothing may be done, by the delegate neither.
+  const valid = request.validAttachments;
   await tryAll([
-    () => withNetfilter((nl) => gcMasquerade(nl, request.network, request.validAttachments)),
+    () => gcMasquerade(netfilter(request), request.network, valid),
     () => (ipam ? request.ipam(ipam).gc() : undefined),
   ]);
 }
 
 async function status(request: Request<Config>): Promise<void> {
   const { config } = request;
-  const problem = backendProblem(config);
-  if (problem) throw new CniError(ErrorCode.pluginNotAvailable, `ptp cannot serve ADD: ${problem}`);
+  try {
+    if (config.ipMasq) checkBackend(config.ipMasqBackend);
+  } catch (error) {
+    const text = `ptp cannot serve ADD: ${errorText(error)}`;
+    throw new CniError(ErrorCode.pluginNotAvailable, text, '', { cause: error });
+  }
   await request.ipam(config.ipam).status();
 }
 
