@@ -88,6 +88,17 @@ export function dnatByMap(family: 4 | 6, fields: readonly Field[], map: NftSet):
   };
 }
 
+/** `ip daddr . meta l4proto . th dport vmap @owners`: goes on in the chain that the map has for these fields, if any. */
+export function vmap(fields: readonly Field[], map: NftSet): Statement {
+  return {
+    text: `${fields.map((field) => field.text).join(' . ')} vmap @${map.name}`,
+    compile(into) {
+      loadAll(into, fields);
+      into.add(expression('lookup', { set: map.name, source: register(0), destination: verdictRegister }));
+    },
+  };
+}
+
 /** `meta mark set meta mark | 0x2000`: only the bits of `mask` change. */
 export function setMark(value: number, mask: number): Statement {
   return {

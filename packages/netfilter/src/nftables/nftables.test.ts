@@ -18,6 +18,7 @@ import {
   masquerade,
   setMark,
   toCaller,
+  vmap,
 } from './action.ts';
 import { addChain, type Chain, deleteChain, findChain, listChains } from './chain.ts';
 import { destinationAddress, destinationPort, l4proto, originalPort, sourceAddress } from './field.ts';
@@ -96,6 +97,13 @@ const ports6: NftSet = {
   value: ['ipv6_addr', 'inet_service'],
 };
 
+const owners: NftSet = {
+  table: v4,
+  name: 'owners',
+  key: ['ipv4_addr', 'inet_proto', 'inet_service'],
+  value: 'verdict',
+};
+
 const rules: [Table, Rule][] = [
   [inet, rule(saddr(ip('10.1.2.2')), daddr('!=', cidr('10.1.2.0/24')), masquerade, comment('net: a, if: b'))],
   [inet, rule(saddr(ip('2001:db8::2')), daddr('!=', cidr('2001:db8::/61')), masquerade)],
@@ -116,6 +124,7 @@ const rules: [Table, Rule][] = [
   [v4, rule(inSet([sourceAddress[4], destinationAddress[4]], pairs), accept)],
   [v4, rule(inSet([sourceAddress[4], destinationAddress[4]], pairs, '!='), drop)],
   [v4, rule(daddrIsLocal, dnatByMap(4, [destinationAddress[4], l4proto, destinationPort], ports))],
+  [v4, rule(daddrIsLocal, vmap([destinationAddress[4], l4proto, destinationPort], owners))],
   [v6, rule(daddrIsLocal, dnatByMap(6, [destinationAddress[6], l4proto, destinationPort], ports6))],
   [bridge, rule(iifname('veth1a2b'), etherSaddr('!=', parseMac('02:00:00:00:00:01')!), drop)],
   [bridge, rule(saddr(ip('10.1.2.2')), accept)],
@@ -140,7 +149,7 @@ function frame(table: Table): { chain: Chain; setup: () => void } {
         addChain(chain),
         addChain(regular),
         ...(table === inet ? [addChain(to)] : []),
-        ...(table === v4 ? [addSet(pairs), addSet(ports)] : []),
+        ...(table === v4 ? [addSet(pairs), addSet(ports), addSet(owners)] : []),
         ...(table === v6 ? [addSet(ports6)] : []),
       ]);
     },
@@ -303,5 +312,15 @@ describe('a map with a joined key', () => {
     expect(() => transaction(nl, [addElements(ports, [entry])])).toThrow(
       /add element ip ours ports \{ 10\.0\.0\.1 \. tcp \. 8080 \}: file exists/,
     );
+  });
+
+  test('leads to chains when its values are verdicts, and nft shows them', () => {
+    const chain: Chain = { table: v4, name: 'of_c1' };
+    const element = { key: entry.key, jump: 'of_c1', comment: 'container c1' };
+    transaction(nl, [addTable(v4), addChain(chain), addSet(owners), addElements(owners, [element])]);
+    expect(findElement(nl, owners, entry.key)).toEqual(element);
+    const listed = nft('list', 'map', 'ip', 'ours', 'owners').replace(/\s+/g, ' ');
+    expect(listed).toContain('type ipv4_addr . inet_proto . inet_service : verdict');
+    expect(listed).toContain('10.0.0.1 . tcp . 8080 comment "container c1" : jump of_c1');
   });
 });

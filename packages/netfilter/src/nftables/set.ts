@@ -18,6 +18,9 @@ const NFT_MSG_GETSETELEM = 13;
 const NFT_MSG_DELSETELEM = 14;
 const NFT_SET_MAP = 8;
 const SET_COMMENT = 7;
+/** Not one of nft's types: the kernel's own number for verdicts. */
+const NFT_DATA_VERDICT = 0xffffff00;
+const NFT_JUMP = -3 >>> 0;
 
 /** IPPROTO_* of protocols with ports. */
 export const protocols = { tcp: 6, udp: 17, sctp: 132 } as const;
@@ -104,12 +107,15 @@ export const dataTypes = {
 };
 export type DataType = keyof typeof dataTypes;
 
-/** A set, or with `value` a map: `{ key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] }`. */
+/**
+ * A set, or with `value` a map: `{ key: ['ipv4_addr', 'inet_proto', 'inet_service'], value: ['ipv4_addr', 'inet_service'] }`.
+ * `value: 'verdict'`: the map leads to chains.
+ */
 export interface NftSet {
   readonly table: Table;
   readonly name: string;
   readonly key: readonly DataType[];
-  readonly value?: readonly DataType[];
+  readonly value?: readonly DataType[] | 'verdict';
   readonly comment?: string;
 }
 
@@ -117,6 +123,8 @@ export interface NftSet {
 export interface Element {
   readonly key: readonly unknown[];
   readonly value?: readonly unknown[];
+  /** In a map of verdicts: the chain to jump to. */
+  readonly jump?: string;
   readonly comment?: string;
 }
 
@@ -163,7 +171,8 @@ export function addSet(set: NftSet): Change {
     flags: value ? NFT_SET_MAP : 0,
     keyType: typeNumber(key),
     keyLength: joinedLength(key),
-    ...(value && { dataType: typeNumber(value), dataLength: joinedLength(value) }),
+    ...(value === 'verdict' && { dataType: NFT_DATA_VERDICT }),
+    ...(value && value !== 'verdict' && { dataType: typeNumber(value), dataLength: joinedLength(value) }),
     id: ++lastId,
     userdata: comment === undefined ? undefined : commentBytes(comment, SET_COMMENT),
   });
@@ -263,21 +272,29 @@ function elementsOf(set: NftSet, elements?: readonly Element[]) {
     table: set.table.name,
     set: set.name,
     elements: elements && {
-      all: elements.map(({ key, value, comment }) => ({
+      all: elements.map(({ key, value, jump, comment }) => ({
         key: { value: join(set.key, key) },
-        data: value && set.value ? { value: join(set.value, value) } : undefined,
+        data: dataOf(set, value, jump),
         userdata: comment === undefined ? undefined : commentBytes(comment),
       })),
     },
   };
 }
 
+function dataOf(set: NftSet, value: readonly unknown[] | undefined, jump: string | undefined) {
+  if (set.value === 'verdict')
+    return jump === undefined ? undefined : { verdict: { code: NFT_JUMP, chain: jump } };
+  return value && set.value ? { value: join(set.value, value) } : undefined;
+}
+
 function readElement(set: NftSet, from: ReturnType<typeof element.read>): Element {
   const comment = readComment(from.userdata);
   const value = from.data?.value;
+  const jump = from.data?.verdict?.chain;
   return {
     key: split(set.key, from.key?.value ?? new Uint8Array()),
-    ...(set.value && value ? { value: split(set.value, value) } : {}),
+    ...(set.value && set.value !== 'verdict' && value ? { value: split(set.value, value) } : {}),
+    ...(jump === undefined ? {} : { jump }),
     ...(comment === undefined ? {} : { comment }),
   };
 }
