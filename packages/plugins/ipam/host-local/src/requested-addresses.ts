@@ -1,6 +1,6 @@
 /** The addresses a caller asks for: CNI_ARGS `IP=`, `args.cni.ips` and the capability `ips`, added together. */
 import { parseCidr } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { equalIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { parseCniArgs } from '@cni-ts/skeleton/cni-args';
 
 /** In the order of the sources, each address once. A prefix length is accepted and ignored: the range knows it.
@@ -19,9 +19,4 @@ function address(text: string): Ip {
   const ip = parseIp(text) ?? parseCidr(text)?.ip;
   if (ip === undefined) throw new Error(`invalid IP address ${text}`);
   return ip;
-}
-
-/** `10.0.0.5 10.0.0.6` */
-export function listed(ips: readonly Ip[]): string {
-  return ips.map(formatIp).join(' ');
 }
