@@ -16,18 +16,22 @@ export function readSysctl(key: string): string {
   }
 }
 
-/** Writes the value. Throws `open /proc/sys/<key>: <errno text>`. */
+/** Writes the value. Throws `open /proc/sys/<key>: <errno text>`, or `write …` where the kernel refuses the value. */
 export function writeSysctl(key: string, value: string): void {
   const path = `/proc/sys/${key}`;
   kernelWrite(`write ${key}`);
   try {
     writeFileSync(path, value);
   } catch (error) {
-    throw fileError('open', path, error);
+    throw fileError(isRefused(error) ? 'write' : 'open', path, error);
   }
 }
 
 /** Writes only when the value differs, so that a read-only /proc/sys that already says the right thing is fine. */
 export function ensureSysctl(key: string, value: string): void {
   if (readSysctl(key) !== value) writeSysctl(key, value);
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'write';
 }

@@ -1,0 +1,116 @@
+/** What tuning changes of a link: reading, checking, setting. The names are those of the configuration and of the
+ *  saved-values file. */
+import { formatMac, parseMac } from '@cni-ts/address/mac';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { failing } from '@cni-ts/plugin-kit/failing';
+import {
+  IFF_ALLMULTI,
+  IFF_PROMISC,
+  type Link,
+  setAllmulti,
+  setMac,
+  setMtu,
+  setPromisc,
+  setTxQueueLength,
+} from '@cni-ts/rtnetlink/link';
+
+export interface LinkValues {
+  /** Lower case, with colons. */
+  readonly mac: string;
+  /** Switched on by somebody with the link's flag; other reasons to be promiscuous have a counter only. */
+  readonly promisc: boolean;
+  readonly mtu: number;
+  readonly allmulti: boolean;
+  /** Packets. */
+  readonly txQLen: number;
+}
+
+export type LinkValue = keyof LinkValues;
+
+/** In the order they are set and saved. */
+export const linkValues: readonly LinkValue[] = ['mac', 'promisc', 'mtu', 'allmulti', 'txQLen'];
+
+/** Some of them, for one link. */
+export type SomeValues = { readonly [K in LinkValue]?: LinkValues[K] | undefined };
+
+const words: Readonly<Record<LinkValue, string>> = {
+  mac: 'MAC address',
+  promisc: 'promiscuous mode',
+  mtu: 'MTU',
+  allmulti: 'all-multicast mode',
+  txQLen: 'transmit queue length',
+};
+
+export function valuesOf(link: Link): LinkValues {
+  return {
+    mac: formatMac(link.mac),
+    promisc: (link.flags & IFF_PROMISC) !== 0,
+    mtu: link.mtu,
+    allmulti: (link.flags & IFF_ALLMULTI) !== 0,
+    txQLen: link.txQueueLength,
+  };
+}
+
+type Setters = { readonly [K in LinkValue]: (nl: Netlink, link: Link, value: LinkValues[K]) => void };
+
+const setters: Setters = {
+  mac: (nl, link, mac) => setMac(nl, link, macBytes(mac)),
+  promisc: setPromisc,
+  mtu: setMtu,
+  allmulti: setAllmulti,
+  txQLen: setTxQueueLength,
+};
+
+/** Throws `failed to set the MTU of "eth0" to 70000: invalid argument`. */
+export function setValue<K extends LinkValue>(nl: Netlink, link: Link, name: K, value: LinkValues[K]): void {
+  failing(`failed to set the ${words[name]} of "${link.name}" to ${value}`, () =>
+    setters[name](nl, link, value),
+  );
+}
+
+export function macBytes(mac: string): Uint8Array {
+  const bytes = parseMac(mac);
+  if (bytes) return bytes;
+  throw new Error(`invalid args ${mac} for MAC addr: address ${mac}: invalid MAC address`);
+}
+
+/** Values this link cannot have, said with the kernel's word for it before anything is changed. */
+export function refuseImpossible(link: Link, { mtu, mac }: SomeValues): void {
+  const { minMtu = 0, maxMtu = 0 } = link.attributes;
+  if (mtu !== undefined && (mtu < minMtu || (maxMtu > 0 && mtu > maxMtu))) {
+    throw new Error(`invalid argument: MTU ${mtu} of "${link.name}" is not between ${minMtu} and ${maxMtu}`);
+  }
+  if (mac === undefined) return;
+  const bytes = macBytes(mac);
+  if (bytes.length !== link.mac.length) {
+    const lengths = `has ${bytes.length} bytes where "${link.name}" has ${link.mac.length}`;
+    throw new Error(`invalid argument: MAC address ${mac} ${lengths}`);
+  }
+  const isEthernet = bytes.length === 6;
+  if (isEthernet && ((bytes[0] ?? 0) & 1 || bytes.every((byte) => byte === 0))) {
+    throw new Error(
+      `cannot assign requested address: MAC address ${mac} is a group's or zero, "${link.name}" needs one of its own`,
+    );
+  }
+}
+
+/** How the link differs from what ADD left, in words. */
+export function linkDifferences(link: Link, wanted: SomeValues): string[] {
+  const has = valuesOf(link);
+  const { name, promiscuity } = link;
+  const drift: string[] = [];
+  const compare = (what: string, want: unknown, current: unknown) => {
+    if (want === undefined || want === current) return;
+    drift.push(`Error: Tuning configured ${what} of ${name} is ${want}, current value is ${current}`);
+  };
+  compare('Ethernet', wanted.mac, has.mac);
+  if (wanted.promisc !== undefined && wanted.promisc !== promiscuity > 0) {
+    drift.push(
+      `Error: Tuning link ${name} configured promisc is ${wanted.promisc}, current value is ${promiscuity}`,
+    );
+  }
+  compare('MTU', wanted.mtu, has.mtu);
+  compare('all-multicast mode', wanted.allmulti, has.allmulti);
+  compare('Transmit Queue Length', wanted.txQLen, has.txQLen);
+  return drift;
+}

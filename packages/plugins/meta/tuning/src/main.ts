@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { tuning } from './tuning.ts';
+
+main(tuning);

@@ -1,0 +1,27 @@
+/** Finds a key that stands twice in the `sysctl` object of a configuration. JSON.parse keeps the last and says
+ *  nothing, and which one was meant only the author knows, so this reads the text. It is valid JSON. */
+export function repeatedSysctlKey(text: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  let inside = false;
+  let key: string | undefined;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:,]/gs)) {
+    if (token === '{' || token === '[') {
+      depth++;
+      if (depth === 2) inside = token === '{' && key?.toLowerCase() === 'sysctl';
+      key = undefined;
+    } else if (token === '}' || token === ']') {
+      depth--;
+      if (depth === 1) inside = false;
+    } else if (token === ',') key = undefined;
+    else if (token !== ':' && key === undefined) {
+      if (depth === 1) key = JSON.parse(token);
+      if (depth === 2 && inside) {
+        key = JSON.parse(token) as string; // the token is a JSON string
+        if (seen.has(key)) return key;
+        seen.add(key);
+      }
+    }
+  }
+  return undefined;
+}

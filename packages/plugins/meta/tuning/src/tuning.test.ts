@@ -1,0 +1,629 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { onKernelWrite } from '@cni-ts/libc/fault';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
+import { callPlugin } from '@cni-ts/skeleton/dispatch';
+import { call, succeed } from '@cni-ts/testing/call';
+import { conformance } from '@cni-ts/testing/conformance';
+import { type Container, type Host, test as kernelTest } from '@cni-ts/testing/namespaces';
+import { describe, expect, test } from 'vitest';
+import { checkAllowed } from './allowlist.ts';
+import { repeatedSysctlKey } from './repeated-key.ts';
+import { settingsOf } from './setting.ts';
+import { tuningWith } from './tuning.ts';
+
+/** None of these exists on a machine, so a list that the machine has does not count here. */
+const noList = '/nonexistent/allowlist.conf';
+const tuning = tuningWith(noList);
+const mac = '02:00:00:00:00:01';
+const tunedMac = 'c2:11:22:33:44:55';
+
+function makeLink(container: Container, name = 'eth0'): object {
+  container.sh(
+    `ip link add ${name} address ${mac} txqueuelen 1000 type veth peer name ${name}p && ip link set ${name} up`,
+  );
+  return {
+    cniVersion: '1.1.0',
+    interfaces: [{ name, mac, sandbox: container.path }],
+    ips: [{ address: '10.1.2.3/24', interface: 0 }],
+  };
+}
+
+const all = { mac: tunedMac, promisc: true, mtu: 1454, allmulti: true, txQLen: 20000 };
+const martians = 'net.ipv4.conf.all.log_martians';
+
+conformance(tuning, [
+  {
+    title: 'tuning: everything',
+    config: (host) => ({ ...all, sysctl: { [martians]: '1' }, dataDir: join(host.dir, 'tuning') }),
+    before: (_host, container) => makeLink(container),
+    tamperings: {
+      'another MAC': {
+        by: (_, c) => c.sh(`ip link set eth0 address ${mac}`),
+        says: /Ethernet of eth0 is c2/,
+      },
+      'another MTU': {
+        by: (_, c) => c.sh('ip link set eth0 mtu 1500'),
+        says: /MTU of eth0 is 1454, current.*1500/,
+      },
+      'no promiscuity': {
+        by: (_, c) => c.sh('ip link set eth0 promisc off'),
+        says: /promisc is true, .*is 0/,
+      },
+      'no all-multicast': {
+        by: (_, c) => c.sh('ip link set eth0 allmulticast off'),
+        says: /all-multicast mode of eth0 is true, current value is false/,
+      },
+      'another queue length': {
+        by: (_, c) => c.sh('ip link set eth0 txqueuelen 7'),
+        says: /Transmit Queue Length of eth0 is 20000, current value is 7/,
+      },
+      'another setting': { by: (_, c) => c.sh(`sysctl -q ${martians}=0`), says: /is 1, current value is 0/ },
+      'no link': { by: (_, c) => c.sh('ip link del eth0'), says: /Cannot find container link eth0/ },
+    },
+  },
+  {
+    title: 'tuning: settings alone',
+    config: () => ({ sysctl: { 'net.ipv4.conf.IFNAME.accept_local': '1', [martians]: '1' } }),
+    before: (_host, container) => makeLink(container),
+  },
+]);
+
+/** Link, saved values and answers of one attachment. */
+function trial(host: Host, container: Container, plugin = tuning) {
+  const prevResult = makeLink(container);
+  const dataDir = join(host.dir, 'data');
+  const call1 = (command: 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS', own: object, more: object = {}) =>
+    call(plugin, command, {
+      config: { cniVersion: '1.1.0', name: 'net', type: 'tuning', dataDir, ...own },
+      container,
+      containerId: 'cid1',
+      prevResult,
+      ...more,
+    });
+  return {
+    prevResult,
+    dataDir,
+    call: call1,
+    async ok(command: 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS', own: object, more: object = {}) {
+      const answer = await call1(command, own, more);
+      expect(answer.status, answer.stdout + answer.stderr).toBe(0);
+      return answer;
+    },
+    async failure(command: 'ADD' | 'CHECK' | 'DEL' | 'STATUS', own: object, more: object = {}) {
+      const { error } = await call1(command, own, more);
+      return error?.msg;
+    },
+    saved: () => (existsSync(dataDir) ? readdirSync(dataDir) : []),
+    link() {
+      const [one] = JSON.parse(container.sh('ip -j -d link show eth0'));
+      return {
+        mac: one.address,
+        mtu: one.mtu,
+        txQLen: one.txqlen ?? 0,
+        promisc: one.flags.includes('PROMISC'),
+        allmulti: one.flags.includes('ALLMULTI'),
+      };
+    },
+    setting: (key: string) => container.sh(`cat /proc/sys/${key}`).trim(),
+  };
+}
+
+const untouched = { mac, mtu: 1500, txQLen: 1000, promisc: false, allmulti: false };
+
+describe('settings', () => {
+  kernelTest(
+    'are written in the container alone, and nothing is saved (tuning 1)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const { result } = await t.ok('ADD', { sysctl: { [martians]: '1' } });
+      expect(t.setting('net/ipv4/conf/all/log_martians')).toBe('1');
+      expect(host.sh('cat /proc/sys/net/ipv4/conf/all/log_martians').trim()).toBe('0');
+      expect(result).toEqual(t.prevResult);
+      expect(t.saved()).toEqual([]);
+    },
+  );
+
+  kernelTest('IFNAME stands for the interface (tuning 2)', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { sysctl: { 'net.ipv4.conf.IFNAME.accept_local': '1' } });
+    expect(t.setting('net/ipv4/conf/eth0/accept_local')).toBe('1');
+  });
+
+  test('an interface keeps the dots of its name (tuning 3)', () => {
+    expect(settingsOf({ 'net.ipv4.conf.IFNAME.x': '1' }, {}, 'eth0.100')).toMatchObject([
+      { path: 'net/ipv4/conf/eth0.100/x' },
+    ]);
+  });
+
+  kernelTest('keys may be written with slashes (tuning 4)', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { sysctl: { 'net/ipv4/ip_forward': '1' } });
+    expect(t.setting('net/ipv4/ip_forward')).toBe('1');
+  });
+
+  test.each([
+    ['kernel.msgmax', 'kernel/msgmax'],
+    ['net', 'net'],
+    ['net/', 'net/'],
+    ['', ''],
+  ])('%j is not one of the network (tuning 5)', (key, shown) => {
+    expect(() => settingsOf({ [key]: '1' }, {}, 'eth0')).toThrow(`invalid net sysctl key: "${shown}"`);
+  });
+
+  kernelTest('no key climbs out of /proc/sys/net (tuning 6)', async ({ host, container }) => {
+    const t = trial(host, container);
+    expect(await t.failure('ADD', { sysctl: { 'net/../kernel/msgmax': '1' } })).toBe(
+      'open /proc/sys/net/kernel/msgmax: no such file or directory',
+    );
+  });
+
+  kernelTest(
+    'one that is not there fails before another is written (tuning 7)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      expect(await t.failure('ADD', { sysctl: { [martians]: '1', 'net.ipv4.foo': '1' } })).toBe(
+        'open /proc/sys/net/ipv4/foo: no such file or directory',
+      );
+      expect(t.setting('net/ipv4/conf/all/log_martians')).toBe('0');
+    },
+  );
+
+  kernelTest(
+    'a value the kernel refuses takes back the ones before it (tuning 8)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      expect(await t.failure('ADD', { sysctl: { [martians]: '1', 'net.ipv4.ip_forward': 'abc' } })).toBe(
+        'write /proc/sys/net/ipv4/ip_forward: invalid argument',
+      );
+      expect(t.setting('net/ipv4/conf/all/log_martians')).toBe('0');
+    },
+  );
+
+  kernelTest('a value that is no text is refused by its path (tuning 9)', async ({ host, container }) => {
+    const t = trial(host, container);
+    expect(await t.failure('ADD', { sysctl: { 'net.ipv4.ip_forward': 1 } })).toMatch(
+      /^failed to load netconf: sysctl\.net\.ipv4\.ip_forward: expected a string, got 1/,
+    );
+  });
+
+  kernelTest('the same key twice is refused, except by DEL (tuning 10)', async ({ container }) => {
+    const config =
+      '{"cniVersion":"1.1.0","name":"n","type":"tuning","prevResult":{},"sysctl":{"net.x":"1","net.x":"2"}}';
+    const answer = async (command: string) => {
+      let stdout = '';
+      const env = {
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: 'c',
+        CNI_NETNS: container.path,
+        CNI_IFNAME: 'eth0',
+      };
+      const status = await callPlugin(tuning, {
+        env: { ...env, CNI_PATH: '/none' },
+        readStdin: () => config,
+        writeStdout: (text) => {
+          stdout += text;
+        },
+        writeStderr: () => undefined,
+      });
+      return { status, msg: stdout && JSON.parse(stdout).msg };
+    };
+    const refused = { status: 1, msg: 'duplicated sysctl keys are not allowed' };
+    expect(await answer('ADD')).toEqual(refused);
+    expect(await answer('CHECK')).toEqual(refused);
+    expect(await answer('DEL')).toEqual({ status: 0, msg: '' });
+  });
+
+  test.each([
+    ['{"sysctl":{"a":"1","b":"a"}}', undefined],
+    ['{"sysctl":{"a":"1","\\u0061":"2"}}', 'a'],
+    ['{"x":["sysctl",{"a":1,"a":2}],"sysctl":{"a":"b","b":"a"}}', undefined],
+    ['{"x":{"sysctl":{"a":"1","a":"2"}}}', undefined],
+    ['{"x":1,"Sysctl":{"a":"}","b":"\\"","a":"2"}}', 'a'],
+  ])('the repeated key of %s is %s', (text, key) => {
+    expect(repeatedSysctlKey(text)).toBe(key);
+  });
+
+  test('two spellings of one setting may agree, not differ', () => {
+    expect(settingsOf({ 'net.x': '1', 'net/x': '1' }, {}, 'e')).toMatchObject([{ path: 'net/x' }]);
+    expect(() => settingsOf({ 'net.x': '1', 'net/x': '2' }, {}, 'e')).toThrow(
+      '"net.x" and "net/x" are the same',
+    );
+    expect(settingsOf({ 'net.x': '1' }, { 'net/x': '2' }, 'e')).toMatchObject([{ value: '2' }]);
+  });
+
+  kernelTest('args.cni.sysctl work without any sysctl beside them', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { args: { cni: { sysctl: { [martians]: '1' } } } });
+    expect(t.setting('net/ipv4/conf/all/log_martians')).toBe('1');
+  });
+
+  kernelTest(
+    'that can only be written pass CHECK, lists are compared word by word',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const own = { sysctl: { 'net.ipv4.route.flush': '1', 'net.ipv4.ip_local_port_range': '20000 30000' } };
+      await t.ok('ADD', own);
+      expect(t.setting('net/ipv4/ip_local_port_range')).toBe('20000\t30000');
+      await t.ok('CHECK', own);
+    },
+  );
+});
+
+describe('link', () => {
+  kernelTest.for([
+    ['promisc (tuning 11)', { promisc: true }, { promisc: true }],
+    ['mtu (tuning 12)', { mtu: 1454 }, { mtu: 1454 }],
+    ['allmulti (tuning 16)', { allmulti: true }, { allmulti: true }],
+    ['txQLen (tuning 17)', { txQLen: 20000 }, { txQLen: 20000 }],
+    ['txQLen 0 (tuning 17)', { txQLen: 0 }, { txQLen: 0 }],
+  ] as const)(
+    '%s is set, its former value saved, and DEL puts it back',
+    async ([, own, changed], { host, container }) => {
+      const t = trial(host, container);
+      await t.ok('ADD', own);
+      expect(t.link()).toEqual({ ...untouched, ...changed });
+      const saved = JSON.parse(readFileSync(join(t.dataDir, 'cid1_eth0.json'), 'utf8'));
+      const former = Object.fromEntries(Object.entries(untouched).filter(([name]) => name in changed));
+      expect(saved).toEqual({ ...former, network: 'net' });
+      await t.ok('DEL', own);
+      expect(t.link()).toEqual(untouched);
+      expect(t.saved()).toEqual([]);
+    },
+  );
+
+  kernelTest('mac goes into the result, in canonical text (tuning 13)', async ({ host, container }) => {
+    const t = trial(host, container);
+    const { result } = await t.ok('ADD', { mac: 'C2-11-22-33-44-55' });
+    expect(result?.interfaces).toEqual([{ name: 'eth0', mac: tunedMac, sandbox: container.path }]);
+    expect(result?.ips).toHaveLength(1);
+    expect(t.link().mac).toBe(tunedMac);
+    await t.ok('DEL', { mac: tunedMac });
+    expect(t.link().mac).toBe(mac);
+  });
+
+  kernelTest(
+    'of several MACs the last in the order of sources counts (tuning 14)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const of = (n: number) => `c2:b0:57:49:47:0${n}`;
+      const args = { args: `IgnoreUnknown=true;MAC=${of(2)}` };
+      const steps = [
+        [{ mac: of(1) }, {}, of(1)],
+        [{ mac: of(1) }, args, of(2)],
+        [{ mac: of(1), runtimeConfig: { mac: of(3) } }, args, of(3)],
+        [{ mac: of(1), runtimeConfig: { mac: of(3) }, args: { cni: { mac: of(4) } } }, args, of(4)],
+      ] as const;
+      for (const [own, more, expected] of steps) {
+        await t.ok('ADD', own, more);
+        expect(t.link().mac).toBe(expected);
+        await t.ok('DEL', own, more);
+      }
+      await t.ok('ADD', { mac: of(1), args: { cni: { mac: '' } } });
+      expect(t.link().mac).toBe(mac);
+    },
+  );
+
+  kernelTest(
+    'CNI_ARGS know MAC and IgnoreUnknown, to the letter (tuning 15)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      for (const command of ['ADD', 'DEL'] as const) {
+        expect(await t.failure(command, {}, { args: 'MAC' })).toBe('ARGS: invalid pair "MAC"');
+        expect(await t.failure(command, {}, { args: `mac=${mac}` })).toBe(
+          `ARGS: unknown args ["mac=${mac}"]`,
+        );
+      }
+    },
+  );
+
+  kernelTest('allmulti false switches it off, absent leaves it (tuning 16)', async ({ host, container }) => {
+    const t = trial(host, container);
+    container.sh('ip link set eth0 allmulticast on');
+    await t.ok('ADD', { mtu: 1400 });
+    expect(t.link().allmulti).toBe(true);
+    await t.ok('ADD', { allmulti: false });
+    expect(t.link().allmulti).toBe(false);
+    await t.ok('DEL', { allmulti: false });
+    expect(t.link().allmulti).toBe(true);
+  });
+
+  kernelTest('args.cni counts more than the configuration (tuning 18)', async ({ host, container }) => {
+    const t = trial(host, container);
+    const low = { promisc: false, mtu: 1300, allmulti: false, txQLen: 5 };
+    const cni = { promisc: true, mtu: 1400, allmulti: true, txQLen: 6 };
+    await t.ok('ADD', { ...low, args: { cni } });
+    expect(t.link()).toEqual({ mac, ...cni });
+  });
+
+  kernelTest('args.cni.mtu 0 takes mtu back (tuning 19)', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { mtu: 1400, args: { cni: { mtu: 0 } } });
+    expect(t.link()).toEqual(untouched);
+  });
+
+  kernelTest(
+    'the file of saved values is the reference’s, and names its network (tuning 20)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      await t.ok('ADD', all);
+      const path = join(t.dataDir, 'cid1_eth0.json');
+      expect(readFileSync(path, 'utf8')).toBe(
+        `{\n "mac": "${mac}",\n "promisc": false,\n "mtu": 1500,\n "allmulti": false,\n "txQLen": 1000,\n "network": "net"\n}`,
+      );
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect(statSync(t.dataDir).mode & 0o777).toBe(0o700);
+    },
+  );
+
+  kernelTest(
+    'a directory for saved values is made with all above it (tuning 21)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      await t.ok('ADD', { mtu: 1400, dataDir: join(host.dir, 'a/b') });
+      expect(readdirSync(join(host.dir, 'a/b'))).toEqual(['cid1_eth0.json']);
+    },
+  );
+
+  kernelTest('ADD and CHECK need a prevResult, DEL does not (tuning 22)', async ({ host, container }) => {
+    const t = trial(host, container);
+    const none = { prevResult: undefined };
+    expect(await t.failure('ADD', { mtu: 1400 }, none)).toBe('Required prevResult missing');
+    expect(await t.failure('CHECK', { mtu: 1400 }, none)).toBe('Required prevResult missing');
+    await t.ok('ADD', { mtu: 1400 });
+    await t.ok('DEL', { mtu: 1400 }, none);
+    expect(t.link()).toEqual(untouched);
+  });
+
+  kernelTest(
+    'what is no MAC is refused before anything is changed (tuning 23)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      expect(await t.failure('ADD', { mac: 'zz', sysctl: { [martians]: '1' } })).toBe(
+        'invalid args zz for MAC addr: address zz: invalid MAC address',
+      );
+      expect(await t.failure('ADD', { mac: '01:00:5e:00:00:01' })).toMatch(
+        /^cannot assign requested address: .*eth0/,
+      );
+      expect(await t.failure('ADD', { mac: '02:00:00:00:00:00:00:01' })).toMatch(
+        /^invalid argument: .* 8 bytes/,
+      );
+      expect([t.link(), t.saved(), t.setting('net/ipv4/conf/all/log_martians')]).toEqual([
+        untouched,
+        [],
+        '0',
+      ]);
+    },
+  );
+
+  kernelTest(
+    'an MTU the link cannot have is refused before anything is changed (tuning 24)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      for (const mtu of [70000, -1]) {
+        expect(await t.failure('ADD', { mtu, mac: tunedMac })).toMatch(
+          /^invalid argument: MTU -?\d+ of "eth0" is not/,
+        );
+      }
+      expect([t.link(), t.saved()]).toEqual([untouched, []]);
+    },
+  );
+
+  kernelTest('an interface that is not there is named', async ({ host, container }) => {
+    const t = trial(host, container);
+    expect(await t.failure('ADD', { mtu: 1400 }, { ifname: 'eth9' })).toContain('"eth9": Link not found');
+  });
+
+  kernelTest(
+    'only the container’s interface gets the MAC in the result (tuning 35)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const interfaces = [
+        { name: 'eth0', mac: '02:00:00:00:00:09' },
+        { name: 'eth0', mac, sandbox: container.path, mtu: 1500 },
+      ];
+      const prevResult = { cniVersion: '1.1.0', interfaces };
+      const { result } = await t.ok('ADD', { mac: tunedMac, mtu: 1400 }, { prevResult });
+      expect(result?.interfaces).toEqual([interfaces[0], { ...interfaces[1], mac: tunedMac, mtu: 1400 }]);
+    },
+  );
+});
+
+describe('allowlist', () => {
+  const list = (host: Host, text: string) => {
+    const path = join(host.dir, 'allowlist.conf');
+    writeFileSync(path, text);
+    return path;
+  };
+  const key = 'net.ipv4.conf.IFNAME.accept_local';
+
+  kernelTest(
+    'a setting that is not on it is refused and nothing written (tuning 25)',
+    async ({ host, container }) => {
+      const t = trial(host, container, tuningWith(list(host, '\n  ^net\\.ipv4\\.conf\\.other$ \n')));
+      expect(await t.failure('ADD', { sysctl: { [key]: '1' }, mtu: 1400 })).toBe(
+        `Sysctl ${key} is not allowed. Only the following sysctls are allowed: [^net\\.ipv4\\.conf\\.other$]`,
+      );
+      expect([t.link(), t.saved(), t.setting('net/ipv4/conf/eth0/accept_local')]).toEqual([
+        untouched,
+        [],
+        '0',
+      ]);
+    },
+  );
+
+  kernelTest('patterns are found in the key as it is spelled (tuning 26)', ({ host }) => {
+    const path = list(host, 'net\\.ipv4\\.ip_f');
+    expect(() => checkAllowed(path, ['net.ipv4.ip_forward'])).not.toThrow();
+    expect(() => checkAllowed(path, ['net/ipv4/ip_forward'])).toThrow('is not allowed');
+  });
+
+  kernelTest('an empty one allows none, a bad pattern is an error (tuning 27)', ({ host }) => {
+    expect(() => checkAllowed(list(host, '\n'), [key])).toThrow('sysctls are allowed: []');
+    expect(() => checkAllowed(list(host, '\n'), [])).not.toThrow();
+    expect(() => checkAllowed(list(host, '['), [key])).toThrow(/^error parsing regexp: /);
+    expect(() => checkAllowed(host.dir, [key])).toThrow(`read ${host.dir}: is a directory`);
+    expect(() => checkAllowed(noList, [key])).not.toThrow();
+  });
+
+  kernelTest('patterns of the reference’s regular expressions work', ({ host }) => {
+    for (const pattern of [
+      '(?i)NET\\.IPV4',
+      '\\Anet\\.',
+      'accept\\_local\\z',
+      '[[:alpha:]]+4',
+      '(?P<x>net)',
+      'a\\-b|net',
+    ]) {
+      expect(() => checkAllowed(list(host, pattern), [key]), pattern).not.toThrow();
+    }
+    for (const pattern of ['NET', '[[:digit:]]{2}', 'a\\-z']) {
+      expect(() => checkAllowed(list(host, pattern), [key]), pattern).toThrow('is not allowed');
+    }
+  });
+
+  kernelTest('CHECK does not ask it (tuning 28)', async ({ host, container }) => {
+    const t = trial(host, container, tuningWith(list(host, '')));
+    await t.ok('CHECK', { sysctl: { [key]: '0' } });
+  });
+});
+
+describe('CHECK', () => {
+  kernelTest('compares MACs by value (tuning 29)', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { mac: tunedMac });
+    await t.ok('CHECK', { mac: tunedMac.toUpperCase() });
+    expect(await t.failure('CHECK', { mac })).toBe(
+      `Error: Tuning configured Ethernet of eth0 is ${mac}, current value is ${tunedMac}`,
+    );
+  });
+
+  kernelTest(
+    'looks at promiscuity only where the configuration speaks of it (tuning 30)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      container.sh('ip link set eth0 promisc on');
+      await t.ok('CHECK', { mtu: 1500 });
+      expect(await t.failure('CHECK', { promisc: false })).toBe(
+        'Error: Tuning link eth0 configured promisc is false, current value is 1',
+      );
+    },
+  );
+
+  kernelTest('names every drift at once (tuning 31)', async ({ host, container }) => {
+    const t = trial(host, container);
+    const own = { mtu: 1400, sysctl: { [martians]: '1' } };
+    await t.ok('ADD', own);
+    container.sh(`sysctl -q ${martians}=0; ip link set eth0 mtu 1500`);
+    expect(await t.failure('CHECK', own)).toBe(
+      'Error: Tuning configured value of /proc/sys/net/ipv4/conf/all/log_martians is 1, current value is 0 ' +
+        '(and 1 more: Error: Tuning configured MTU of eth0 is 1400, current value is 1500)',
+    );
+    container.sh('ip link del eth0');
+    expect(await t.failure('CHECK', { mtu: 1400 })).toBe('Cannot find container link eth0');
+  });
+});
+
+describe('DEL, GC and STATUS', () => {
+  kernelTest(
+    'DEL leaves no file where there is nothing to put back any more (tuning 32)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const ways: [() => void, object][] = [
+        [() => undefined, { container: undefined, netns: '' }],
+        [() => undefined, { container: undefined, netns: '/nonexistent/netns' }],
+        [() => undefined, { container: undefined, netns: host.dir }],
+        [() => writeFileSync(join(t.dataDir, 'cid1_eth0.json'), '{'), {}],
+        [() => container.sh('ip link del eth0'), {}],
+      ];
+      for (const [happens, more] of ways) {
+        await t.ok('ADD', { mtu: 1400 });
+        happens();
+        await t.ok('DEL', { mtu: 1400 }, more);
+        expect(t.saved()).toEqual([]);
+        await t.ok('DEL', { mtu: 1400 }, more);
+        if (more !== ways[4]?.[1]) container.succeeds('ip link set eth0 mtu 1500');
+      }
+    },
+  );
+
+  kernelTest('a second ADD saves what the first one set (tuning 33)', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { mtu: 1400 });
+    await t.ok('ADD', { mtu: 1400 });
+    await t.ok('DEL', { mtu: 1400 });
+    expect(t.link().mtu).toBe(1400);
+  });
+
+  kernelTest('a failed second ADD leaves the first one’s file', async ({ host, container }) => {
+    const t = trial(host, container);
+    await t.ok('ADD', { mtu: 1400 });
+    const before = readFileSync(join(t.dataDir, 'cid1_eth0.json'), 'utf8');
+    onKernelWrite((what) => {
+      if (what === 'RTM_SETLINK') throw new SyscallError(what, 'EBUSY');
+    });
+    const refusal = await t.failure('ADD', { mtu: 1300 });
+    onKernelWrite(undefined);
+    expect(refusal).toBe('failed to set the MTU of "eth0" to 1300: device or resource busy');
+    expect(readFileSync(join(t.dataDir, 'cid1_eth0.json'), 'utf8')).toBe(before);
+    expect(t.link().mtu).toBe(1400);
+  });
+
+  kernelTest('attachments have files of their own (tuning 34)', async ({ host, container }) => {
+    const t = trial(host, container);
+    const other = { ifname: 'eth1', prevResult: makeLink(container, 'eth1') };
+    await t.ok('ADD', { mtu: 1400 });
+    await t.ok('ADD', { mtu: 1300 }, other);
+    expect(t.saved().sort()).toEqual(['cid1_eth0.json', 'cid1_eth1.json']);
+    await t.ok('DEL', { mtu: 1300 }, other);
+    expect(t.link().mtu).toBe(1400);
+    expect(t.saved()).toEqual(['cid1_eth0.json']);
+  });
+
+  kernelTest('a namespace that is not there is said by its path (tuning 36)', async ({ host, container }) => {
+    const t = trial(host, container);
+    const gone = { container: undefined, netns: '/nonexistent/netns' };
+    for (const command of ['ADD', 'CHECK'] as const) {
+      expect(await t.failure(command, { mtu: 1400 }, gone)).toBe(
+        'failed to Statfs "/nonexistent/netns": no such file or directory',
+      );
+    }
+  });
+
+  kernelTest(
+    'GC removes the files of this network’s lost attachments and no others (tuning 37)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      for (const containerId of ['kept', 'lost']) await t.ok('ADD', { mtu: 1400 }, { containerId });
+      await t.ok('ADD', { name: 'other', mtu: 1400 }, { containerId: 'elsewhere' });
+      writeFileSync(join(t.dataDir, 'reference_eth0.json'), '{"mtu": 1500}');
+      const valid = [{ containerID: 'kept', ifname: 'eth0' }];
+      await t.ok('GC', { 'cni.dev/valid-attachments': valid }, { prevResult: undefined });
+      expect(t.saved().sort()).toEqual(['elsewhere_eth0.json', 'kept_eth0.json', 'reference_eth0.json']);
+    },
+  );
+
+  kernelTest('STATUS tells what keeps ADD from working (tuning 37)', async ({ host, container }) => {
+    const path = join(host.dir, 'allowlist.conf');
+    writeFileSync(path, '^net\\.ipv4');
+    const t = trial(host, container, tuningWith(path));
+    const none = { prevResult: undefined, container: undefined };
+    await t.ok('STATUS', { sysctl: { 'net.ipv4.conf.IFNAME.arp_notify': '1' }, mtu: 1400 }, none);
+    const error = async (own: object) => (await t.call('STATUS', own, none)).error;
+    expect(await error({ sysctl: { 'net.core.somaxconn': '1' } })).toMatchObject({
+      code: 50,
+      msg: expect.stringContaining('Sysctl net.core.somaxconn is not allowed'),
+    });
+    expect(await error({ sysctl: { 'net.ipv4.foo': '1' } })).toMatchObject({
+      code: 50,
+      msg: 'tuning cannot serve ADD: access /proc/sys/net/ipv4/foo: no such file or directory',
+    });
+    expect(await error({ mac: 'zz' })).toMatchObject({ code: 50 });
+    mkdirSync(join(host.dir, 'x'));
+    writeFileSync(join(host.dir, 'x/file'), '');
+    expect(await error({ mtu: 1400, dataDir: join(host.dir, 'x/file/under') })).toMatchObject({ code: 50 });
+    const old = await call(tuning, 'STATUS', { config: { cniVersion: '1.0.0', name: 'n', type: 'tuning' } });
+    expect(old.error).toMatchObject({ code: 1, msg: 'config version does not allow STATUS' });
+    await succeed(tuning, 'STATUS', { config: { cniVersion: '1.1.0', name: 'n', type: 'tuning' } });
+  });
+});

@@ -1,0 +1,225 @@
+/** tuning: changes settings of the container's network namespace and attributes of a link that an earlier plugin of
+ *  the chain made there.
+ *
+ *  The attributes (MAC, MTU, …) are put back by DEL, because the link may outlive the container: a device of the
+ *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { formatMac } from '@cni-ts/address/mac';
+import { Netns, NetnsError } from '@cni-ts/libc/netns';
+import { fileError } from '@cni-ts/libc/syscall-error';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { failOn } from '@cni-ts/plugin-kit/drift';
+import { findLink, getLink, type Link } from '@cni-ts/rtnetlink/link';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import { checkAllowed } from './allowlist.ts';
+import { type Config, parse, schema } from './config.ts';
+import {
+  type LinkValue,
+  linkDifferences,
+  linkValues,
+  macBytes,
+  refuseImpossible,
+  type SomeValues,
+  setValue,
+  valuesOf,
+} from './link-values.ts';
+import { repeatedSysctlKey } from './repeated-key.ts';
+import { forgetStale, forgetValues, savedValues, saveValues } from './saved-values.ts';
+import { type Setting, settingDifferences, settingsOf, writeSettings } from './setting.ts';
+
+/** What the namespace and the link shall be like. */
+interface Plan {
+  readonly settings: readonly Setting[];
+  readonly link: SomeValues;
+}
+
+function plan(request: Request<Config>, ifname = request.ifname): Plan {
+  const repeated = repeatedSysctlKey(request.stdin);
+  if (repeated !== undefined) {
+    throw new CniError(
+      ErrorCode.internal,
+      'duplicated sysctl keys are not allowed',
+      `${JSON.stringify(repeated)} stands there twice`,
+    );
+  }
+  const { config } = request;
+  return {
+    settings: settingsOf(config.sysctl, config.argsSysctl, ifname),
+    link: {
+      mac: config.mac === '' ? undefined : formatMac(macBytes(config.mac)),
+      promisc: config.promisc,
+      mtu: config.mtu === 0 ? undefined : config.mtu,
+      allmulti: config.allmulti,
+      txQLen: config.txQLen,
+    },
+  };
+}
+
+/** Promiscuous mode is switched on or left alone. */
+function toSet(wanted: SomeValues): LinkValue[] {
+  return linkValues.filter((name) => wanted[name] !== undefined && (name !== 'promisc' || wanted.promisc));
+}
+
+function refuseForbidden({ sysctl, argsSysctl }: Config, allowlist: string): void {
+  checkAllowed(allowlist, [...new Set([...Object.keys(sysctl), ...Object.keys(argsSysctl)])]);
+}
+
+function add(request: Request<Config>, allowlist: string): Result {
+  refuseForbidden(request.config, allowlist);
+  const planned = plan(request);
+  const { prevResult } = request;
+  if (prevResult === undefined) throw new Error('Required prevResult missing');
+  const container = Netns.open(request.netns);
+  const names = toSet(planned.link);
+  const route = names.length > 0 ? Netlink.open('route', container) : undefined;
+  const link = route && getLink(route, request.ifname);
+  if (link) refuseImpossible(link, planned.link);
+
+  writeSettings(planned.settings, container, request.undo);
+  if (route && link) tuneLink(route, link, planned.link, names, request);
+  return completed(prevResult, request, planned.link);
+}
+
+function tuneLink(
+  route: Netlink,
+  link: Link,
+  wanted: SomeValues,
+  names: readonly LinkValue[],
+  request: Request<Config>,
+): void {
+  const { config, network, undo } = request;
+  const before = valuesOf(link);
+  const saved = Object.fromEntries(names.map((name) => [name, before[name]]));
+  saveValues(config.dataDir, request, network, saved, undo);
+  for (const name of names) {
+    const value = wanted[name];
+    if (value === undefined || value === before[name]) continue;
+    undo.add(`${name} of ${link.name}`, () => setValue(route, link, name, before[name]));
+    setValue(route, link, name, value);
+  }
+}
+
+/** The link's new MAC, and its new MTU where the result says one. An interface of the same name that is not in the
+ *  container is another one; results that give no sandboxes at all mean the container's. */
+function completed(prevResult: Result, { ifname }: Request<Config>, { mac, mtu }: SomeValues): Result {
+  const { interfaces } = prevResult;
+  if (interfaces === undefined) return prevResult;
+  const named = interfaces.filter(({ name }) => name === ifname);
+  const inside = named.filter(({ sandbox }) => sandbox);
+  const own = inside.length > 0 ? inside : named;
+  return {
+    ...prevResult,
+    interfaces: interfaces.map((one) => {
+      if (!own.includes(one)) return one;
+      return { ...one, ...(mac && { mac }), ...(mtu && one.mtu && { mtu }) };
+    }),
+  };
+}
+
+function check(request: Request<Config>): void {
+  const planned = plan(request);
+  if (request.prevResult === undefined) throw new Error('Required prevResult missing');
+  const container = Netns.open(request.netns);
+  const drift = settingDifferences(planned.settings, container);
+  if (linkValues.some((name) => planned.link[name] !== undefined)) {
+    const link = findLink(Netlink.open('route', container), request.ifname);
+    if (link) drift.push(...linkDifferences(link, planned.link));
+    else drift.push(`Cannot find container link ${request.ifname}`);
+  }
+  failOn(drift);
+}
+
+/** Puts the link back as it was. What stands in the way is logged and no failure: the container is going, and a
+ *  runtime that repeats DEL would not get further. Where there is nothing to put back any more, no file stays. */
+function del(request: Request<Config>): void {
+  const { dataDir } = request.config;
+  let saved: SomeValues | undefined;
+  try {
+    saved = savedValues(dataDir, request);
+  } catch (error) {
+    request.log(`tuning: saved values are lost, ${request.ifname} stays as it is: ${errorText(error)}`);
+    forgetValues(dataDir, request);
+  }
+  if (saved === undefined) return;
+  const failures = restore(request, saved);
+  if (failures.length === 0) forgetValues(dataDir, request);
+  else request.log(`tuning: ${request.ifname} was not put back as it was: ${failures.join('; ')}`);
+}
+
+/** MTU first: some drivers refuse a MAC or a queue length while it is out of their usual range. All are tried. */
+const restoreOrder: readonly LinkValue[] = ['mtu', 'mac', 'promisc', 'allmulti', 'txQLen'];
+
+function restore({ netns, ifname }: Request<Config>, saved: SomeValues): string[] {
+  const failures: string[] = [];
+  try {
+    const route = netns === '' ? undefined : Netlink.open('route', Netns.open(netns));
+    const link = route && findLink(route, ifname);
+    if (!link) return [];
+    for (const name of restoreOrder) {
+      const value = saved[name];
+      // An empty MAC and a zero MTU were never a link's own.
+      if (value === undefined || value === '' || (name === 'mtu' && value === 0)) continue;
+      try {
+        if (valuesOf(link)[name] !== value) setValue(route, link, name, value);
+      } catch (error) {
+        failures.push(errorText(error));
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof NetnsError)) failures.push(errorText(error));
+  }
+  return failures;
+}
+
+function gc(request: Request<Config>): void {
+  forgetStale(request.config.dataDir, request.network, request.validAttachments);
+}
+
+/** Changes nothing. The plugin's own namespace stands in for the container's, whose settings are the same files. */
+function status(request: Request<Config>, allowlist: string): void {
+  try {
+    const { config } = request;
+    refuseForbidden(config, allowlist);
+    const planned = plan(request, 'default');
+    for (const { key, path } of planned.settings) if (!key.includes('IFNAME')) refuseUnwritable(path);
+    if (planned.settings.length > 0) refuseUnwritable('net/ipv4/ip_forward');
+    if (toSet(planned.link).length > 0) accessSync(existing(config.dataDir), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const message = `tuning cannot serve ADD: ${errorText(error)}`;
+    throw new CniError(ErrorCode.pluginNotAvailable, message, '', { cause: error });
+  }
+}
+
+function refuseUnwritable(path: string): void {
+  const file = `/proc/sys/${path}`;
+  try {
+    accessSync(file, constants.W_OK);
+  } catch (error) {
+    const { message } = fileError('access', file, error);
+    throw new Error(message); // its cause would say the same once more
+  }
+}
+
+/** The directory, or the nearest one above it that is there: ADD makes the rest. */
+function existing(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : existing(dirname(path));
+}
+
+/** The plugin with its administrator's list in another file. */
+export function tuningWith(allowlist: string): Plugin {
+  return definePlugin({
+    type: 'tuning',
+    config: schema,
+    parse,
+    add: (request) => add(request, allowlist),
+    check,
+    del,
+    gc,
+    status: (request) => status(request, allowlist),
+  });
+}
+
+export const tuning = tuningWith('/etc/cni/tuning/allowlist.conf');
