@@ -17,6 +17,13 @@ export function ownNamespace(owner: Owner): Namespace {
   return held(owner, Netns.current(), Netlink.open('route'));
 }
 
+/** The rules of the plugin's own namespace. */
+export function ownNetfilter(owner: Owner): Netlink {
+  const netfilter = Netlink.open('netfilter');
+  owner.onEnd(() => netfilter.close());
+  return netfilter;
+}
+
 /** The container's namespace. Throws `failed to open netns "<path>": …`. */
 export function openNamespace(owner: Owner, path: string): Namespace {
   return held(owner, openNetns(path));

@@ -5,7 +5,6 @@
  * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
  */
 import { formatMac } from '@cni-ts/address/mac';
-import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failing } from '@cni-ts/plugin-kit/failing';
@@ -23,7 +22,13 @@ import {
   gcMasquerade,
   removeMasquerade,
 } from '@cni-ts/plugin-kit/masquerade';
-import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import {
+  findNamespace,
+  type Namespace,
+  openNamespace,
+  ownNamespace,
+  ownNetfilter,
+} from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import { createVethPair } from '@cni-ts/plugin-kit/veth-pair';
@@ -82,7 +87,7 @@ async function add(request: Request<Config>): Promise<Result> {
   const bridge = connectToBridge(host, veth.host, planned.bridge, found, planned.port, undo);
   if (config.macSpoofCheck) {
     failing('failed to setup spoof-check', () =>
-      withNetfilter((nl) => addMacSpoofing(nl, request, planned.hostName, veth.container.mac, undo)),
+      addMacSpoofing(ownNetfilter(request), request, planned.hostName, veth.container.mac, undo),
     );
   }
 
@@ -154,7 +159,7 @@ async function connectIp(
   }
   if (config.ipMasq) {
     const addresses = ips.map((ip, i) => addressOf(ip, i).cidr);
-    withNetfilter((nl) => addMasquerade(nl, request, addresses, config.ipMasqBackend, undo));
+    addMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
 }
 
@@ -166,15 +171,6 @@ function quickAddresses(ifname: string, dad: boolean): void {
   if (dad) trySysctl(`net/ipv6/conf/${ifname}/enhanced_dad`, '1');
   trySysctl(`net/ipv6/conf/${ifname}/accept_dad`, dad ? '1' : '0');
   trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
-}
-
-function withNetfilter<T>(work: (nl: Netlink) => T): T {
-  const nl = Netlink.open('netfilter');
-  try {
-    return work(nl);
-  } finally {
-    nl.close();
-  }
 }
 
 /**
@@ -197,13 +193,13 @@ async function del(request: Request<Config>): Promise<void> {
   });
   if (config.macSpoofCheck) {
     try {
-      withNetfilter((nl) => removeMacSpoofing(nl, request));
+      removeMacSpoofing(ownNetfilter(request), request);
     } catch (error) {
       // The rules name the link that is gone: they match nothing any more, so the container may go.
       request.log(errorText(error));
     }
   }
-  if (config.ipam && config.ipMasq) await attempt(() => withNetfilter((nl) => removeMasquerade(nl, request)));
+  if (config.ipam && config.ipMasq) await attempt(() => removeMasquerade(ownNetfilter(request), request));
   if (failures.length === 1) throw failures[0];
   if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
 }
@@ -228,7 +224,7 @@ async function check(request: Request<Config>): Promise<void> {
   const link = config.macSpoofCheck && findLink(inside.route, request.ifname);
   if (link) {
     const hostName = plan(config, request).hostName;
-    drift.push(...withNetfilter((nl) => checkMacSpoofing(nl, request, hostName, link.mac)));
+    drift.push(...checkMacSpoofing(ownNetfilter(request), request, hostName, link.mac));
   }
   if (config.ipam && config.ipMasq) {
     const own = (prevResult.ips ?? []).map((ip, i) => ({ ip, cidr: addressOf(ip, i).cidr }));
@@ -238,7 +234,7 @@ async function check(request: Request<Config>): Promise<void> {
           ip.interface === undefined || prevResult.interfaces?.[ip.interface]?.name === request.ifname,
       )
       .map(({ cidr }) => cidr);
-    drift.push(...withNetfilter((nl) => checkMasquerade(nl, request, addresses, config.ipMasqBackend)));
+    drift.push(...checkMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend));
   }
   failOn(drift);
 }
@@ -247,10 +243,9 @@ async function check(request: Request<Config>): Promise<void> {
 async function gc(request: Request<Config>): Promise<void> {
   const { config } = request;
   const host = ownNamespace(request);
-  withNetfilter((nl) => {
-    gcMasquerade(nl, request.network, request.validAttachments);
-    gcMacSpoofing(nl, (name) => findLink(host.route, name) !== undefined);
-  });
+  const netfilter = ownNetfilter(request);
+  gcMasquerade(netfilter, request.network, request.validAttachments);
+  gcMacSpoofing(netfilter, (name) => findLink(host.route, name) !== undefined);
   if (config.ipam) await request.ipam(config.ipam).gc();
 }
 

@@ -4,7 +4,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { addressOf, firstAddress } from '@cni-ts/plugin-kit/configure-link';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import type { Namespace } from '@cni-ts/plugin-kit/namespace';
-import { addAddress, deleteAddress, listAddresses } from '@cni-ts/rtnetlink/address';
+import { addAddress, addressFlags, deleteAddress, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, type Link, setMac } from '@cni-ts/rtnetlink/link';
 import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
 import type { Undo } from '@cni-ts/skeleton/undo';
@@ -99,7 +99,8 @@ export function ensureGatewayAddress(
 
 function add(host: Namespace, target: Link, gateway: Cidr, undo: Undo): void {
   try {
-    addAddress(host.route, target, gateway);
+    // The host is the gateway whatever else claims to be; containers are to reach it at once.
+    addAddress(host.route, target, gateway, gateway.ip.family === 6 ? addressFlags.nodad : 0);
     undo.add(`address ${formatCidr(gateway)} of ${target.name}`, () => {
       deleteAddress(host.route, target, gateway);
     });
