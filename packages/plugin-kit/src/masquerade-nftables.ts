@@ -17,7 +17,7 @@ import { addTable, type Table } from '@cni-ts/netfilter/nftables/table';
 import { type Change, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { MasqueradeOwner } from './masquerade.ts';
-import { hashedName } from './name-hash.ts';
+import { networkMark, ownerComment, ownerMark } from './owner-comment.ts';
 
 /**
  * Masquerading by nftables: one table for all networks, whose rules carry their owner in the comment. Names, order
@@ -49,19 +49,8 @@ function commonRules(): Rule[] {
   ];
 }
 
-/** The first 33 characters name network and attachment; the rest is for people, and cut to what nft shows. */
-export function masqueradeComment({ network, ifname, containerId }: MasqueradeOwner): string {
-  const readable = `, net: ${network}, if: ${ifname}, id: ${containerId}`.replaceAll('"', '');
-  return (instance({ network, ifname, containerId }) + readable).slice(0, 128);
-}
-
-function networkHash(network: string): string {
-  return hashedName(16, '', network);
-}
-
-function instance({ network, ifname, containerId }: MasqueradeOwner): string {
-  return `${networkHash(network)}-${hashedName(16, '', `${ifname}:${containerId}`)}`;
-}
+/** The first 33 characters name network and attachment. */
+export const masqueradeComment = ownerComment;
 
 function ruleFor(owner: MasqueradeOwner, address: Cidr): Rule {
   return rule(
@@ -131,7 +120,7 @@ export function gcByNftables(
   valid: readonly { readonly containerId: string; readonly ifname: string }[],
 ): void {
   const keep = new Set(valid.map((one) => masqueradeComment({ network, ...one })));
-  const prefix = `${networkHash(network)}-`;
+  const prefix = networkMark(network);
   removeRules(nl, (listed) =>
     listed.filter((one) => one.comment?.startsWith(prefix) && !keep.has(one.comment)),
   );
@@ -145,7 +134,7 @@ function removeRules(nl: Netlink, which: (listed: ListedRule[]) => ListedRule[])
 }
 
 function ownRules(listed: readonly ListedRule[], owner: MasqueradeOwner): ListedRule[] {
-  const prefix = instance(owner);
+  const prefix = ownerMark(owner);
   return listed.filter((one) => one.chain === checks.name && one.comment?.startsWith(prefix));
 }
 

@@ -149,7 +149,7 @@ function legacyJumps(
  * The table of the older kind, if the kernel has it in this namespace and a program can read it. The file lists the
  * tables that somebody has touched; without it (or without the table in it) no program is started.
  */
-function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
+export function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
   const names = `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
   try {
     if (!readFileSync(names, 'utf8').split('\n').includes(table)) return undefined;

@@ -5,7 +5,7 @@ import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
 import { commentBytes, readComment } from './comment.ts';
 import { type Table, tableText } from './table.ts';
-import { type Change, change, unlessAbsent } from './transaction.ts';
+import { type Change, change, NLM_F_NONREC, unlessAbsent } from './transaction.ts';
 
 const NFT_MSG_NEWCHAIN = 3;
 const NFT_MSG_GETCHAIN = 4;
@@ -76,7 +76,16 @@ export function addChain(chain: Chain): Change {
 
 /** EBUSY while a rule outside this transaction jumps there; ENOENT if it is not there. Its own rules go with it. */
 export function deleteChain(chain: Chain): Change {
-  return change(`delete chain ${chainText(chain)}`, NFT_MSG_DELCHAIN, 0, chainMessage, {
+  return removal(chain, 0);
+}
+
+/** EBUSY also while it has a rule that this transaction does not delete: somebody else uses it. */
+export function deleteEmptyChain(chain: Chain): Change {
+  return removal(chain, NLM_F_NONREC);
+}
+
+function removal(chain: Chain, flags: number): Change {
+  return change(`delete chain ${chainText(chain)}`, NFT_MSG_DELCHAIN, flags, chainMessage, {
     family: families[chain.table.family],
     table: chain.table.name,
     name: chain.name,

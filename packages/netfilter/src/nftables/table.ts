@@ -4,7 +4,7 @@ import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
 import { commentBytes, readComment } from './comment.ts';
-import { type Change, change, unlessAbsent } from './transaction.ts';
+import { type Change, change, NLM_F_NONREC, unlessAbsent } from './transaction.ts';
 
 const NFT_MSG_NEWTABLE = 0;
 const NFT_MSG_GETTABLE = 1;
@@ -39,7 +39,16 @@ export function addTable(table: Table): Change {
 
 /** With everything in it. ENOENT if it is not there. */
 export function deleteTable(table: Table): Change {
-  return change(`delete table ${tableText(table)}`, NFT_MSG_DELTABLE, 0, tableMessage, {
+  return removal(table, 0);
+}
+
+/** EBUSY while it has a chain or set that this transaction does not delete. */
+export function deleteEmptyTable(table: Table): Change {
+  return removal(table, NLM_F_NONREC);
+}
+
+function removal(table: Table, flags: number): Change {
+  return change(`delete table ${tableText(table)}`, NFT_MSG_DELTABLE, flags, tableMessage, {
     family: families[table.family],
     name: table.name,
   });

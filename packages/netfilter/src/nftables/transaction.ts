@@ -7,6 +7,8 @@ import { messageType, nfgenmsg, subsystem } from '../nfnetlink.ts';
 
 const NFNL_MSG_BATCH_BEGIN = 16;
 const NFNL_MSG_BATCH_END = 17;
+/** On a delete request: refuse while something is left inside. */
+export const NLM_F_NONREC = 0x100;
 
 /** One step of a transaction, as a value: made by addTable, addChain, addRule, deleteRule, addElements, … */
 export interface Change {
