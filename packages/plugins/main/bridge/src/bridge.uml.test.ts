@@ -1,0 +1,141 @@
+/** VLANs need a kernel with bridge VLAN filtering: these run in user-mode-linux (`npm test` boots it). */
+import { hostLocal } from '@cni-ts/host-local/host-local';
+import { type Call, call, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { conformance } from '@cni-ts/testing/conformance';
+import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
+import { has } from '@cni-ts/testing/needs';
+import { describe, expect } from 'vitest';
+import { bridge } from './bridge.ts';
+
+const plugins = [hostLocal];
+
+function given(host: Host, container: Container, config: object, more: Partial<Call> = {}): Call {
+  const full = { cniVersion: '1.1.0', name: 'net1', type: 'bridge', ...config };
+  return { config: full, container, path: host.bin, plugins, ...more };
+}
+
+function dual(host: Host): object {
+  const ranges = [[{ subnet: '10.1.2.0/24' }], [{ subnet: '2001:db8::/64' }]];
+  return { type: 'host-local', dataDir: `${host.dir}/networks`, ranges };
+}
+
+/** The VLANs of the port of a container, as iproute2 shows them: `100 PVID Egress Untagged`. */
+function vlans(host: Host, hostLink: string | undefined): string[] {
+  const listed = JSON.parse(host.sh('bridge -j vlan show')) as {
+    ifname: string;
+    vlans: { vlan: number; vlanEnd?: number; flags?: string[] }[];
+  }[]; // reason: iproute2's JSON
+  const own = listed.find(({ ifname }) => ifname === hostLink)?.vlans ?? [];
+  return own.map(({ vlan, vlanEnd, flags }) =>
+    [vlanEnd ? `${vlan}-${vlanEnd}` : vlan, ...(flags ?? [])].join(' '),
+  );
+}
+
+describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
+  test('vlan makes the port untagged in it alone; preserveDefaultVlan keeps VLAN 1 (bridge 25)', async ({
+    host,
+    container,
+  }) => {
+    const { result } = await succeed(bridge, 'ADD', given(host, container, { vlan: 100 }));
+    expect(host.sh('ip -d link show cni0')).toContain('vlan_filtering 1');
+    expect(vlans(host, result?.interfaces?.[1]?.name)).toEqual(['100 PVID Egress Untagged']);
+    const other = given(
+      host,
+      host.container('c2'),
+      { vlan: 100, preserveDefaultVlan: true },
+      { containerId: 'c2' },
+    );
+    const kept = await succeed(bridge, 'ADD', other);
+    expect(vlans(host, kept.result?.interfaces?.[1]?.name)).toEqual([
+      '1 Egress Untagged',
+      '100 PVID Egress Untagged',
+    ]);
+  });
+
+  test.for([
+    [{ vlanTrunk: [{ id: 101 }, { minID: 200, maxID: 210 }] }, ['1 PVID Egress Untagged', '101', '200-210']],
+    [
+      { vlan: 100, vlanTrunk: [{ id: 101 }, { minID: 200, maxID: 210 }] },
+      ['100 PVID Egress Untagged', '101', '200-210'],
+    ],
+    [{ vlanTrunk: [{ id: 1 }, { id: 2 }] }, ['1 PVID Egress Untagged', '2']],
+    [{ vlanTrunk: [] }, ['1 PVID Egress Untagged']],
+  ] as const)('%j gives the port %j (bridge 26)', async ([config, expected], { host, container }) => {
+    const { result } = await succeed(bridge, 'ADD', given(host, container, config));
+    const seen = host
+      .sh(`bridge vlan show dev ${result?.interfaces?.[1]?.name} | tail -n +2 | sed 's/^[^ ]* *//'`)
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean);
+    const single = expected.flatMap((entry) => {
+      const range = /^(\d+)-(\d+)$/.exec(entry);
+      if (!range) return [entry];
+      return Array.from(
+        { length: Number(range[2]) - Number(range[1]) + 1 },
+        (_, i) => `${Number(range[1]) + i}`,
+      );
+    });
+    expect(seen).toEqual(single);
+  });
+
+  test('a VLAN with a gateway gets a link of its own on the host, shared by all and kept (bridge 28)', async ({
+    host,
+    container,
+  }) => {
+    pluginFolder(host, 'host-local');
+    const config = { vlan: 100, isDefaultGateway: true, ipam: dual(host) };
+    const first = given(host, container, config);
+    const { result } = await succeed(bridge, 'ADD', first);
+    expect(result?.interfaces?.[3]).toMatchObject({ name: 'cni0.100', mac: expect.stringMatching(/:/) });
+    expect(host.sh('ip -br address show dev cni0.100')).toMatch(/10\.1\.2\.1\/24.*2001:db8::1\/64/);
+    expect(host.sh('ip -br -4 address show dev cni0')).not.toContain('10.1.2.1');
+    expect(container.succeeds('ping -c1 -W3 10.1.2.1')).toBe(true);
+    await succeed(bridge, 'CHECK', { ...first, prevResult: result });
+    const second = given(host, host.container('c2'), config, { containerId: 'c2' });
+    const more = await succeed(bridge, 'ADD', second);
+    expect(more.result?.interfaces?.[3]).toEqual(result?.interfaces?.[3]);
+    expect(container.succeeds('ping -c1 -W3 10.1.2.3')).toBe(true);
+    await succeed(bridge, 'DEL', first);
+    await succeed(bridge, 'DEL', second);
+    expect(host.succeeds('ip link show cni0.100')).toBe(true);
+  });
+
+  test('a name that gets too long with the VLAN is refused, and nothing is left', async ({
+    host,
+    container,
+  }) => {
+    pluginFolder(host, 'host-local');
+    const config = { bridge: 'abcdefghijkl', vlan: 1000, isGateway: true, ipam: dual(host) };
+    const answer = await call(bridge, 'ADD', given(host, container, config));
+    expect(answer.error?.msg).toContain('failed to make veth pair: numerical result out of range');
+    expect(host.succeeds('ip link show abcdefghijkl')).toBe(false);
+  });
+
+  test('a bridge that does not filter is used as it is (bridge 29)', async ({ host, container }) => {
+    host.sh('ip link add cni0 type bridge');
+    const { result } = await succeed(bridge, 'ADD', given(host, container, { vlan: 100 }));
+    expect(host.sh('ip -d link show cni0')).toContain('vlan_filtering 0');
+    expect(vlans(host, result?.interfaces?.[1]?.name)).toEqual(['100 PVID Egress Untagged']);
+  });
+
+  test('containers of different VLANs do not reach each other', async ({ host, container }) => {
+    await succeed(bridge, 'ADD', given(host, container, { vlan: 100 }));
+    const [same, apart] = [host.container('same'), host.container('apart')];
+    await succeed(bridge, 'ADD', given(host, same, { vlan: 100 }, { containerId: 'same' }));
+    await succeed(bridge, 'ADD', given(host, apart, { vlan: 200 }, { containerId: 'apart' }));
+    for (const [i, one] of [container, same, apart].entries())
+      one.sh(`ip address add 10.9.9.${i + 1}/24 dev eth0`);
+    expect(container.succeeds('ping -c1 -W3 10.9.9.2')).toBe(true);
+    expect(container.succeeds('ping -c1 -W1 10.9.9.3')).toBe(false);
+  });
+});
+
+if (has('bridge vlan filtering')) {
+  conformance(bridge, [
+    {
+      title: 'a gateway in a VLAN',
+      plugins,
+      config: (host) => ({ vlan: 100, isDefaultGateway: true, ipam: dual(host) }),
+    },
+  ]);
+}
