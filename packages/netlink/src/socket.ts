@@ -105,17 +105,24 @@ export class Netlink {
    */
   dump<T, R = T>(request: NetlinkRequest<T>, reader: Codec<R> = request.message as unknown as Codec<R>): R[] {
     for (let attempt = 0; attempt < dumpAttempts; attempt++) {
-      const values = this.#dumpOnce(request, reader);
-      if (values) return values;
+      const { values, interrupted } = this.dumpOnce(request, reader);
+      if (!interrupted) return values;
     }
     throw new SyscallError(request.name, 'EINTR', 'the table changed during each of eight dumps');
   }
 
-  #dumpOnce<T, R>(request: NetlinkRequest<T>, reader: Codec<R>): R[] | undefined {
+  /**
+   * One dump, and whether the kernel's tables changed meanwhile: then something may be missing or twice. Everything
+   * is received before anything is read, which keeps that window short.
+   */
+  dumpOnce<T, R = T>(
+    request: NetlinkRequest<T>,
+    reader: Codec<R> = request.message as unknown as Codec<R>,
+  ): { readonly values: R[]; readonly interrupted: boolean } {
     const writer = new Writer();
     const sequence = this.#write(writer, request, NLM_F.dump);
     this.#socket.send(writer.result());
-    const values: R[] = [];
+    const payloads: Uint8Array[] = [];
     let interrupted = false;
     for (;;) {
       for (const reply of this.#receive()) {
@@ -127,10 +134,10 @@ export class Netlink {
               ? -new DataView(reply.payload.buffer, reply.payload.byteOffset).getInt32(0, true)
               : 0;
           if (errno > 0) throw new SyscallError(request.name, errno);
-          return interrupted ? undefined : values;
+          return { values: payloads.map((payload) => reader.read(payload)), interrupted };
         }
         if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, request.name);
-        else if (reply.type !== NLMSG_NOOP) values.push(reader.read(reply.payload));
+        else if (reply.type !== NLMSG_NOOP) payloads.push(reply.payload.slice());
       }
     }
   }

@@ -1,5 +1,5 @@
-import { attributes, nest } from '@cni-ts/netlink/attributes';
-import { asciiz, be64, bytes } from '@cni-ts/netlink/codec';
+import { attributes, eachAttribute, nest } from '@cni-ts/netlink/attributes';
+import { asciiz, be64, bytes, type Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
@@ -12,6 +12,7 @@ import { type Change, change, unlessAbsent } from './transaction.ts';
 const NFT_MSG_NEWRULE = 6;
 const NFT_MSG_GETRULE = 7;
 const NFT_MSG_DELRULE = 8;
+const listAttempts = 5;
 
 /** One part of a rule, as nft's text has it between spaces: a match, an action, a comment. */
 export interface Statement {
@@ -96,17 +97,23 @@ const ruleMessage = message(
   }),
 );
 
-/** The same for reading: of the many rules of a chain only a few are looked at closely. */
-const ruleOutline = message(
-  nfgenmsg,
-  attributes('NFTA_RULE_', {
-    table: [1, asciiz],
-    chain: [2, asciiz],
-    handle: [3, be64],
-    expressions: [4, bytes],
-    userdata: [7, bytes],
-  }),
-);
+/** The same for reading: of the many rules of a chain only a few are looked at closely, so the rest is left as bytes. */
+const outline: Codec<ListedRule & { table: string }> = {
+  write: () => undefined, // only ever read
+  read(payload) {
+    const found: (Uint8Array | undefined)[] = [];
+    for (const { type, bytes } of eachAttribute(payload.subarray(4))) found[type & 0x3fff] = bytes;
+    return {
+      table: found[1] ? asciiz.read(found[1]) : '',
+      chain: found[2] ? asciiz.read(found[2]) : '',
+      handle: found[3] ? be64.read(found[3]) : 0n,
+      comment: readComment(found[7]),
+      get expressions() {
+        return found[4] ? (nftExpressions.read(found[4]).elements ?? []) : [];
+      },
+    };
+  },
+};
 
 /** At the end of the chain. */
 export function addRule(chain: Chain, of: Rule): Change {
@@ -152,6 +159,11 @@ export function flushChain(chain: Chain): Change {
 /**
  * The rules of one chain, or of all chains of one table, in order. The kernel filters, so foreign rules cost
  * nothing. A table or chain that is not there has none.
+ *
+ * Any change of any rule in the namespace marks a long listing as interrupted, so that on a busy host with many
+ * containers it may never come through whole. What an interrupted one can miss are a few rules, at random, that stand
+ * behind a rule deleted just then; so after some attempts the sum of all is taken. Rules that were deleted meanwhile
+ * may be among them: deleting these again is ENOENT, see retryRaces.
  */
 export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule[] {
   const request = {
@@ -162,21 +174,18 @@ export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule
     value: { family: families[table.family], table: table.name, chain },
   };
   const what = `list the rules of ${tableText(table)}`;
-  const all = unlessAbsent(what, () => nl.dump(request, ruleOutline)) ?? [];
-  const listed: ListedRule[] = [];
-  for (const one of all) {
+  const earlier = new Map<bigint, ListedRule>();
+  for (let attempt = 1; ; attempt++) {
+    const dump = unlessAbsent(what, () => nl.dumpOnce(request, outline));
     // Kernels before 4.20 do not filter by chain.
-    if (one.table !== table.name || (chain !== undefined && one.chain !== chain)) continue;
-    listed.push({
-      chain: one.chain ?? '',
-      handle: one.handle ?? 0n,
-      comment: readComment(one.userdata),
-      get expressions() {
-        return one.expressions ? (nftExpressions.read(one.expressions).elements ?? []) : [];
-      },
-    });
+    const listed = (dump?.values ?? []).filter(
+      (one) => one.table === table.name && (chain === undefined || one.chain === chain),
+    );
+    if (!dump?.interrupted) return listed;
+    for (const one of listed) earlier.set(one.handle, one);
+    if (attempt === listAttempts)
+      return [...new Map([...listed.map((one) => [one.handle, one] as const), ...earlier]).values()];
   }
-  return listed;
 }
 
 /**
