@@ -5,7 +5,7 @@ import { Netlink } from '@cni-ts/netlink/socket';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultBackend, iptablesWorks, nftablesWorks } from '../backend.ts';
 import { chainVariants, listJumps, removeChains } from './jump.ts';
-import { findProgram, findVariant, programName, variantOf } from './program.ts';
+import { findProgram, findVariant, programName, runProgram, variantOf } from './program.ts';
 import {
   appendRule,
   createChain,
@@ -70,6 +70,13 @@ test('a saved table is read with its chains and rules', () => {
 });
 
 describe('programs', () => {
+  test('that end without reading their input are judged by their status', () => {
+    const much = 'x'.repeat(1_000_000);
+    expect(() => runProgram('/bin/sh', ['-c', 'echo no >&2; exit 3'], much)).toThrow('exit status 3: no');
+    expect(runProgram('/bin/echo', ['yes'], much)).toBe('yes\n');
+    expect(() => runProgram('/bin/no-such-program', [])).toThrow('ENOENT');
+  });
+
   test('are named by family, variant and action', () => {
     expect(programName(4)).toBe('iptables');
     expect(programName(6, 'restore')).toBe('ip6tables-restore');

@@ -113,7 +113,8 @@ function spawn(file: string, args: readonly string[], input: string): Finished {
   }
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const done = spawnSync(file, args, { input, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024, env });
-  if (done.error) throw done.error;
+  // A program that ends before it has read its input leaves an EPIPE here; its status says what happened.
+  if (done.error && done.status === null && done.signal === null) throw done.error;
   const { stdout, stderr } = done;
   return { status: done.status ?? undefined, signal: done.signal ?? undefined, stdout, stderr };
 }
