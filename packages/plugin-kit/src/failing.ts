@@ -1,3 +1,5 @@
+import { errorText } from '@cni-ts/skeleton/cni-error';
+
 /**
  * Says what was being done when something failed: `<what>: <why>`, with the failure as cause. Every level that
  * knows more than the one below wraps once.
@@ -9,4 +11,18 @@ export function failing<T>(what: string, work: () => T): T {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${what}: ${why}`, { cause: error });
   }
+}
+
+/** Runs every step whatever the others do, as DEL must, and throws what failed: one error as it is, several together. */
+export async function tryAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
 }

@@ -1,8 +1,13 @@
+import type { Cidr } from '@cni-ts/address/cidr';
+import { isGlobalUnicast } from '@cni-ts/address/ip';
 import { parseMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { listAddresses } from '@cni-ts/rtnetlink/address';
 import { createLink, deleteLink, findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
+import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
-import type { Namespace } from './namespace.ts';
+import { failing } from './failing.ts';
+import { findNamespace, type Namespace, ownNamespace } from './namespace.ts';
 import { trySysctl } from './set-sysctl.ts';
 
 /** Two links joined back to back: one in the container, one on the host. */
@@ -51,6 +56,26 @@ export function createVethPair(
   setUp(host.route, hostLink);
   trySysctl(`net/ipv6/conf/${hostName}/accept_ra`, '0');
   return { host: hostLink, container: getLink(container.route, containerName) };
+}
+
+/**
+ * Deletes the pair from whichever end is found: the container's by its name, else the host's, which is left when the
+ * container's namespace could not be told or the link in it was renamed. Returns the addresses the container's end
+ * had, without those that every link has by itself. Nothing there is fine.
+ */
+export function deleteVethPair(request: Request<unknown>, hostName: string): Cidr[] {
+  const addresses: Cidr[] = [];
+  const inside = findNamespace(request, request.netns);
+  const link = inside && findLink(inside.route, request.ifname);
+  if (inside && link) {
+    for (const { cidr } of listAddresses(inside.route, link))
+      if (isGlobalUnicast(cidr.ip)) addresses.push(cidr);
+    failing(`failed to delete "${request.ifname}"`, () => deleteLink(inside.route, link));
+  }
+  const host = ownNamespace(request);
+  const left = findLink(host.route, hostName);
+  if (left?.kind === 'veth') failing(`failed to delete "${hostName}"`, () => deleteLink(host.route, left));
+  return addresses;
 }
 
 function explain(error: unknown, pair: VethPair, host: Namespace, container: Namespace): Error {

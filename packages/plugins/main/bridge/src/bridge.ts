@@ -4,10 +4,11 @@
  *
  * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
  */
+import type { Cidr } from '@cni-ts/address/cidr';
 import { formatMac } from '@cni-ts/address/mac';
 import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
-import { failing } from '@cni-ts/plugin-kit/failing';
+import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import {
@@ -31,8 +32,8 @@ import {
 } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
-import { createVethPair } from '@cni-ts/plugin-kit/veth-pair';
-import { deleteLink, findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
+import { createVethPair, deleteVethPair } from '@cni-ts/plugin-kit/veth-pair';
+import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { type Delegate, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Interface, Result } from '@cni-ts/skeleton/result';
@@ -173,46 +174,34 @@ function quickAddresses(ifname: string, dad: boolean): void {
   trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
 }
 
-/**
- * Everything that can be named without the container is removed also when its namespace is gone or not told. All
- * parts are tried; what failed is reported together.
- */
+/** Everything that can be named without the container goes also when its namespace is gone or not told. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
-  const failures: unknown[] = [];
-  const attempt = async (work: () => void | Promise<void>) => {
-    try {
-      await work();
-    } catch (error) {
-      failures.push(error);
-    }
-  };
-  await attempt(() => deleteVeth(request, plan(config, request)));
-  await attempt(() => {
-    if (config.ipam) return request.ipam(config.ipam).del();
-  });
-  if (config.macSpoofCheck) {
-    try {
-      removeMacSpoofing(ownNetfilter(request), request);
-    } catch (error) {
-      // The rules name the link that is gone: they match nothing any more, so the container may go.
-      request.log(errorText(error));
-    }
-  }
-  if (config.ipam && config.ipMasq) await attempt(() => removeMasquerade(ownNetfilter(request), request));
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+  let addresses: Cidr[] = [];
+  await tryAll([
+    () => {
+      addresses = deleteVethPair(request, plan(config, request).hostName);
+    },
+    () => {
+      if (config.ipam) return request.ipam(config.ipam).del();
+    },
+    () => {
+      if (config.macSpoofCheck) removeSpoofCheck(request);
+    },
+    () => {
+      if (!config.ipam || !config.ipMasq) return;
+      removeMasquerade(ownNetfilter(request), request, addresses.length ? addresses : undefined);
+    },
+  ]);
 }
 
-/** Deletes the container's link, or else its host end, which is named after the attachment. */
-function deleteVeth(request: Request<Config>, { hostName }: Plan): void {
-  const inside = findNamespace(request, request.netns);
-  if (inside) {
-    failing(`failed to delete "${request.ifname}"`, () => deleteLink(inside.route, request.ifname));
+/** The rules name the link that is gone: they match nothing any more, so the container may go without them. */
+function removeSpoofCheck(request: Request<Config>): void {
+  try {
+    removeMacSpoofing(ownNetfilter(request), request);
+  } catch (error) {
+    request.log(errorText(error));
   }
-  const host = ownNamespace(request);
-  const left = findLink(host.route, hostName);
-  if (left?.kind === 'veth') failing(`failed to delete "${hostName}"`, () => deleteLink(host.route, left));
 }
 
 async function check(request: Request<Config>): Promise<void> {

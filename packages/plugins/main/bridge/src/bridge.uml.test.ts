@@ -1,7 +1,6 @@
 /** VLANs need a kernel with bridge VLAN filtering: these run in user-mode-linux (`npm test` boots it). */
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { type Call, call, pluginFolder, succeed } from '@cni-ts/testing/call';
-import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { has } from '@cni-ts/testing/needs';
 import { describe, expect } from 'vitest';
@@ -129,13 +128,3 @@ describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
     expect(container.succeeds('ping -c1 -W1 10.9.9.3')).toBe(false);
   });
 });
-
-if (has('bridge vlan filtering')) {
-  conformance(bridge, [
-    {
-      title: 'a gateway in a VLAN',
-      plugins,
-      config: (host) => ({ vlan: 100, isDefaultGateway: true, ipam: dual(host) }),
-    },
-  ]);
-}
