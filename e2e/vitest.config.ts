@@ -3,8 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Whole executables under load: one file after the other, and patience. */
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ['src/**/*.test.ts'],
+    include: ['e2e/src/**/*.test.ts'],
     pool: 'threads',
     maxWorkers: 1,
     fileParallelism: false,

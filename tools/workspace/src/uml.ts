@@ -88,6 +88,8 @@ printf '#!/bin/sh\\nexec /sbin/modprobe -d /run/modules "$@"\\n' > /run/modprobe
 chmod 755 /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
 ip link set lo up
+# A repository below one of those folders is hidden by the memory mounted there.
+[ -d '${cwd}' ] || { mkdir -p '${cwd}' && mount -t hostfs -o '${cwd},ro' none '${cwd}'; }
 cd '${cwd}'
 # Through a pipe: on a console, programs would draw for someone who watches.
 ( ${command} ) | cat
