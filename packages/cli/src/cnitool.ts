@@ -103,9 +103,7 @@ function addVerb(program: Command, name: string, verb: Verb, io: CnitoolIo): voi
       }
     });
   if (name === 'gc') {
-    command
-      .option('--keep <id/ifname...>', 'attachments that stay, as ‹container ID›/‹interface›')
-      .option('--all', 'tell the plugins that nothing is valid, where plugins insist on being told');
+    command.option('--keep <id/ifname...>', 'attachments that stay, as ‹container ID›/‹interface›');
   }
 }
 

@@ -20,7 +20,6 @@ export interface Verb {
 
 export interface VerbCall {
   readonly args: readonly string[];
-  readonly options: { readonly ifname?: string; readonly keep?: readonly string[]; readonly all?: boolean };
   readonly env: Environment;
   readonly runtime: Runtime;
 }
@@ -60,9 +59,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
     needs: onNamespace,
     async run(call) {
       const { list } = attachment(call);
-      const { keep, all } = call.options;
-      const valid = keep || all ? (keep ?? []).map(readKept) : undefined;
-      await call.runtime.gcNetworkList(list, valid && { valid });
+      // Told in so many words also when nothing is to stay: a plugin does not collect without being told what to keep.
+      await call.runtime.gcNetworkList(list, { valid: (call.options.keep ?? []).map(readKept) });
       return '';
     },
   },
