@@ -19,6 +19,7 @@ export interface Verb {
 }
 
 export interface VerbCall {
+  readonly options: { readonly ifname?: string; readonly keep?: readonly string[] };
   readonly args: readonly string[];
   readonly env: Environment;
   readonly runtime: Runtime;
