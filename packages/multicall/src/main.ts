@@ -1,15 +1,22 @@
 /** Every plugin and the operator's tool in one executable, which is the one it is called as. */
-import { main } from '@cni-ts/skeleton/main';
-import { calledAs, findPlugin, toolName, unknownName } from './called-as.ts';
+import { specVersions } from '@cni-ts/skeleton/spec-version';
+import { calledAs, findPlugin, isPlugin, toolName, unknownName } from './called-as.ts';
 
 const name = calledAs(process.argv0);
-const plugin = findPlugin(name);
-if (plugin) {
-  main(plugin, findPlugin);
-} else if (name === toolName) {
+if (!isPlugin(name)) {
   // Loaded only here: no plugin pays for the tool's command line.
-  void import('@cni-ts/cli/main');
+  if (name === toolName) void import('@cni-ts/cli/main');
+  else {
+    process.stderr.write(`${unknownName(name)}\n`);
+    process.exitCode = 1;
+  }
+} else if (process.env.CNI_COMMAND === 'VERSION') {
+  // Runtimes ask this of every plugin, and the answer is the same for all of ours: nothing else need be loaded.
+  console.log(JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions }));
+  process.exit(0);
 } else {
-  process.stderr.write(`${unknownName(name)}\n`);
-  process.exitCode = 1;
+  void import('@cni-ts/skeleton/main').then(({ main }) => {
+    const plugin = findPlugin(name);
+    if (plugin) main(plugin, findPlugin);
+  });
 }
