@@ -259,11 +259,10 @@ async function tryAll(steps: readonly (() => void | Promise<void>)[]): Promise<v
 }
 
 async function check(request: Request<Config>): Promise<void> {
-  const { config } = request;
+  const { config, prevResult } = request;
   const inside = openNamespace(request, request.netns);
-  await request.ipam(config.ipam).check();
-  const { prevResult } = request;
   if (!prevResult) throw new Error('ptp: Required prevResult missing');
+  await request.ipam(config.ipam).check();
   const own = (prevResult.ips ?? []).filter(
     (ip) => ip.interface === undefined || prevResult.interfaces?.[ip.interface]?.name === request.ifname,
   );
