@@ -9,4 +9,8 @@ export const registry: Readonly<Record<string, () => Plugin>> = {
   bridge: () => require('@cni-ts/bridge/bridge').bridge,
   'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
   loopback: () => require('@cni-ts/loopback/loopback').loopback,
+  macvlan: () => require('@cni-ts/macvlan/macvlan').macvlan,
+  ptp: () => require('@cni-ts/ptp/ptp').ptp,
+  static: () => require('@cni-ts/static/static').staticPlugin,
+  tuning: () => require('@cni-ts/tuning/tuning').tuning,
 };
