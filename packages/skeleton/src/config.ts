@@ -3,6 +3,9 @@ import { CniError, ErrorCode } from './cni-error.ts';
 import { sentence } from './config-error.ts';
 import { fold } from './config-spelling.ts';
 
+// zod would generate code for each schema, which pays off after many values; a plugin reads one.
+z.config({ jitless: true });
+
 /** The keys every network configuration has (CNI specification, section 1), to be spread into a plugin's own
  *  schema. They are made when they are spread: a plugin that only answers VERSION makes none. */
 export const networkConfig = {
