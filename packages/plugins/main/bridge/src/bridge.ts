@@ -23,13 +23,7 @@ import {
   gcMasquerade,
   removeMasquerade,
 } from '@cni-ts/plugin-kit/masquerade';
-import {
-  findNamespace,
-  type Namespace,
-  openNamespace,
-  ownNamespace,
-  ownNetfilter,
-} from '@cni-ts/plugin-kit/namespace';
+import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import { createVethPair, deleteVethPair } from '@cni-ts/plugin-kit/veth-pair';

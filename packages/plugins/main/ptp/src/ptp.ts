@@ -7,13 +7,12 @@
  * to each container's address tells the host which end leads there.
  */
 import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip, isGlobalUnicast } from '@cni-ts/address/ip';
+import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { formatMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { Netlink } from '@cni-ts/netlink/socket';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failOn } from '@cni-ts/plugin-kit/drift';
-import { failing } from '@cni-ts/plugin-kit/failing';
+import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import {
@@ -23,11 +22,11 @@ import {
   gcMasquerade,
   removeMasquerade,
 } from '@cni-ts/plugin-kit/masquerade';
-import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
-import { createVethPair, type VethPair } from '@cni-ts/plugin-kit/veth-pair';
-import { addAddress, addressFlags, listAddresses } from '@cni-ts/rtnetlink/address';
-import { deleteLink, findLink, type Link } from '@cni-ts/rtnetlink/link';
+import { createVethPair, deleteVethPair, type VethPair } from '@cni-ts/plugin-kit/veth-pair';
+import { addAddress, addressFlags } from '@cni-ts/rtnetlink/address';
+import type { Link } from '@cni-ts/rtnetlink/link';
 import { addRoute, deleteRoute, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
@@ -126,7 +125,7 @@ async function add(request: Request<Config>): Promise<Result> {
   connectHost(request, host, veth.host, planned);
   if (config.ipMasq) {
     const addresses = planned.wires.map(({ address }) => address);
-    addMasquerade(netfilter(request), request, addresses, config.ipMasqBackend, undo);
+    addMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
   // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
   for (const family of [4, 6] as const) {
@@ -202,60 +201,20 @@ function host(ip: Ip): Cidr {
 }
 
 /** Open to the end of the call, for undo may need it. */
-function netfilter(request: Request<Config>): Netlink {
-  const nl = Netlink.open('netfilter');
-  request.onEnd(() => nl.close());
-  return nl;
-}
-
 /** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
-  const addresses: Cidr[] = [];
+  let addresses: Cidr[] = [];
   await tryAll([
-    () => deleteInside(request, addresses),
-    () => deleteHostEnd(request),
+    () => {
+      addresses = deleteVethPair(request, hostNameOf(request));
+    },
     () => {
       if (!config.ipMasq) return;
-      removeMasquerade(netfilter(request), request, addresses.length ? addresses : undefined);
+      removeMasquerade(ownNetfilter(request), request, addresses.length ? addresses : undefined);
     },
     () => request.ipam(config.ipam).del(),
   ]);
-}
-
-/** Deletes the link in the container's namespace, if both are still there, and tells the addresses it had. */
-function deleteInside(request: Request<Config>, addresses: Cidr[]): void {
-  const inside = findNamespace(request, request.netns);
-  if (!inside) return;
-  failing(`failed to delete "${request.ifname}"`, () => {
-    const link = request.config.ipMasq ? findLink(inside.route, request.ifname) : undefined;
-    if (link) {
-      const all = listAddresses(inside.route, link).map(({ cidr }) => cidr);
-      addresses.push(...all.filter(({ ip }) => isGlobalUnicast(ip)));
-    }
-    deleteLink(inside.route, request.ifname);
-  });
-}
-
-/** Normally gone with the container's end; not if that could not be reached or was renamed. */
-function deleteHostEnd(request: Request<Config>): void {
-  const name = hostNameOf(request);
-  const own = ownNamespace(request);
-  const left = findLink(own.route, name);
-  if (left?.kind === 'veth') failing(`failed to delete "${name}"`, () => deleteLink(own.route, left));
-}
-
-async function tryAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
 }
 
 async function check(request: Request<Config>): Promise<void> {
@@ -272,7 +231,7 @@ async function check(request: Request<Config>): Promise<void> {
   const drift = differences(expected, prevResult, ownNamespace(request), inside);
   if (config.ipMasq) {
     const addresses = wires.map(({ cidr }) => cidr);
-    drift.push(...checkMasquerade(netfilter(request), request, addresses, config.ipMasqBackend));
+    drift.push(...checkMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend));
   }
   failOn(drift);
 }
@@ -283,7 +242,7 @@ async function gc(request: Request<Config>): Promise<void> {
   // Asked for first: without the list nothing may be done, by the delegate neither.
   const valid = request.validAttachments;
   await tryAll([
-    () => gcMasquerade(netfilter(request), request.network, valid),
+    () => gcMasquerade(ownNetfilter(request), request.network, valid),
     () => (ipam ? request.ipam(ipam).gc() : undefined),
   ]);
 }
