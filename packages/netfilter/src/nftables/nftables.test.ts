@@ -59,7 +59,7 @@ import {
   listElements,
   type NftSet,
 } from './set.ts';
-import { addTable, deleteTable, findTable, type Table } from './table.ts';
+import { addTable, countObjects, deleteTable, findTable, type Table } from './table.ts';
 import { transaction } from './transaction.ts';
 
 const ip = (text: string) => parseIp(text)!;
@@ -271,7 +271,9 @@ describe('tables and chains', () => {
     expect(findChain(nl, chain)).toEqual({ ...chain, table });
     expect(listChains(nl, 'bridge')).toEqual([{ ...chain, table: bridge }]);
     expect(nft('list', 'table', 'bridge', 'ours')).toContain('comment "of a chain"');
+    expect(countObjects(nl, table)).toBe(1);
     transaction(nl, [deleteChain(chain), deleteTable(table)]);
+    expect(countObjects(nl, table)).toBe(0);
     expect(nft('list', 'ruleset')).toBe('');
   });
 });

@@ -69,3 +69,15 @@ export function findTable(nl: Netlink, table: Table): Table | undefined {
   const comment = readComment(found.userdata);
   return { family: table.family, name: table.name, ...(comment === undefined ? {} : { comment }) };
 }
+
+/** How many chains, sets and other objects the table has: the kernel counts them, so nothing is listed. */
+export function countObjects(nl: Netlink, table: Table): number {
+  const request = {
+    name: 'NFT_MSG_GETTABLE',
+    type: messageType('nftables', NFT_MSG_GETTABLE),
+    flags: 0,
+    message: tableMessage,
+    value: { family: families[table.family], name: table.name },
+  };
+  return unlessAbsent(`count what is in table ${tableText(table)}`, () => nl.get(request))?.use ?? 0;
+}
