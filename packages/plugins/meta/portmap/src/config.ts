@@ -1,0 +1,89 @@
+import type { Backend } from '@cni-ts/netfilter/backend';
+import { findProgram } from '@cni-ts/netfilter/iptables/program';
+import { networkConfig } from '@cni-ts/skeleton/config';
+import * as z from 'zod/mini';
+import { checkNumbers, portMappings } from './mapping.ts';
+
+const words = () => z.optional(z.array(z.string()));
+
+/** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
+export const schema = () =>
+  z.object({
+    ...networkConfig,
+    backend: z.optional(z.string()),
+    snat: z.optional(z.boolean()),
+    masqAll: z.optional(z.boolean()),
+    markMasqBit: z.optional(z.int()),
+    externalSetMarkChain: z.optional(z.string()),
+    conditionsV4: words(),
+    conditionsV6: words(),
+    runtimeConfig: z.optional(z.object({ portMappings: z.optional(portMappings()) })),
+  });
+type Raw = z.output<ReturnType<typeof schema>>;
+
+/** What the plugin works by: nothing optional that has a default. */
+export interface Config {
+  /** undefined: the one that works. */
+  readonly backend: Backend | undefined;
+  readonly snat: boolean;
+  readonly masqAll: boolean;
+  /** The bit that iptables marks packets with, as a mask. */
+  readonly mark: number;
+  /** '': our own chain sets the mark. */
+  readonly externalSetMarkChain: string;
+  readonly conditions: Readonly<Record<4 | 6, readonly string[]>>;
+  /** Undefined when the runtime said nothing about port mappings, which is not the same as none. */
+  readonly portMappings: NonNullable<Raw['runtimeConfig']>['portMappings'];
+}
+
+const usualMarkBit = 13;
+
+/** Checks that hold for every verb, in the reference's order and words. */
+export function parse(raw: Raw): Config {
+  const { backend, markMasqBit, externalSetMarkChain } = raw;
+  if (markMasqBit !== undefined && externalSetMarkChain !== undefined) {
+    throw new Error('Cannot specify externalSetMarkChain and markMasqBit');
+  }
+  const bit = markMasqBit ?? usualMarkBit;
+  if (bit < 0 || bit > 31) throw new Error('MasqMarkBit must be between 0 and 31');
+  const config = {
+    snat: raw.snat ?? true,
+    masqAll: raw.masqAll ?? false,
+    mark: (1 << bit) >>> 0,
+    externalSetMarkChain: externalSetMarkChain ?? '',
+    conditions: { 4: raw.conditionsV4 ?? [], 6: raw.conditionsV6 ?? [] },
+    portMappings: raw.runtimeConfig?.portMappings,
+  };
+  // Which one will be chosen is known at once where iptables is installed; otherwise the kernel is asked, by ADD.
+  const expected = backend ?? (findProgram('iptables') === undefined ? undefined : 'iptables');
+  if (expected !== undefined) checkOptions(expected, { ...config, externalSetMarkChain });
+  checkNumbers(config.portMappings ?? []);
+  return { ...config, backend: backend as Backend | undefined }; // reason: checkOptions refuses any other word
+}
+
+/** Options that only the other backend understands are refused: `expected` is the backend's name. */
+export function checkOptions(
+  expected: string,
+  config: { externalSetMarkChain: string | undefined; conditions: Config['conditions'] },
+): void {
+  const other = expected === 'iptables' ? 'nftables' : 'iptables';
+  const owners = {
+    externalSetMarkChain: config.externalSetMarkChain ? 'iptables' : undefined,
+    conditionsV4: languageOf(config.conditions[4]),
+    conditionsV6: languageOf(config.conditions[6]),
+  };
+  const wrong = Object.entries(owners).flatMap(([name, owner]) => (owner === other ? [name] : []));
+  if (wrong.length) {
+    throw new Error(
+      `${expected} backend was requested but configuration contains ${other}-specific options [${wrong.join(' ')}]`,
+    );
+  }
+  if (expected !== 'iptables' && expected !== 'nftables')
+    throw new Error(`unrecognized backend "${expected}"`);
+}
+
+/** iptables' options start with a dash or an exclamation mark; nothing in nft's language does. */
+function languageOf([first = '']: readonly string[]): Backend | undefined {
+  if (first === '') return undefined;
+  return first.startsWith('-') || first.startsWith('!') ? 'iptables' : 'nftables';
+}

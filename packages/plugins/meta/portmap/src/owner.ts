@@ -1,0 +1,79 @@
+import { hashedName } from '@cni-ts/plugin-kit/name-hash';
+
+/** Whose rules they are. DEL and GC find everything by these three names alone. */
+export interface Owner {
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifname: string;
+}
+
+/** The name runtimes give to a container's first interface. */
+const usualInterface = 'eth0';
+
+/**
+ * The chain of an attachment in the nat table of iptables. The reference leaves the interface out of the name; ours
+ * does so for eth0 only, where nearly all port mappings are. Thus either cleans up after the other, and two
+ * interfaces of one container on one network still have a chain each.
+ */
+export function iptablesChain({ network, containerId, ifname }: Owner): string {
+  return hashedName(28, 'CNI-DN-', network + containerId + (ifname === usualInterface ? '' : `:${ifname}`));
+}
+
+/** Where rules of very old versions of the reference are, to be removed with the others. */
+export function oldIptablesChain({ network, containerId }: Owner): string {
+  return hashedName(28, 'CNI-SN-', network + containerId);
+}
+
+const longestIptablesComment = 255;
+
+/** What iptables shows at the rule that leads to an attachment's chain. */
+export function iptablesComment({ network, containerId }: Owner): string {
+  const whole = `${iptablesCommentStart(network)}${containerId}"`;
+  return whole.length <= longestIptablesComment ? whole : `${whole.slice(0, longestIptablesComment - 2)}...`;
+}
+
+/** What all such comments of one network start with. */
+export function iptablesCommentStart(network: string): string {
+  return `dnat name: "${network}" id: "`;
+}
+
+/** Network and container ID in a comment as `iptablesComment` makes it; undefined in any other. */
+export function readIptablesComment(
+  comment: string | undefined,
+): { network: string; containerId: string } | undefined {
+  const found = /^dnat name: "([^"]*)" id: "([^"]*)"?$/.exec(comment ?? '');
+  return found ? { network: found[1] ?? '', containerId: found[2] ?? '' } : undefined;
+}
+
+/** nft takes this many bytes when it loads a ruleset that it has listed. */
+const longestNftComment = 128;
+
+/** What the comments of all rules of one network start with. */
+export function networkTag(network: string): string {
+  return `${hashedName(16, '', network)}-`;
+}
+
+/** What the comments of all rules of one attachment start with. */
+export function ownerTag({ network, containerId, ifname }: Owner): string {
+  return `${networkTag(network)}${hashedName(16, '', `${ifname}:${containerId}`)}, `;
+}
+
+/** Names the attachment to programs (the tag) and to people. */
+export function nftComment(owner: Owner): string {
+  return `${ownerTag(owner)}net: ${owner.network}, if: ${owner.ifname}`.slice(0, longestNftComment);
+}
+
+/** The names in a comment as `nftComment` makes it. */
+export function readNftComment(comment: string | undefined): string {
+  return /net: .*/.exec(comment ?? '')?.[0] ?? 'network unknown';
+}
+
+/** A container's chains in nftables; all its attachments share them. */
+export function nftChains(containerId: string): { dnat: string; masquerade: string; comment: string } {
+  const hash = hashedName(16, '', containerId);
+  return {
+    dnat: `dnat-${hash}`,
+    masquerade: `masq-${hash}`,
+    comment: containerId.slice(0, longestNftComment),
+  };
+}

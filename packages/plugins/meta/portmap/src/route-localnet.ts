@@ -1,0 +1,30 @@
+import type { Ip } from '@cni-ts/address/ip';
+import { readSysctl } from '@cni-ts/libc/sysctl';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { failing } from '@cni-ts/plugin-kit/failing';
+import { setSysctl } from '@cni-ts/plugin-kit/set-sysctl';
+import { findLinkByIndex } from '@cni-ts/rtnetlink/link';
+import type { Undo } from '@cni-ts/skeleton/undo';
+import { lookUpRoute } from './route-lookup.ts';
+
+/**
+ * The setting of the link to a container that lets connections to 127.0.0.1 be redirected there: without it the
+ * kernel drops packets with a loopback address on any other link. Undefined where no route leads to the container.
+ */
+function keyFor(route: Netlink, container: Ip): string | undefined {
+  const found = lookUpRoute(route, container);
+  const link = found && findLinkByIndex(route, found.link);
+  return link && `net/ipv4/conf/${link.name}/route_localnet`;
+}
+
+/** Other containers behind the same link need it as well, so it stays when this one goes. */
+export function allowLoopback(route: Netlink, container: Ip, undo: Undo): void {
+  const key = keyFor(route, container);
+  if (key) failing('unable to enable route_localnet', () => setSysctl(key, '1', undo));
+}
+
+export function loopbackDifferences(route: Netlink, container: Ip): string[] {
+  const key = keyFor(route, container);
+  if (!key || readSysctl(key) === '1' || readSysctl('net/ipv4/conf/all/route_localnet') === '1') return [];
+  return [`${key} is 0: connections to 127.0.0.1 do not reach the container`];
+}
