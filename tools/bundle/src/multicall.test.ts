@@ -52,10 +52,17 @@ test('called as one plugin it evaluates no other plugin and not the command-line
   expect(text.match(wrapper)?.length).toBeGreaterThan(plugins.length);
   writeFileSync(noting, text.replace(wrapper, '$& process._rawDebug("$1");'));
 
-  const evaluated = callAs('loopback', { CNI_COMMAND: 'VERSION' }, noting).stderr.split('\n');
+  const evaluated = callAs('loopback', { CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere' }, noting).stderr.split(
+    '\n',
+  );
   expect(evaluated).toContain('packages/plugins/main/loopback/src/loopback.ts');
   const others = evaluated.filter((file) => /^packages\/(plugins|cli|libcni)\/|commander|execa/.test(file));
   expect(others.filter((file) => !file.includes('/loopback/'))).toEqual([]);
+});
+
+test('VERSION is answered before any plugin is evaluated', () => {
+  const noted = callAs('loopback', { CNI_COMMAND: 'VERSION' }, join(folder, 'noting.cjs')).stderr;
+  expect(noted).not.toContain('packages/plugins/');
 });
 
 test('a bundle for Node runs under whatever name it lies in the plugin directory', () => {
