@@ -7,7 +7,6 @@ const require = createRequire(import.meta.url);
 /** Every plugin by its name, loaded when called for: a program started as `bridge` evaluates bridge alone. */
 export const registry: Readonly<Record<string, () => Plugin>> = {
   bridge: () => require('@cni-ts/bridge/bridge').bridge,
-  firewall: () => require('@cni-ts/firewall/firewall').firewall,
   'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
   loopback: () => require('@cni-ts/loopback/loopback').loopback,
   macvlan: () => require('@cni-ts/macvlan/macvlan').macvlan,

@@ -228,13 +228,13 @@ export function conformance(plugin: Plugin, cases: readonly Case[]): void {
 /** Waits until no veth of the host has lost its peer's namespace: the kernel ends one a moment after its last user. */
 async function departed(host: Host): Promise<void> {
   const dying = () => host.succeeds("ip -d link show type veth | grep -q 'link-netnsid'");
-  for (let patience = 100; patience > 0 && dying(); patience--)
+  for (let patience = 1000; patience > 0 && dying(); patience--)
     await new Promise((done) => setTimeout(done, 20));
 }
 
 /** The namespace of a removed container, and its links with it, go a moment after its last user. */
 async function settled(assertion: () => void): Promise<void> {
-  for (let patience = 40; patience > 0; patience--) {
+  for (let patience = 120; patience > 0; patience--) {
     try {
       return assertion();
     } catch {
