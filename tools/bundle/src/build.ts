@@ -38,10 +38,10 @@ const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${
 const work = join(workspaceRoot, 'dist/work');
 mkdirSync(work, { recursive: true });
 say(`compiling the multi-call program for ${cpu}`);
-const script = join(work, 'multicall.cjs');
+const chunks = join(work, 'chunks');
 const program = join(work, `multicall-${cpu}`);
-await bundleMulticall(script);
-await compile(script, program, cpu);
+await bundleMulticall(chunks);
+await compile(chunks, program, cpu);
 const programSize = size(program);
 const all = [
   'cnitool',

@@ -16,9 +16,9 @@ export function isCpu(text: string): text is Cpu {
   return Object.hasOwn(bunPackages, text);
 }
 
-/** One CommonJS file as one executable, `file`, for `cpu`. */
+/** CommonJS files of one folder, main.cjs the first, as one executable, `file`, for `cpu`. */
 export async function compile(
-  script: string,
+  folder: string,
   file: string,
   cpu: Cpu,
   root: string = workspaceRoot,
@@ -32,6 +32,8 @@ export async function compile(
     '--format=cjs',
     '--external=bun:ffi',
     '--external=node:ffi',
+    // They require each other at run time: bundled into one they would be loaded as one.
+    '--external=./*',
     // A plugin is started in whatever directory the runtime is in; files found there must not change what it does.
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
@@ -42,7 +44,9 @@ export async function compile(
     '--compile-jit-policy=4',
     ...(cpu === process.arch ? [] : [`--compile-executable-path=${await fetchEngine(cpu, root)}`]),
   ];
-  await execa(compiler, ['build', ...options, script, `--outfile=${file}`], {
+  const others = readdirSync(folder).filter((name) => name.endsWith('.cjs') && name !== 'main.cjs');
+  await execa(compiler, ['build', ...options, 'main.cjs', ...others.sort(), `--outfile=${file}`], {
+    cwd: folder,
     stderr: 'pipe',
     stdout: 'pipe',
   });

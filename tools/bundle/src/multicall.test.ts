@@ -1,29 +1,60 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bundleMulticall } from './javascript.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bundleMulticall, type Chunks } from './javascript.ts';
 import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 
 let folder: string;
-let script: string;
+/** The program's entry, and one where every file says on stderr that it is evaluated. */
+let program: string;
+let noting: string;
+let chunks: Chunks;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cni-multicall-'));
-  script = join(folder, 'multicall.cjs');
-  await bundleMulticall(script);
+  chunks = await bundleMulticall(join(folder, 'program'));
+  program = join(folder, 'program/main.cjs');
+  mkdirSync(join(folder, 'noting'));
+  noting = join(folder, 'noting/main.cjs');
+  for (const chunk of Object.keys(chunks)) {
+    const text = readFileSync(join(folder, 'program', chunk), 'utf8');
+    writeFileSync(join(folder, 'noting', chunk), `process._rawDebug("evaluated ${chunk}");\n${text}`);
+  }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the bundle as the executable would be: by a name in argv[0]. */
-function callAs(name: string, env: Record<string, string>, file = script) {
+function callAs(name: string, env: Record<string, string>, file = program, input = '') {
   return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
     argv0: `/opt/cni/bin/${name}`,
     env,
-    input: '',
+    input,
     encoding: 'utf8',
   });
+}
+
+/** The sources whose code a call evaluated, relative to the root. */
+function evaluated(name: string, command: string, config: object): string[] {
+  const env = { CNI_COMMAND: command, CNI_PATH: '/nowhere', CNI_CONTAINERID: 'c', CNI_IFNAME: 'eth0' };
+  const { stderr } = callAs(name, { ...env, CNI_NETNS: '/nowhere' }, noting, JSON.stringify(config));
+  return stderr
+    .split('\n')
+    .flatMap((line) =>
+      line.startsWith('evaluated ') ? (chunks[line.slice('evaluated '.length)] ?? []) : [],
+    );
+}
+
+/** Their packages: what a plugin is made of, short enough to be read. */
+function packagesOf(sources: readonly string[]): string[] {
+  const names = sources.map(
+    (path) =>
+      /node_modules\/([^/]+)\//.exec(path)?.[1] ??
+      /^packages\/(?:plugins\/\w+\/)?([^/]+)\//.exec(path)?.[1] ??
+      path,
+  );
+  return [...new Set(names)].sort();
 }
 
 const plugins = pluginFolders().filter(hasSource);
@@ -44,25 +75,27 @@ test('called by the name of something every object has, it says so as well', () 
   expect(callAs('constructor', {}).stderr).toContain('does not go by that name');
 });
 
-test('called as one plugin it evaluates no other plugin and not the command-line tool', () => {
-  // esbuild wraps each module that is loaded on demand in a function and notes its path there as a name.
-  const noting = join(folder, 'noting.cjs');
-  const text = readFileSync(script, 'utf8');
-  const wrapper = /"((?:packages|node_modules)\/[^"]+)"\(\) \{/g;
-  expect(text.match(wrapper)?.length).toBeGreaterThan(plugins.length);
-  writeFileSync(noting, text.replace(wrapper, '$& process._rawDebug("$1");'));
+describe('what a call loads', () => {
+  const config = { cniVersion: '1.1.0', name: 'net' };
 
-  const evaluated = callAs('loopback', { CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere' }, noting).stderr.split(
-    '\n',
-  );
-  expect(evaluated).toContain('packages/plugins/main/loopback/src/loopback.ts');
-  const others = evaluated.filter((file) => /^packages\/(plugins|cli|libcni)\/|commander|execa/.test(file));
-  expect(others.filter((file) => !file.includes('/loopback/'))).toEqual([]);
-});
+  test.each(plugins)('$name: itself, no other plugin, not the tool and none of its libraries', ({ name }) => {
+    const loaded = evaluated(name, 'DEL', config);
+    expect(loaded).toContain(
+      `packages/plugins/${pluginFolders().find((one) => one.name === name)?.kind}/${name}/src/${name}.ts`,
+    );
+    const others = packagesOf(loaded).filter(
+      (one) => one !== name && (plugins.some((plugin) => plugin.name === one) || /^(cli|libcni)$/.test(one)),
+    );
+    const libraries = packagesOf(loaded).filter(
+      (one) => /commander|execa|dbus|zod/.test(one) && one !== 'zod',
+    );
+    expect([...others, ...libraries]).toEqual([]);
+  });
 
-test('VERSION is answered before any plugin is evaluated', () => {
-  const noted = callAs('loopback', { CNI_COMMAND: 'VERSION' }, join(folder, 'noting.cjs')).stderr;
-  expect(noted).not.toContain('packages/plugins/');
+  test('VERSION: nothing but the name and the list of versions', () => {
+    expect(packagesOf(evaluated('bridge', 'VERSION', config))).toEqual(['multicall', 'skeleton']);
+    expect(evaluated('bridge', 'VERSION', config).length).toBeLessThan(8);
+  });
 });
 
 test('a bundle for Node runs under whatever name it lies in the plugin directory', () => {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 
@@ -7,7 +7,7 @@ import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 export const registryPath = 'packages/multicall/src/registry.ts';
 
 /** The one line that differs between source and bundle: from source, Node's loader finds the packages; in the
- *  bundle, esbuild's `require` does, which evaluates a module when it is called for and not before. */
+ *  bundle, the plugin's own file is required when it is called for and not before. */
 const loaderLines = `import { createRequire } from 'node:module';\n`;
 const loaderStatement = `const require = createRequire(import.meta.url);\n`;
 
@@ -35,7 +35,7 @@ export function writeRegistry(root: string = workspaceRoot): void {
   if (readIfThere(path) !== text) writeFileSync(path, text);
 }
 
-/** For esbuild: takes registry.ts's own \`require\` away, so that the calls become the bundle's lazy ones. */
+/** For esbuild: in registry.ts a plugin is a file of its own, required when it is called for. */
 export const lazyRegistry: Plugin = {
   name: 'lazy-registry',
   setup(build) {
@@ -45,6 +45,10 @@ export const lazyRegistry: Plugin = {
         throw new Error(`${path} is not as the generator writes it: run \`npm run build\``);
       }
       return { contents: text.replace(loaderLines, '').replace(loaderStatement, ''), loader: 'ts' };
+    });
+    build.onResolve({ filter: /^@cni-ts\// }, ({ kind, path, importer }) => {
+      if (kind !== 'require-call' || !importer.endsWith(registryPath)) return undefined;
+      return { path: `./${basename(path)}.cjs`, external: true };
     });
   },
 };
