@@ -90,7 +90,8 @@ export function select<K extends Kinds>(
   return {
     nested: true,
     write(to, value) {
-      writeRaw(to, types.kind, new TextEncoder().encode(value.kind));
+      // A kind left empty is none: gets, dumps and deletes need not name it.
+      if (value.kind !== '') writeRaw(to, types.kind, new TextEncoder().encode(value.kind));
       if (value.data === undefined) return;
       const codec = codecOf(value.kind);
       if (codec) writeAttribute(to, types.data, codec, value.data);

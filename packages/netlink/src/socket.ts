@@ -100,6 +100,23 @@ export class Netlink {
   }
 
   /**
+   * Like `get`, where the kernel may have nothing to say: it sends the ack alone for what exists but is not shown, as
+   * a built-in qdisc. undefined then.
+   */
+  find<T>(request: NetlinkRequest<T>): T | undefined {
+    const writer = new Writer();
+    const sequence = this.#write(writer, request, NLM_F.ack);
+    this.#socket.send(writer.result());
+    let found: T | undefined;
+    for (;;) {
+      for (const reply of this.#receive()) {
+        if (this.#isAck(reply, sequence, request.name)) return found;
+        if (reply.sequence === sequence) found = this.#read(reply, request);
+      }
+    }
+  }
+
+  /**
    * Asks for everything that matches. When the kernel says that its tables changed meanwhile (NLM_F_DUMP_INTR) the
    * dump is repeated, and after eight times given up with EINTR: a partial answer is never returned.
    */

@@ -111,6 +111,8 @@ export interface NewLink {
   /** Index of the lower link, in the namespace of the socket. */
   readonly lower?: number | undefined;
   readonly master?: number | undefined;
+  /** Created up; else down. */
+  readonly up?: boolean | undefined;
   /** Descriptor of the namespace it is to be born in; else that of the socket. */
   readonly netnsFd?: number | undefined;
 }
@@ -183,6 +185,7 @@ export function createLink(nl: Netlink, link: NewLink): void {
     flags: NLM_F.create | NLM_F.exclusive,
     message: linkMessage,
     value: {
+      ...(link.up && { flags: IFF_UP, change: IFF_UP }),
       ifname: link.name,
       address: link.mac,
       mtu: link.mtu,
@@ -247,6 +250,11 @@ export function setMtu(nl: Netlink, link: { readonly index: number }, mtu: numbe
 
 export function setTxQueueLength(nl: Netlink, link: { readonly index: number }, txQueueLength: number): void {
   setLink(nl, link, { txQueueLength });
+}
+
+/** A text beside the link's name, for people and programs: at most 255 bytes. */
+export function setAlias(nl: Netlink, link: { readonly index: number }, ifAlias: string): void {
+  setLink(nl, link, { ifAlias });
 }
 
 /** The link must be down on older kernels (EBUSY). */

@@ -77,6 +77,8 @@ export interface Definition<S extends z.core.$ZodType, C> {
   versions?: readonly string[];
   /** zod/mini schema, or a function making it, so that VERSION does not pay for a big one. */
   config: S | (() => S);
+  /** Reads the configuration's text, where JSON.parse does not keep all that the schema asks for. */
+  readJson?: (text: string) => unknown;
   /** What errors about the shape start with. Default: `failed to load netconf`. */
   configError?: string;
   /** Cross-field rules and defaults: from the shape to the value all verbs work with. */
@@ -115,7 +117,8 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
 
 function configOf<S extends z.core.$ZodType, C>(definition: Definition<S, C>, request: RawRequest): C {
   const schema = typeof definition.config === 'function' ? definition.config() : definition.config;
-  const shape = readConfig(schema, request.json, definition.configError);
+  const json = definition.readJson?.(request.stdin) ?? request.json;
+  const shape = readConfig(schema, json, definition.configError);
   // Without `parse` the overloads make C the schema's own output.
   return definition.parse ? definition.parse(shape, request) : (shape as C);
 }
