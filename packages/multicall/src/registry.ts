@@ -6,6 +6,7 @@ const require = createRequire(import.meta.url);
 
 /** Every plugin by its name, loaded when called for: a program started as `bridge` evaluates bridge alone. */
 export const registry: Readonly<Record<string, () => Plugin>> = {
+  bandwidth: () => require('@cni-ts/bandwidth/bandwidth').bandwidth,
   bridge: () => require('@cni-ts/bridge/bridge').bridge,
   'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
   loopback: () => require('@cni-ts/loopback/loopback').loopback,

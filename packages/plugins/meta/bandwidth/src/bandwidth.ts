@@ -1,0 +1,199 @@
+/** bandwidth: limits what a container receives and sends, at the host's end of its veth pair.
+ *
+ *  The kernel delays what leaves a link, not what comes in. What the container receives leaves the host's end, so a
+ *  token bucket there is enough. What it sends comes in there: it is redirected to an ifb, a link that gives back
+ *  all that it is sent, and the bucket stands at the ifb's exit. */
+import { formatMac } from '@cni-ts/address/mac';
+import { Netns } from '@cni-ts/libc/netns';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
+import { ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { ingressRedirects, redirectIngress } from '@cni-ts/rtnetlink/filter';
+import { deleteLink, findLink, getLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
+import {
+  addIngress,
+  addTokenBucket,
+  deleteQdisc,
+  findQdisc,
+  ingress,
+  rootBucket,
+  tcParent,
+} from '@cni-ts/rtnetlink/qdisc';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import type { Undo } from '@cni-ts/skeleton/undo';
+import { type Config, type Limit, parse, schema } from './config.ts';
+import { exactIntegers } from './exact-integers.ts';
+import { hostEnd, remainingHostEnd } from './host-end.ts';
+import { createIfb, ifbName, ifbsOf, markIfb, redirectedTo, staleIfbs } from './ifb.ts';
+import { bucketDifferences, type Difference, tokenBucket } from './rate-limit.ts';
+
+function add(request: Request<Config>): Result {
+  const { config, prevResult, undo } = request;
+  if (prevResult === undefined) throw new Error('must be called as chained plugin');
+  if (!config.ingress && !config.egress) return prevResult;
+  // What the kernel would refuse is refused here, before anything is made.
+  const inward = config.ingress && tokenBucket(config.ingress);
+  const outward = config.egress && tokenBucket(config.egress, 'create ifb qdisc: ');
+  const host = ownNamespace(request).route;
+  const veth = hostEnd(request, prevResult, host);
+  warnOfSmallBursts(request, veth);
+  if (inward) {
+    failing('create qdisc', () => addTokenBucket(host, veth, inward));
+    undo.add(`tbf of ${veth.name}`, () => void deleteQdisc(host, veth, rootBucket));
+  }
+  if (!outward) return prevResult;
+  const name = ifbName(request);
+  failing('adding link', () => createIfb(host, name, veth.mtu));
+  undo.add(`link ${name}`, () => void deleteLink(host, name));
+  const ifb = failing('get ifb device', () => getLink(host, name));
+  failing('adding link', () => markIfb(host, ifb, request));
+  // The bucket first: from the redirection on nothing goes by without it.
+  failing('create ifb qdisc: create qdisc', () => addTokenBucket(host, ifb, outward));
+  redirect(host, veth, ifb, undo);
+  return { ...prevResult, interfaces: [...(prevResult.interfaces ?? []), { name, mac: formatMac(ifb.mac) }] };
+}
+
+function redirect(host: Netlink, veth: Link, ifb: Link, undo: Undo): void {
+  failing('create ingress qdisc', () => addIngress(host, veth));
+  undo.add(`ingress qdisc of ${veth.name}`, () => void deleteQdisc(host, veth, ingress));
+  failing('add filter', () => redirectIngress(host, veth, ifb));
+}
+
+/** Such a limit works as it says, and nothing passes but small packets: an operator looks for the reason elsewhere. */
+function warnOfSmallBursts({ config, log }: Request<Config>, { name, mtu }: Link): void {
+  const ethernetHeader = 14;
+  for (const direction of ['ingress', 'egress'] as const) {
+    const burst = config[direction]?.burst;
+    if (burst === undefined || burst / 8n >= mtu + ethernetHeader) continue;
+    log(
+      `bandwidth: ${direction}Burst of ${burst} bits is less than a packet of ${name}'s MTU (${mtu} bytes and ` +
+        `${ethernetHeader} of header): packets larger than the burst are dropped`,
+    );
+  }
+}
+
+function check(request: Request<Config>): void {
+  const { config, prevResult } = request;
+  // Also without limits the documented order is kept: configuration, prevResult, namespace, interface.
+  if (prevResult === undefined) throw new Error('must be called as a chained plugin');
+  const host = ownNamespace(request).route;
+  const veth = hostEnd(request, prevResult, host);
+  const drift: Difference[] = [];
+  if (config.ingress) drift.push(...limitDifferences(host, veth, config.ingress));
+  if (config.egress) drift.push(...egressDifferences(request, host, veth, config.egress));
+  const [first] = drift;
+  if (first === undefined) return;
+  throw new CniError(ErrorCode.internal, first.text, drift.map(({ detail }) => detail).join('; '));
+}
+
+function limitDifferences(host: Netlink, link: Link, limit: Limit): Difference[] {
+  const found = findQdisc(host, link);
+  if (found?.tokenBucket) return bucketDifferences(link.name, limit, found.tokenBucket);
+  const instead = found?.handle ? `its root qdisc is ${found.kind}` : 'it has no root qdisc';
+  return [{ text: 'Failed to find qdisc', detail: `${link.name} is not limited: ${instead}, should be tbf` }];
+}
+
+function egressDifferences(owner: Request<Config>, host: Netlink, veth: Link, limit: Limit): Difference[] {
+  const name = ifbName(owner);
+  const ifb = findLink(host, name);
+  if (!ifb) return [{ text: 'get ifb device: Link not found', detail: `the link ${name} is gone` }];
+  const drift = limitDifferences(host, ifb, limit);
+  if (!(ifb.flags & IFF_UP)) {
+    const detail = `${name} is down: what ${owner.ifname} sends is dropped there`;
+    drift.push({ text: 'ifb device is down', detail });
+  }
+  if (findQdisc(host, veth, tcParent.ingress)?.kind !== 'ingress') {
+    const detail = `${veth.name} has no ingress qdisc: what it receives does not go through ${name}`;
+    drift.push({ text: 'Failed to find ingress qdisc', detail });
+  } else if (!ingressRedirects(host, veth).includes(ifb.index)) {
+    const detail = `no filter of ${veth.name}'s ingress redirects to ${name}`;
+    drift.push({ text: 'Failed to find filter', detail });
+  }
+  return drift;
+}
+
+/** Needs no valid configuration: names follow from the attachment, and a DEL that fails is repeated for ever. */
+async function del(request: Request<Config>): Promise<void> {
+  const host = ownNamespace(request).route;
+  const veth = remainingHostEnd(request, host);
+  const ifbs = ifbsOf(host, request, veth ? ingressRedirects(host, veth) : []);
+  const steps = ifbs.map((ifb) => () => removeIfb(host, ifb, veth));
+  if (veth) steps.unshift(() => release(host, veth, ifbs, mayHaveBucket(request)));
+  await tryAll(steps);
+}
+
+/** Whether this attachment's ADD gave the host's end a bucket. A configuration that cannot be read tells nothing. */
+function mayHaveBucket(request: Request<Config>): boolean {
+  try {
+    return request.config.ingress !== undefined;
+  } catch (error) {
+    request.log(`bandwidth: the configuration is not valid, removing what is found: ${errorText(error)}`);
+    return true;
+  }
+}
+
+/** Takes bucket and redirection off a link; other qdiscs, and an ingress qdisc that leads elsewhere, are not ours. */
+function release(
+  host: Netlink,
+  link: { readonly index: number },
+  ifbs: readonly Link[],
+  bucket: boolean,
+): void {
+  const targets = ingressRedirects(host, link);
+  // 0: the ifb was deleted before its redirection, as the reference does. All the container sends is lost since.
+  const ours = new Set([0, ...ifbs.map(({ index }) => index)]);
+  if (targets.length > 0 && targets.every((target) => ours.has(target))) {
+    failing('delete ingress qdisc', () => deleteQdisc(host, link, ingress));
+  }
+  if (bucket && findQdisc(host, link)?.tokenBucket) {
+    failing('delete qdisc', () => deleteQdisc(host, link, rootBucket));
+  }
+}
+
+/** Links other than `veth` that lead to it are let go first: they would lose all that they receive. */
+function removeIfb(host: Netlink, ifb: Link, veth?: Link): void {
+  if (!veth) for (const index of redirectedTo(host, ifb)) release(host, { index }, [ifb], true);
+  failing(`failed to delete "${ifb.name}"`, () => deleteLink(host, ifb));
+}
+
+async function gc(request: Request<Config>): Promise<void> {
+  const host = ownNamespace(request).route;
+  const stale = staleIfbs(host, request.network, request.validAttachments);
+  await tryAll(stale.map((ifb) => () => removeIfb(host, ifb)));
+}
+
+/** Tries all that ADD does in a namespace that is thrown away: whether the kernel can do it is known only then. */
+function status(request: Request<Config>): void {
+  try {
+    const { ingress: inward, egress: outward } = request.config;
+    for (const limit of [inward, outward]) if (limit) tokenBucket(limit);
+    const scratch = Netns.create();
+    request.onEnd(() => scratch.close());
+    const route = Netlink.open('route', scratch);
+    request.onEnd(() => route.close());
+    failing('adding link', () => createIfb(route, 'ifb', 1500));
+    const ifb = getLink(route, 'ifb');
+    const some = tokenBucket({ rate: 8_000_000n, burst: 800_000n });
+    failing('create qdisc', () => addTokenBucket(route, ifb, some));
+    failing('create ingress qdisc', () => addIngress(route, ifb));
+    failing('add filter', () => redirectIngress(route, ifb, getLink(route, 'lo')));
+  } catch (error) {
+    const message = `bandwidth cannot serve ADD: ${errorText(error)}`;
+    throw new CniError(ErrorCode.pluginNotAvailable, message, '', { cause: error });
+  }
+}
+
+export const bandwidth = definePlugin({
+  type: 'bandwidth',
+  config: schema,
+  configError: 'failed to parse network configuration',
+  readJson: exactIntegers,
+  parse,
+  add,
+  check,
+  del,
+  gc,
+  status,
+});

@@ -1,0 +1,72 @@
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import { openNamespace } from '@cni-ts/plugin-kit/namespace';
+import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
+import { errorText } from '@cni-ts/skeleton/cni-error';
+import type { Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import { compareVersions } from '@cni-ts/skeleton/spec-version';
+
+/**
+ * The host's end of the container's veth pair, where its traffic can be limited. It must also be in the result of the
+ * plugins before this one, so that no link is touched that is not theirs; results before 0.3.0 list no links.
+ */
+export function hostEnd(request: Request<unknown>, prevResult: Result, host: Netlink): Link {
+  const { ifname, netns, cniVersion } = request;
+  const container = openNamespace(request, netns);
+  const listed = prevResult.interfaces ?? [];
+  const lists = compareVersions(cniVersion, '0.3.0') >= 0;
+  if (lists && listed.length === 0) throw new Error('no interfaces provided');
+  const inside = findLink(container.route, ifname);
+  if (!inside) throw noPeer(ifname, `could not look up "${ifname}": Link not found`);
+  if (inside.kind !== 'veth') throw noPeer(ifname, `interface "${ifname}" was not a veth interface`);
+  if (inside.lower === 0) throw noPeer(ifname, 'the kernel does not tell which link that is');
+  const peer = peerOf(inside, host);
+  if (!peer) throw new Error(`veth peer with index ${inside.lower} is not in host ns`);
+  if (lists && !listed.some(({ name, sandbox }) => name === peer.name && !sandbox)) {
+    throw new Error('no veth peer of container interface found in host ns');
+  }
+  return peer;
+}
+
+function noPeer(ifname: string, cause: string): Error {
+  return new Error(`container interface ${ifname} has no veth peer: ${cause}`);
+}
+
+/** Indexes count per namespace: the link with that index on the host is another one if its peer is not this. */
+function peerOf(inside: Link, host: Netlink): Link | undefined {
+  const peer = findLinkByIndex(host, inside.lower);
+  return peer?.kind === 'veth' && peer.lower === inside.index ? peer : undefined;
+}
+
+/**
+ * The host's end for DEL, by whatever is left to find it: the container's end; without its namespace, the name our
+ * own plugins give to a host's end; else the only veth that the result lists on the host. Undefined when there is
+ * none, or none for certain. Does not throw.
+ */
+export function remainingHostEnd(request: Request<unknown>, host: Netlink): Link | undefined {
+  const { network, containerId, ifname, netns } = request;
+  if (netns !== '') {
+    try {
+      const inside = findLink(openNamespace(request, netns).route, ifname);
+      return inside?.kind === 'veth' ? peerOf(inside, host) : undefined;
+    } catch {
+      // The namespace is gone, or the path leads to none (any more): the host's side is looked at alone.
+    }
+  }
+  const named = findLink(host, hostLinkName('veth', network, containerId, ifname));
+  if (named?.kind === 'veth') return named;
+  const listed = listedOnHost(request).flatMap((name) => findLink(host, name) ?? []);
+  const veths = listed.filter(({ kind }) => kind === 'veth');
+  return veths.length === 1 ? veths[0] : undefined;
+}
+
+function listedOnHost(request: Request<unknown>): string[] {
+  try {
+    const listed = request.prevResult?.interfaces ?? [];
+    return listed.filter(({ sandbox }) => !sandbox).map(({ name }) => name);
+  } catch (error) {
+    request.log(`bandwidth: prevResult cannot be read and is not used: ${errorText(error)}`);
+    return [];
+  }
+}

@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { bandwidth } from './bandwidth.ts';
+
+main(bandwidth);
