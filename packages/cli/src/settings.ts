@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { delimiter, resolve } from 'node:path';
 import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { Environment } from '@cni-ts/libcni/environment';
+import { parseJson } from '@cni-ts/libcni/json';
 
 export const configDir = (env: Environment): string => env.NETCONFPATH || '/etc/cni/net.d';
 
@@ -40,7 +41,7 @@ function readCapabilityArgs(text: string | undefined): Record<string, unknown> {
   if (!text) return {};
   let json: unknown;
   try {
-    json = JSON.parse(text) ?? {};
+    json = parseJson(text) ?? {};
   } catch (error) {
     throw new Error(`CAP_ARGS is no JSON: ${error instanceof Error ? error.message : error}`, {
       cause: error,

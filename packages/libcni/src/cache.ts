@@ -14,7 +14,7 @@ import {
 import * as z from 'zod/mini';
 import { type FileCalls, replaceFile } from './atomic-file.ts';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
-import { isJsonObject } from './json.ts';
+import { isJsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 
 export const defaultCacheDir = '/var/lib/cni';
@@ -168,7 +168,7 @@ type Entry = z.output<ReturnType<typeof makeEntrySchema>>;
 function parseEntry(text: string): Entry | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     return undefined; // whoever reads it as a bare result says what is wrong with it
   }
@@ -192,7 +192,7 @@ function parseConfigEntry(text: string, network: string): Entry {
   let entry: Entry;
   try {
     entrySchema ??= makeEntrySchema();
-    entry = entrySchema.parse(JSON.parse(text));
+    entry = entrySchema.parse(parseJson(text));
   } catch (error) {
     throw wrapped(`failed to unmarshal ${cached}`, error);
   }

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
 import { configFiles } from './config-files.ts';
-import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName } from './json.ts';
+import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName, parseJson } from './json.ts';
 import {
   type PluginConfig,
   pluginConfigFrom,
@@ -66,7 +66,7 @@ function bad(what: string, cause?: unknown): Error {
 function parseObject(bytes: Uint8Array): JsonObject {
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(bytes).toString());
+    json = parseJson(Buffer.from(bytes).toString());
   } catch (error) {
     throw wrapped('error parsing configuration list', error);
   }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig, readConfig } from '@cni-ts/skeleton/config';
 import * as z from 'zod/mini';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 
 export interface PluginConfig {
@@ -21,7 +21,7 @@ export interface PluginConfig {
 export function parsePluginConfig(bytes: Uint8Array): PluginConfig {
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.from(bytes).toString());
+    json = parseJson(Buffer.from(bytes).toString());
   } catch (error) {
     throw new CniError(ErrorCode.invalidConfig, wrapped(whileParsing, error).message, '', { cause: error });
   }

@@ -1,6 +1,6 @@
 import { decodeResult } from '@cni-ts/skeleton/result-version';
 import { expect, test } from 'vitest';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, parseJson } from './json.ts';
 import { parsePluginConfig } from './plugin-config.ts';
 import { attachmentRequest, gcRequest, statusRequest } from './request.ts';
 
@@ -66,6 +66,16 @@ test('prevResult and runtimeConfig of the configuration pass unless they are inj
     prevResult: { cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] },
     runtimeConfig: { mac: 'm' },
   });
+});
+
+test('whole numbers beyond 53 bits are passed on as written, from the configuration and from the runtime', () => {
+  const text =
+    '{"type":"p","capabilities":{"big":true},"rate":18446744073709551615,"list":[-9007199254740993,1.5]}';
+  const capabilityArgs = { big: parseJson('9007199254740993') };
+  const given = { ...conf, capabilityArgs };
+  const request = attachmentRequest(network, parsePluginConfig(Buffer.from(text)), given, undefined);
+  expect(request).toContain('"rate":18446744073709551615,"runtimeConfig":{"big":9007199254740993}');
+  expect(request).toContain('"list":[-9007199254740993,1.5]');
 });
 
 test('keys are sorted at every level', () => {
