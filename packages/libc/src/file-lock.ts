@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeFile, openFile, openFlags } from './file.ts';
 import { libc } from './internal/calls.ts';
 import { fileError, SyscallError } from './syscall-error.ts';
 
@@ -11,17 +11,12 @@ const EINTR = 4;
  * the Go plugins included; fcntl locks are another world. Throws a file error (`open <path>: …`).
  */
 export function lockFile(path: string, mode: number): { unlock(): void } {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_CREAT, mode);
-  } catch (error) {
-    throw fileError('open', path, error);
-  }
+  const fd = openFile(path, openFlags.readOnly | openFlags.create, mode);
   while (libc().flock(fd, LOCK_EX) !== 0) {
     const errno = libc().errno();
     if (errno === EINTR) continue;
-    closeSync(fd);
+    closeFile(fd);
     throw fileError('flock', path, new SyscallError('flock', errno));
   }
-  return { unlock: () => closeSync(fd) };
+  return { unlock: () => closeFile(fd) };
 }

@@ -1,8 +1,16 @@
-import { closeSync, fstatSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { errnoText } from './errno.ts';
+import {
+  closeFile,
+  fileSystemOf,
+  openFile,
+  openFlags,
+  removeFile,
+  statDescriptor,
+  writeText,
+} from './file.ts';
 import { libc } from './internal/calls.ts';
 import { mount, mountFlags, unmount } from './mount.ts';
-import { errnoOf, fileError, SyscallError } from './syscall-error.ts';
+import { errnoOf, SyscallError } from './syscall-error.ts';
 
 const CLONE_NEWNET = 0x40000000;
 /** include/uapi/linux/magic.h; a namespace file is on nsfs, on old kernels on procfs. */
@@ -44,7 +52,7 @@ export class Netns {
   static open(path: string): Netns {
     let magic: number;
     try {
-      magic = statfsSync(path).type;
+      magic = fileSystemOf(path);
     } catch (error) {
       const code = errnoOf(error) ?? 'EIO';
       throw new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, code === 'ENOENT', error);
@@ -53,16 +61,16 @@ export class Netns {
       throw new NetnsError(`unknown FS magic on "${path}": ${magic.toString(16)}`, false);
     }
     try {
-      return new Netns(path, openSync(path, 'r'));
+      return new Netns(path, openFile(path, openFlags.readOnly));
     } catch (error) {
-      const code = errnoOf(error);
-      throw new NetnsError(fileError('open', path, error).message, code === 'ENOENT', error);
+      const message = error instanceof Error ? error.message : String(error);
+      throw new NetnsError(message, errnoOf(error) === 'ENOENT', error);
     }
   }
 
   /** The calling thread's own namespace. */
   static current(): Netns {
-    return new Netns(own, openSync(own, 'r'));
+    return new Netns(own, openFile(own, openFlags.readOnly));
   }
 
   /** A new, unnamed namespace; it ends when the last descriptor and process in it do. */
@@ -71,7 +79,7 @@ export class Netns {
     try {
       if (libc().unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', libc().errno());
       try {
-        return new Netns('', openSync(own, 'r'));
+        return new Netns('', openFile(own, openFlags.readOnly));
       } finally {
         home.enter();
       }
@@ -83,7 +91,7 @@ export class Netns {
   /** A new namespace bound to a file, as `ip netns add` makes them; the folder must exist. */
   static createAt(path: string): Netns {
     const netns = Netns.create();
-    writeFileSync(path, '', { flag: 'wx', mode: 0o444 });
+    writeText(path, '', 0o444, openFlags.writeOnly | openFlags.create | openFlags.exclusive);
     mount(`/proc/self/fd/${netns.fd}`, path, 'none', mountFlags.bind);
     netns.close();
     return Netns.open(path);
@@ -92,7 +100,7 @@ export class Netns {
   /** Takes away the name that `createAt` gave; what still runs inside goes on. */
   static remove(path: string): void {
     unmount(path);
-    rmSync(path);
+    removeFile(path);
   }
 
   /** Moves the calling thread into a new namespace for good: for tests and tools that must not touch the machine's. */
@@ -102,8 +110,8 @@ export class Netns {
 
   /** The same namespace, whatever the paths: device and inode agree. */
   sameAs(other: Netns): boolean {
-    const a = fstatSync(this.fd);
-    const b = fstatSync(other.fd);
+    const a = statDescriptor(this.fd);
+    const b = statDescriptor(other.fd);
     return a.dev === b.dev && a.ino === b.ino;
   }
 
@@ -135,6 +143,6 @@ export class Netns {
   }
 
   close(): void {
-    closeSync(this.fd);
+    closeFile(this.fd);
   }
 }

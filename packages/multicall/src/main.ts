@@ -15,8 +15,8 @@ if (!isPlugin(name)) {
   console.log(JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions }));
   process.exit(0);
 } else {
-  void import('@cni-ts/skeleton/main').then(({ main }) => {
+  void import('./plugin-process.ts').then(({ run }) => {
     const plugin = findPlugin(name);
-    if (plugin) main(plugin, findPlugin);
+    if (plugin) run(plugin);
   });
 }

@@ -1,13 +1,12 @@
-import { statSync } from 'node:fs';
 import { CniError, oneLine, toCniError } from './cni-error.ts';
 import type { Streams } from './dispatch.ts';
 import { searchFolders } from './environment.ts';
 import { findPlugin } from './find-plugin.ts';
+import { type Look, lookWithNode } from './look.ts';
 import type { Delegate, Plugin } from './plugin.ts';
 import type { Result } from './result.ts';
 import { newestResult } from './result-version.ts';
 import { type Outcome, pluginError, printedResult, runPlugin } from './run-plugin.ts';
-
 import type { Undo } from './undo.ts';
 
 /** What a delegate needs of the call it is part of. */
@@ -38,9 +37,9 @@ export function delegateTo(type: string, call: DelegatingCall): Delegate {
 
 async function add(type: string, call: DelegatingCall): Promise<Result> {
   // Outside the try: where there is no plugin, there is nothing its DEL could clean up.
-  findPlugin(type, searchFolders(call.streams.env));
+  const path = findDelegate(type, call);
   try {
-    const result = newestResult(printedResult(await run(type, 'ADD', call), call.cniVersion));
+    const result = newestResult(printedResult(await run(type, 'ADD', call, path), call.cniVersion));
     call.undo.add(`${type} (its ADD)`, async () => {
       await run(type, 'DEL', call);
     });
@@ -63,11 +62,19 @@ async function afterDel(failure: CniError, type: string, call: DelegatingCall): 
   }
 }
 
-async function run(type: string, command: string, call: DelegatingCall): Promise<string> {
+function findDelegate(type: string, { streams }: DelegatingCall): string {
+  return findPlugin(type, searchFolders(streams.env), streams.look);
+}
+
+async function run(
+  type: string,
+  command: string,
+  call: DelegatingCall,
+  path = findDelegate(type, call),
+): Promise<string> {
   const { streams, stdin } = call;
-  const path = findPlugin(type, searchFolders(streams.env));
   const env = { ...streams.env, CNI_COMMAND: command };
-  const own = streams.inProcess && isThisProgram(path) ? streams.inProcess(type) : undefined;
+  const own = streams.inProcess && isThisProgram(path, streams.look) ? streams.inProcess(type) : undefined;
   const outcome = own ? await callInProcess(own, env, call) : await runPlugin(path, env, stdin);
   if (outcome.stderr !== '' && (outcome.why === '' || outcome.stdout !== '')) {
     streams.writeStderr(outcome.stderr);
@@ -92,17 +99,14 @@ async function callInProcess(
     writeStderr: streams.writeStderr,
     ...(streams.inProcess && { inProcess: streams.inProcess }),
     ...(streams.ownNetns && { ownNetns: streams.ownNetns }),
+    ...(streams.look && { look: streams.look }),
   });
   return { stdout, stderr: '', why: status === 0 ? '' : `exit status ${status}` };
 }
 
-/** Links of every kind to the running program are the running program. */
-function isThisProgram(path: string): boolean {
-  try {
-    const [found, running] = [statSync(path), statSync(process.execPath)];
-    return found.dev === running.dev && found.ino === running.ino;
-  } catch {
-    // Replaced or removed while running, as upgrades do: then a child process is right.
-    return false;
-  }
+/** Links of every kind to the running program are the running program. Replaced or removed while running, as upgrades
+ *  do, it is none: then a child process is right. */
+function isThisProgram(path: string, look: Look = lookWithNode): boolean {
+  const [found, running] = [look(path), look(process.execPath)];
+  return found !== undefined && found.dev === running?.dev && found.ino === running.ino;
 }

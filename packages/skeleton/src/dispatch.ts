@@ -3,6 +3,7 @@
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error.ts';
 import { delegateTo } from './delegate.ts';
 import { type Environment, readEnvironment, type Variables } from './environment.ts';
+import type { Look } from './look.ts';
 import { checkNetworkName } from './names.ts';
 import { type NamespaceId, refuseOwnNetns } from './own-netns.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
@@ -22,7 +23,9 @@ export interface Streams {
   /** A plugin of this same program, so that a delegate needs no process of its own. */
   inProcess?(type: string): Plugin | undefined;
   /** The namespace CNI_NETNS must not be; default: that of the running thread. */
-  ownNetns?(): NamespaceId;
+  ownNetns?(): NamespaceId | undefined;
+  /** How to look at files; default: by node:fs. */
+  readonly look?: Look;
   /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */
   interrupted?(): string | undefined;
 }
@@ -77,7 +80,9 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
     checkCommandVersion(environment.command, command.since, cniVersion, plugin.versions);
   }
   checkVersion(cniVersion, plugin.versions);
-  if (command.entersNetns && !environment.netnsOverride) refuseOwnNetns(environment.netns, streams.ownNetns);
+  if (command.entersNetns && !environment.netnsOverride) {
+    refuseOwnNetns(environment.netns, streams.look, streams.ownNetns);
+  }
   const releases: (() => void)[] = [];
   const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
   try {

@@ -1,9 +1,9 @@
-import { statSync } from 'node:fs';
+import { type Look, lookWithNode } from './look.ts';
 
 /** Path of a plugin's executable: `‹folder›/‹type›` in the first folder where that is a regular file (links are
  *  followed, the execute bit is left for the kernel to judge). A type is a file's name, never a path, so that a
  *  configuration cannot reach outside the folders. */
-export function findPlugin(type: string, folders: readonly string[]): string {
+export function findPlugin(type: string, folders: readonly string[], look: Look = lookWithNode): string {
   if (type === '') throw new Error('no plugin name provided');
   if (type.includes('/') || type.includes('\0') || type === '.' || type === '..') {
     throw new Error(`invalid plugin name: ${type}`);
@@ -11,16 +11,7 @@ export function findPlugin(type: string, folders: readonly string[]): string {
   if (folders.length === 0) throw new Error('no paths provided');
   for (const folder of folders) {
     const path = `${folder === '' ? '.' : folder.replace(/(?<=.)\/+$/, '')}/${type}`;
-    if (isRegularFile(path)) return path;
+    if (look(path)?.isFile) return path;
   }
   throw new Error(`failed to find plugin ${JSON.stringify(type)} in path [${folders.join(' ')}]`);
-}
-
-function isRegularFile(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-  } catch {
-    // ENOTDIR, EACCES, ELOOP, ENAMETOOLONG: whatever it is, no plugin can be started from here.
-    return false;
-  }
 }

@@ -1,32 +1,17 @@
-/** The process a plugin runs in: descriptors 0, 1 and 2, signals, exit status. */
+/** A plugin as a program of its own for Node: the JavaScript bundles, and programs run from source. */
 import { readSync, writeSync } from 'node:fs';
-import { callPlugin } from './dispatch.ts';
+import { lookWithNode } from './look.ts';
 import type { Plugin } from './plugin.ts';
+import { serve } from './serve.ts';
 
-/** Answers the call this process was started for, then ends the process. `inProcess` knows the other plugins of the
- *  same program. */
-export function main(plugin: Plugin, inProcess?: (type: string) => Plugin | undefined): void {
-  let signal: string | undefined;
-  const status = callPlugin(plugin, {
-    env: process.env,
-    readStdin() {
-      const text = readAll(0);
-      // From here on there may be something to undo. Before, a signal shall end the process at once: a read that
-      // blocks would keep a handler from ever running.
-      for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-        process.on(name, () => {
-          signal ??= name;
-        });
-      }
-      return text;
-    },
-    writeStdout: (text) => writeAll(1, text),
-    writeStderr: writeLog,
-    interrupted: () => signal,
-    ...(inProcess && { inProcess }),
+/** Answers the call this process was started for, then ends the process. */
+export function main(plugin: Plugin): void {
+  void serve(plugin, {
+    readStdin: () => readAll(0),
+    write: writeAll,
+    look: lookWithNode,
+    exit: (status) => process.exit(status),
   });
-  // Everything was written synchronously, so nothing is cut off; waiting for the event loop to empty costs time.
-  void status.then((code) => process.exit(code));
 }
 
 const blockSize = 65536;
@@ -47,15 +32,6 @@ function writeAll(fd: number, text: string): void {
   while (rest.length > 0) {
     const chunk = rest;
     rest = rest.subarray(patiently(() => writeSync(fd, chunk)));
-  }
-}
-
-/** A log line that cannot be written must not fail the work it is about. */
-function writeLog(text: string): void {
-  try {
-    writeAll(2, text);
-  } catch {
-    // Nowhere is left to say it.
   }
 }
 

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
-import { CniError, ErrorCode, errorText } from './cni-error.ts';
+import { CniError, ErrorCode } from './cni-error.ts';
+import { type Look, lookWithNode } from './look.ts';
 
 /** A namespace is one inode of the kernel's nsfs, whatever path it is bound to. */
 export interface NamespaceId {
@@ -8,38 +8,26 @@ export interface NamespaceId {
 }
 
 /** The network namespace of the thread that asks. `/proc/self` would be the main thread's. */
-export function ownNetns(): NamespaceId {
-  return statSync('/proc/thread-self/ns/net');
-}
+const own = '/proc/thread-self/ns/net';
 
 /** Throws CniError 8 when CNI_NETNS is the plugin's own namespace: a plugin that went on would give the host's
  *  interfaces to a container. A path that cannot be looked at is fine here; the plugin meets it itself. */
-export function refuseOwnNetns(netns: string, own: () => NamespaceId = ownNetns): void {
-  const container = lookAt(netns);
+export function refuseOwnNetns(
+  netns: string,
+  look: Look = lookWithNode,
+  ownNetns: () => NamespaceId | undefined = () => look(own),
+): void {
+  // Absent, not permitted, not a path: the spec lets DEL come when the namespace is gone.
+  const container = netns === '' ? undefined : look(netns);
   if (container === undefined) return;
-  const mine = ownOr8(own);
+  const mine = ownNetns();
+  if (mine === undefined) {
+    throw new CniError(ErrorCode.invalidNetns, "get plugin's netns failed", `${own} cannot be looked at`);
+  }
   if (container.dev !== mine.dev || container.ino !== mine.ino) return;
   throw new CniError(
     ErrorCode.invalidNetns,
     `plugin's netns and netns from CNI_NETNS should not be the same`,
     `nothing was done; CNI_NETNS is ${netns}; CNI_NETNS_OVERRIDE=1 lifts this check`,
   );
-}
-
-function lookAt(path: string): NamespaceId | undefined {
-  if (path === '') return undefined;
-  try {
-    return statSync(path);
-  } catch {
-    // Absent, not permitted, not a path: the spec lets DEL come when the namespace is gone.
-    return undefined;
-  }
-}
-
-function ownOr8(own: () => NamespaceId): NamespaceId {
-  try {
-    return own();
-  } catch (cause) {
-    throw new CniError(ErrorCode.invalidNetns, "get plugin's netns failed", errorText(cause), { cause });
-  }
 }

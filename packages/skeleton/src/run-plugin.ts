@@ -1,5 +1,4 @@
 /** Another plugin as a child process, and what its outcome means (for a delegate and, in libcni, for a runtime). */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { CniError, ErrorCode, errorText } from './cni-error.ts';
 import type { Variables } from './environment.ts';
 import { decodeResult, type VersionedResult } from './result-version.ts';
@@ -51,6 +50,7 @@ function runOnce(path: string, env: Variables, stdin: string): Outcome | 'busy' 
 /** execvp() hands a file without a format the kernel knows to /bin/sh; such a file is no plugin. A file that may be
  *  run but not read is left for the kernel to judge. */
 function isExecutableFormat(path: string): boolean {
+  const { closeSync, openSync, readSync } = process.getBuiltinModule('node:fs');
   const magic = Buffer.alloc(4);
   try {
     const fd = openSync(path, 'r');

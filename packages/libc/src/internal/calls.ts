@@ -3,13 +3,29 @@
  * Node 26 runs the JavaScript bundles and the tests. Everything above this file is plain TypeScript.
  *
  * Sizes are passed as u32 although libc says size_t: both calling conventions we ship for (x86-64, aarch64)
- * zero-extend a 32-bit argument register, and no buffer of ours comes near 4 GiB. Results that are ssize_t are
- * read as i32 for the same reason.
+ * zero-extend a 32-bit argument register, and no buffer of ours comes near 4 GiB, nor does an offset in a file.
+ * Results that are ssize_t are read as i32 for the same reason. open(2) is variadic in C; on Linux both conventions
+ * pass its mode like any other argument.
  */
 export interface Calls {
-  socket(domain: number, type: number, protocol: number): number;
-  /** For what `socket` opened: node:fs warns in worker threads about descriptors that it did not open itself. */
+  open(path: Uint8Array, flags: number, mode: number): number;
   close(fd: number): number;
+  read(fd: number, into: Uint8Array, length: number): number;
+  write(fd: number, data: Uint8Array, length: number): number;
+  pread(fd: number, into: Uint8Array, length: number, offset: number): number;
+  pwrite(fd: number, data: Uint8Array, length: number, offset: number): number;
+  statx(folder: number, path: Uint8Array, flags: number, mask: number, into: Uint8Array): number;
+  statfs(path: Uint8Array, into: Uint8Array): number;
+  access(path: Uint8Array, mode: number): number;
+  readlink(path: Uint8Array, into: Uint8Array, length: number): number;
+  mkdir(path: Uint8Array, mode: number): number;
+  unlink(path: Uint8Array): number;
+  rename(from: Uint8Array, to: Uint8Array): number;
+  utimensat(folder: number, path: Uint8Array, times: Uint8Array, flags: number): number;
+  poll(descriptors: Uint8Array, count: number, timeoutMs: number): number;
+  /** Ends the process at once: nothing is run or flushed. */
+  _exit(status: number): number;
+  socket(domain: number, type: number, protocol: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   send(fd: number, data: Uint8Array, length: number, flags: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
@@ -23,8 +39,23 @@ export interface Calls {
 }
 
 const signatures = {
-  socket: ['i32', 'i32', 'i32'],
+  open: ['buffer', 'i32', 'u32'],
   close: ['i32'],
+  read: ['i32', 'buffer', 'u32'],
+  write: ['i32', 'buffer', 'u32'],
+  pread: ['i32', 'buffer', 'u32', 'u32'],
+  pwrite: ['i32', 'buffer', 'u32', 'u32'],
+  statx: ['i32', 'buffer', 'i32', 'u32', 'buffer'],
+  statfs: ['buffer', 'buffer'],
+  access: ['buffer', 'i32'],
+  readlink: ['buffer', 'buffer', 'u32'],
+  mkdir: ['buffer', 'u32'],
+  unlink: ['buffer'],
+  rename: ['buffer', 'buffer'],
+  utimensat: ['i32', 'buffer', 'buffer', 'i32'],
+  poll: ['buffer', 'u32', 'i32'],
+  _exit: ['i32'],
+  socket: ['i32', 'i32', 'i32'],
   setsockopt: ['i32', 'i32', 'i32', 'buffer', 'u32'],
   send: ['i32', 'buffer', 'u32', 'i32'],
   recv: ['i32', 'buffer', 'u32', 'i32'],

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
+import { readText } from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '../nftables/action.ts';
@@ -152,7 +152,7 @@ function legacyJumps(
 export function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
   const names = `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
   try {
-    if (!readFileSync(names, 'utf8').split('\n').includes(table)) return undefined;
+    if (!readText(names).split('\n').includes(table)) return undefined;
   } catch (error) {
     const code = errnoOf(error);
     if (code === 'ENOENT' || code === 'EACCES') return undefined; // a kernel without them; nobody's rules either way

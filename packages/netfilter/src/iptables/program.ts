@@ -1,5 +1,5 @@
-import { accessSync, constants, realpathSync } from 'node:fs';
 import { kernelWrite } from '@cni-ts/libc/fault';
+import { mayAccess, realPath } from '@cni-ts/libc/file';
 
 export type Family = 4 | 6;
 /** What stands behind the name `iptables`: a front end of nf_tables, or the older tables of the kernel. */
@@ -33,19 +33,15 @@ export function findProgram(name: string): string | undefined {
   for (const folder of path.split(':')) {
     if (folder === '') continue;
     const file = `${folder}/${name}`;
-    try {
-      accessSync(file, constants.X_OK);
-      return file;
-    } catch {
-      // reason: not in this folder, or not executable: the search goes on, as execvp(3) does
-    }
+    // Not in this folder, or not executable: the search goes on, as execvp(3) does.
+    if (mayAccess(file, { execute: true })) return file;
   }
   return undefined;
 }
 
 /** Which variant a program is, from the name of the file that its links lead to (`xtables-nft-multi`). */
 export function variantOf(file: string): Variant | undefined {
-  const target = realpathSync(file);
+  const target = realPath(file);
   if (target.includes('legacy')) return 'legacy';
   return target.includes('nft') ? 'nft' : undefined;
 }

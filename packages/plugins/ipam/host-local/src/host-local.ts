@@ -3,10 +3,9 @@
  *  Each range set gives one address to every attachment, round robin: a released address rests for a full turn, so
  *  that neighbours' ARP entries and connection tracking forget it. The directory is the reference plugin's, and both
  *  may use it at the same time (store.ts). DEL and CHECK need nothing but the container id and interface name. */
-import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { mayAccess, tryStat } from '@cni-ts/libc/file';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import {
@@ -84,7 +83,10 @@ function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined)
     ...sets(ipam.ranges, 'ipam.ranges'),
   ];
   return {
-    place: { directory: join(ipam.dataDir || defaultDataDir, request.network), indexFolder },
+    place: {
+      directory: `${(ipam.dataDir || defaultDataDir).replace(/(?<=.)\/+$/, '')}/${request.network}`,
+      indexFolder,
+    },
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
     routes: (ipam.routes ?? []).map(route),
     resolvConf: ipam.resolvConf ?? '',
@@ -320,7 +322,8 @@ function status(request: Request<Config>): void {
   const { place, sets, resolvConf } = available('the configuration is not valid', () => request.config);
   const { directory } = place;
   const used = available(`the reservations in ${directory} cannot be kept`, () => {
-    accessSync(existing(directory), constants.W_OK | constants.X_OK);
+    const folder = existing(directory);
+    if (!mayAccess(folder, { write: true, execute: true })) throw new Error(`${folder} cannot be written to`);
     return reservedNames(directory);
   });
   if (resolvConf !== '') available('resolvConf cannot be used', () => readResolvConf(resolvConf));
@@ -355,7 +358,9 @@ function available<T>(what: string, work: () => T): T {
 
 /** The directory, or the nearest one above it that is there: ADD makes the rest. */
 function existing(path: string): string {
-  return existsSync(path) || dirname(path) === path ? path : existing(dirname(path));
+  if (tryStat(path)) return path;
+  const above = path.slice(0, path.lastIndexOf('/'));
+  return above === '' ? '/' : existing(above);
 }
 
 /** All are tried; what could not be removed is an error, for a success would leak the address for good. */

@@ -9,21 +9,20 @@
  *  The header says `writing` before a change to the directory and `settled` after it, so a table whose writer died
  *  is not believed either. Every access happens under the directory's lock. Whatever goes wrong with the table
  *  only costs time: the caller walks through the directory, as the reference always does, and makes it anew. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statfsSync,
-  statSync,
-  utimesSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import {
+  closeFile,
+  fileSystemOf,
+  makeFolder,
+  openFile,
+  openFlags,
+  readAt,
+  setTimes,
+  statDescriptor,
+  statFile,
+  statLink,
+  writeAt,
+} from '@cni-ts/libc/file';
 
 /** Header: magic, state, slots, slots ever used, mtime and ctime of the directory in ns. */
 const headerBytes = 40;
@@ -53,7 +52,7 @@ export class ReservationIndex {
   #slots = 0;
   #used = 0;
   /** Some slots in a row as last read, and the first one's number. */
-  #seen = { first: 0, bytes: Buffer.alloc(0) };
+  #seen = nothingSeen;
 
   private constructor(directory: string, path: string) {
     this.#directory = directory;
@@ -64,12 +63,12 @@ export class ReservationIndex {
    *  Named by device and inode: one directory has one index under whatever path it is reached. */
   static open(folder: string, directory: string): ReservationIndex | undefined {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const place = lstatSync(folder);
-      if (!place.isDirectory() || place.uid !== process.getuid?.() || (place.mode & 0o077) !== 0)
+      makeFolder(folder, 0o700);
+      const place = statLink(folder);
+      if (!place?.isFolder || place.uid !== process.getuid?.() || (place.mode & 0o077) !== 0)
         return undefined;
-      const { dev, ino, mtimeNs, ctimeNs } = statSync(directory, { bigint: true });
-      const index = new ReservationIndex(directory, join(folder, `${dev.toString(16)}-${ino.toString(16)}`));
+      const { dev, ino, mtimeNs, ctimeNs } = statFile(directory);
+      const index = new ReservationIndex(directory, `${folder}/${dev.toString(16)}-${ino.toString(16)}`);
       index.#attempt(() => index.#load(mtimeNs, ctimeNs));
       return index;
     } catch {
@@ -126,7 +125,7 @@ export class ReservationIndex {
     this.#attempt(() => {
       const wanted = entry(hash(owner), name);
       for (const { slot, bytes } of this.#chain(hash(owner))) {
-        if (bytes.equals(wanted)) {
+        if (bytes.every((byte, i) => byte === wanted[i])) {
           this.#writeSlot(slot, freed);
           return;
         }
@@ -139,7 +138,7 @@ export class ReservationIndex {
     this.#trusted = true;
     this.#state = writing;
     this.#attempt(() => {
-      if (remote.has(statfsSync(this.#directory).type)) {
+      if (remote.has(fileSystemOf(this.#directory))) {
         this.#trusted = false;
         return;
       }
@@ -153,30 +152,31 @@ export class ReservationIndex {
     this.#attempt(() => {
       if (this.#trusted && this.#state === writing) this.#settle();
     });
-    if (this.#file !== undefined) closeSync(this.#file);
+    if (this.#file !== undefined) closeFile(this.#file);
     this.#file = undefined;
   }
 
   #load(mtimeNs: bigint, ctimeNs: bigint): void {
-    this.#file = openSync(this.#path, constants.O_RDWR | constants.O_NOFOLLOW, 0o600);
-    const header = Buffer.alloc(headerBytes);
-    if (readSync(this.#file, header, 0, headerBytes, 0) !== headerBytes) return;
-    this.#slots = header.readUInt32LE(8);
-    this.#used = header.readUInt32LE(12);
+    this.#file = openFile(this.#path, openFlags.readWrite | openFlags.noFollow);
+    const bytes = new Uint8Array(headerBytes);
+    if (readAt(this.#file, bytes, 0) !== headerBytes) return;
+    const header = new DataView(bytes.buffer);
+    this.#slots = header.getUint32(8, true);
+    this.#used = header.getUint32(12, true);
     this.#trusted =
-      header.readUInt32LE(0) === magic &&
-      header.readUInt32LE(4) === settled &&
-      header.readBigInt64LE(16) === mtimeNs &&
-      header.readBigInt64LE(24) === ctimeNs &&
-      fstatSync(this.#file).size === headerBytes + this.#slots * slotBytes;
+      header.getUint32(0, true) === magic &&
+      header.getUint32(4, true) === settled &&
+      header.getBigInt64(16, true) === mtimeNs &&
+      header.getBigInt64(24, true) === ctimeNs &&
+      statDescriptor(this.#file).size === headerBytes + this.#slots * slotBytes;
   }
 
   #settle(): void {
     const now = Date.now();
-    let { mtimeNs, ctimeNs, atimeMs } = statSync(this.#directory, { bigint: true });
+    let { mtimeNs, ctimeNs, atimeNs } = statFile(this.#directory);
     if (mtimeNs > nanoseconds(now - backdatedMs)) {
-      utimesSync(this.#directory, Number(atimeMs) / 1000, (now - backdatedMs) / 1000);
-      ({ mtimeNs, ctimeNs } = statSync(this.#directory, { bigint: true }));
+      setTimes(this.#directory, atimeNs, nanoseconds(now - backdatedMs));
+      ({ mtimeNs, ctimeNs } = statFile(this.#directory));
     }
     // Not ours: somebody without the lock was here this very moment.
     if (mtimeNs > nanoseconds(now - coarsestMs)) return;
@@ -185,22 +185,22 @@ export class ReservationIndex {
   }
 
   #writeHeader(mtimeNs: bigint, ctimeNs: bigint): void {
-    const header = Buffer.alloc(headerBytes);
-    header.writeUInt32LE(magic, 0);
-    header.writeUInt32LE(this.#state, 4);
-    header.writeUInt32LE(this.#slots, 8);
-    header.writeUInt32LE(this.#used, 12);
-    header.writeBigInt64LE(mtimeNs, 16);
-    header.writeBigInt64LE(ctimeNs, 24);
-    writeSync(this.#file!, header, 0, headerBytes, 0);
+    const header = new DataView(new ArrayBuffer(headerBytes));
+    header.setUint32(0, magic, true);
+    header.setUint32(4, this.#state, true);
+    header.setUint32(8, this.#slots, true);
+    header.setUint32(12, this.#used, true);
+    header.setBigInt64(16, mtimeNs, true);
+    header.setBigInt64(24, ctimeNs, true);
+    writeAt(this.#file!, new Uint8Array(header.buffer), 0);
   }
 
   /** Where the chain walked last ended: a slot never used. */
   #endOfChain = 0;
 
   /** The slots an owner's entries can be in: from the one its hash names to the first never used. */
-  *#chain(key: Buffer): Generator<{ slot: number; bytes: Buffer }, void, void> {
-    let slot = key.readUInt32LE(0) & (this.#slots - 1);
+  *#chain(key: Uint8Array): Generator<{ slot: number; bytes: Uint8Array }, void, void> {
+    let slot = word(key, 0) & (this.#slots - 1);
     for (let walked = 0; walked < this.#slots; walked++, slot = (slot + 1) & (this.#slots - 1)) {
       const bytes = this.#readSlot(slot);
       if (isUnused(bytes)) {
@@ -212,26 +212,26 @@ export class ReservationIndex {
     throw new Error('no unused slot: not a table made here');
   }
 
-  #readSlot(slot: number): Buffer {
+  #readSlot(slot: number): Uint8Array {
     let offset = (slot - this.#seen.first) * slotBytes;
     if (offset < 0 || offset >= this.#seen.bytes.length) {
-      const bytes = Buffer.alloc(Math.min(slotsPerRead, this.#slots - slot) * slotBytes);
-      readSync(this.#file!, bytes, 0, bytes.length, headerBytes + slot * slotBytes);
+      const bytes = new Uint8Array(Math.min(slotsPerRead, this.#slots - slot) * slotBytes);
+      readAt(this.#file!, bytes, headerBytes + slot * slotBytes);
       this.#seen = { first: slot, bytes };
       offset = 0;
     }
     return this.#seen.bytes.subarray(offset, offset + slotBytes);
   }
 
-  #writeSlot(slot: number, bytes: Buffer): void {
-    writeSync(this.#file!, bytes, 0, slotBytes, headerBytes + slot * slotBytes);
-    this.#seen = { first: 0, bytes: Buffer.alloc(0) };
+  #writeSlot(slot: number, bytes: Uint8Array): void {
+    writeAt(this.#file!, bytes, headerBytes + slot * slotBytes);
+    this.#seen = nothingSeen;
   }
 
   #grow(): void {
-    const table = Buffer.alloc(this.#slots * slotBytes);
-    readSync(this.#file!, table, 0, table.length, headerBytes);
-    const entries: Buffer[] = [];
+    const table = new Uint8Array(this.#slots * slotBytes);
+    readAt(this.#file!, table, headerBytes);
+    const entries: Uint8Array[] = [];
     for (let at = 0; at < table.length; at += slotBytes) {
       const bytes = table.subarray(at, at + slotBytes);
       if (!isUnused(bytes) && !isFreed(bytes)) entries.push(bytes);
@@ -240,23 +240,23 @@ export class ReservationIndex {
   }
 
   /** At most half full, so that chains stay short. */
-  #writeTable(entries: readonly Buffer[]): void {
+  #writeTable(entries: readonly Uint8Array[]): void {
     let slots = smallest;
     while (slots < entries.length * 2) slots *= 2;
-    const file = Buffer.alloc(headerBytes + slots * slotBytes);
+    const file = new Uint8Array(headerBytes + slots * slotBytes);
     for (const bytes of entries) {
-      let slot = bytes.readUInt32LE(0) & (slots - 1);
+      let slot = word(bytes, 0) & (slots - 1);
       while (!isUnused(file.subarray(headerBytes + slot * slotBytes))) slot = (slot + 1) & (slots - 1);
-      bytes.copy(file, headerBytes + slot * slotBytes);
+      file.set(bytes, headerBytes + slot * slotBytes);
     }
-    if (this.#file !== undefined) closeSync(this.#file);
-    const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+    if (this.#file !== undefined) closeFile(this.#file);
+    const { readWrite, create, truncate, noFollow } = openFlags;
     this.#file = undefined; // stays so when the file cannot be opened
-    this.#file = openSync(this.#path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+    this.#file = openFile(this.#path, readWrite | create | truncate | noFollow, 0o600);
     this.#slots = slots;
     this.#used = entries.length;
-    this.#seen = { first: 0, bytes: Buffer.alloc(0) };
-    writeSync(this.#file, file, 0, file.length, 0);
+    this.#seen = nothingSeen;
+    writeAt(this.#file, file, 0);
     this.#writeHeader(0n, 0n);
   }
 
@@ -272,16 +272,16 @@ export class ReservationIndex {
 
 /** 64 bits of the owner, as a slot begins with them; never those of an unused or freed slot. FNV-1a over the text in
  *  both directions, mixed. Owners whose hashes meet are told apart by their files. */
-function hash(owner: string): Buffer {
+function hash(owner: string): Uint8Array {
   let [forth, back] = [0x811c9dc5, 0x811c9dc5];
   for (let i = 0, j = owner.length - 1; j >= 0; i++, j--) {
     forth = Math.imul(forth ^ owner.charCodeAt(i), 0x01000193);
     back = Math.imul(back ^ owner.charCodeAt(j), 0x01000193);
   }
-  const key = Buffer.alloc(8);
-  key.writeUInt32LE(mixed(forth ^ mixed(back)), 0);
-  key.writeUInt32LE((mixed(back) | 2) >>> 0, 4);
-  return key;
+  const key = new DataView(new ArrayBuffer(8));
+  key.setUint32(0, mixed(forth ^ mixed(back)), true);
+  key.setUint32(4, (mixed(back) | 2) >>> 0, true);
+  return new Uint8Array(key.buffer);
 }
 
 /** Lets every bit of the number move its low bits, which choose the slot. */
@@ -291,30 +291,37 @@ function mixed(number: number): number {
   return (n ^ (n >>> 15)) >>> 0;
 }
 
-const freed = Buffer.alloc(slotBytes);
-freed.writeUInt32LE(1, 4);
+const nothingSeen = { first: 0, bytes: new Uint8Array(0) };
 
-function isUnused(slot: Buffer): boolean {
-  return slot.readUInt32LE(4) === 0;
+const freed = new Uint8Array(slotBytes);
+freed[4] = 1;
+
+/** 32 bits, little endian. */
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
-function isFreed(slot: Buffer): boolean {
-  return slot.readUInt32LE(4) === 1;
+function isUnused(slot: Uint8Array): boolean {
+  return word(slot, 4) === 0;
 }
 
-function holds(slot: Buffer, key: Buffer): boolean {
-  return slot.readUInt32LE(0) === key.readUInt32LE(0) && slot.readUInt32LE(4) === key.readUInt32LE(4);
+function isFreed(slot: Uint8Array): boolean {
+  return word(slot, 4) === 1;
+}
+
+function holds(slot: Uint8Array, key: Uint8Array): boolean {
+  return word(slot, 0) === word(key, 0) && word(slot, 4) === word(key, 4);
 }
 
 const mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-function entry(key: Buffer, name: string): Buffer {
+function entry(key: Uint8Array, name: string): Uint8Array {
   const ip = parseIp(name);
   if (ip === undefined) throw new Error(`${name} is no address`);
-  return Buffer.from([...key, ...(ip.family === 4 ? mapped : []), ...ip.bytes]);
+  return Uint8Array.of(...key, ...(ip.family === 4 ? mapped : []), ...ip.bytes);
 }
 
-function nameIn(slot: Buffer): string {
+function nameIn(slot: Uint8Array): string {
   const bytes = slot.subarray(8, slotBytes);
   const isIpv4 = mapped.every((byte, i) => bytes[i] === byte);
   const ip: Ip = isIpv4 ? { family: 4, bytes: bytes.subarray(12) } : { family: 6, bytes };

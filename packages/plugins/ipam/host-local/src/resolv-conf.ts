@@ -1,6 +1,5 @@
 /** resolv.conf(5) as a result's DNS, read the way the reference reads it. */
-import { readFileSync } from 'node:fs';
-import { errnoOf, fileError } from '@cni-ts/libc/syscall-error';
+import { readText } from '@cni-ts/libc/file';
 import type { Dns } from '@cni-ts/skeleton/result';
 
 /** The reference refuses a line this long, newline not counted. */
@@ -8,13 +7,7 @@ const longestLine = 64 * 1024;
 
 /** Throws `open ‹path›: no such file or directory` and the like: callers of the reference match these texts. */
 export function readResolvConf(path: string): Dns {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (thrown) {
-    throw fileError(errnoOf(thrown) === 'EISDIR' ? 'read' : 'open', path, thrown);
-  }
-  return parseResolvConf(text);
+  return parseResolvConf(readText(path));
 }
 
 /** `nameserver` lines add up, the last `domain` wins, `search` and `options` take all their words and add up too.

@@ -3,22 +3,22 @@
  *  Byte for byte the reference's format: the file is named after the address and holds `‹container id›\r\n‹ifname›`;
  *  `last_reserved_ip.‹set›` is the cursor of a range set; `lock` is flock()ed around everything. Who creates the
  *  address file with O_EXCL owns the address: that, not the lock, is what two allocators can never both do. */
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import {
+  closeFile,
+  listFolder,
+  makeFolder,
+  openFile,
+  openFlags,
+  readText,
+  removeFile,
+  statLink,
+  writeText,
+  writeWhole,
+} from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
-import { errnoOf, fileError } from '@cni-ts/libc/syscall-error';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errorText } from '@cni-ts/skeleton/cni-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { ReservationIndex } from './reservation-index.ts';
 
@@ -39,8 +39,8 @@ export interface Place {
 /** Runs `work` while nobody else may touch the directory, which is created when absent. Waits for the lock for as
  *  long as it takes: the kernel takes it from a process that dies. */
 export function withStore<T>({ directory, indexFolder }: Place, work: (store: Store) => T): T {
-  attempt('mkdir', directory, () => mkdirSync(directory, { recursive: true, mode: 0o755 }));
-  const lock = lockFile(join(directory, 'lock'), 0o750);
+  makeFolder(directory, 0o755);
+  const lock = lockFile(`${directory}/lock`, 0o750);
   try {
     const index = indexFolder === undefined ? undefined : ReservationIndex.open(indexFolder, directory);
     const store = new Store(directory, index);
@@ -115,21 +115,21 @@ export class Store {
   /** Takes the address for the attachment; false when somebody has it. An empty file is taken over: every writer
    *  holds the lock from creating the file until it has written the owner, so whoever left this one is dead. */
   reserve(name: string, at: Attachment): boolean {
-    const path = join(this.#directory, name);
+    const path = this.#path(name);
     this.#index?.announceChange();
     let file = createNew(path);
     if (file === undefined && this.isFree(name)) {
-      attempt('remove', path, () => unlinkSync(path));
+      removeFile(path);
       file = createNew(path);
     }
     if (file === undefined) return false;
     try {
-      writeSync(file, ownerOf(at));
+      writeWhole(file, new TextEncoder().encode(ownerOf(at)), path);
     } catch (thrown) {
-      unlinkSync(path); // a full disk: an empty file would only wait there to be taken over
-      throw fileError('write', path, thrown);
+      removeFile(path); // a full disk: an empty file would only wait there to be taken over
+      throw thrown;
     } finally {
-      closeSync(file);
+      closeFile(file);
     }
     this.#all?.set(name, ownerOf(at));
     this.#index?.add(ownerOf(at), name);
@@ -138,28 +138,23 @@ export class Store {
 
   /** Removes the reservation; it may be gone already. */
   release(name: string): void {
-    const path = join(this.#directory, name);
     const owner = this.content(name);
     this.#index?.announceChange();
-    try {
-      unlinkSync(path);
-    } catch (thrown) {
-      if (errnoOf(thrown) !== 'ENOENT') throw fileError('remove', path, thrown);
-    }
+    removeFile(this.#path(name));
     this.#all?.delete(name);
     if (owner !== undefined) this.#index?.remove(owner, name);
   }
 
   /** Whether nobody has the address, by a look at the file's size. */
   isFree(name: string): boolean {
-    const seen = lstatSync(join(this.#directory, name), { throwIfNoEntry: false });
-    return seen === undefined || (seen.isFile() && seen.size === 0);
+    const seen = statLink(this.#path(name));
+    return seen === undefined || (seen.isFile && seen.size === 0);
   }
 
   /** Who has the address: `‹id›\r\n‹ifname›`, or an id alone; '' for an empty file, undefined when unreadable. */
   content(name: string): string | undefined {
     try {
-      return readFileSync(join(this.#directory, name), 'utf8').trim();
+      return readText(this.#path(name)).trim();
     } catch {
       return undefined; // gone, a directory, no permission: whatever it is, it names no owner
     }
@@ -170,22 +165,23 @@ export class Store {
   lastReserved(set: number, complain: (line: string) => void): Ip | undefined {
     const path = this.#cursor(set);
     try {
-      return parseIp(readFileSync(path, 'utf8'));
+      return parseIp(readText(path));
     } catch (thrown) {
-      if (errnoOf(thrown) !== 'ENOENT') {
-        complain(`Error retrieving last reserved ip: ${fileError('read', path, thrown).message}`);
-      }
+      if (errnoOf(thrown) !== 'ENOENT') complain(`Error retrieving last reserved ip: ${errorText(thrown)}`);
       return undefined;
     }
   }
 
   setLastReserved(set: number, ip: Ip): void {
-    const path = this.#cursor(set);
-    attempt('open', path, () => writeFileSync(path, formatIp(ip), { mode: 0o600 }));
+    writeText(this.#cursor(set), formatIp(ip), 0o600);
   }
 
   #cursor(set: number): string {
-    return join(this.#directory, `last_reserved_ip.${set}`);
+    return this.#path(`last_reserved_ip.${set}`);
+  }
+
+  #path(name: string): string {
+    return `${this.#directory}/${name}`;
   }
 }
 
@@ -201,10 +197,10 @@ export function reservedNames(directory: string): string[] {
 /** Everything in the directory: the addresses that have a file, and `lock` and the cursors. */
 export function entryNames(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return listFolder(directory);
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return [];
-    throw fileError('open', directory, thrown);
+    throw thrown;
   }
 }
 
@@ -215,17 +211,9 @@ export function ownerOf({ containerId, ifname }: Attachment): string {
 
 function createNew(path: string): number | undefined {
   try {
-    return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    return openFile(path, openFlags.writeOnly | openFlags.create | openFlags.exclusive, 0o600);
   } catch (thrown) {
     if (errnoOf(thrown) === 'EEXIST') return undefined;
-    throw fileError('open', path, thrown);
-  }
-}
-
-function attempt<T>(operation: string, path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (thrown) {
-    throw fileError(operation, path, thrown);
+    throw thrown;
   }
 }

@@ -1,0 +1,283 @@
+/**
+ * Files by system calls. The runtime's own node:fs would do, but loading it takes longer than a whole call of a
+ * plugin may: a millisecond in the shipped executables. What is rare (listing a folder) still goes there.
+ *
+ * Failures are errors with the errno's name as `code` and `<operation> <path>: <errno text>` as message.
+ */
+import { cString, libc } from './internal/calls.ts';
+import { fileError, SyscallError } from './syscall-error.ts';
+
+/** include/uapi/asm-generic/fcntl.h. Descriptors are closed when another program is executed. */
+export const openFlags = {
+  readOnly: 0,
+  writeOnly: 1,
+  readWrite: 2,
+  create: 0o100,
+  exclusive: 0o200,
+  truncate: 0o1000,
+  /** Fails with ELOOP on a symbolic link. The number is the architecture's own. */
+  noFollow: process.arch === 'arm64' ? 0o100000 : 0o400000,
+} as const;
+const O_CLOEXEC = 0o2000000;
+
+const O_PATH = 0o10000000;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+
+const EINTR = 4;
+const EAGAIN = 11;
+const POLLIN = 1;
+const POLLOUT = 4;
+
+function failure(operation: string, path: string, call: string): Error {
+  return fileError(operation, path, new SyscallError(call, libc().errno()));
+}
+
+/** open(2). Throws `open <path>: …`. */
+export function openFile(path: string, flags: number, mode = 0): number {
+  const fd = libc().open(cString(path), flags | O_CLOEXEC, mode);
+  if (fd < 0) throw failure('open', path, 'open');
+  return fd;
+}
+
+export function closeFile(fd: number): void {
+  libc().close(fd);
+}
+
+/** read(2) to the end. Works for files of /proc, which say that they are empty, and for pipes that do not block. */
+export function readToEnd(fd: number, path: string, capacity = 4096): Uint8Array {
+  let bytes = new Uint8Array(capacity);
+  let length = 0;
+  for (;;) {
+    if (length === bytes.length) {
+      const grown = new Uint8Array(bytes.length * 4);
+      grown.set(bytes);
+      bytes = grown;
+    }
+    const rest = bytes.subarray(length);
+    const got = libc().read(fd, rest, rest.length);
+    if (got === 0) return bytes.subarray(0, length);
+    if (got > 0) length += got;
+    else waitOrThrow(fd, POLLIN, 'read', path);
+  }
+}
+
+/** write(2) until all is written. */
+export function writeWhole(fd: number, bytes: Uint8Array, path: string): void {
+  let rest = bytes;
+  while (rest.length > 0) {
+    const done = libc().write(fd, rest, rest.length);
+    if (done >= 0) rest = rest.subarray(done);
+    else waitOrThrow(fd, POLLOUT, 'write', path);
+  }
+}
+
+/** After a failed read or write: goes on when it was interrupted, or once a descriptor that does not block is ready. */
+function waitOrThrow(fd: number, events: number, operation: string, path: string): void {
+  const errno = libc().errno();
+  if (errno === EINTR) return;
+  if (errno !== EAGAIN) throw fileError(operation, path, new SyscallError(operation, errno));
+  // struct pollfd: descriptor, events asked for, events that came
+  const descriptor = new Uint8Array(8);
+  new DataView(descriptor.buffer).setInt32(0, fd, true);
+  descriptor[4] = events;
+  libc().poll(descriptor, 1, -1);
+}
+
+/** Bytes as text: what is not UTF-8 becomes U+FFFD, and nothing is left out. */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+}
+
+/** The whole file as text; what is not UTF-8 becomes U+FFFD. Throws `open <path>: …` or `read <path>: …`. */
+export function readText(path: string): string {
+  const fd = openFile(path, openFlags.readOnly);
+  try {
+    return textOf(readToEnd(fd, path));
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Makes the file hold this text, as node:fs's writeFileSync does; one that is there keeps its mode. */
+export function writeText(path: string, text: string, mode = 0o666, flags: number = defaultFlags): void {
+  const fd = openFile(path, flags, mode);
+  try {
+    writeWhole(fd, new TextEncoder().encode(text), path);
+  } finally {
+    closeFile(fd);
+  }
+}
+const defaultFlags = openFlags.writeOnly | openFlags.create | openFlags.truncate;
+
+/** pread(2): how many bytes there were. */
+export function readAt(fd: number, into: Uint8Array, offset: number): number {
+  for (;;) {
+    const got = libc().pread(fd, into, into.length, offset);
+    if (got >= 0) return got;
+    const errno = libc().errno();
+    if (errno !== EINTR) throw new SyscallError('pread', errno);
+  }
+}
+
+/** pwrite(2) of all the bytes. */
+export function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    const rest = bytes.subarray(done);
+    const more = libc().pwrite(fd, rest, rest.length, offset + done);
+    if (more >= 0) done += more;
+    else {
+      const errno = libc().errno();
+      if (errno !== EINTR) throw new SyscallError('pwrite', errno);
+    }
+  }
+}
+
+/** What statx(2) tells. Times are nanoseconds since 1970. */
+export interface FileStatus {
+  readonly dev: number;
+  readonly ino: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly size: number;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly isFile: boolean;
+  readonly isFolder: boolean;
+}
+
+/** The file at a path, links followed. Throws `stat <path>: …`. */
+export function statFile(path: string): FileStatus {
+  return status(AT_FDCWD, path, 0) ?? fail(path);
+}
+
+/** The same; undefined when it cannot be looked at, for whatever reason. */
+export function tryStat(path: string): FileStatus | undefined {
+  return status(AT_FDCWD, path, 0);
+}
+
+/** What the name itself is, a symbolic link too; undefined when nothing is there. Throws `lstat <path>: …`. */
+export function statLink(path: string): FileStatus | undefined {
+  const found = status(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+  if (found) return found;
+  const error = failure('lstat', path, 'statx');
+  if ('code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+  throw error;
+}
+
+/** An open file. */
+export function statDescriptor(fd: number): FileStatus {
+  return status(fd, '', AT_EMPTY_PATH) ?? fail(`descriptor ${fd}`);
+}
+
+function fail(path: string): never {
+  throw failure('stat', path, 'statx');
+}
+
+/** struct statx, include/uapi/linux/stat.h: the same on every architecture. */
+function status(folder: number, path: string, flags: number): FileStatus | undefined {
+  const STATX_BASIC_STATS = 0x7ff;
+  const bytes = new Uint8Array(256);
+  if (libc().statx(folder, cString(path), flags, STATX_BASIC_STATS, bytes) !== 0) return undefined;
+  const view = new DataView(bytes.buffer);
+  const time = (at: number) =>
+    view.getBigInt64(at, true) * 1_000_000_000n + BigInt(view.getUint32(at + 8, true));
+  const mode = view.getUint16(28, true);
+  return {
+    dev: view.getUint32(136, true) * 2 ** 20 + view.getUint32(140, true),
+    ino: Number(view.getBigUint64(32, true)),
+    mode,
+    uid: view.getUint32(20, true),
+    size: Number(view.getBigUint64(40, true)),
+    get atimeNs() {
+      return time(64);
+    },
+    get ctimeNs() {
+      return time(96);
+    },
+    get mtimeNs() {
+      return time(112);
+    },
+    isFile: (mode & 0o170000) === 0o100000,
+    isFolder: (mode & 0o170000) === 0o040000,
+  };
+}
+
+/** The file system's magic number, include/uapi/linux/magic.h. Throws `statfs <path>: …`. */
+export function fileSystemOf(path: string): number {
+  const bytes = new Uint8Array(256); // struct statfs has 120 bytes on the 64-bit machines we know
+  if (libc().statfs(cString(path), bytes) !== 0) throw failure('statfs', path, 'statfs');
+  return new DataView(bytes.buffer).getUint32(0, true);
+}
+
+/** access(2): whether the calling process may do all of these with the file. */
+export function mayAccess(
+  path: string,
+  what: { read?: boolean; write?: boolean; execute?: boolean },
+): boolean {
+  const mode = (what.read ? 4 : 0) | (what.write ? 2 : 0) | (what.execute ? 1 : 0);
+  return libc().access(cString(path), mode) === 0;
+}
+
+/** The path after all symbolic links, as the kernel has found it. Throws `open <path>: …`. */
+export function realPath(path: string): string {
+  const fd = openFile(path, O_PATH);
+  try {
+    const link = `/proc/self/fd/${fd}`;
+    const into = new Uint8Array(4096);
+    const length = libc().readlink(cString(link), into, into.length);
+    if (length < 0) throw failure('readlink', link, 'readlink');
+    return textOf(into.subarray(0, length));
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Makes a folder and those above it where they are missing. Throws `mkdir <path>: …`. */
+export function makeFolder(path: string, mode: number): void {
+  // Nearly always it is there.
+  if (libc().mkdir(cString(path), mode) === 0) return;
+  const error = failure('mkdir', path, 'mkdir');
+  const code = 'code' in error ? error.code : undefined;
+  const above = path.slice(0, Math.max(0, path.replace(/\/+$/, '').lastIndexOf('/')));
+  if (code === 'ENOENT' && above !== '') {
+    makeFolder(above, mode);
+    makeFolder(path, mode);
+  } else if (code !== 'EEXIST' || !tryStat(path)?.isFolder) throw error;
+}
+
+/** unlink(2); false when it was not there. Throws `remove <path>: …`. */
+export function removeFile(path: string): boolean {
+  if (libc().unlink(cString(path)) === 0) return true;
+  const error = failure('remove', path, 'unlink');
+  if ('code' in error && error.code === 'ENOENT') return false;
+  throw error;
+}
+
+/** rename(2): replaces what is there in one step. Throws `rename <from>: …`. */
+export function renameFile(from: string, to: string): void {
+  if (libc().rename(cString(from), cString(to)) !== 0) throw failure('rename', from, 'rename');
+}
+
+/** utimensat(2). Times are nanoseconds since 1970. */
+export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
+  const times = new Uint8Array(32);
+  const view = new DataView(times.buffer);
+  for (const [i, time] of [atimeNs, mtimeNs].entries()) {
+    view.setBigInt64(i * 16, time / 1_000_000_000n, true);
+    view.setBigInt64(i * 16 + 8, time % 1_000_000_000n, true);
+  }
+  if (libc().utimensat(AT_FDCWD, cString(path), times, 0) !== 0) throw failure('utimes', path, 'utimensat');
+}
+
+/** The names in a folder, by the runtime's own means: not for the hot path. Throws `open <path>: …`. */
+export function listFolder(path: string): string[] {
+  try {
+    return process.getBuiltinModule('node:fs').readdirSync(path);
+  } catch (error) {
+    throw fileError('open', path, error);
+  }
+}
