@@ -1,87 +1,160 @@
 /**
- * A namespace's state through other programs' eyes, without what changes by itself (indexes, counters, lifetimes,
- * link-local addresses that come with a link), so that two snapshots can be compared with toEqual.
+ * A namespace's state through other programs' eyes, without what changes by itself (indexes, counters, timers,
+ * lifetimes, link-local addresses that come with a link), so that two snapshots can be compared with toEqual.
+ * Everything else stays in: what is left out here is what no plugin can be caught leaving.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Netns } from '@cni-ts/libc/netns';
 
 type Json = Record<string, unknown>;
 
 export interface Snapshot {
-  readonly links: unknown;
+  /** With the switches of bridge ports (hairpin, isolated, learning, …), aliases and what belongs to each kind. */
+  readonly links: readonly Json[];
   readonly addresses: unknown;
   readonly routes: unknown;
+  /** Policy rules of both families, with all they match. */
   readonly rules: unknown;
+  /** Those somebody wrote down: permanent ones and proxies, and static entries of bridges. */
+  readonly neighbours: unknown;
+  /** VLANs of bridge ports. */
+  readonly vlans: unknown;
+  /** Queueing disciplines, their classes, and filters. */
   readonly qdiscs: unknown;
-  readonly nftables: unknown;
-  readonly iptables: string;
+  readonly nftables: readonly unknown[];
+  /** Rules, chains and policies of the legacy tables. */
+  readonly iptables: readonly string[];
+  /** Everything under /proc/sys/net that can be read. */
   readonly settings: unknown;
   readonly files: unknown;
 }
 
-const script = `
-ip -j -d link; echo @@; ip -j address; echo @@; ip -j route show table all; echo @@; ip -j -6 route show table all; echo @@
-ip -j rule; echo @@; tc -j qdisc; echo @@
-for d in $(ls /proc/sys/net/ipv4/conf 2>/dev/null); do tc filter show dev $d 2>/dev/null; tc filter show dev $d ingress 2>/dev/null; done | sed 's/[ ]*$//'
-echo @@; nft -j list ruleset 2>/dev/null || echo '{}'; echo @@
-for f in ip ip6; do [ -s /proc/net/\${f}_tables_names ] && \${f}tables-legacy-save 2>/dev/null | grep -E '^(-A|:)' | sed 's/\\[.*\\]//'; done; echo @@
-for k in ipv4/ip_forward ipv6/conf/all/forwarding ipv6/conf/lo/disable_ipv6; do echo "$k $(cat /proc/sys/net/$k 2>/dev/null)"; done
-`;
+const programs = {
+  links: 'ip -j -d link',
+  addresses: 'ip -j address',
+  routes4: 'ip -j -4 route show table all',
+  routes6: 'ip -j -6 route show table all',
+  rules4: 'ip -j -4 rule',
+  rules6: 'ip -j -6 rule',
+  neighbours: 'ip -j neigh show nud permanent',
+  proxies4: 'ip -j -4 neigh show proxy',
+  proxies6: 'ip -j -6 neigh show proxy',
+  forwarding: 'bridge -j fdb',
+  vlans: 'bridge -j vlan',
+  qdiscs: 'tc -j qdisc',
+  classes: `for d in $(ls /proc/sys/net/ipv4/conf); do case $d in all|default) continue; esac
+    tc class show dev $d; tc filter show dev $d; tc filter show dev $d ingress; tc filter show dev $d egress
+  done 2>/dev/null`,
+  nftables: "nft -j list ruleset 2>/dev/null || echo '{}'",
+  // A file of /proc has no size, so its text is asked; asking the program first would load the tables.
+  iptables: `for f in ip ip6; do grep -qs . /proc/net/\${f}_tables_names && \${f}tables-legacy-save; done 2>/dev/null`,
+  settings: "grep -rs '' /proc/sys/net",
+} as const;
+
+const script = Object.values(programs).join('\necho @@\n');
 
 /** The state of `netns`, or of the calling thread's namespace; `files`: a folder whose contents belong to it. */
 export function snapshot(netns?: Netns, files?: string): Snapshot {
   const look = () => spawnSync('bash', ['-c', script], { encoding: 'utf8', maxBuffer: 1 << 26 });
   const { stdout, stderr } = netns ? netns.run(look) : look();
   const parts = stdout.split('@@\n');
-  if (parts.length !== 10) throw new Error(`looking at the namespace failed: ${stderr}`);
-  const json = (i: number): Json[] => JSON.parse(parts[i]?.trim() || '[]'); // iproute2 prints nothing for an empty list
+  const names = Object.keys(programs);
+  if (parts.length !== names.length) throw new Error(`looking at the namespace failed: ${stderr}`);
+  const text = (name: keyof typeof programs) => parts[names.indexOf(name)] ?? '';
+  const json = (name: keyof typeof programs): Json[] => JSON.parse(text(name).trim() || '[]'); // '' is an empty list
   return {
-    links: json(0).map(link),
-    addresses: json(1).map((one) => [one.ifname, ...addressesOf(one)]),
-    routes: [...json(2).filter(isOwnRoute), ...json(3).filter(isOwnRoute)].map(route),
-    rules: json(4).map(({ priority, src, table }) => ({ priority, src, table })),
-    qdiscs: [json(5).map(({ kind, dev, options }) => ({ kind, dev, options })), parts[6]],
-    nftables: nftables(parts[7] ?? '{}'),
-    iptables: parts[8] ?? '',
-    settings: parts[9],
+    links: json('links').map(link),
+    addresses: json('addresses').map(addressesOf),
+    routes: [...json('routes4'), ...json('routes6')].filter(isOwnRoute).map(route),
+    rules: [...json('rules4'), ...json('rules6')],
+    neighbours: [
+      ...json('neighbours'),
+      ...json('proxies4'),
+      ...json('proxies6'),
+      ...json('forwarding').filter(({ state }) => state === 'static'),
+    ],
+    vlans: json('vlans'),
+    qdiscs: [qdiscs(json('qdiscs')), lines(text('classes'))],
+    nftables: nftables(text('nftables')),
+    iptables: legacyTables(text('iptables')),
+    settings: settings(text('settings')),
     files: files && existsSync(files) ? contents(files) : {},
   };
 }
 
+/** What a bridge and its ports count and learn by themselves, and numbers the kernel chose. */
+const ownDoing = /_timer$|_id$|^(root|designated)_|^topology_change|^(state|no|port|multicast_router)$/;
+
 function link(one: Json): Json {
   const flags = (one.flags as string[]).filter((flag) =>
-    ['UP', 'PROMISC', 'ALLMULTI', 'LOOPBACK'].includes(flag),
+    ['UP', 'PROMISC', 'ALLMULTI', 'LOOPBACK', 'NOARP'].includes(flag),
   );
-  const info = one.linkinfo as Json | undefined;
+  const info = (one.linkinfo ?? {}) as Json; // reason: what `ip` prints there
+  const steady = (data: unknown) =>
+    Object.fromEntries(Object.entries((data ?? {}) as Json).filter(([key]) => !ownDoing.test(key)));
   return {
     name: one.ifname,
+    alias: one.ifalias,
+    altnames: one.altnames,
     mac: one.address,
     mtu: one.mtu,
+    group: one.group,
     master: one.master,
     queue: one.txqlen,
+    addressGeneration: one.inet6_addr_gen_mode,
     flags,
-    kind: info?.info_kind,
-    vlanFiltering: (info?.info_data as Json | undefined)?.vlan_filtering,
+    kind: info.info_kind,
+    data: steady(info.info_data),
+    port: steady(info.info_slave_data),
   };
 }
 
-function addressesOf(one: Json): string[] {
-  const infos = one.addr_info as { local: string; prefixlen: number; scope: string }[];
-  return infos.filter(({ scope }) => scope !== 'link').map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+function addressesOf({ ifname, addr_info }: Json): unknown[] {
+  const infos = addr_info as { family: string; local: string; prefixlen: number; scope: string }[];
+  return [
+    ifname,
+    ...infos
+      // The one that comes with every link is made of its MAC.
+      .filter(({ scope, local }) => !(scope === 'link' && /^fe80::.*ff:fe/.test(local)))
+      .map(({ local, prefixlen, ...more }) => {
+        const { address, broadcast, label, scope, nodad, noprefixroute }: Json = more;
+        return {
+          address: `${local}/${prefixlen}`,
+          peer: address,
+          broadcast,
+          label,
+          scope,
+          nodad,
+          noprefixroute,
+        };
+      }),
+  ];
 }
 
-/** Without the local table (it follows from the addresses) and link-local routes (they come and go with a link). */
-function isOwnRoute({ table, dst }: Json): boolean {
-  return table !== 'local' && !/^(fe80|ff00)/.test(String(dst)) && dst !== 'multicast';
+/** Not those that follow from the addresses and links: local ones, link-local ones, multicast. */
+function isOwnRoute({ table, dst, protocol }: Json): boolean {
+  return protocol !== 'kernel' || (table !== 'local' && !/^(fe80|ff00|multicast)/.test(String(dst)));
 }
 
-function route({ dst, gateway, dev, metric, table, scope, prefsrc, type }: Json): Json {
-  return { dst, gateway, dev, metric, table, scope, prefsrc, type };
+function route({ flags, pref, expires, ...all }: Json): Json {
+  const asked = ((flags ?? []) as string[]).filter((flag) => !/^(dead|linkdown|offload|rt_)/.test(flag));
+  return { ...all, flags: asked };
 }
 
-function nftables(text: string): unknown {
+/** Not a link's default, which comes when the link goes up. A handle nobody chose is the kernel's next number. */
+function qdiscs(all: Json[]): Json[] {
+  return all
+    .filter(({ handle }) => handle !== '0:')
+    .map(({ kind, dev, options, parent, root, handle }) => {
+      const chosen = /^8[0-9a-f]{3}:$/.test(String(handle)) ? undefined : handle;
+      const steady = Object.entries((options ?? {}) as Json).filter(([key]) => !key.endsWith('_stat'));
+      return { kind, dev, options: Object.fromEntries(steady), parent, root, handle: chosen };
+    });
+}
+
+function nftables(text: string): unknown[] {
   const strip = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(strip);
     if (typeof value !== 'object' || value === null) return value;
@@ -94,11 +167,38 @@ function nftables(text: string): unknown {
   return (all ?? []).filter((one) => !('metainfo' in one)).map(strip);
 }
 
+/** `table: line` of everything but a built-in chain that does nothing, which comes with its table and stays. */
+function legacyTables(saved: string): string[] {
+  let table = '';
+  return lines(saved).flatMap((line) => {
+    if (line.startsWith('*')) table = line.slice(1);
+    if (!/^(-A|:)/.test(line) || /^:\S+ ACCEPT /.test(line)) return [];
+    return [`${table}: ${line.replace(/ *\[\d+:\d+\]/, '')}`];
+  });
+}
+
+/** Not those that count, or belong to the whole machine. */
+function settings(text: string): Record<string, string> {
+  const own = lines(text).filter((line) => !/nf_conntrack_(count|buckets|max|expect_max)\b/.test(line));
+  return Object.fromEntries(
+    own.map((line) => {
+      const [path = '', ...value] = line.slice('/proc/sys/'.length).split(':');
+      return [path, value.join(':')];
+    }),
+  );
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').flatMap((line) => line.trimEnd() || []);
+}
+
 function contents(folder: string, under = ''): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    if (statSync(path).isDirectory()) Object.assign(found, contents(path, `${under}${name}/`));
+    const kind = lstatSync(path);
+    if (kind.isDirectory()) Object.assign(found, contents(path, `${under}${name}/`));
+    else if (kind.isSymbolicLink()) found[under + name] = `-> ${readlinkSync(path)}`;
     // Where the next allocation starts, and who locks: neither is somebody's.
     else if (!/^(lock|last_reserved_ip\.\d+)$/.test(name)) found[under + name] = readFileSync(path, 'latin1');
   }

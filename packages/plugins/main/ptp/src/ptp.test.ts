@@ -71,7 +71,6 @@ conformance(ptp, [
     title: 'ptp, dual-stack, masqueraded by nftables',
     plugins: [hostLocal],
     config: (host) => ({ ipMasq: true, ipMasqBackend: 'nftables', mtu: 1400, ipam: dual(host) }),
-    keeps: { members: ['nftables'], because: 'the table and its chains are shared and stay' },
     tamperings: {
       'the link is gone': {
         by: (_, container) => void container.sh('ip link del eth0'),
@@ -132,7 +131,6 @@ conformance(ptp, [
       ipMasqBackend: 'iptables',
       ipam: { type: 'static', addresses: [{ address: '10.1.2.2/24', gateway: '10.1.2.1' }] },
     }),
-    keeps: { members: ['nftables'], because: 'iptables makes its built-in chains when it is first used' },
   },
 ]);
 

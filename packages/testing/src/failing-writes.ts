@@ -1,0 +1,79 @@
+/** The promises about a kernel that refuses something: each write is made to fail in turn. */
+import { onKernelWrite } from '@cni-ts/libc/fault';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
+import { expect } from 'vitest';
+import { type Answer, type Command, call } from './call.ts';
+import { omit, whatStays, without } from './lasting-state.ts';
+import { snapshot } from './snapshot.ts';
+import type { Given, Stage } from './stage.ts';
+
+/** Runs a check on a stage of its own. */
+export type OnStage = (check: (stage: Stage) => void | Promise<void>) => Promise<void>;
+
+export async function failingAdds(on: OnStage): Promise<void> {
+  let stays: ReadonlySet<string> = new Set();
+  await on(async (stage) => {
+    stays = await whatStays(stage);
+  });
+  let writes = 0;
+  for (let more = true; more; writes++) {
+    await on(async (stage) => {
+      const { given, container } = stage.attach('c1');
+      const before = stage.both(container);
+      const { answer, failed } = await failingAt(writes + 1, stage, 'ADD', given);
+      more = failed !== undefined;
+      // A write that may fail without harm (a setting that merely helps) leaves a complete attachment behind.
+      if (answer.status === 0) {
+        await stage.succeed('CHECK', { ...given, prevResult: answer.result });
+        return;
+      }
+      const strip = (states: typeof before) => without(stays, stage.case, states);
+      const story = `failed at write ${writes + 1}, ${failed}: ${answer.stdout}`;
+      await stage.settled(() => expect(strip(stage.both(container)), story).toEqual(strip(before)));
+    });
+  }
+  expect(writes, 'no kernel write was seen: the fault hook is not in the way').toBeGreaterThan(1);
+}
+
+export async function failingDels(on: OnStage): Promise<void> {
+  let more = true;
+  for (let failing = 1; more; failing++) {
+    await on(async (stage) => {
+      await stage.warmUp();
+      const { given, container } = stage.attach('c1');
+      const look = () => ({
+        host: stage.look(),
+        container: omit(snapshot(container.netns), stage.case.leavesInContainer?.members),
+      });
+      const before = look();
+      const { result } = await stage.succeed('ADD', given);
+      const known = { ...given, prevResult: result };
+      const { answer, failed } = await failingAt(failing, stage, 'DEL', known);
+      more = failed !== undefined;
+      await stage.succeed('DEL', known);
+      const story = `failed at write ${failing}, ${failed}: ${answer.stdout || 'DEL succeeded all the same'}`;
+      await stage.settled(() => expect(look(), story).toEqual(before));
+    });
+  }
+}
+
+/** Calls the plugin while its n-th kernel write fails; `failed` names it, undefined when there were fewer. */
+async function failingAt(
+  nth: number,
+  { plugin, config }: Stage,
+  command: Command,
+  given: Given,
+): Promise<{ answer: Answer; failed: string | undefined }> {
+  let failed: string | undefined;
+  let count = 0;
+  onKernelWrite((name) => {
+    if (++count !== nth) return;
+    failed = name;
+    throw new SyscallError(name, 'EIO', 'injected');
+  });
+  try {
+    return { answer: await call(plugin, command, { ...given, config: config() }), failed };
+  } finally {
+    onKernelWrite(undefined);
+  }
+}
