@@ -21,44 +21,6 @@ const dual = (host: Host) => ({
   routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
 });
 
-/** A network whose IPAM is a program that looks at no arguments. */
-function fakeOne(host: Host): object {
-  fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: plain });
-  return { ...fixed([]), ipam: { type: 'fake' } };
-}
-
-/** ADD in a process of its own, whose /proc/sys cannot be written; the host forwards or not before. */
-function forwardingReadOnly(
-  before: string,
-  host: Host,
-  container: Container,
-): { status: number | null; error?: string } {
-  writeFileSync('/proc/sys/net/ipv4/ip_forward', before);
-  const script = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$0" "$@"';
-  const program = [
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    join(import.meta.dirname, 'main.ts'),
-  ];
-  const { status, stdout } = spawnSync(
-    'unshare',
-    ['-m', '--propagation', 'private', 'bash', '-c', script, ...program],
-    {
-      encoding: 'utf8',
-      input: JSON.stringify(fakeOne(host)),
-      env: {
-        PATH: process.env.PATH,
-        CNI_COMMAND: 'ADD',
-        CNI_CONTAINERID: `forward${before}`,
-        CNI_NETNS: container.path,
-        CNI_IFNAME: `eth${before}`,
-        CNI_PATH: host.bin,
-      },
-    },
-  );
-  return status === 0 ? { status } : { status, error: JSON.parse(stdout).msg };
-}
-
 const hostEnd = (host: Place) =>
   host
     .sh("ls /sys/class/net 2>/dev/null; ip -o link show type veth | sed 's/^[0-9]*: //; s/@.*//'")
@@ -156,11 +118,6 @@ const plain = [{ address: '10.1.2.2/24', gateway: '10.1.2.1' }];
 function at(host: Host, container?: Container): Omit<Call, 'config'> {
   const path = pluginFolder(host, 'static', 'host-local');
   return { path, plugins: [staticPlugin, hostLocal], container };
-}
-
-/** The same for a second call in the same place: the plugins are there already. */
-function at2(host: Host, container?: Container): Omit<Call, 'config'> {
-  return { path: host.bin, plugins: [staticPlugin, hostLocal], container };
 }
 
 const lines = (text: string) =>
