@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostLocalWith } from '@cni-ts/host-local/host-local';
@@ -20,6 +19,12 @@ const dual = (host: Host) => ({
   ranges: [[{ subnet: '10.1.2.0/24' }], [{ subnet: '2001:db8::/64' }]],
   routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
 });
+
+/** A network whose IPAM is a program that looks at no arguments. */
+function fakeOne(host: Host): object {
+  fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: plain });
+  return { ...fixed([]), ipam: { type: 'fake' } };
+}
 
 const hostEnd = (host: Place) =>
   host
