@@ -3,9 +3,6 @@ import { CniError, ErrorCode } from './cni-error.ts';
 import { sentence } from './config-error.ts';
 import { fold } from './config-spelling.ts';
 
-// zod would generate code for each schema, which pays off after many values; a plugin reads one.
-z.config({ jitless: true });
-
 /** The keys every network configuration has (CNI specification, section 1), to be spread into a plugin's own
  *  schema. They are made when they are spread: a plugin that only answers VERSION makes none. */
 export const networkConfig = {
@@ -58,6 +55,8 @@ export function readConfig<S extends z.core.$ZodType>(
   json: unknown,
   prefix = 'failed to load netconf',
 ): z.output<S> {
+  // zod would generate code for each schema, which pays off after many values; a plugin reads one.
+  z.config({ jitless: true });
   const folded = fold(schema, json);
   const read = z.safeParse(schema, folded);
   if (read.success) return read.data;

@@ -1,5 +1,7 @@
 import type * as z from 'zod/mini';
+import { compiledShapes } from './compiled-shapes.ts';
 import { readConfig } from './config.ts';
+import { readByShape } from './config-shape.ts';
 import type { Result } from './result.ts';
 import { specVersions } from './spec-version.ts';
 import type { Undo } from './undo.ts';
@@ -63,6 +65,8 @@ export interface Plugin {
   readonly type: string;
   readonly about: string;
   readonly versions: readonly string[];
+  /** What its configuration must look like: for the build, which compiles it. */
+  readonly schema?: () => z.core.$ZodType;
   /** Runs one verb; only ADD has a result. */
   run(verb: Verb, request: RawRequest): Promise<Result | undefined>;
 }
@@ -106,6 +110,7 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
     type: definition.type,
     about: definition.about ?? `CNI plugin ${definition.type} v${pluginVersion}`,
     versions: definition.versions ?? specVersions,
+    schema: () => schemaOf(definition),
     async run(verb, raw) {
       const request = withConfig(raw, () => configOf(definition, raw));
       if (verb === 'add') return await definition.add(request);
@@ -116,11 +121,17 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
 }
 
 function configOf<S extends z.core.$ZodType, C>(definition: Definition<S, C>, request: RawRequest): C {
-  const schema = typeof definition.config === 'function' ? definition.config() : definition.config;
   const json = definition.readJson?.(request.stdin) ?? request.json;
-  const shape = readConfig(schema, json, definition.configError);
-  // Without `parse` the overloads make C the schema's own output.
-  return definition.parse ? definition.parse(shape, request) : (shape as C);
+  const compiled = compiledShapes[definition.type]?.();
+  const quick = compiled && readByShape(compiled, json);
+  const shape = quick ?? readConfig(schemaOf(definition), json, definition.configError);
+  // A compiled shape makes what the schema makes, which a test of tools/bundle holds it to. Without `parse` the
+  // overloads make C the schema's own output.
+  return definition.parse ? definition.parse(shape as z.output<S>, request) : (shape as C);
+}
+
+function schemaOf<S extends z.core.$ZodType, C>({ config }: Definition<S, C>): S {
+  return typeof config === 'function' ? config() : config;
 }
 
 /** An own getter on a copy that keeps the other getters lazy. */

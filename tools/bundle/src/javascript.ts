@@ -1,6 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { type BuildOptions, build, transform } from 'esbuild';
+import { compiledShapes, loadPlugins } from './config-shapes.ts';
+import { lazyZod, zodEntry } from './lazy-zod.ts';
 import { lazyRegistry } from './registry.ts';
 import { hasSource, pluginFolders, readManifest, workspaceRoot } from './workspace.ts';
 
@@ -81,11 +83,12 @@ export async function bundleMulticall(folder: string, root: string = workspaceRo
     chunkNames: 'shared-[hash]',
     entryPoints: {
       main: join(root, 'packages/multicall/src/main.ts'),
+      zod: zodEntry,
       ...Object.fromEntries(
         plugins.map((plugin) => [plugin.name, join(plugin.folder, 'src', `${plugin.name}.ts`)]),
       ),
     },
-    plugins: [lazyRegistry],
+    plugins: [lazyRegistry, lazyZod(root), compiledShapes(await loadPlugins(root))],
   });
   mkdirSync(folder, { recursive: true });
   for (const { path, text } of outputFiles) writeFileSync(path, await commonJs(text));
