@@ -1,0 +1,59 @@
+import { addressInContainer, linkInContainer, reservation, setting } from '../check.ts';
+import type { Host } from '../host.ts';
+import { attachments } from '../scenario.ts';
+
+const ipam = (host: Host) => ({ type: 'host-local', subnet: '10.22.0.0/16', dataDir: host.dataDir });
+
+/** The other plugins by themselves. */
+export const single = [
+  attachments({
+    name: 'ptp',
+    title: 'ptp + host-local',
+    types: ['ptp', 'host-local'],
+    network: (host) => ({ name: 'ptp', plugins: [{ type: 'ptp', ipam: ipam(host) }] }),
+    checks: [addressInContainer, linkInContainer, reservation],
+  }),
+  attachments({
+    name: 'macvlan',
+    title: 'macvlan + host-local',
+    types: ['macvlan', 'host-local'],
+    prepare(host) {
+      host.sh('ip link add uplink type veth peer name wire && ip link set wire up && ip link set uplink up');
+    },
+    network: (host) => ({
+      name: 'macvlan',
+      plugins: [{ type: 'macvlan', master: 'uplink', ipam: ipam(host) }],
+    }),
+    checks: [addressInContainer, linkInContainer, reservation],
+  }),
+  attachments({
+    name: 'bridge-static',
+    title: 'bridge + static',
+    types: ['bridge', 'static'],
+    network: () => ({
+      name: 'static',
+      plugins: [
+        {
+          type: 'bridge',
+          bridge: 'cni0',
+          ipam: { type: 'static', addresses: [{ address: '10.22.0.2/16' }] },
+        },
+      ],
+    }),
+    checks: [addressInContainer, linkInContainer],
+  }),
+  attachments({
+    name: 'bridge-tuning',
+    title: 'bridge + tuning',
+    types: ['bridge', 'host-local', 'tuning'],
+    details: true,
+    network: (host) => ({
+      name: 'tuned',
+      plugins: [
+        { type: 'bridge', bridge: 'cni0', ipam: ipam(host) },
+        { type: 'tuning', mtu: 1400, sysctl: { 'net.ipv4.conf.eth0.arp_filter': '1' } },
+      ],
+    }),
+    checks: [addressInContainer, linkInContainer, setting('net.ipv4.conf.eth0.arp_filter', '1')],
+  }),
+];
