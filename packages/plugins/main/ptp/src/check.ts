@@ -38,7 +38,7 @@ export function differences(
   return [...addressDifferences(inside, link, prevResult), ...hostDifferences(expected, host, link)];
 }
 
-/** The host's end, by the name that follows from the attachment: results of older ADDs may call it otherwise. */
+/** The host's end: it must be there by its recorded name, and be the other end indeed. */
 function hostDifferences(expected: Expected, host: Namespace, inside: Link): string[] {
   const { hostName, mtu, wires } = expected;
   const link = findLink(host.route, hostName);

@@ -616,6 +616,22 @@ describe('CHECK', () => {
     expect(await message(result)).toMatch(/^Failed to match addr 10\.1\.2\.2\/24 on interface eth0/);
   });
 
+  test("takes the host's end that the reference made and named, and no other", async ({
+    host,
+    container,
+  }) => {
+    const base = at(host, container);
+    const config = fixed([{ address: '10.1.2.3/24', gateway: '10.1.2.1' }]);
+    const { result } = await succeed(ptp, 'ADD', { ...base, config });
+    const [end, ...others] = result?.interfaces ?? [];
+    const named = (name: string) => ({ ...result, interfaces: [{ ...end, name }, ...others] });
+    host.sh(`ip link set ${end?.name} name vethrandom`);
+    await succeed(ptp, 'CHECK', { ...base, config, prevResult: named('vethrandom') });
+    host.sh('ip link add other type veth peer name x');
+    const { error } = await call(ptp, 'CHECK', { ...base, config, prevResult: named('other') });
+    expect(error?.msg).toMatch(/^ptp: Host interface other is not the other end of eth0/);
+  });
+
   test('is too new for version 0.3.1 (ptp 22)', async ({ host, container }) => {
     const config = { ...fixed(plain), cniVersion: '0.3.1' };
     const { error } = await call(ptp, 'CHECK', { ...at(host, container), config });

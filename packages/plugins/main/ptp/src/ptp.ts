@@ -71,6 +71,13 @@ function hostNameOf(request: { network: string; containerId: string; ifname: str
   return hostLinkName('veth', request.network, request.containerId, request.ifname);
 }
 
+/** The reference gives the host's end a random name, which only its result tells. */
+function recordedHostName(request: Request<Config>, { interfaces = [] }: Result): string {
+  const own = hostNameOf(request);
+  const onHost = interfaces.filter(({ sandbox }) => !sandbox).map(({ name }) => name);
+  return onHost.includes(own) ? own : (onHost[0] ?? own);
+}
+
 function wiresOf(ipam: Result): Wire[] {
   return (ipam.ips ?? []).map((ip, i) => {
     const { cidr: address, gateway } = addressOf(ip, i);
@@ -227,7 +234,7 @@ async function check(request: Request<Config>): Promise<void> {
   );
   const wires = own.map((ip, i) => addressOf(ip, i));
   const { ifname, netns } = request;
-  const expected = { ifname, netns, hostName: hostNameOf(request), mtu: config.mtu, wires };
+  const expected = { ifname, netns, hostName: recordedHostName(request, prevResult), mtu: config.mtu, wires };
   const drift = differences(expected, prevResult, ownNamespace(request), inside);
   if (config.ipMasq) {
     const addresses = wires.map(({ cidr }) => cidr);
