@@ -11,6 +11,7 @@ export const registry: Readonly<Record<string, () => Plugin>> = {
   'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
   loopback: () => require('@cni-ts/loopback/loopback').loopback,
   macvlan: () => require('@cni-ts/macvlan/macvlan').macvlan,
+  portmap: () => require('@cni-ts/portmap/portmap').portmap,
   ptp: () => require('@cni-ts/ptp/ptp').ptp,
   static: () => require('@cni-ts/static/static').staticPlugin,
   tuning: () => require('@cni-ts/tuning/tuning').tuning,

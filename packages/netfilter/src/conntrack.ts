@@ -6,6 +6,7 @@ import { message } from '@cni-ts/netlink/message';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { families, messageType, nfgenmsg } from './nfnetlink.ts';
 import { protocols } from './nftables/set.ts';
+import { unlessAbsent } from './nftables/transaction.ts';
 
 /**
  * The connection table. A flow keeps the translation that its first packet got, so when a port moves to another
@@ -13,6 +14,7 @@ import { protocols } from './nftables/set.ts';
  */
 const IPCTNL_MSG_CT_GET = 1;
 const IPCTNL_MSG_CT_DELETE = 2;
+const IPCTNL_MSG_CT_GET_STATS = 5;
 
 /** CTA_FILTER_F_*, net/netfilter/nf_internals.h: which members of a given tuple count. Kernel 5.8 and later. */
 const filterFlag = {
@@ -53,9 +55,53 @@ const flowMessage = message(
   }),
 );
 
+const statsMessage = message(nfgenmsg, attributes('CTA_STATS_GLOBAL_', { entries: [1, be32] }));
+
+/** How many flows the namespace has: the kernel counts them. None where connections are not tracked. `nl`: 'netfilter'. */
+export function countFlows(nl: Netlink): number {
+  const found = unlessAbsent('count the connections', () =>
+    nl.get({
+      name: 'IPCTNL_MSG_CT_GET_STATS',
+      type: messageType('conntrack', IPCTNL_MSG_CT_GET_STATS),
+      flags: 0,
+      message: statsMessage,
+      value: {},
+    }),
+  );
+  return found?.entries ?? 0;
+}
+
+/** Flows that the kernel can forget by itself: what it compares, and nothing else. */
+export type ExactFlowMatch = Pick<FlowMatch, 'protocol' | 'destination' | 'port' | 'replySource'>;
+
+/**
+ * Has the kernel forget all IPv4 flows that match. It skips the empty parts of its table, which a list does not: on a
+ * machine with room for 262,144 flows this takes 0.2 ms where a list takes 9, however few flows there are. False,
+ * and nothing is done, on kernels that delete by tuple alone (before 6.11). Not for IPv6: see `matching`.
+ */
+export function flushFlows(nl: Netlink, match: ExactFlowMatch): boolean {
+  try {
+    nl.request({
+      name: 'IPCTNL_MSG_CT_DELETE',
+      type: messageType('conntrack', IPCTNL_MSG_CT_DELETE),
+      flags: 0,
+      message: flowMessage,
+      value: { family: families.ip, ...filterFor(match, 4) },
+    });
+    return true;
+  } catch (error) {
+    // A tuple without source is none to these kernels.
+    if (error instanceof SyscallError && error.code === 'EINVAL') return false;
+    throw error;
+  }
+}
+
+// reason: the table's own keys
+const protocolNames = Object.keys(protocols) as (keyof typeof protocols)[];
+
 /** Which flows; every member given must agree. */
 export interface FlowMatch {
-  readonly protocol: keyof typeof protocols;
+  readonly protocol?: keyof typeof protocols;
   /** Where the first packet was sent to, before translation. */
   readonly destination?: Ip;
   readonly port?: number;
@@ -67,6 +113,7 @@ export interface FlowMatch {
 
 export interface Flow {
   readonly family: 4 | 6;
+  readonly protocol: keyof typeof protocols | undefined;
   readonly source: Ip | undefined;
   readonly destination: Ip | undefined;
   readonly sourcePort: number | undefined;
@@ -101,7 +148,7 @@ export function deleteFlows(nl: Netlink, family: 4 | 6, match: FlowMatch): numbe
       if (!(error instanceof SyscallError)) throw error;
       if (error.code === 'ENOENT') continue;
       throw new Error(
-        `could not delete connection tracking state of ${match.protocol} port ${match.port ?? 'any'}: ${error.message}`,
+        `could not delete connection tracking state of ${match.protocol ?? 'any'} port ${match.port ?? 'any'}: ${error.message}`,
         { cause: error },
       );
     }
@@ -116,35 +163,17 @@ export function listFlows(nl: Netlink, family: 4 | 6, match: FlowMatch): Flow[] 
 
 function matching(nl: Netlink, family: 4 | 6, match: FlowMatch): Read<typeof flowMessage>[] {
   const { destination, port, replySource } = match;
-  // The kernel's comparison of IPv6 addresses in this filter is inverted (seen in 6.18: it returns all flows but the
-  // matching ones), so there it searches by protocol and port only.
-  const byDestination = family === 4 ? destination : undefined;
-  const byReplySource = family === 4 ? replySource : undefined;
   const all = nl.dump({
     name: 'IPCTNL_MSG_CT_GET',
     type: messageType('conntrack', IPCTNL_MSG_CT_GET),
     flags: 0,
     message: flowMessage,
-    value: {
-      family: families[family === 4 ? 'ip' : 'ip6'],
-      original: {
-        ip: byDestination && { destination4: byDestination },
-        protocol: { number: protocols[match.protocol], destinationPort: port },
-      },
-      reply: byReplySource && { ip: { source4: byReplySource } },
-      filter: {
-        original:
-          filterFlag.protocol |
-          (byDestination ? filterFlag.destination : 0) |
-          (port === undefined ? 0 : filterFlag.destinationPort),
-        reply: byReplySource ? filterFlag.source : 0,
-      },
-    },
+    value: { family: families[family === 4 ? 'ip' : 'ip6'], ...filterFor(match, family) },
   });
   return all.filter((found) => {
     const flow = flowOf(family, found);
     return (
-      found.original?.protocol?.number === protocols[match.protocol] &&
+      (!match.protocol || flow.protocol === match.protocol) &&
       (port === undefined || flow.port === port) &&
       (!destination || (flow.destination && equalIp(flow.destination, destination))) &&
       (!replySource || (flow.replySource && equalIp(flow.replySource, replySource))) &&
@@ -153,9 +182,33 @@ function matching(nl: Netlink, family: 4 | 6, match: FlowMatch): Read<typeof flo
   });
 }
 
+/**
+ * What the kernel is to compare. Its comparison of IPv6 addresses is inverted (seen in 6.18: it finds all flows but
+ * the matching ones), so there it searches by protocol and port only.
+ */
+function filterFor({ protocol, port, destination, replySource }: ExactFlowMatch, family: 4 | 6) {
+  const to = family === 4 ? destination : undefined;
+  const from = family === 4 ? replySource : undefined;
+  return {
+    original: {
+      ip: to && { destination4: to },
+      protocol: { number: protocol && protocols[protocol], destinationPort: port },
+    },
+    reply: from && { ip: { source4: from } },
+    filter: {
+      original:
+        (protocol ? filterFlag.protocol : 0) |
+        (to ? filterFlag.destination : 0) |
+        (port === undefined ? 0 : filterFlag.destinationPort),
+      reply: from ? filterFlag.source : 0,
+    },
+  };
+}
+
 function flowOf(family: 4 | 6, { original, reply }: Read<typeof flowMessage>): Flow {
   return {
     family,
+    protocol: protocolNames.find((name) => protocols[name] === original?.protocol?.number),
     source: original?.ip?.source4 ?? original?.ip?.source6,
     destination: original?.ip?.destination4 ?? original?.ip?.destination6,
     sourcePort: original?.protocol?.sourcePort,

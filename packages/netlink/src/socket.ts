@@ -35,6 +35,8 @@ const NETLINK_GET_STRICT_CHK = 12;
 
 const protocols = { route: 0, netfilter: 12 } as const;
 const dumpAttempts = 8;
+/** As many answers as surely find room in a socket's receive buffer. */
+const getsAtOnce = 64;
 
 /** One request: its kernel name (for errors and traces), number, flags beyond NLM_F_REQUEST, and body. */
 export interface NetlinkRequest<T> {
@@ -117,6 +119,48 @@ export class Netlink {
   }
 
   /**
+   * Several `get`s in one go: their answers in order, a SyscallError in place of each that the kernel refused. What
+   * is asked together costs one message to the kernel, but is no snapshot.
+   */
+  getEach(requests: readonly NetlinkRequest<never>[]): unknown[] {
+    const answers: unknown[] = [];
+    for (let at = 0; at < requests.length; at += getsAtOnce) {
+      answers.push(...this.#getSome(requests.slice(at, at + getsAtOnce)));
+    }
+    return answers;
+  }
+
+  #getSome(requests: readonly NetlinkRequest<never>[]): unknown[] {
+    const writer = new Writer(64 * requests.length);
+    for (const request of requests) this.#write(writer, request, 0);
+    this.#socket.send(writer.result());
+    const first = this.#sequence - requests.length + 1;
+    const answers: unknown[] = [];
+    let missing = requests.length;
+    while (missing > 0) {
+      for (const reply of this.#receive()) {
+        const at = reply.sequence - first;
+        const request = requests[at];
+        if (!request || at in answers) continue;
+        answers[at] = this.#answerOf(reply, request);
+        missing--;
+      }
+    }
+    return answers;
+  }
+
+  #answerOf(reply: Reply, request: NetlinkRequest<never>): unknown {
+    try {
+      if (reply.type !== NLMSG_ERROR) return this.#read(reply, request);
+      this.#throwUnlessZero(reply, request.name);
+    } catch (error) {
+      if (error instanceof SyscallError) return error;
+      throw error;
+    }
+    return undefined;
+  }
+
+  /**
    * Asks for everything that matches. When the kernel says that its tables changed meanwhile (NLM_F_DUMP_INTR) the
    * dump is repeated, and after eight times given up with EINTR: a partial answer is never returned.
    */
@@ -168,10 +212,11 @@ export class Netlink {
     expectAcks: (request: NetlinkRequest<never>) => boolean = () => true,
   ): void {
     if (!requests.length) return;
+    // All of it leaves at once, so it counts as one write.
+    kernelWrite(requests.map((one) => one.name).join('; '));
     const writer = new Writer(4096);
     const waiting = new Map<number, string>();
     for (const request of requests) {
-      kernelWrite(request.name);
       const acked = expectAcks(request);
       const sequence = this.#write(writer, request, acked ? NLM_F.ack : 0);
       if (acked) waiting.set(sequence, request.name);

@@ -84,7 +84,10 @@ export function deleteAddress(nl: Netlink, link: { readonly index: number }, cid
   }
 }
 
-/** The addresses of one link in the kernel's order, of one family or (IPv4 first) of both. */
+/** For listAddresses: no link in particular. */
+export const everywhere = { index: 0 } as const;
+
+/** The addresses of one link (`everywhere`: of all) in the kernel's order, of one family or (IPv4 first) of both. */
 export function listAddresses(nl: Netlink, link: { readonly index: number }, family?: 4 | 6): Address[] {
   if (!family) return [...listAddresses(nl, link, 4), ...listAddresses(nl, link, 6)];
   const value = { family: AF[family], index: link.index };
@@ -92,10 +95,10 @@ export function listAddresses(nl: Netlink, link: { readonly index: number }, fam
   const found: Address[] = [];
   for (const one of all) {
     const own = one.local ?? one.address;
-    if (one.index !== link.index || !own || own.family !== family) continue;
+    if ((link.index && one.index !== link.index) || !own || own.family !== family) continue;
     found.push({
       cidr: { ip: own, prefix: one.prefixLength ?? 0 },
-      index: one.index,
+      index: one.index ?? 0,
       flags: one.allFlags ?? one.flags ?? 0,
       scope: one.scope ?? 0,
     });

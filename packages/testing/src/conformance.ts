@@ -19,6 +19,8 @@ export interface Case {
   readonly title: string;
   /** The configuration without cniVersion and name. Files it names belong under `host.dir`. */
   config(host: Host): object;
+  /** What the runtime adds for one container, where two must not ask for the same. */
+  runtime?(containerId: string): object;
   /** Plugins it delegates to. */
   readonly plugins?: readonly Plugin[];
   /** What the host has already: a link to stand on, a server. */

@@ -71,7 +71,10 @@ function stageOn(host: Host, plugin: Plugin, one: Case, patience: number): Stage
       return { container, given: { ...base, container, containerId, ...(prevResult ? { prevResult } : {}) } };
     },
     succeed: (command, given, more) =>
-      succeed(plugin, command, { ...given, config: { ...stage.config(), ...more } }),
+      succeed(plugin, command, {
+        ...given,
+        config: { ...stage.config(), ...one.runtime?.(given.containerId ?? ''), ...more },
+      }),
     async warmUp() {
       const { given, container } = stage.attach('warmup');
       await stage.succeed('ADD', given);

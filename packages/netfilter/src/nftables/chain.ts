@@ -4,6 +4,7 @@ import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
 import { commentBytes, readComment } from './comment.ts';
+import { ask, type Question, question } from './question.ts';
 import { type Table, tableText } from './table.ts';
 import { type Change, change, NLM_F_NONREC, unlessAbsent } from './transaction.ts';
 
@@ -27,6 +28,12 @@ export interface Chain {
   readonly comment?: string;
 }
 
+/** A chain that is in the kernel. */
+export interface FoundChain extends Chain {
+  /** How many rules it has, and how many rules and map elements lead to it, together: the kernel counts. */
+  readonly use: number;
+}
+
 /** NF_INET_*, include/uapi/linux/netfilter.h; the bridge family counts the same (netfilter_bridge.h). */
 const hooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
@@ -48,6 +55,7 @@ const chainMessage = message(
       ),
     ],
     policy: [5, oneOf(be32, { drop: 0, accept: 1 })],
+    use: [6, be32],
     type: [7, asciiz],
     userdata: [12, bytes],
   }),
@@ -92,18 +100,25 @@ function removal(chain: Chain, flags: number): Change {
   });
 }
 
-/** The chain as the kernel has it; undefined if it (or its table) is not there. */
-export function findChain(nl: Netlink, chain: Chain): Chain | undefined {
-  const found = unlessAbsent(`look for chain ${chainText(chain)}`, () =>
-    nl.get({
+/** For the chain as the kernel has it; undefined if it (or its table) is not there. */
+export function chainQuestion(chain: Chain): Question<FoundChain | undefined> {
+  const { table, name } = chain;
+  return question(
+    `look for chain ${chainText(chain)}`,
+    {
       name: 'NFT_MSG_GETCHAIN',
       type: messageType('nftables', NFT_MSG_GETCHAIN),
       flags: 0,
       message: chainMessage,
-      value: { family: families[chain.table.family], table: chain.table.name, name: chain.name },
-    }),
+      value: { family: families[table.family], table: table.name, name },
+    },
+    (found) => found && { ...fromKernel(table, found), use: found.use ?? 0 },
   );
-  return found && fromKernel(chain.table, found);
+}
+
+/** The chain as the kernel has it; undefined if it (or its table) is not there. */
+export function findChain(nl: Netlink, chain: Chain): FoundChain | undefined {
+  return ask(nl, [chainQuestion(chain)])[0];
 }
 
 /** The chains of one family, of all its tables. */

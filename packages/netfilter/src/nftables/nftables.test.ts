@@ -37,6 +37,7 @@ import {
   oifname,
   saddr,
 } from './match.ts';
+import { ask } from './question.ts';
 import {
   addRule,
   comment,
@@ -55,11 +56,11 @@ import {
   deleteSet,
   findElement,
   flushSet,
-  hasSet,
   listElements,
   type NftSet,
+  setQuestion,
 } from './set.ts';
-import { addTable, countObjects, deleteTable, findTable, type Table } from './table.ts';
+import { addTable, countQuestion, deleteTable, findTable, type Table } from './table.ts';
 import { transaction } from './transaction.ts';
 
 const ip = (text: string) => parseIp(text)!;
@@ -268,12 +269,12 @@ describe('tables and chains', () => {
     expect(listRules(nl, table, 'base')).toEqual([]);
     transaction(nl, [addTable(table), addChain(chain)]);
     expect(findTable(nl, table)).toEqual(table);
-    expect(findChain(nl, chain)).toEqual({ ...chain, table });
+    expect(findChain(nl, chain)).toEqual({ ...chain, table, use: 0 });
     expect(listChains(nl, 'bridge')).toEqual([{ ...chain, table: bridge }]);
     expect(nft('list', 'table', 'bridge', 'ours')).toContain('comment "of a chain"');
-    expect(countObjects(nl, table)).toBe(1);
+    expect(ask(nl, [countQuestion(table)])[0]).toBe(1);
     transaction(nl, [deleteChain(chain), deleteTable(table)]);
-    expect(countObjects(nl, table)).toBe(0);
+    expect(ask(nl, [countQuestion(table)])[0]).toBe(0);
     expect(nft('list', 'ruleset')).toBe('');
   });
 });
@@ -295,18 +296,18 @@ describe('a map with a joined key', () => {
 
   test('gives an element by its key, lists, and takes one away', () => {
     const other = { key: [ip('10.0.0.1'), 'udp', 53], value: [ip('10.1.2.3'), 53] };
-    expect(hasSet(nl, ports)).toBe(false);
+    expect(ask(nl, [setQuestion(ports)])[0]).toBe(false);
     expect(findElement(nl, ports, entry.key)).toBeUndefined();
     expect(listElements(nl, ports)).toEqual([]);
     transaction(nl, [addTable(v4), addSet(ports), addElements(ports, [entry, other])]);
-    expect(hasSet(nl, ports)).toBe(true);
+    expect(ask(nl, [setQuestion(ports)])[0]).toBe(true);
     expect(findElement(nl, ports, entry.key)).toEqual(entry);
     expect(findElement(nl, ports, [ip('10.0.0.1'), 'tcp', 8081])).toBeUndefined();
     expect(listElements(nl, ports)).toHaveLength(2);
     transaction(nl, [deleteElements(ports, [entry])]);
     expect(listElements(nl, ports)).toEqual([other]);
     transaction(nl, [flushSet(ports), deleteSet(ports)]);
-    expect(hasSet(nl, ports)).toBe(false);
+    expect(ask(nl, [setQuestion(ports)])[0]).toBe(false);
   });
 
   test('refuses a key that has an owner', () => {

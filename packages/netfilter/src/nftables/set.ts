@@ -7,6 +7,7 @@ import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, nfgenmsg } from '../nfnetlink.ts';
 import { commentBytes, readComment } from './comment.ts';
 import { nftData } from './expression.ts';
+import { ask, type Question, question } from './question.ts';
 import { type Table, tableText } from './table.ts';
 import { type Change, change, unlessAbsent } from './transaction.ts';
 
@@ -187,16 +188,19 @@ export function deleteSet(set: NftSet): Change {
   });
 }
 
-export function hasSet(nl: Netlink, set: NftSet): boolean {
-  const value = { family: families[set.table.family], table: set.table.name, name: set.name };
-  const request = {
-    name: 'NFT_MSG_GETSET',
-    type: messageType('nftables', NFT_MSG_GETSET),
-    flags: 0,
-    message: setMessage,
-    value,
-  };
-  return unlessAbsent(`look for ${setText(set)}`, () => nl.get(request)) !== undefined;
+/** Whether a set of this name is there. */
+export function setQuestion({ table, name, ...set }: NftSet): Question<boolean> {
+  return question(
+    `look for ${setText({ table, name, ...set })}`,
+    {
+      name: 'NFT_MSG_GETSET',
+      type: messageType('nftables', NFT_MSG_GETSET),
+      flags: 0,
+      message: setMessage,
+      value: { family: families[table.family], table: table.name, name },
+    },
+    (found) => found !== undefined,
+  );
 }
 
 /** A key that is there already fails with EEXIST: a key has one owner. */
@@ -222,18 +226,27 @@ export function flushSet(set: NftSet): Change {
   );
 }
 
-/** The element with this key: one look-up, however large the set. Undefined if it (or the set) is not there. */
+/** For the element with this key: one look-up, however large the set. Undefined if it (or the set) is not there. */
+export function elementQuestion(set: NftSet, key: readonly unknown[]): Question<Element | undefined> {
+  return question(
+    `look into ${setText(set)}`,
+    {
+      name: 'NFT_MSG_GETSETELEM',
+      type: messageType('nftables', NFT_MSG_GETSETELEM),
+      flags: 0,
+      message: elementsMessage,
+      value: elementsOf(set, [{ key }]),
+    },
+    (found) => {
+      const one = found?.elements?.all?.[0];
+      return one && readElement(set, one);
+    },
+  );
+}
+
+/** The element with this key; undefined if it (or the set) is not there. */
 export function findElement(nl: Netlink, set: NftSet, key: readonly unknown[]): Element | undefined {
-  const request = {
-    name: 'NFT_MSG_GETSETELEM',
-    type: messageType('nftables', NFT_MSG_GETSETELEM),
-    flags: 0,
-    message: elementsMessage,
-    value: elementsOf(set, [{ key }]),
-  };
-  const found = unlessAbsent(`look into ${setText(set)}`, () => nl.get(request));
-  const one = found?.elements?.all?.[0];
-  return one && readElement(set, one);
+  return ask(nl, [elementQuestion(set, key)])[0];
 }
 
 /** All elements, in no particular order. A set that is not there has none. */

@@ -4,6 +4,7 @@ import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
 import { commentBytes, readComment } from './comment.ts';
+import { type Question, question } from './question.ts';
 import { type Change, change, NLM_F_NONREC, unlessAbsent } from './transaction.ts';
 
 const NFT_MSG_NEWTABLE = 0;
@@ -70,14 +71,17 @@ export function findTable(nl: Netlink, table: Table): Table | undefined {
   return { family: table.family, name: table.name, ...(comment === undefined ? {} : { comment }) };
 }
 
-/** How many chains, sets and other objects the table has: the kernel counts them, so nothing is listed. */
-export function countObjects(nl: Netlink, table: Table): number {
-  const request = {
-    name: 'NFT_MSG_GETTABLE',
-    type: messageType('nftables', NFT_MSG_GETTABLE),
-    flags: 0,
-    message: tableMessage,
-    value: { family: families[table.family], name: table.name },
-  };
-  return unlessAbsent(`count what is in table ${tableText(table)}`, () => nl.get(request))?.use ?? 0;
+/** For how many chains, sets and other objects the table has: the kernel counts them, so nothing is listed. */
+export function countQuestion(table: Table): Question<number> {
+  return question(
+    `count what is in table ${tableText(table)}`,
+    {
+      name: 'NFT_MSG_GETTABLE',
+      type: messageType('nftables', NFT_MSG_GETTABLE),
+      flags: 0,
+      message: tableMessage,
+      value: { family: families[table.family], name: table.name },
+    },
+    (found) => found?.use ?? 0,
+  );
 }

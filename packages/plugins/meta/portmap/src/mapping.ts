@@ -43,6 +43,12 @@ export function overlaps(a: HostPort, b: HostPort): boolean {
   return !a.address || !b.address || equalIp(a.address, b.address);
 }
 
+/** Whether both are the same to the last member. */
+export function samePort(a: HostPort, b: HostPort): boolean {
+  if (a.protocol !== b.protocol || a.port !== b.port) return false;
+  return a.address && b.address ? equalIp(a.address, b.address) : a.address === b.address;
+}
+
 /** The checks that every verb makes, in the reference's words. */
 export function checkNumbers(given: readonly Given[]): void {
   for (const [i, { containerPort = 0, hostPort = 0 }] of given.entries()) {

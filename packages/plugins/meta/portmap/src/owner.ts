@@ -29,7 +29,8 @@ const longestIptablesComment = 255;
 /** What iptables shows at the rule that leads to an attachment's chain. */
 export function iptablesComment({ network, containerId }: Owner): string {
   const whole = `${iptablesCommentStart(network)}${containerId}"`;
-  return whole.length <= longestIptablesComment ? whole : `${whole.slice(0, longestIptablesComment - 2)}...`;
+  // The reference cuts and adds three dots, of which iptables keeps two.
+  return whole.length <= longestIptablesComment ? whole : `${whole.slice(0, longestIptablesComment - 2)}..`;
 }
 
 /** What all such comments of one network start with. */
@@ -41,7 +42,7 @@ export function iptablesCommentStart(network: string): string {
 export function readIptablesComment(
   comment: string | undefined,
 ): { network: string; containerId: string } | undefined {
-  const found = /^dnat name: "([^"]*)" id: "([^"]*)"?$/.exec(comment ?? '');
+  const found = /^dnat name: "([^"]*)" id: "([^"]*?)(?:"|\.\.)?$/.exec(comment ?? '');
   return found ? { network: found[1] ?? '', containerId: found[2] ?? '' } : undefined;
 }
 

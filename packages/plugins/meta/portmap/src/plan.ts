@@ -7,7 +7,9 @@ import type { Owner } from './owner.ts';
 /** What must hold afterwards, in the words of neither backend. */
 export interface Plan {
   readonly owner: Owner;
-  /** At most one address per family, IPv4 first, with the mappings that lead there. */
+  /** All of them, whatever they are for. */
+  readonly mappings: readonly Mapping[];
+  /** At most one address per family, IPv4 first, with the mappings that lead there: none without any. */
   readonly targets: readonly Target[];
   /** Whether sources that could not be answered otherwise are masqueraded. */
   readonly snat: boolean;

@@ -1,0 +1,403 @@
+import { formatCidr, networkOf } from '@cni-ts/address/cidr';
+import { formatIp } from '@cni-ts/address/ip';
+import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import {
+  type Family,
+  IptablesError,
+  programName,
+  requireProgram,
+  runProgram,
+  type Variant,
+  variantOf,
+} from '@cni-ts/netfilter/iptables/program';
+import {
+  appendRule,
+  createChain,
+  type IptablesChange,
+  insertRule,
+  restore,
+} from '@cni-ts/netfilter/iptables/restore';
+import { save } from '@cni-ts/netfilter/iptables/save';
+import { joinWords } from '@cni-ts/netfilter/iptables/words';
+import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import type { Holder } from './holder.ts';
+import { type NatReader, natReader } from './iptables-chains.ts';
+import { type HostPort, type Mapping, overlaps } from './mapping.ts';
+import {
+  iptablesChain,
+  iptablesComment,
+  iptablesCommentStart,
+  type Owner,
+  oldIptablesChain,
+  readIptablesComment,
+} from './owner.ts';
+import type { Plan, Target } from './plan.ts';
+import type { Redirection, Removed } from './stale-flows.ts';
+
+/**
+ * Port mappings in iptables' nat table, with the reference's names and rules: entry rules in CNI-HOSTPORT-DNAT, which
+ * sees only packets for an address of this host, lead to a chain per attachment, which marks what has to be
+ * masqueraded and redirects.
+ */
+const families: readonly Family[] = [4, 6];
+const entries = 'CNI-HOSTPORT-DNAT';
+const setMark = 'CNI-HOSTPORT-SETMARK';
+const masq = 'CNI-HOSTPORT-MASQ';
+/** Of old versions of the reference. */
+const oldEntries = 'CNI-HOSTPORT-SNAT';
+/** What one multiport match can hold. */
+const portsPerRule = 15;
+
+/** A rule with its chain. */
+interface Rule {
+  readonly chain: string;
+  readonly words: readonly string[];
+}
+
+/** Rules that all attachments of a family share. `mark`: recognised by the mark in it; else by where it leads. */
+interface SharedRule extends Rule {
+  readonly leadsTo: string;
+  readonly mark?: number;
+  readonly first?: boolean;
+}
+
+/** The chain that marks packets to be masqueraded; undefined when none are. */
+function markChain({ snat, externalSetMarkChain }: Plan): string | undefined {
+  if (!snat) return undefined;
+  return externalSetMarkChain || setMark;
+}
+
+function sharedRules(plan: Plan): SharedRule[] {
+  const local = ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', entries];
+  const top: SharedRule[] = [
+    { chain: 'PREROUTING', words: local, leadsTo: entries },
+    { chain: 'OUTPUT', words: local, leadsTo: entries },
+  ];
+  if (markChain(plan) !== setMark) return top;
+  const { mark } = plan;
+  const text = `0x${mark.toString(16)}/0x${mark.toString(16)}`;
+  const comment = (words: string) => ['-m', 'comment', '--comment', words];
+  return [
+    {
+      chain: setMark,
+      words: [...comment('CNI portfwd masquerade mark'), '-j', 'MARK', '--set-xmark', text],
+      leadsTo: 'MARK',
+      mark,
+    },
+    { chain: masq, words: ['-m', 'mark', '--mark', text, '-j', 'MASQUERADE'], leadsTo: 'MASQUERADE', mark },
+    {
+      chain: 'POSTROUTING',
+      words: [...comment('CNI portfwd requiring masquerade'), '-j', masq],
+      leadsTo: masq,
+      // Before others' masquerading, which would hide that the source has to change.
+      first: true,
+    },
+    ...top,
+  ];
+}
+
+/** Protocols in order, fifteen ports a rule; ports of mappings for the other family stand there as well. */
+function entryRules({ owner, mappings }: Plan, conditions: readonly string[], chain: string): Rule[] {
+  const rules: Rule[] = [];
+  for (const protocol of ['sctp', 'tcp', 'udp'] as const) {
+    const ports = mappings.filter((one) => one.protocol === protocol).map(({ port }) => port);
+    for (let at = 0; at < ports.length; at += portsPerRule) {
+      rules.push({
+        chain: entries,
+        words: [
+          ...['-p', protocol, '-m', 'comment', '--comment', iptablesComment(owner)],
+          ...['-m', 'multiport', '--dports', ports.slice(at, at + portsPerRule).join(',')],
+          ...conditions,
+          ...['-j', chain],
+        ],
+      });
+    }
+  }
+  return rules;
+}
+
+function chainRules(plan: Plan, { address, mappings }: Target, chain: string): Rule[] {
+  const marking = markChain(plan);
+  const { family } = address.ip;
+  return mappings.flatMap((mapping) => {
+    const base = [
+      ...destination(mapping),
+      '-p',
+      mapping.protocol,
+      '-m',
+      mapping.protocol,
+      '--dport',
+      String(mapping.port),
+    ];
+    const container = family === 4 ? formatIp(address.ip) : `[${formatIp(address.ip)}]`;
+    const rules = [[...base, '-j', 'DNAT', '--to-destination', `${container}:${mapping.containerPort}`]];
+    if (marking) rules.unshift(...marked(plan, address).map((source) => [...source, ...base, '-j', marking]));
+    return rules.map((words) => ({ chain, words }));
+  });
+}
+
+/** The container and its neighbours, whose answers would go to them directly, and the host talking to 127.0.0.1. */
+function marked({ masqAll }: Plan, address: Target['address']): string[][] {
+  if (masqAll) return [[]];
+  const own = ['-s', formatCidr(networkOf(address))];
+  return address.ip.family === 4 ? [own, ['-s', '127.0.0.1/32']] : [own];
+}
+
+function destination({ address }: Mapping): string[] {
+  return address ? ['-d', formatCidr({ ip: address, prefix: address.bytes.length * 8 })] : [];
+}
+
+/** The kind of tables that the iptables in PATH writes to. */
+export function variantFor(family: Family): Variant {
+  return variantOf(requireProgram(programName(family, 'restore'))) ?? 'legacy';
+}
+
+/** Throws before anything is changed when a program is missing: `failed to open iptables: …`. */
+export function requireIptables(needed: readonly Family[]): void {
+  try {
+    for (const family of needed) requireProgram(programName(family, 'restore'));
+  } catch (error) {
+    throw new Error(`failed to open iptables: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Adds or replaces an attachment's mappings: one iptables-restore per family. `undone` is told before each family is
+ * begun how to take it back. Whether the attachment had none before.
+ */
+export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void) => void): boolean {
+  let fresh = true;
+  for (const target of plan.targets) {
+    const { family } = target.address.ip;
+    undone(() => void removeFamily(nl, family, plan.owner));
+    try {
+      fresh = addFamily(nl, plan, target) && fresh;
+    } catch (error) {
+      throw new Error(`unable to setup DNAT: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      });
+    }
+  }
+  return fresh;
+}
+
+const attempts = 4;
+
+function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
+  const { family } = target.address.ip;
+  let fresh = true;
+  for (let attempt = 1; ; attempt++) {
+    const read = natReader(nl, family, variantFor(family));
+    const chain = iptablesChain(plan.owner);
+    if (read(chain)) {
+      // An ADD repeated, perhaps with other ports: what it had before goes first.
+      removeFamily(nl, family, plan.owner);
+      fresh = false;
+      continue;
+    }
+    try {
+      restore(family, { nat: additions(plan, target, chain, read) });
+      return fresh;
+    } catch (error) {
+      // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
+      const raced = error instanceof IptablesError && /exists/i.test(error.message);
+      if (!raced || attempt === attempts) throw error;
+    }
+  }
+}
+
+function additions(plan: Plan, target: Target, chain: string, read: NatReader): IptablesChange[] {
+  const shared = sharedRules(plan);
+  const ours = [...new Set(shared.map((rule) => rule.chain)), entries].filter((name) =>
+    name.startsWith('CNI-'),
+  );
+  const missing = shared.filter((rule) => !isThere(rule, read));
+  return [
+    ...[...new Set(ours)].filter((name) => !read(name)).map(createChain),
+    createChain(chain),
+    ...missing.map(({ chain: name, words, first }) =>
+      first ? insertRule(name, words) : appendRule(name, words),
+    ),
+    ...chainRules(plan, target, chain).map((rule) => appendRule(chain, rule.words)),
+    ...entryRules(plan, plan.conditions[target.address.ip.family], chain).map((rule) =>
+      appendRule(entries, rule.words),
+    ),
+  ];
+}
+
+function isThere({ chain, leadsTo, mark }: SharedRule, read: NatReader): boolean {
+  return (read(chain) ?? []).some(
+    (one) => one.target === leadsTo && (mark === undefined || one.mentions(mark)),
+  );
+}
+
+/**
+ * Who else has one of these ports, by the entry rules and the chains they lead to. Only reads the kernel's own
+ * tables, unless the older tables are what this host uses.
+ */
+export function iptablesHolder(
+  nl: Netlink,
+  owner: Owner,
+  family: Family,
+  ports: readonly HostPort[],
+  variant: Variant,
+): Holder | undefined {
+  const read = natReader(nl, family, variant);
+  for (const entry of read(entries) ?? []) {
+    const theirs = readIptablesComment(entry.comment);
+    if (theirs?.containerId === owner.containerId || !entry.target?.startsWith('CNI-DN-')) continue;
+    if (!ports.some((one) => entry.ports.some((other) => overlaps(one, other)))) continue;
+    for (const rule of read(entry.target) ?? []) {
+      const port = ports.find((one) => rule.ports.some((other) => overlaps(one, other)));
+      if (port && rule.target === 'DNAT') {
+        return {
+          port,
+          containerId: theirs?.containerId ?? 'unknown',
+          more: `net: ${theirs?.network ?? 'unknown'}, chain ${entry.target}`,
+        };
+      }
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Takes an attachment's mappings away, found by its names alone, in both kinds of tables; rules of iptables-nft go
+ * without a program. With the last mapping of a family go the chains that all share.
+ */
+export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
+  const removed: Removed = { 4: [], 6: [] };
+  const failures: unknown[] = [];
+  for (const family of families) {
+    try {
+      removed[family] = removeFamily(nl, family, owner);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      failures.push(new Error(`could not teardown ipv${family} dnat: ${why}`, { cause: error }));
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(String).join('; '));
+  return removed;
+}
+
+function removeFamily(nl: Netlink, family: Family, owner: Owner): Redirection[] {
+  return removeOwn(nl, family, [iptablesChain(owner), oldIptablesChain(owner)]);
+}
+
+function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
+  const jumps = listJumps(nl, family, 'nat', entries);
+  const leading = jumps.filter(({ to }) => chains.includes(to));
+  const ports = [...new Set(leading.map(({ variant }) => variant))].flatMap((variant) => {
+    const read = natReader(nl, family, variant);
+    return chains.flatMap((chain) =>
+      (read(chain) ?? []).flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : [])),
+    );
+  });
+  const parents = [entries, oldEntries];
+  if (jumps.length && leading.length === jumps.length) {
+    try {
+      const shared = [entries, oldEntries, setMark, masq];
+      removeChains(
+        nl,
+        family,
+        'nat',
+        [...chains, ...shared],
+        [...parents, 'PREROUTING', 'OUTPUT', 'POSTROUTING'],
+      );
+      return ports;
+    } catch (error) {
+      // Somebody else's rules lead to a shared chain: then it stays.
+      if (!isInUse(error)) throw error;
+    }
+  }
+  removeChains(nl, family, 'nat', chains, parents);
+  return ports;
+}
+
+function isInUse(error: unknown): boolean {
+  if (error instanceof NftablesError) return error.code === 'EBUSY';
+  return error instanceof IptablesError && /busy|too many links|in use|not empty/i.test(error.message);
+}
+
+/** Removes the mappings of this network's attachments that are not valid any more. */
+export function gcIptables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): Removed {
+  const removed: Removed = { 4: [], 6: [] };
+  for (const family of families) {
+    const jumps = listJumps(nl, family, 'nat', entries);
+    const stale = staleChains(jumps, network, valid);
+    if (stale.length) removed[family] = removeOwn(nl, family, stale);
+  }
+  return removed;
+}
+
+function staleChains(
+  jumps: readonly Jump[],
+  network: string,
+  valid: readonly Omit<Owner, 'network'>[],
+): string[] {
+  const keep = new Set(valid.map((one) => iptablesChain({ network, ...one })));
+  const there = new Set(jumps.map(({ to }) => to));
+  // The reference names no interface: such a chain may be that of a valid one other than eth0, unless it has its own.
+  for (const one of valid) {
+    if (!there.has(iptablesChain({ network, ...one }))) {
+      keep.add(iptablesChain({ network, containerId: one.containerId, ifname: 'eth0' }));
+    }
+  }
+  const start = iptablesCommentStart(network);
+  const stale = jumps.filter(({ to, comment }) => comment?.startsWith(start) && !keep.has(to));
+  return [...new Set(stale.map(({ to }) => to))];
+}
+
+/** What is missing or different, in words. Reads each family's table by one program. */
+export function iptablesDifferences(plan: Plan): string[] {
+  return plan.targets.flatMap((target) => differences(plan, target));
+}
+
+function differences(plan: Plan, target: Target): string[] {
+  const { family } = target.address.ip;
+  const what = `could not check ipv${family} dnat`;
+  const there = save(family, 'nat');
+  const chain = iptablesChain(plan.owner);
+  if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
+  const textsOf = (name: string) =>
+    there.rules.filter((rule) => rule.chain === name).map((rule) => rule.text);
+  const drift: string[] = [];
+  const missing = (name: string, all: readonly Rule[]) => {
+    const dump = all.map(({ words }) => `[${words.join(' ')}]`).join(' ');
+    drift.push(`${what}: rule [${dump}] in chain ${name} not found in table nat`);
+  };
+
+  const own = chainRules(plan, target, chain);
+  const ownTexts = own.map(({ words }) => joinWords(words));
+  const found = textsOf(chain);
+  if (ownTexts.some((text) => !found.includes(text))) missing(chain, own);
+  else if (ownTexts.join('\n') !== found.join('\n')) {
+    drift.push(`${what}: chain ${chain} has rules that are not this attachment's, or in another order`);
+  }
+  const conditions = plan.conditions[family];
+  const lead = entryRules(plan, conditions, chain);
+  const entryTexts = textsOf(entries);
+  const entryThere = (rule: Rule) =>
+    conditions.length ? iptablesHas(family, rule) : entryTexts.includes(joinWords(rule.words));
+  const gone = lead.filter((rule) => !entryThere(rule));
+  if (gone.length) missing(entries, gone);
+  for (const rule of sharedRules(plan)) {
+    if (!textsOf(rule.chain).includes(joinWords(rule.words))) missing(rule.chain, [rule]);
+  }
+  return drift;
+}
+
+/** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */
+function iptablesHas(family: Family, { chain, words }: Rule): boolean {
+  try {
+    runProgram(requireProgram(programName(family)), ['-t', 'nat', '-C', chain, ...words, '--wait']);
+    return true;
+  } catch (error) {
+    if (error instanceof IptablesError && error.status !== undefined) return false;
+    throw error;
+  }
+}

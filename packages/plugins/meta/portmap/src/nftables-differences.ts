@@ -1,0 +1,67 @@
+import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
+import { ask } from '@cni-ts/netfilter/nftables/question';
+import { listRules, sameRule } from '@cni-ts/netfilter/nftables/rule';
+import { tableText } from '@cni-ts/netfilter/nftables/table';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { tagged } from './nftables-reading.ts';
+import { type Part, type Wanted, wantedOf } from './nftables-rules.ts';
+import { keyName, keyQuestion, plumbing } from './nftables-table.ts';
+import type { Owner } from './owner.ts';
+import type { Plan } from './plan.ts';
+
+/** What is missing or different, in words: first of the attachment's own, then of what all share. */
+export function nftablesDifferences(nl: Netlink, plan: Plan): string[] {
+  return wantedOf(plan).flatMap((wanted) => [
+    ...ownDifferences(nl, plan.owner, wanted),
+    ...sharedDifferences(nl, wanted),
+  ]);
+}
+
+function ownDifferences(nl: Netlink, owner: Owner, { parts }: Wanted): string[] {
+  return parts.flatMap((part) => [...ruleDifferences(nl, owner, part), ...keyDifferences(nl, part)]);
+}
+
+function ruleDifferences(nl: Netlink, owner: Owner, { chain, kind, rules }: Part): string[] {
+  const { table, name } = chain;
+  const mine = listRules(nl, table, name).filter(tagged(owner));
+  const missing = rules.filter((one) => !mine.some((listed) => sameRule(table.family, one, listed)));
+  const strange = mine.filter((listed) => !rules.some((one) => sameRule(table.family, one, listed)));
+  const where = `chain ${name} of table ${tableText(table)}`;
+  return [
+    ...missing.map(
+      (one) => `missing hostport rules in "${kind}" chain: rule "${one.text}" is not in ${where}`,
+    ),
+    ...strange.map(
+      ({ handle }) =>
+        `rule with handle ${handle} in ${where} has this attachment's comment, but is none of its`,
+    ),
+  ];
+}
+
+function keyDifferences(nl: Netlink, { chain, kind, keys }: Part): string[] {
+  const found = ask(nl, keys.map(keyQuestion));
+  return keys.flatMap((key, i) => {
+    const to = found[i]?.jump;
+    if (to === chain.name) return [];
+    const leads = to === undefined ? 'leads nowhere' : `leads to chain ${to}`;
+    return [`missing hostport rules in "${kind}" chain: ${keyName(key)} ${leads}`];
+  });
+}
+
+function sharedDifferences(nl: Netlink, { family, masquerades }: Wanted): string[] {
+  const chains = plumbing(family, masquerades);
+  const found = ask(
+    nl,
+    chains.map(([chain]) => chainQuestion(chain)),
+  );
+  return chains.flatMap(([chain, rules], i) => {
+    const { table, name } = chain;
+    const where = `chain ${name} of table ${tableText(table)}`;
+    const there = found[i] && rules.length ? listRules(nl, table, name) : [];
+    const missing = rules.filter((one) => !there.some((listed) => sameRule(table.family, one, listed)));
+    return [
+      ...missing.map((one) => `rule "${one.text}" is missing in ${where}`),
+      ...(chain.base && !found[i]?.base ? [`${where} has no hook`] : []),
+    ];
+  });
+}

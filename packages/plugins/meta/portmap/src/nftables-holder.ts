@@ -1,0 +1,59 @@
+import { findChain } from '@cni-ts/netfilter/nftables/chain';
+import { listRules } from '@cni-ts/netfilter/nftables/rule';
+import { listElements } from '@cni-ts/netfilter/nftables/set';
+import type { Table } from '@cni-ts/netfilter/nftables/table';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import type { Holder } from './holder.ts';
+import { type HostPort, overlaps } from './mapping.ts';
+import { portOf } from './nftables-reading.ts';
+import type { Sight } from './nftables-rules.ts';
+import { objects, uses } from './nftables-table.ts';
+import { nftChains, type Owner, readNftComment } from './owner.ts';
+
+/**
+ * Who else has one of these ports: another container's mapping in the maps, or one that the reference made. Only
+ * ports for all addresses are also compared with the list of those for single addresses.
+ */
+export function nftablesHolder(nl: Netlink, owner: Owner, sight: Sight): Holder | undefined {
+  const { family, ports } = sight.wanted;
+  const { table, dnat: to, hostports, hostipHostports } = objects(family);
+  const own = nftChains(owner.containerId).dnat;
+  const single = sight.maps && ports.some(({ address }) => !address) ? listElements(nl, to.byAddress) : [];
+  for (const [i, port] of ports.entries()) {
+    const candidates = [
+      sight.anywhere[i],
+      sight.keys[0]?.[i],
+      ...(port.address
+        ? []
+        : single.filter(
+            ({ key: [, protocol, number] }) => protocol === port.protocol && number === port.port,
+          )),
+    ];
+    const taken = candidates.find((one) => one?.jump !== undefined && one.jump !== own);
+    if (taken?.jump) return holderOf(nl, table, taken.jump, port);
+  }
+  const strangers = [
+    ...((sight.use.hostports?.use ?? 0) > (sight.maps ? uses.hostports : 1) ? [hostports] : []),
+    ...((sight.use.hostipHostports?.use ?? 0) > uses.hostipHostports ? [hostipHostports] : []),
+  ];
+  for (const chain of strangers) {
+    for (const listed of listRules(nl, table, chain.name)) {
+      const theirs = portOf(listed.expressions);
+      const port = theirs && ports.find((one) => overlaps(one, theirs));
+      if (port && listed.comment !== undefined && listed.comment !== owner.containerId) {
+        return { port, containerId: listed.comment, more: 'by another version of portmap' };
+      }
+    }
+  }
+  return undefined;
+}
+
+function holderOf(nl: Netlink, table: Table, chain: string, port: HostPort): Holder {
+  const containerId = findChain(nl, { table, name: chain })?.comment ?? 'unknown';
+  const rules = listRules(nl, table, chain);
+  const own = rules.find(({ expressions }) => {
+    const theirs = portOf(expressions);
+    return theirs && overlaps(theirs, port);
+  });
+  return { port, containerId, more: readNftComment(own?.comment) };
+}

@@ -1,0 +1,327 @@
+/**
+ * portmap: ports of the host lead to ports of a container. It stands in a chain behind the plugin that gave the
+ * container its address, works on the host alone and makes no interface.
+ *
+ * A packet is redirected if and only if it is sent to an address of this host and protocol, port and (where one is
+ * given) host address agree with a mapping. A port has one owner.
+ */
+import type { Ip } from '@cni-ts/address/ip';
+import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
+import { findProgram } from '@cni-ts/netfilter/iptables/program';
+import { retryRaces } from '@cni-ts/netfilter/nftables/transaction';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { failOn } from '@cni-ts/plugin-kit/drift';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
+import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import { type Config, checkOptions, parse, schema } from './config.ts';
+import { containerAddresses } from './container-address.ts';
+import { portTaken } from './holder.ts';
+import { oneAtATime } from './host-lock.ts';
+import {
+  addToIptables,
+  gcIptables,
+  iptablesDifferences,
+  iptablesHolder,
+  removeFromIptables,
+  requireIptables,
+  variantFor,
+} from './iptables-rules.ts';
+import { readMappings } from './mapping.ts';
+import { readConditions } from './nftables-conditions.ts';
+import { nftablesDifferences } from './nftables-differences.ts';
+import { nftablesHolder } from './nftables-holder.ts';
+import { gcNftables, removeFromNftables } from './nftables-removal.ts';
+import { addToNftables, isKnown, look, type Sight } from './nftables-rules.ts';
+import type { Owner } from './owner.ts';
+import type { Plan } from './plan.ts';
+import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
+import { forgetFormerOwners, forgetRedirected, type Removed } from './stale-flows.ts';
+
+/** The host as portmap sees it. */
+interface Host {
+  readonly netfilter: Netlink;
+  readonly route: Netlink;
+}
+
+/** Everything that can be decided without touching the host. */
+function plan(config: Config, owner: Owner, prevResult: Result, backend: Backend): Plan {
+  const mappings = readMappings(config.portMappings ?? []);
+  const targets = containerAddresses(prevResult, owner.ifname).flatMap((address) => {
+    const own = mappings.filter((one) => one.families.includes(address.ip.family));
+    return own.length ? [{ address, mappings: own }] : [];
+  });
+  return {
+    owner,
+    mappings,
+    targets,
+    snat: config.snat,
+    masqAll: config.masqAll,
+    mark: config.mark,
+    externalSetMarkChain: config.externalSetMarkChain,
+    conditions: config.conditions,
+    nftConditions:
+      backend === 'nftables'
+        ? { 4: readConditions(4, config.conditions[4]), 6: readConditions(6, config.conditions[6]) }
+        : { 4: [], 6: [] },
+  };
+}
+
+function add(request: Request<Config>): Result {
+  const [config, prevResult] = parsed(request, 'failed to parse config: ');
+  if (!prevResult) throw new Error('must be called as chained plugin');
+  if (!config.portMappings?.length) return prevResult;
+  withHost((host) => {
+    const first = config.backend ?? chooseBackend(host, config);
+    try {
+      addBy(first, host, config, request, prevResult);
+    } catch (error) {
+      // iptables may be installed on a host whose kernel does not serve it.
+      const second = config.backend || first === 'nftables' || isOurs(error) || iptablesWorks();
+      if (second || !nftablesWorks(host.netfilter, 'ip')) throw error;
+      checkOptions('nftables', config);
+      addBy('nftables', host, config, request, prevResult);
+    }
+  });
+  return prevResult;
+}
+
+function isOurs(error: unknown): boolean {
+  return findCniError(error) !== undefined;
+}
+
+function addBy(
+  backend: Backend,
+  host: Host,
+  config: Config,
+  request: Request<Config>,
+  prevResult: Result,
+): void {
+  const { netfilter, route } = host;
+  const { undo } = request;
+  const planned = plan(config, ownerOf(request), prevResult, backend);
+  if (!planned.targets.length) return;
+  if (backend === 'iptables') requireIptables(planned.targets.map(({ address }) => address.ip.family));
+
+  // The container may have had mappings, so some of its connections may be right already.
+  let fresh = true;
+  oneAtATime(() =>
+    retryRaces(() => {
+      const sights = look(netfilter, planned);
+      refuseTakenPorts(host, planned.owner, sights, backend);
+      if (backend === 'nftables') {
+        fresh = !sights.some(isKnown);
+        addToNftables(netfilter, planned.owner, sights);
+        undo.add('port mappings', () => void oneAtATime(() => removeFromNftables(netfilter, planned.owner)));
+      } else {
+        fresh = addToIptables(netfilter, planned, (step) =>
+          undo.add('port mappings', () => oneAtATime(step)),
+        );
+      }
+    }),
+  );
+  for (const { address, mappings } of planned.targets) {
+    forgetFormerOwners(host, address.ip, mappings, fresh);
+  }
+  const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
+  if (v4 && planned.snat) allowLoopback(route, v4.address.ip, undo);
+}
+
+/** A port that another container has is refused before any change; whichever backend holds it. */
+function refuseTakenPorts(
+  { netfilter }: Host,
+  owner: Owner,
+  sights: readonly Sight[],
+  backend: Backend,
+): void {
+  for (const sight of sights) {
+    const { family, ports } = sight.wanted;
+    const variant = backend === 'iptables' ? variantFor(family) : 'nft';
+    const inIptables = variant === 'legacy' || sight.iptablesEntries !== undefined;
+    const holder =
+      nftablesHolder(netfilter, owner, sight) ??
+      (inIptables ? iptablesHolder(netfilter, owner, family, ports, variant) : undefined);
+    if (holder) throw portTaken(holder);
+  }
+}
+
+/**
+ * Takes away what carries this attachment's names, in both backends, since programs come and go between ADD and DEL.
+ * Needs neither prevResult nor the mappings; only a runtime that says there are none is believed.
+ */
+function del(request: Request<Config>): void {
+  const [{ portMappings }, prevResult] = parsed(request, 'failed to parse config: ', false);
+  if (portMappings?.length === 0) return;
+  const owner = ownerOf(request);
+  const addresses = prevResult && containerAddresses(prevResult, owner.ifname).map(({ ip }) => ip);
+  withHost((host) => removeEverywhere(host, owner, addresses));
+}
+
+function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | undefined): void {
+  bothBackends(
+    host,
+    () => removeFromNftables(host.netfilter, owner, addresses),
+    () => removeFromIptables(host.netfilter, owner),
+  );
+}
+
+function gc(request: Request<Config>): void {
+  const { network, validAttachments } = request;
+  withHost((host) =>
+    bothBackends(
+      host,
+      () => gcNftables(host.netfilter, network, validAttachments),
+      () => gcIptables(host.netfilter, network, validAttachments),
+    ),
+  );
+}
+
+/** Both are tried whatever the other does, and connections of what is gone are forgotten. */
+function bothBackends(host: Host, ...removals: (() => Removed)[]): void {
+  const failures: unknown[] = [];
+  for (const removal of removals) {
+    try {
+      const removed = oneAtATime(removal);
+      for (const family of [4, 6] as const) forgetRedirected(host, family, removed[family]);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+}
+
+function check(request: Request<Config>): void {
+  const [config, prevResult] = parsed(request, '');
+  if (!prevResult) throw new Error('Required prevResult missing');
+  if (!config.portMappings?.length) return;
+  withHost((host) => {
+    const backend = config.backend ?? chooseBackend(host, config);
+    const owner = ownerOf(request);
+    const planned = plan(config, owner, prevResult, backend);
+    const drift = differencesBy(backend, host, planned);
+    const other = backend === 'iptables' ? 'nftables' : 'iptables';
+    if (drift.length && !config.backend && holdsBy(other, host, config, request, prevResult)) return;
+    const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
+    if (v4 && planned.snat) drift.push(...loopbackDifferences(host.route, v4.address.ip));
+    failOn(drift);
+  });
+}
+
+function differencesBy(backend: Backend, { netfilter }: Host, planned: Plan): string[] {
+  return backend === 'nftables' ? nftablesDifferences(netfilter, planned) : iptablesDifferences(planned);
+}
+
+/** Programs come and go between ADD and CHECK: with no backend asked for by name the other one may have the rules. */
+function holdsBy(
+  backend: Backend,
+  host: Host,
+  config: Config,
+  request: Request<Config>,
+  prevResult: Result,
+): boolean {
+  if (backend === 'iptables' && findProgram('iptables-save') === undefined) return false;
+  try {
+    return differencesBy(backend, host, plan(config, ownerOf(request), prevResult, backend)).length === 0;
+  } catch {
+    // reason: a backend that cannot even be asked has no rules; the drift found is reported
+    return false;
+  }
+}
+
+function status(request: Request<Config>): void {
+  const cannot = (why: string, details: string, cause?: unknown) =>
+    new CniError(ErrorCode.pluginNotAvailable, `portmap cannot serve ADD: ${why}`, details, { cause });
+  let config: Config;
+  try {
+    [config] = parsed(request, '', false);
+    readMappings(config.portMappings ?? []);
+    if (config.backend === 'nftables')
+      for (const family of [4, 6] as const) readConditions(family, config.conditions[family]);
+  } catch (error) {
+    throw cannot(errorText(error), findCniError(error)?.details ?? '', error);
+  }
+  withHost((host) => {
+    const backend = config.backend ?? defaultBackend(host.netfilter, 'ip');
+    if (backend === 'nftables') {
+      if (nftablesWorks(host.netfilter, 'ip')) return;
+      throw cannot(
+        'the kernel does not take nftables rules',
+        'it may lack CONFIG_NF_TABLES, or CAP_NET_ADMIN is missing',
+      );
+    }
+    try {
+      requireIptables([4]);
+    } catch (error) {
+      throw cannot(errorText(error), 'install iptables, or set "backend": "nftables"', error);
+    }
+    if (iptablesWorks()) return;
+    if (!config.backend && nftablesWorks(host.netfilter, 'ip')) return;
+    throw cannot(
+      'iptables cannot read its tables',
+      'run "iptables -S" to see why, or set "backend": "nftables"',
+    );
+  });
+}
+
+/** The backend for a configuration that names none, and whether its options fit. */
+function chooseBackend({ netfilter }: Host, config: Config): Backend {
+  const backend = defaultBackend(netfilter, 'ip');
+  checkOptions(backend, config);
+  return backend;
+}
+
+/** Configuration and prevResult; failures of either begin with `prefix`. DEL and STATUS do without a broken prevResult. */
+function parsed(
+  request: Request<Config>,
+  prefix: string,
+  needsPrevResult = true,
+): [Config, Result | undefined] {
+  try {
+    const prevResult = needsPrevResult ? request.prevResult : prevResultIfAny(request);
+    return [request.config, prevResult];
+  } catch (error) {
+    const known = findCniError(error);
+    throw new CniError(
+      known?.code ?? ErrorCode.internal,
+      prefix + (known?.message ?? errorText(error)),
+      known?.details,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function prevResultIfAny(request: Request<Config>): Result | undefined {
+  try {
+    return request.prevResult;
+  } catch {
+    // reason: it only narrows what is removed
+    return undefined;
+  }
+}
+
+function ownerOf({ network, containerId, ifname }: Request<Config>): Owner {
+  return { network, containerId, ifname };
+}
+
+function withHost<T>(work: (host: Host) => T): T {
+  const netfilter = Netlink.open('netfilter');
+  const route = Netlink.open('route');
+  const result = work({ netfilter, route });
+  // Not closed when it fails: undo still needs them, and the process ends soon.
+  return result;
+}
+
+export const portmap = definePlugin({
+  type: 'portmap',
+  config: schema,
+  configError: 'failed to parse network configuration',
+  parse,
+  add,
+  check,
+  del,
+  gc,
+  status,
+});
