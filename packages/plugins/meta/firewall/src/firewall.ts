@@ -1,0 +1,265 @@
+/**
+ * firewall: lets a container's traffic through the host's forwarding firewall, whatever that does with others'. Per
+ * address there are two rules: what comes from it passes, and what answers it does. With an ingress policy, networks
+ * behind different bridges are kept apart as well.
+ *
+ * Three ways to write it down: iptables, nftables, or firewalld where that runs. DEL looks for the attachment's rules
+ * in all of them, because the host may have changed since ADD.
+ */
+import { rmSync } from 'node:fs';
+import { defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
+import { IptablesError } from '@cni-ts/netfilter/iptables/program';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { failOn } from '@cni-ts/plugin-kit/drift';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/skeleton/result';
+import { addressesOf, type BackendName, type Config, checkAdminChain, parse, schema } from './config.ts';
+import type { Firewalld } from './firewalld.ts';
+import { firewalldRuns } from './firewalld-presence.ts';
+import { checkPolicy, isolationOf } from './ingress-policy.ts';
+import {
+  addByIptables,
+  differencesInIptables,
+  gcByIptables,
+  iptablesProblem,
+  removeByIptables,
+} from './iptables-rules.ts';
+import { addByNftables, differencesInNftables, gcByNftables, removeByNftables } from './nftables-rules.ts';
+import { hostText, type Plan } from './plan.ts';
+import {
+  forgetSources,
+  othersSources,
+  rememberedSources,
+  rememberSources,
+  type Source,
+  sameSource,
+  staleSources,
+  takeOver,
+} from './remembered-sources.ts';
+
+/** Throws for what cannot work, before anything is changed. */
+function plan(request: Request<Config>): Plan {
+  const { config, prevResult, network, containerId, ifname } = request;
+  checkAdminChain(config);
+  checkPolicy(config.ingressPolicy);
+  if (!prevResult) throw new Error('missing prevResult from earlier plugin');
+  return {
+    owner: { network, containerId, ifname },
+    addresses: addressesOf(prevResult),
+    adminChain: config.adminChain,
+    isolation: isolationOf(config.ingressPolicy, prevResult),
+  };
+}
+
+async function chooseBackend({ backend }: Config, nl: Netlink): Promise<BackendName> {
+  if (backend) return backend;
+  return (await firewalldRuns()) ? 'firewalld' : defaultBackend(nl);
+}
+
+async function add(request: Request<Config>): Promise<Result> {
+  const { config, prevResult } = request;
+  const planned = plan(request);
+  const nl = netfilter(request);
+  if (planned.addresses.length) {
+    const backend = await chooseBackend(config, nl);
+    if (backend === 'firewalld') {
+      await addToFirewalld(request, planned);
+      if (planned.isolation) addRules(nl, planned, request, defaultBackend(nl), { isolationOnly: true });
+    } else addRules(nl, planned, request, backend);
+  }
+  return prevResult ?? {};
+}
+
+interface Part {
+  readonly isolationOnly?: boolean;
+}
+
+function addRules(
+  nl: Netlink,
+  planned: Plan,
+  { config, undo }: Request<Config>,
+  backend: BackendName,
+  part: Part = {},
+): void {
+  if (backend === 'nftables') {
+    addByNftables(nl, planned, undo, part);
+    return;
+  }
+  try {
+    addByIptables(nl, planned, undo, part);
+  } catch (error) {
+    // iptables may be installed on a host whose kernel does not serve it.
+    const useless =
+      error instanceof IptablesError && !config.backend && !iptablesWorks() && nftablesWorks(nl);
+    if (!useless) throw error;
+    addByNftables(nl, planned, undo, part);
+  }
+}
+
+function sourcesOf({ zone }: Config, planned: Pick<Plan, 'addresses'>): Source[] {
+  return planned.addresses.map((ip) => ({ zone, address: hostText(ip) }));
+}
+
+async function addToFirewalld(request: Request<Config>, planned: Plan): Promise<void> {
+  const { config, undo } = request;
+  const sources = sourcesOf(config, planned);
+  const firewalld = await connected(request);
+  rememberSources(config.dataDir, planned.owner, sources, undo);
+  for (const { zone, address } of sources) {
+    undo.add(`${address} in ${zone} zone`, () => firewalld.remove(zone, address));
+    await firewalld.add(zone, address);
+  }
+  takeOver(config.dataDir, planned.owner, sources);
+}
+
+async function connected(request: Request<Config>): Promise<Firewalld> {
+  const { connectFirewalld } = await import('./firewalld.ts');
+  const firewalld = await connectFirewalld(request.log);
+  request.onEnd(firewalld.close);
+  return firewalld;
+}
+
+function netfilter(request: Request<Config>): Netlink {
+  const nl = Netlink.open('netfilter');
+  request.onEnd(() => nl.close());
+  return nl;
+}
+
+/** Everything is tried, whatever is missing: prevResult only helps to find what carries no owner. */
+async function del(request: Request<Config>): Promise<void> {
+  const { config, network, containerId, ifname } = request;
+  const leaving = { owner: { network, containerId, ifname }, addresses: addressesOf(request.prevResult) };
+  const nl = netfilter(request);
+  await all([
+    () => removeByNftables(nl, leaving),
+    () => removeByIptables(nl, leaving),
+    () => removeFromFirewalld(request, leaving),
+    () => checkPolicy(config.ingressPolicy),
+  ]);
+}
+
+async function removeFromFirewalld(
+  request: Request<Config>,
+  leaving: Pick<Plan, 'owner' | 'addresses'>,
+): Promise<void> {
+  const { config } = request;
+  const remembered = rememberedSources(config.dataDir, leaving.owner);
+  const others = othersSources(config.dataDir, leaving.owner);
+  const told = sourcesOf(config, leaving).filter((one) => !remembered.some((two) => sameSource(one, two)));
+  const sources = [...remembered, ...told].filter((one) => !others.some((two) => sameSource(one, two)));
+  const concerned = remembered.length || config.backend === 'firewalld';
+  if (sources.length && (concerned || (!config.backend && (await firewalldRuns())))) {
+    const firewalld = await connected(request);
+    for (const { zone, address } of sources) await firewalld.remove(zone, address);
+  }
+  if (remembered.length) forgetSources(config.dataDir, leaving.owner);
+}
+
+async function check(request: Request<Config>): Promise<void> {
+  const { config } = request;
+  const planned = plan(request);
+  if (!planned.addresses.length) return;
+  const nl = netfilter(request);
+  const backend = await chooseBackend(config, nl);
+  const isolationOnly = backend === 'firewalld';
+  const drift = isolationOnly ? await differencesInFirewalld(request, planned) : [];
+  if (!isolationOnly || planned.isolation) {
+    drift.push(...ruleDifferences(nl, planned, config, backend, { isolationOnly }));
+  }
+  failOn(drift);
+}
+
+function ruleDifferences(
+  nl: Netlink,
+  planned: Plan,
+  config: Config,
+  backend: BackendName,
+  part: Part,
+): string[] {
+  const chosen = backend === 'firewalld' ? defaultBackend(nl) : backend;
+  if (chosen === 'nftables') return differencesInNftables(nl, planned, part);
+  // Programs come and go between ADD and CHECK: whichever backend was not asked for by name may have the rules.
+  if (config.backend !== 'iptables' && !differencesInNftables(nl, planned, part).length) return [];
+  return differencesInIptables(nl, planned, part);
+}
+
+async function differencesInFirewalld(request: Request<Config>, planned: Plan): Promise<string[]> {
+  const firewalld = await connected(request);
+  const drift: string[] = [];
+  for (const { zone, address } of sourcesOf(request.config, planned)) {
+    if (!(await firewalld.has(zone, address))) {
+      drift.push(`failed to find the address ${address} in ${zone} zone`);
+    }
+  }
+  return drift;
+}
+
+async function gc(request: Request<Config>): Promise<void> {
+  const { config, network, validAttachments } = request;
+  const nl = netfilter(request);
+  await all([
+    () => gcByNftables(nl, network, validAttachments),
+    () => gcByIptables(nl, network, validAttachments),
+    async () => {
+      const stale = staleSources(config.dataDir, network, validAttachments);
+      if (!stale.length) return;
+      const firewalld = await connected(request);
+      for (const { path, sources } of stale) {
+        for (const { zone, address } of sources) await firewalld.remove(zone, address);
+        rmSync(path, { force: true });
+      }
+    },
+  ]);
+}
+
+/** All are tried whatever the others do; what failed is reported together. */
+async function all(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+}
+
+async function status(request: Request<Config>): Promise<void> {
+  const problem = await problemOf(request);
+  if (problem === undefined) return;
+  throw new CniError(ErrorCode.pluginNotAvailable, `firewall cannot serve ADD: ${problem}`);
+}
+
+async function problemOf(request: Request<Config>): Promise<string | undefined> {
+  try {
+    const { config } = request;
+    checkAdminChain(config);
+    checkPolicy(config.ingressPolicy);
+    const nl = netfilter(request);
+    const backend = await chooseBackend(config, nl);
+    if (backend === 'firewalld' && config.backend && !(await firewalldRuns())) {
+      return 'backend is "firewalld", but that is not on the system bus; start it, or choose another backend';
+    }
+    const isolating = config.ingressPolicy === 'same-bridge' || config.ingressPolicy === 'isolated';
+    if (backend === 'firewalld' && !isolating) return undefined;
+    const chosen = backend === 'firewalld' ? defaultBackend(nl) : backend;
+    if (chosen === 'iptables') return iptablesProblem();
+    return nftablesWorks(nl) ? undefined : 'the kernel takes no nftables tables from us';
+  } catch (error) {
+    return errorText(error);
+  }
+}
+
+export const firewall = definePlugin({
+  type: 'firewall',
+  config: schema,
+  parse,
+  add,
+  check,
+  del,
+  gc,
+  status,
+});

@@ -1,0 +1,362 @@
+/**
+ * The rules by iptables, as the reference writes them: FORWARD leads to CNI-FORWARD, which asks the administrator's
+ * chain and then has two rules per address. They name no owner, and must not, since the reference's DEL and CHECK
+ * look for exactly these. So owners stand in a chain of their own that no packet ever sees: one rule per address,
+ * whose comment is the owner. By these DEL and GC find what is whose when nobody tells them the addresses.
+ */
+import type { Ip } from '@cni-ts/address/ip';
+import {
+  type ChainRule,
+  type ChainRules,
+  iptablesNftTable,
+  readChains,
+  readLegacyChains,
+  readNftChains,
+} from '@cni-ts/netfilter/iptables/chain-rules';
+import {
+  type Family,
+  findProgram,
+  findVariant,
+  IptablesError,
+  programName,
+  requireProgram,
+} from '@cni-ts/netfilter/iptables/program';
+import {
+  appendRule,
+  createChain,
+  deleteChain,
+  deleteRule,
+  type IptablesChange,
+  insertRule,
+  restore,
+} from '@cni-ts/netfilter/iptables/restore';
+import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
+import { deleteRule as deleteNftRule } from '@cni-ts/netfilter/nftables/rule';
+import { retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
+import { errorText } from '@cni-ts/skeleton/cni-error';
+import type { Attachment } from '@cni-ts/skeleton/plugin';
+import type { Undo } from '@cni-ts/skeleton/undo';
+import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import { adminComment, families, forwardChain, forwardComment, hostText, type Plan } from './plan.ts';
+
+const ownersChain = 'CNI-FORWARD-OWNERS';
+
+/** A rule and where it goes if it is not there. */
+interface Step {
+  readonly chain: string;
+  readonly words: readonly string[];
+  readonly first: boolean;
+}
+
+interface Wanted {
+  readonly chains: readonly string[];
+  /** Of all attachments. */
+  readonly shared: readonly Step[];
+  /** Of this one. */
+  readonly own: readonly Step[];
+}
+
+function wantedOf(plan: Plan, addresses: readonly Ip[]): Wanted {
+  const { adminChain, isolation } = plan;
+  const isolating = isolation ? isolationRules(isolation) : [];
+  return {
+    chains: [
+      ...(addresses.length ? [forwardChain, adminChain, ownersChain] : []),
+      ...(isolation ? isolationChains : []),
+    ],
+    shared: [
+      ...(addresses.length ? [forwardJump, adminJump(adminChain)] : []),
+      ...isolating.map(isolationStep),
+    ],
+    own: addresses.flatMap((ip) => [...addressSteps(hostText(ip)), ownerStep(plan, ip)]),
+  };
+}
+
+const forwardJump = first('FORWARD', [...commented(forwardComment), '-j', forwardChain]);
+
+function adminJump(adminChain: string): Step {
+  return first(forwardChain, [...commented(adminComment), '-j', adminChain]);
+}
+
+function addressSteps(address: string): Step[] {
+  return [
+    last(forwardChain, [
+      '-d',
+      address,
+      '-m',
+      'conntrack',
+      '--ctstate',
+      'RELATED,ESTABLISHED',
+      '-j',
+      'ACCEPT',
+    ]),
+    last(forwardChain, ['-s', address, '-j', 'ACCEPT']),
+  ];
+}
+
+function ownerStep({ owner }: Plan, ip: Ip): Step {
+  return last(ownersChain, ['-s', hostText(ip), ...commented(ownerComment(owner)), '-j', 'RETURN']);
+}
+
+function isolationStep(rule: IsolationRule): Step {
+  const { input, output, notOutput } = rule;
+  const words = [
+    ...(input === undefined ? [] : ['-i', input]),
+    ...(output === undefined ? [] : ['-o', output]),
+    ...(notOutput === undefined ? [] : ['!', '-o', notOutput]),
+    ...commented(rule.comment),
+    '-j',
+    rule.verdict,
+  ];
+  return { chain: rule.chain, words, first: rule.first };
+}
+
+function first(chain: string, words: string[]): Step {
+  return { chain, words, first: true };
+}
+
+function last(chain: string, words: string[]): Step {
+  return { chain, words, first: false };
+}
+
+function commented(text: string): string[] {
+  return ['-m', 'comment', '--comment', text];
+}
+
+/**
+ * Makes what is missing, by one iptables-restore per family that the attachment has addresses of. `isolationOnly`:
+ * another backend has the addresses. Its undo is added here: also the shared chains go, if nobody else uses them.
+ */
+export function addByIptables(nl: Netlink, plan: Plan, undo: Undo, { isolationOnly = false } = {}): void {
+  const used = families.filter((family) => plan.addresses.some((ip) => ip.family === family));
+  used.forEach(requireIptables);
+  for (const family of used) {
+    const addresses = plan.addresses.filter((ip) => ip.family === family);
+    const wanted = wantedOf(plan, isolationOnly ? [] : addresses);
+    const made = complete(nl, family, plan, wanted);
+    undo.add(`${programName(family)} rules of ${plan.owner.containerId}`, () =>
+      takeBack(nl, family, plan, made),
+    );
+  }
+}
+
+/** The reference's words for a missing program. */
+function requireIptables(family: Family): void {
+  try {
+    requireProgram(programName(family));
+    requireProgram(programName(family, 'restore'));
+  } catch (error) {
+    const protocol = family === 4 ? 0 : 1;
+    throw new Error(`could not initialize iptables protocol ${protocol}: ${errorText(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Why ADD could not work here; undefined if it could. */
+export function iptablesProblem(): string | undefined {
+  const missing = families
+    .flatMap((family) => [programName(family), programName(family, 'restore')])
+    .filter((name) => findProgram(name) === undefined);
+  return missing.length ? `${missing.join(', ')}: executable file not found in $PATH` : undefined;
+}
+
+/** What one ADD made in one family. */
+interface Made {
+  readonly chains: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+const attempts = 10;
+
+function complete(nl: Netlink, family: Family, plan: Plan, wanted: Wanted): Made {
+  const chains = ['FORWARD', ...wanted.chains];
+  const look = () => lacking(readChains(nl, family, 'filter', chains), plan, wanted);
+  const make = (missing: Lacking) => restore(family, { filter: missing.changes });
+  for (let attempt = 1; ; attempt++) {
+    let missing = look();
+    if (!missing.changes.length) return missing;
+    try {
+      if (missing.shared) {
+        oneAtATime(() => {
+          missing = look();
+          if (missing.shared) make(missing);
+        });
+        if (missing.shared) return missing;
+      }
+      make(missing);
+      return missing;
+    } catch (error) {
+      // Somebody else changed the same chains after we had looked.
+      const raced = error instanceof IptablesError && error.status !== undefined && attempt < attempts;
+      if (!raced || (attempt > 1 && sameLines(look().changes, missing.changes))) throw error;
+    }
+  }
+}
+
+interface Lacking extends Made {
+  readonly changes: readonly IptablesChange[];
+  /** Something that others need too. */
+  readonly shared: boolean;
+}
+
+function lacking(there: ChainRules, plan: Plan, { chains, shared, own }: Wanted): Lacking {
+  const isMissing = ({ chain, words }: Step) => !has(there, chain, words);
+  const newChains = chains.filter((name) => !there.chains.includes(name));
+  const [newShared, newOwn] = [shared.filter(isMissing), own.filter(isMissing)];
+  // An address is one attachment's: what the network's earlier holder left behind is over.
+  const stale = there.rules.filter((rule) => isStaleOwner(rule, plan, own));
+  const steps = [...newShared, ...newOwn];
+  return {
+    chains: newChains,
+    steps,
+    shared: newChains.length + newShared.length > 0,
+    changes: [
+      ...newChains.map(createChain),
+      ...steps.map(({ chain, words, first }) => (first ? insertRule : appendRule)(chain, words)),
+      ...stale.map(({ chain, words }) => deleteRule(chain, words)),
+    ],
+  };
+}
+
+function isStaleOwner(rule: ChainRule, { owner }: Plan, own: readonly Step[]): boolean {
+  if (rule.chain !== ownersChain) return false;
+  const address = wordAfter(rule.words, '-s');
+  const comment = commentOf(rule);
+  return (
+    own.some(({ chain, words }) => chain === ownersChain && wordAfter(words, '-s') === address) &&
+    comment.startsWith(networkMark(owner.network)) &&
+    !comment.startsWith(ownerMark(owner))
+  );
+}
+
+function sameLines(a: readonly IptablesChange[], b: readonly IptablesChange[]): boolean {
+  return a.map(({ line }) => line).join('\n') === b.map(({ line }) => line).join('\n');
+}
+
+function has(there: ChainRules, chain: string, words: readonly string[]): boolean {
+  const text = joinWords(words);
+  return there.rules.some((rule) => rule.chain === chain && rule.text === text);
+}
+
+/**
+ * Undoes one ADD. Chains that it created go only together with all that it put into them, and only while nothing
+ * else is in them: then the restore fails as a whole, and just the attachment's own rules are taken out.
+ */
+function takeBack(nl: Netlink, family: Family, plan: Plan, { chains, steps }: Made): void {
+  if (chains.includes(forwardChain)) {
+    const changes = [
+      ...steps.map(({ chain, words }) => deleteRule(chain, words)),
+      ...chains.map(deleteChain),
+    ];
+    try {
+      oneAtATime(() => restore(family, { filter: changes }));
+      return;
+    } catch (error) {
+      if (!(error instanceof IptablesError)) throw error; // else: somebody else has begun to use them
+    }
+  }
+  removeFrom(nl, family, (comment) => comment.startsWith(ownerMark(plan.owner)), plan.addresses);
+}
+
+/**
+ * Takes the rules of one attachment away: those it is written down as the owner of, and those of `addresses` unless
+ * another attachment has them by now. Chains and jumps stay. What iptables-nft keeps in nf_tables goes by netlink;
+ * a program is started only where the older tables are in use.
+ */
+export function removeByIptables(nl: Netlink, plan: Pick<Plan, 'owner' | 'addresses'>): void {
+  const isOwn = (comment: string) => comment.startsWith(ownerMark(plan.owner));
+  inBothFamilies((family) => removeFrom(nl, family, isOwn, plan.addresses));
+}
+
+/** Removes the rules of every attachment of `network` that is not among `valid`. */
+export function gcByIptables(nl: Netlink, network: string, valid: readonly Attachment[]): void {
+  const keep = new Set(valid.map((one) => ownerMark({ network, ...one })));
+  const mark = networkMark(network);
+  inBothFamilies((family) =>
+    removeFrom(nl, family, (comment) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33)), []),
+  );
+}
+
+function inBothFamilies(work: (family: Family) => void): void {
+  const failures: unknown[] = [];
+  for (const family of families) {
+    try {
+      work(family);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 1) throw failures[0];
+  if (failures.length) throw new AggregateError(failures, 'could not remove the rules of either family');
+}
+
+function removeFrom(
+  nl: Netlink,
+  family: Family,
+  isOwn: (comment: string) => boolean,
+  addresses: readonly Ip[],
+): void {
+  const chains = [forwardChain, ownersChain];
+  const told = addresses.filter((ip) => ip.family === family).map(hostText);
+  retryRaces(() => {
+    const table = iptablesNftTable(family, 'filter');
+    const leaving = leavingRules(readNftChains(nl, family, 'filter', chains), isOwn, told);
+    const byHandle = leaving.filter((rule) => rule.handle !== undefined);
+    transaction(
+      nl,
+      byHandle.map(({ chain, handle }) => deleteNftRule(table, { chain, handle: handle! })),
+    );
+    // Those that only the program itself could read.
+    const byWords = leaving.filter((rule) => rule.handle === undefined);
+    restore(family, { filter: deletions(byWords) }, findVariant(family, 'restore', 'nft'));
+  });
+  const leaving = leavingRules(readLegacyChains(family, 'filter', chains), isOwn, told);
+  if (!leaving.length) return;
+  requireIptables(family);
+  restore(family, { filter: deletions(leaving) }, findVariant(family, 'restore', 'legacy'));
+}
+
+function deletions(rules: readonly ChainRule[]): IptablesChange[] {
+  return rules.map(({ chain, words }) => deleteRule(chain, words));
+}
+
+function leavingRules(
+  { rules }: ChainRules,
+  isOwn: (comment: string) => boolean,
+  told: readonly string[],
+): ChainRule[] {
+  const owners = rules.filter(({ chain }) => chain === ownersChain);
+  const own = owners.filter((rule) => isOwn(commentOf(rule)));
+  const sourceOf = ({ words }: ChainRule) => wordAfter(words, '-s') ?? '';
+  const kept = new Set(owners.filter((rule) => !own.includes(rule)).map(sourceOf));
+  const gone = [...new Set([...own.map(sourceOf), ...told])].filter((address) => !kept.has(address));
+  const texts = new Set(gone.flatMap(addressSteps).map(({ words }) => joinWords(words)));
+  return [...own, ...rules.filter(({ chain, text }) => chain === forwardChain && texts.has(text))];
+}
+
+function commentOf({ words }: ChainRule): string {
+  return wordAfter(words, '--comment') ?? '';
+}
+
+/** What is missing, in the reference's words. Nothing is changed. */
+export function differencesInIptables(nl: Netlink, plan: Plan, { isolationOnly = false } = {}): string[] {
+  const found: string[] = [];
+  for (const family of families) {
+    const addresses = plan.addresses.filter((ip) => ip.family === family);
+    if (!addresses.length) continue;
+    requireIptables(family);
+    const wanted = wantedOf(plan, isolationOnly ? [] : addresses);
+    const there = readChains(nl, family, 'filter', ['FORWARD', ...wanted.chains]);
+    for (const { chain, words } of [...wanted.shared, ...wanted.own]) {
+      // The reference's attachments have no owner written down, and work as well.
+      if (chain === ownersChain || has(there, chain, words)) continue;
+      const isJump = chain === 'FORWARD' || words.includes(plan.adminChain);
+      found.push(`expected ${isJump ? `${chain} ` : ''}rule [${words.join(' ')}] not found`);
+    }
+  }
+  return found;
+}

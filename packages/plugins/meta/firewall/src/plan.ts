@@ -1,0 +1,30 @@
+import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
+import type { Ip } from '@cni-ts/address/ip';
+import type { Owner } from '@cni-ts/plugin-kit/owner-comment';
+import type { Isolation } from './ingress-policy.ts';
+
+/** What must be there for one attachment, in no backend's language. */
+export interface Plan {
+  readonly owner: Owner;
+  /** May send wherever they like, and get answers. */
+  readonly addresses: readonly Ip[];
+  /** Chain of the administrator, which is asked before any container's rules. */
+  readonly adminChain: string;
+  readonly isolation: Isolation | undefined;
+}
+
+export const families = [4, 6] as const;
+
+/** Names and comments are the reference's. */
+export const forwardChain = 'CNI-FORWARD';
+export const forwardComment = 'CNI firewall plugin rules';
+export const adminComment = 'CNI firewall plugin admin overrides';
+
+/** `10.0.0.2/32`, `2001:db8::2/128`: one address and no network. */
+export function hostCidr(ip: Ip): Cidr {
+  return { ip, prefix: ip.bytes.length * 8 };
+}
+
+export function hostText(ip: Ip): string {
+  return formatCidr(hostCidr(ip));
+}
