@@ -8,6 +8,7 @@ const require = createRequire(import.meta.url);
 export const registry: Readonly<Record<string, () => Plugin>> = {
   bandwidth: () => require('@cni-ts/bandwidth/bandwidth').bandwidth,
   bridge: () => require('@cni-ts/bridge/bridge').bridge,
+  firewall: () => require('@cni-ts/firewall/firewall').firewall,
   'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
   loopback: () => require('@cni-ts/loopback/loopback').loopback,
   macvlan: () => require('@cni-ts/macvlan/macvlan').macvlan,

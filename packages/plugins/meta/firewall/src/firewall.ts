@@ -7,10 +7,11 @@
  * in all of them, because the host may have changed since ADD.
  */
 import { rmSync } from 'node:fs';
-import { defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
-import { IptablesError } from '@cni-ts/netfilter/iptables/program';
+import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
+import { type Family, IptablesError } from '@cni-ts/netfilter/iptables/program';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
+import { tryAll } from '@cni-ts/plugin-kit/failing';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
@@ -25,8 +26,14 @@ import {
   iptablesProblem,
   removeByIptables,
 } from './iptables-rules.ts';
-import { addByNftables, differencesInNftables, gcByNftables, removeByNftables } from './nftables-rules.ts';
-import { hostText, type Plan } from './plan.ts';
+import {
+  addByNftables,
+  differencesInNftables,
+  gcByNftables,
+  isDroppedElsewhere,
+  removeByNftables,
+} from './nftables-rules.ts';
+import { families, familiesOf, hostText, type Plan } from './plan.ts';
 import {
   forgetSources,
   othersSources,
@@ -52,23 +59,41 @@ function plan(request: Request<Config>): Plan {
   };
 }
 
-async function chooseBackend({ backend }: Config, nl: Netlink): Promise<BackendName> {
+async function chooseBackend(
+  { backend }: Config,
+  nl: Netlink,
+  used: readonly Family[],
+): Promise<BackendName> {
   if (backend) return backend;
-  return (await firewalldRuns()) ? 'firewalld' : defaultBackend(nl);
+  return (await firewalldRuns()) ? 'firewalld' : ruleBackend(nl, used);
+}
+
+/** What writes rules where none is named, or firewalld is not enough: iptables if it is there for these families. */
+function ruleBackend(nl: Netlink, used: readonly Family[]): Backend {
+  const chosen = defaultBackend(nl);
+  const useless = chosen === 'iptables' && iptablesProblem(used) !== undefined;
+  return useless && nftablesWorks(nl) ? 'nftables' : chosen;
 }
 
 async function add(request: Request<Config>): Promise<Result> {
   const { config, prevResult } = request;
   const planned = plan(request);
-  const nl = netfilter(request);
   if (planned.addresses.length) {
-    const backend = await chooseBackend(config, nl);
-    if (backend === 'firewalld') {
-      await addToFirewalld(request, planned);
-      if (planned.isolation) addRules(nl, planned, request, defaultBackend(nl), { isolationOnly: true });
-    } else addRules(nl, planned, request, backend);
+    const nl = netfilter(request);
+    const backend = await chooseBackend(config, nl, familiesOf(planned));
+    if (backend === 'firewalld') await addToFirewalld(request, planned);
+    const part = partOf(nl, planned, backend);
+    if (part) addRules(nl, planned, request, ...part);
   }
   return prevResult ?? {};
+}
+
+/** Which rules are needed, and by what. firewalld judges in tables of its own: another firewall's may still drop. */
+function partOf(nl: Netlink, planned: Plan, backend: BackendName): [Backend, Part] | undefined {
+  if (backend !== 'firewalld') return [backend, {}];
+  const isolationOnly = !isDroppedElsewhere(nl);
+  if (isolationOnly && !planned.isolation) return undefined;
+  return [ruleBackend(nl, familiesOf(planned)), { isolationOnly }];
 }
 
 interface Part {
@@ -79,8 +104,8 @@ function addRules(
   nl: Netlink,
   planned: Plan,
   { config, undo }: Request<Config>,
-  backend: BackendName,
-  part: Part = {},
+  backend: Backend,
+  part: Part,
 ): void {
   if (backend === 'nftables') {
     addByNftables(nl, planned, undo, part);
@@ -131,7 +156,7 @@ async function del(request: Request<Config>): Promise<void> {
   const { config, network, containerId, ifname } = request;
   const leaving = { owner: { network, containerId, ifname }, addresses: addressesOf(request.prevResult) };
   const nl = netfilter(request);
-  await all([
+  await tryAll([
     () => removeByNftables(nl, leaving),
     () => removeByIptables(nl, leaving),
     () => removeFromFirewalld(request, leaving),
@@ -161,23 +186,14 @@ async function check(request: Request<Config>): Promise<void> {
   const planned = plan(request);
   if (!planned.addresses.length) return;
   const nl = netfilter(request);
-  const backend = await chooseBackend(config, nl);
-  const isolationOnly = backend === 'firewalld';
-  const drift = isolationOnly ? await differencesInFirewalld(request, planned) : [];
-  if (!isolationOnly || planned.isolation) {
-    drift.push(...ruleDifferences(nl, planned, config, backend, { isolationOnly }));
-  }
+  const backend = await chooseBackend(config, nl, familiesOf(planned));
+  const drift = backend === 'firewalld' ? await differencesInFirewalld(request, planned) : [];
+  const part = partOf(nl, planned, backend);
+  if (part) drift.push(...ruleDifferences(nl, planned, config, ...part));
   failOn(drift);
 }
 
-function ruleDifferences(
-  nl: Netlink,
-  planned: Plan,
-  config: Config,
-  backend: BackendName,
-  part: Part,
-): string[] {
-  const chosen = backend === 'firewalld' ? defaultBackend(nl) : backend;
+function ruleDifferences(nl: Netlink, planned: Plan, config: Config, chosen: Backend, part: Part): string[] {
   if (chosen === 'nftables') return differencesInNftables(nl, planned, part);
   // Programs come and go between ADD and CHECK: whichever backend was not asked for by name may have the rules.
   if (config.backend !== 'iptables' && !differencesInNftables(nl, planned, part).length) return [];
@@ -198,7 +214,7 @@ async function differencesInFirewalld(request: Request<Config>, planned: Plan): 
 async function gc(request: Request<Config>): Promise<void> {
   const { config, network, validAttachments } = request;
   const nl = netfilter(request);
-  await all([
+  await tryAll([
     () => gcByNftables(nl, network, validAttachments),
     () => gcByIptables(nl, network, validAttachments),
     async () => {
@@ -213,20 +229,6 @@ async function gc(request: Request<Config>): Promise<void> {
   ]);
 }
 
-/** All are tried whatever the others do; what failed is reported together. */
-async function all(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
-}
-
 async function status(request: Request<Config>): Promise<void> {
   const problem = await problemOf(request);
   if (problem === undefined) return;
@@ -239,13 +241,13 @@ async function problemOf(request: Request<Config>): Promise<string | undefined> 
     checkAdminChain(config);
     checkPolicy(config.ingressPolicy);
     const nl = netfilter(request);
-    const backend = await chooseBackend(config, nl);
+    const backend = await chooseBackend(config, nl, families);
     if (backend === 'firewalld' && config.backend && !(await firewalldRuns())) {
       return 'backend is "firewalld", but that is not on the system bus; start it, or choose another backend';
     }
     const isolating = config.ingressPolicy === 'same-bridge' || config.ingressPolicy === 'isolated';
     if (backend === 'firewalld' && !isolating) return undefined;
-    const chosen = backend === 'firewalld' ? defaultBackend(nl) : backend;
+    const chosen = backend === 'firewalld' ? ruleBackend(nl, families) : backend;
     if (chosen === 'iptables') return iptablesProblem();
     return nftablesWorks(nl) ? undefined : 'the kernel takes no nftables tables from us';
   } catch (error) {

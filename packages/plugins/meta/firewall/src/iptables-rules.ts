@@ -13,6 +13,7 @@ import {
   readLegacyChains,
   readNftChains,
 } from '@cni-ts/netfilter/iptables/chain-rules';
+import { xtComment, xtRelatedOrEstablished } from '@cni-ts/netfilter/iptables/native-match';
 import {
   type Family,
   findProgram,
@@ -20,6 +21,7 @@ import {
   IptablesError,
   programName,
   requireProgram,
+  variantOf,
 } from '@cni-ts/netfilter/iptables/program';
 import {
   appendRule,
@@ -31,8 +33,15 @@ import {
   restore,
 } from '@cni-ts/netfilter/iptables/restore';
 import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
-import { deleteRule as deleteNftRule } from '@cni-ts/netfilter/nftables/rule';
-import { retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
+import { accept, counter, toCaller } from '@cni-ts/netfilter/nftables/action';
+import { daddr, saddr } from '@cni-ts/netfilter/nftables/match';
+import {
+  addRule as addNftRule,
+  deleteRule as deleteNftRule,
+  rule as nftRule,
+  type Rule,
+} from '@cni-ts/netfilter/nftables/rule';
+import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
 import { errorText } from '@cni-ts/skeleton/cni-error';
@@ -40,7 +49,15 @@ import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
 import { oneAtATime } from './one-at-a-time.ts';
-import { adminComment, families, forwardChain, forwardComment, hostText, type Plan } from './plan.ts';
+import {
+  adminComment,
+  families,
+  familiesOf,
+  forwardChain,
+  forwardComment,
+  hostText,
+  type Plan,
+} from './plan.ts';
 
 const ownersChain = 'CNI-FORWARD-OWNERS';
 
@@ -49,6 +66,8 @@ interface Step {
   readonly chain: string;
   readonly words: readonly string[];
   readonly first: boolean;
+  /** The same for netlink, in the form that iptables-nft gives it. */
+  readonly native?: Rule;
 }
 
 interface Wanted {
@@ -71,7 +90,7 @@ function wantedOf(plan: Plan, addresses: readonly Ip[]): Wanted {
       ...(addresses.length ? [forwardJump, adminJump(adminChain)] : []),
       ...isolating.map(isolationStep),
     ],
-    own: addresses.flatMap((ip) => [...addressSteps(hostText(ip)), ownerStep(plan, ip)]),
+    own: addresses.flatMap((ip) => [...addressSteps(ip), ownerStep(plan, ip)]),
   };
 }
 
@@ -81,24 +100,30 @@ function adminJump(adminChain: string): Step {
   return first(forwardChain, [...commented(adminComment), '-j', adminChain]);
 }
 
-function addressSteps(address: string): Step[] {
+function addressSteps(ip: Ip): Step[] {
+  const [answers, own] = addressWords(hostText(ip));
   return [
-    last(forwardChain, [
-      '-d',
-      address,
-      '-m',
-      'conntrack',
-      '--ctstate',
-      'RELATED,ESTABLISHED',
-      '-j',
-      'ACCEPT',
-    ]),
-    last(forwardChain, ['-s', address, '-j', 'ACCEPT']),
+    {
+      ...last(forwardChain, answers),
+      native: nftRule(daddr(ip), xtRelatedOrEstablished, counter, accept),
+    },
+    { ...last(forwardChain, own), native: nftRule(saddr(ip), counter, accept) },
+  ];
+}
+
+function addressWords(address: string): [string[], string[]] {
+  return [
+    ['-d', address, '-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'ACCEPT'],
+    ['-s', address, '-j', 'ACCEPT'],
   ];
 }
 
 function ownerStep({ owner }: Plan, ip: Ip): Step {
-  return last(ownersChain, ['-s', hostText(ip), ...commented(ownerComment(owner)), '-j', 'RETURN']);
+  const text = ownerComment(owner);
+  return {
+    ...last(ownersChain, ['-s', hostText(ip), ...commented(text), '-j', 'RETURN']),
+    native: nftRule(saddr(ip), xtComment(text), counter, toCaller),
+  };
 }
 
 function isolationStep(rule: IsolationRule): Step {
@@ -127,11 +152,12 @@ function commented(text: string): string[] {
 }
 
 /**
- * Makes what is missing, by one iptables-restore per family that the attachment has addresses of. `isolationOnly`:
- * another backend has the addresses. Its undo is added here: also the shared chains go, if nobody else uses them.
+ * Makes what is missing in each family that the attachment has addresses of: by one iptables-restore, or where the
+ * shared chains are there and belong to iptables-nft, by netlink without a process. `isolationOnly`: another backend
+ * has the addresses. Its undo is added here: also the shared chains go, if nobody else uses them.
  */
 export function addByIptables(nl: Netlink, plan: Plan, undo: Undo, { isolationOnly = false } = {}): void {
-  const used = families.filter((family) => plan.addresses.some((ip) => ip.family === family));
+  const used = familiesOf(plan);
   used.forEach(requireIptables);
   for (const family of used) {
     const addresses = plan.addresses.filter((ip) => ip.family === family);
@@ -156,9 +182,9 @@ function requireIptables(family: Family): void {
   }
 }
 
-/** Why ADD could not work here; undefined if it could. */
-export function iptablesProblem(): string | undefined {
-  const missing = families
+/** Why ADD of such addresses could not work here; undefined if it could. */
+export function iptablesProblem(of: readonly Family[] = families): string | undefined {
+  const missing = of
     .flatMap((family) => [programName(family), programName(family, 'restore')])
     .filter((name) => findProgram(name) === undefined);
   return missing.length ? `${missing.join(', ')}: executable file not found in $PATH` : undefined;
@@ -174,8 +200,8 @@ const attempts = 10;
 
 function complete(nl: Netlink, family: Family, plan: Plan, wanted: Wanted): Made {
   const chains = ['FORWARD', ...wanted.chains];
+  const isNft = variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
   const look = () => lacking(readChains(nl, family, 'filter', chains), plan, wanted);
-  const make = (missing: Lacking) => restore(family, { filter: missing.changes });
   for (let attempt = 1; ; attempt++) {
     let missing = look();
     if (!missing.changes.length) return missing;
@@ -183,13 +209,16 @@ function complete(nl: Netlink, family: Family, plan: Plan, wanted: Wanted): Made
       if (missing.shared) {
         oneAtATime(() => {
           missing = look();
-          if (missing.shared) make(missing);
+          if (missing.shared) restore(family, { filter: missing.changes });
         });
         if (missing.shared) return missing;
       }
-      make(missing);
+      const native = isNft && attempt === 1 ? nativeChanges(family, missing) : undefined;
+      if (native) transaction(nl, native);
+      else restore(family, { filter: missing.changes });
       return missing;
     } catch (error) {
+      if (error instanceof NftablesError) continue; // the program shall try
       // Somebody else changed the same chains after we had looked.
       const raced = error instanceof IptablesError && error.status !== undefined && attempt < attempts;
       if (!raced || (attempt > 1 && sameLines(look().changes, missing.changes))) throw error;
@@ -197,8 +226,25 @@ function complete(nl: Netlink, family: Family, plan: Plan, wanted: Wanted): Made
   }
 }
 
+/** The changes for netlink; undefined where one of them has no such form. */
+function nativeChanges(family: Family, { steps, stale }: Lacking): Change[] | undefined {
+  const table = iptablesNftTable(family, 'filter');
+  const changes: Change[] = [];
+  for (const { chain, native } of steps) {
+    if (!native) return undefined;
+    changes.push(addNftRule({ table, name: chain }, native));
+  }
+  for (const { chain, handle } of stale) {
+    if (handle === undefined) return undefined;
+    changes.push(deleteNftRule(table, { chain, handle }));
+  }
+  return changes;
+}
+
 interface Lacking extends Made {
+  /** Everything, for iptables-restore. */
   readonly changes: readonly IptablesChange[];
+  readonly stale: readonly ChainRule[];
   /** Something that others need too. */
   readonly shared: boolean;
 }
@@ -213,6 +259,7 @@ function lacking(there: ChainRules, plan: Plan, { chains, shared, own }: Wanted)
   return {
     chains: newChains,
     steps,
+    stale,
     shared: newChains.length + newShared.length > 0,
     changes: [
       ...newChains.map(createChain),
@@ -334,7 +381,7 @@ function leavingRules(
   const sourceOf = ({ words }: ChainRule) => wordAfter(words, '-s') ?? '';
   const kept = new Set(owners.filter((rule) => !own.includes(rule)).map(sourceOf));
   const gone = [...new Set([...own.map(sourceOf), ...told])].filter((address) => !kept.has(address));
-  const texts = new Set(gone.flatMap(addressSteps).map(({ words }) => joinWords(words)));
+  const texts = new Set(gone.flatMap(addressWords).map(joinWords));
   return [...own, ...rules.filter(({ chain, text }) => chain === forwardChain && texts.has(text))];
 }
 

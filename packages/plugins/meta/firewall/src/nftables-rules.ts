@@ -134,6 +134,11 @@ function last(chain: Chain, of: Rule): Step {
   return { chain, rule: of, first: false };
 }
 
+/** Whether another firewall than firewalld drops what it does not know. */
+export function isDroppedElsewhere(nl: Netlink): boolean {
+  return droppingChains(nl).length > 0;
+}
+
 /** The forward chains of others that drop what they do not know. firewalld's own belong to it alone. */
 function droppingChains(nl: Netlink): Chain[] {
   return (['inet', 'ip', 'ip6'] as const)

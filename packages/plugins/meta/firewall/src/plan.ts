@@ -15,6 +15,11 @@ export interface Plan {
 
 export const families = [4, 6] as const;
 
+/** The families of which the attachment has addresses. */
+export function familiesOf({ addresses }: Pick<Plan, 'addresses'>): (4 | 6)[] {
+  return families.filter((family) => addresses.some((ip) => ip.family === family));
+}
+
 /** Names and comments are the reference's. */
 export const forwardChain = 'CNI-FORWARD';
 export const forwardComment = 'CNI firewall plugin rules';
