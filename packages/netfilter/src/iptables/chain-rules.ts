@@ -143,7 +143,7 @@ function operandOf(
 }
 
 /** struct xt_conntrack_mtinfo3, include/uapi/linux/netfilter/xt_conntrack.h: where its last members lie. */
-const conntrackInfo = { matchFlags: 148, invertFlags: 150, stateMask: 152 } as const;
+const conntrackInfo = { matchFlags: 146, invertFlags: 148, stateMask: 150 } as const;
 const XT_CONNTRACK_STATE = 1;
 const conntrackStates = { INVALID: 1, NEW: 8, RELATED: 4, ESTABLISHED: 2, UNTRACKED: 64 } as const;
 

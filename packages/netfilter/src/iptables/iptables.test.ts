@@ -4,7 +4,13 @@ import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultBackend, iptablesWorks, nftablesWorks } from '../backend.ts';
+import { accept, counter, toCaller } from '../nftables/action.ts';
+import { daddr, saddr } from '../nftables/match.ts';
+import { addRule, rule } from '../nftables/rule.ts';
+import { transaction } from '../nftables/transaction.ts';
+import { readNftChains } from './chain-rules.ts';
 import { chainVariants, listJumps, removeChains } from './jump.ts';
+import { xtComment, xtRelatedOrEstablished } from './native-match.ts';
 import { findProgram, findVariant, programName, runProgram, variantOf } from './program.ts';
 import {
   appendRule,
@@ -167,6 +173,44 @@ describe.for(['nft', 'legacy'] as const)('a restore by iptables-%s', (variant) =
     expect(removeChains(nl, 4, 'filter', ['MINE', 'NEVER'], ['FORWARD'])).toEqual(['MINE']);
     expect(removeChains(nl, 4, 'filter', ['MINE', 'NEVER'], ['FORWARD'])).toEqual([]);
     expect(saved().rules.map(({ chain, text }) => `${chain} ${text}`)).toEqual(['FORWARD -j OTHER']);
+  });
+});
+
+describe('rules of iptables-nft by netlink', () => {
+  const table = { family: 'ip', name: 'filter' } as const;
+  const ip = { family: 4, bytes: Uint8Array.of(10, 0, 0, 2) } as const;
+  const lines = [
+    '-s 10.0.0.2/32 -m comment --comment "what for" -j RETURN',
+    '-d 10.0.0.2/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    '-s 10.0.0.2/32 -j ACCEPT',
+  ];
+
+  test('are what the program takes for its own', () => {
+    sh('iptables-nft -N MINE');
+    transaction(nl, [
+      addRule({ table, name: 'MINE' }, rule(saddr(ip), xtComment('what for'), counter, toCaller)),
+      addRule({ table, name: 'MINE' }, rule(daddr(ip), xtRelatedOrEstablished, counter, accept)),
+      addRule({ table, name: 'MINE' }, rule(saddr(ip), counter, accept)),
+    ]);
+    expect(sh('iptables-nft -S MINE')).toBe(
+      ['-N MINE', ...lines.map((line) => `-A MINE ${line}`), ''].join('\n'),
+    );
+    for (const line of lines) sh(`iptables-nft -D MINE ${line}`);
+  });
+
+  test('are read as the program would list them, without starting it', () => {
+    const more = ['-i br0 ! -o br0 -j OTHER', '-o br0 -j DROP', '-j RETURN'];
+    sh(
+      [
+        'iptables-nft -N MINE; iptables-nft -N OTHER',
+        ...[...lines, ...more].map((line) => `iptables-nft -A MINE ${line}`),
+      ].join('\n'),
+    );
+    vi.stubEnv('PATH', '/nonexistent');
+    const read = readNftChains(nl, 4, 'filter', ['FORWARD', 'MINE', 'NEVER']);
+    expect(read.chains).toEqual(['MINE']);
+    expect(read.rules.map(({ text }) => text)).toEqual([...lines, ...more]);
+    expect(read.rules.every(({ handle }) => handle !== undefined)).toBe(true);
   });
 });
 

@@ -29,8 +29,8 @@ export const xtRelatedOrEstablished: Statement = {
     const info = new Uint8Array(168);
     const view = new DataView(info.buffer);
     const XT_CONNTRACK_STATE = 1;
-    view.setUint16(148, XT_CONNTRACK_STATE, true);
-    view.setUint16(152, 4 | 2, true);
+    view.setUint16(146, XT_CONNTRACK_STATE, true);
+    view.setUint16(150, 4 | 2, true);
     into.add(expression('match', { name: 'conntrack', revision: 3, info }));
   },
 };
