@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Lab, ours, theirs } from './lab.ts';
+
+let lab: Lab;
+beforeEach(() => {
+  lab = new Lab();
+});
+afterEach(() => lab.close());
+
+const count = 48;
+const config = (number: number, backend?: string, ingressPolicy?: string) => ({
+  cniVersion: '1.0.0',
+  name: 'net',
+  type: 'firewall',
+  backend,
+  ingressPolicy,
+  prevResult: {
+    cniVersion: '1.0.0',
+    interfaces: [{ name: `br${number % 3}` }],
+    ips: [{ address: `10.0.0.${number}/24` }, { address: `2001:db8::${number}/64` }],
+  },
+});
+
+async function all(
+  command: string,
+  call: (number: number) => { folder: string; config: object },
+): Promise<void> {
+  const answers = await Promise.all(
+    Array.from({ length: count }, (_, i) => {
+      const { folder, config } = call(i + 1);
+      const netns = '/run/netns/none';
+      return lab.plugin(join(folder, 'firewall'), config, { command, containerId: `c${i + 1}`, netns });
+    }),
+  );
+  for (const { status, stdout, stderr } of answers) expect(status, stdout + stderr).toBe(0);
+}
+
+const byIptables = () =>
+  ['iptables', 'ip6tables'].flatMap((tool) =>
+    lab
+      .sh(`${tool} -S`)
+      .split('\n')
+      .filter((line) => line.startsWith('-A'))
+      .map((line) => `${tool} ${line}`),
+  );
+const byNftables = () => {
+  const { nftables } = JSON.parse(lab.sh('nft -j list ruleset')) as { nftables: { rule?: object }[] }; // reason: nft's JSON
+  return nftables.flatMap(({ rule }) => (rule ? [JSON.stringify({ ...rule, handle: 0 })] : []));
+};
+
+/** Shared are five jumps and ends, and four rules for each of three bridges; iptables has them per family. */
+describe.each([
+  { backend: 'iptables', list: byIptables, perAddress: 3, shared: 34 },
+  { backend: 'nftables', list: byNftables, perAddress: 2, shared: 17 },
+])('$backend', ({ backend, list, perAddress, shared }) => {
+  test(`${count} ADDs at once on an empty host make each rule once, and as many DELs leave only what is shared`, async () => {
+    const call = (number: number) => ({
+      folder: ours,
+      config: config(number, backend, number % 2 ? 'isolated' : 'same-bridge'),
+    });
+    await all('ADD', call);
+    const rules = list();
+    expect(new Set(rules).size).toBe(rules.length);
+    const own = rules.filter((rule) => /10\.0\.0\.|2001:db8::/.test(rule));
+    expect(own).toHaveLength(count * 2 * perAddress);
+    expect(rules.length - own.length).toBe(shared);
+    await all('CHECK', call);
+    await all('DEL', call);
+    expect(list()).toEqual(rules.filter((rule) => !own.includes(rule)));
+  });
+});
+
+test.skipIf(!existsSync(join(theirs, 'firewall')))(
+  'ADDs and DELs at once, half by the Go plugin, make each container’s rules and take them away',
+  async () => {
+    // The first one makes what all share: the Go plugin takes no precautions against a second that does the same.
+    const first = { command: 'ADD', containerId: 'first', netns: '/run/netns/none' };
+    await lab.plugin(join(ours, 'firewall'), config(100, 'iptables'), first);
+    await all('ADD', (number) => ({
+      folder: number % 2 ? theirs : ours,
+      config: config(number, 'iptables'),
+    }));
+    const rules = byIptables();
+    for (let number = 1; number <= count; number++) {
+      expect(rules).toContain(`iptables -A CNI-FORWARD -s 10.0.0.${number}/32 -j ACCEPT`);
+      expect(rules).toContain(`ip6tables -A CNI-FORWARD -s 2001:db8::${number}/128 -j ACCEPT`);
+    }
+    await all('DEL', (number) => ({
+      folder: number % 2 ? ours : theirs,
+      config: config(number, 'iptables'),
+    }));
+    expect(
+      byIptables().filter((rule) => / CNI-FORWARD .*(10\.0\.0\.\d\d?\/|2001:db8::\d\d?\/)/.test(rule)),
+    ).toEqual([]);
+  },
+);
