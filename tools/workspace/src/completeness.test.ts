@@ -22,63 +22,55 @@ vi.mock('@cni-ts/skeleton/plugin', async (load) => {
 const read = (...path: string[]): string => readFileSync(join(workspaceRoot, ...path), 'utf8');
 const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: workspaceRoot, encoding: 'utf8' }).split('\0');
 
-/** Folders that are reserved for plugins to come: nothing of them is built. */
-const toCome = ['firewall'];
+describe.each(pluginFolders())('plugin $name', ({ name, kind, folder, exportName }) => {
+  const inFolder = (file: string) => join(folder, file);
 
-describe.each(pluginFolders().filter(({ name }) => !toCome.includes(name)))(
-  'plugin $name',
-  ({ name, kind, folder, exportName }) => {
-    const inFolder = (file: string) => join(folder, file);
-
-    test('exports its plugin under its own name, from a file of its own name', async () => {
-      const module: Record<string, unknown> = await import(inFolder(`src/${name}.ts`));
-      expect(module[exportName], `export const ${exportName} = definePlugin(…)`).toMatchObject({
-        type: name,
-      });
+  test('exports its plugin under its own name, from a file of its own name', async () => {
+    const module: Record<string, unknown> = await import(inFolder(`src/${name}.ts`));
+    expect(module[exportName], `export const ${exportName} = definePlugin(…)`).toMatchObject({
+      type: name,
     });
+  });
 
-    test('has src/main.ts, the entry of its bundle', () => {
-      expect(readFileSync(inFolder('src/main.ts'), 'utf8')).toContain(`main(${exportName})`);
-    });
+  test('has src/main.ts, the entry of its bundle', () => {
+    expect(readFileSync(inFolder('src/main.ts'), 'utf8')).toContain(`main(${exportName})`);
+  });
 
-    test('calls the conformance suite in a test', () => {
-      const tests = globSync('src/**/*.test.ts', { cwd: folder }).map((file) =>
-        readFileSync(inFolder(file), 'utf8'),
-      );
-      // IPAM plugins make nothing in a namespace that the suite could look at; theirs are held against its promises.
-      const wanted = kind === 'ipam' ? /\btest(\.for)?\(/ : /\bconformance\(/;
-      expect(
-        tests.some((text) => wanted.test(text)),
-        `conformance(${exportName}, [ … ]) in src/${name}.test.ts`,
-      ).toBe(true);
-    });
+  test('calls the conformance suite in a test', () => {
+    const tests = globSync('src/**/*.test.ts', { cwd: folder }).map((file) =>
+      readFileSync(inFolder(file), 'utf8'),
+    );
+    // IPAM plugins make nothing in a namespace that the suite could look at; theirs are held against its promises.
+    const wanted = kind === 'ipam' ? /\btest(\.for)?\(/ : /\bconformance\(/;
+    expect(
+      tests.some((text) => wanted.test(text)),
+      `conformance(${exportName}, [ … ]) in src/${name}.test.ts`,
+    ).toBe(true);
+  });
 
-    test('has an example configuration that calls it', () => {
-      const examples = globSync('examples/*.conflist', { cwd: folder });
-      expect(examples, `examples/${name}.conflist`).not.toEqual([]);
-      for (const example of examples) {
-        const list = JSON.parse(readFileSync(inFolder(example), 'utf8'));
-        expect(list, example).toMatchObject({ cniVersion: expect.any(String), name: expect.any(String) });
-        expect(JSON.stringify(list.plugins), example).toContain(`"type":"${name}"`);
-      }
-    });
+  test('has an example configuration that calls it', () => {
+    const examples = globSync('examples/*.conflist', { cwd: folder });
+    expect(examples, `examples/${name}.conflist`).not.toEqual([]);
+    for (const example of examples) {
+      const list = JSON.parse(readFileSync(inFolder(example), 'utf8'));
+      expect(list, example).toMatchObject({ cniVersion: expect.any(String), name: expect.any(String) });
+      expect(JSON.stringify(list.plugins), example).toContain(`"type":"${name}"`);
+    }
+  });
 
-    test('has a README whose table has a row for every config field', async () => {
-      expect(existsSync(inFolder('README.md')), `write ${name}/README.md`).toBe(true);
-      await import(inFolder(`src/${name}.ts`));
-      const rows = readFileSync(inFolder('README.md'), 'utf8').match(/^\|.*$/gm) ?? [];
-      const fields = configFields(schemas.get(name));
-      expect(fields.filter((field) => !rows.some((row) => new RegExp(`\\b${field}\\b`).test(row)))).toEqual(
-        [],
-      );
-    });
+  test('has a README whose table has a row for every config field', async () => {
+    expect(existsSync(inFolder('README.md')), `write ${name}/README.md`).toBe(true);
+    await import(inFolder(`src/${name}.ts`));
+    const rows = readFileSync(inFolder('README.md'), 'utf8').match(/^\|.*$/gm) ?? [];
+    const fields = configFields(schemas.get(name));
+    expect(fields.filter((field) => !rows.some((row) => new RegExp(`\\b${field}\\b`).test(row)))).toEqual([]);
+  });
 
-    test('is in the table of the root README', () => {
-      const readme = existsSync(join(workspaceRoot, 'README.md')) ? read('README.md') : '';
-      expect(readme.match(/^\|.*$/gm)?.join('\n') ?? '').toMatch(new RegExp(`\\b${name}\\b`));
-    });
-  },
-);
+  test('is in the table of the root README', () => {
+    const readme = existsSync(join(workspaceRoot, 'README.md')) ? read('README.md') : '';
+    expect(readme.match(/^\|.*$/gm)?.join('\n') ?? '').toMatch(new RegExp(`\\b${name}\\b`));
+  });
+});
 
 test('the registry of the multi-call program is as the plugin folders are: `npm run build` writes it', () => {
   expect(read(registryPath)).toBe(registryText());
