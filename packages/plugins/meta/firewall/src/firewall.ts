@@ -6,7 +6,8 @@
  * Three ways to write it down: iptables, nftables, or firewalld where that runs. DEL looks for the attachment's rules
  * in all of them, because the host may have changed since ADD.
  */
-import { rmSync } from 'node:fs';
+
+import { removeFile } from '@cni-ts/libc/file';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
 import { type Family, IptablesError } from '@cni-ts/netfilter/iptables/program';
 import { Netlink } from '@cni-ts/netlink/socket';
@@ -223,7 +224,7 @@ async function gc(request: Request<Config>): Promise<void> {
       const firewalld = await connected(request);
       for (const { path, sources } of stale) {
         for (const { zone, address } of sources) await firewalld.remove(zone, address);
-        rmSync(path, { force: true });
+        removeFile(path);
       }
     },
   ]);

@@ -3,7 +3,7 @@
  * have a bus and no firewalld, so it is answered without the D-Bus library, whose loading takes longer than a whole
  * plugin does otherwise: authentication, Hello and the question go out as one piece of fixed bytes.
  */
-import { existsSync } from 'node:fs';
+import { tryStat } from '@cni-ts/libc/file';
 import { systemBusPath } from './bus-address.ts';
 
 export const firewalldName = 'org.fedoraproject.FirewallD1';
@@ -11,7 +11,7 @@ export const firewalldName = 'org.fedoraproject.FirewallD1';
 /** False also when there is no bus, it refuses us, or does not answer within two seconds. */
 export function firewalldRuns(): Promise<boolean> {
   const path = systemBusPath();
-  if (path === undefined || (path.startsWith('/') && !existsSync(path))) return Promise.resolve(false);
+  if (path === undefined || (path.startsWith('/') && !tryStat(path))) return Promise.resolve(false);
   return new Promise((resolve) => {
     let received = Buffer.alloc(0);
     let end = () => {};
