@@ -34,12 +34,16 @@ export interface Ended {
 /** A program, its arguments and its environment, made ready once so that a start costs nothing but the start. */
 export class Command {
   readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
   readonly path: Uint8Array;
   readonly argv: ReturnType<typeof cStrings>;
   readonly envp: ReturnType<typeof cStrings>;
 
   constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.file = file;
+    this.args = args;
+    this.env = env;
     this.path = cString(file);
     this.argv = cStrings([file, ...args]);
     this.envp = cStrings(Object.entries(env).map(([name, value]) => `${name}=${value}`));

@@ -177,7 +177,8 @@ export function driveAll(
   return { wall: performance.now() - began, each, failures };
 }
 
-function succeeded({ host }: Attachment, verb: Verb, plugin: string, ended: Ended): void {
+/** Throws with what the program said unless it succeeded. */
+export function succeeded({ host }: Attachment, verb: Verb, plugin: string, ended: Ended): void {
   if (ended.status === 0) return;
   const said = (ended.stdout + ended.stderr).trim();
   throw new Error(`${verb} by ${host.file(plugin)} failed with exit status ${ended.status}: ${said}`);

@@ -7,9 +7,11 @@ import { existsSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
+import { svgChart } from './chart.ts';
 import { machine } from './machine.ts';
+import { page } from './page.ts';
 import { fetchPeers } from './peers.ts';
-import type { Row } from './report.ts';
+import type { Report, Row } from './report.ts';
 import { missing, runScenario, type Sides } from './run.ts';
 import { chosen, scenarios } from './scenarios.ts';
 import { notes, textTable } from './table.ts';
@@ -23,6 +25,8 @@ const usage = `npm run bench [-- options]
   --ours FOLDER        our executables (dist/bin)
   --theirs FOLDER      the plugins to compare with (Debian's newest Go plugins, fetched); "none": ours alone
   --json FILE          writes what was measured
+  --svg FILE           writes a chart of it
+  --publish            writes docs/bench.json, docs/bench.svg and docs/bench.md
 `;
 
 const { values: options } = parseArgs({
@@ -33,6 +37,8 @@ const { values: options } = parseArgs({
     ours: { type: 'string', default: join(root, 'dist/bin') },
     theirs: { type: 'string' },
     json: { type: 'string' },
+    svg: { type: 'string' },
+    publish: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
     inside: { type: 'boolean', default: false },
   },
@@ -83,7 +89,22 @@ async function enter(): Promise<void> {
   );
   process.exitCode = run.exitCode ?? 1;
   if (run.exitCode !== 0) return;
-  if (options.json) writeFileSync(options.json, `${run.stdio[3]}\n`);
+  const report = JSON.parse(String(run.stdio[3])) as Report; // reason: written by `measure` below
+  if (options.json) write(options.json, jsonText(report));
+  if (options.svg) write(options.svg, svgChart(report.rows, report.machine));
+  if (!options.publish) return;
+  write(join(root, 'docs/bench.json'), jsonText(report));
+  write(join(root, 'docs/bench.svg'), svgChart(report.rows, report.machine));
+  write(join(root, 'docs/bench.md'), page(report));
+}
+
+function write(file: string, text: string): void {
+  writeFileSync(file, text);
+  say(`wrote ${file}`);
+}
+
+function jsonText(report: Report): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
 }
 
 function measure(): void {
@@ -92,19 +113,22 @@ function measure(): void {
     theirs: options.theirs === 'none' ? undefined : { name: 'theirs', folder: options.theirs ?? '' },
   };
   const rows: Row[] = [];
+  const leftOut: string[] = [];
   say(machine());
   for (const scenario of chosen(asked)) {
     const lacking = missing(scenario, sides);
     if (lacking.length > 0) {
-      say(`left out: ${scenario.title} (${lacking.join(', ')} is not built)`);
+      leftOut.push(`${scenario.title} (not built: ${lacking.join(', ')})`);
+      say(`left out: ${leftOut.at(-1)}`);
       continue;
     }
     const started = performance.now();
     rows.push(...runScenario(scenario, sides, rounds));
     say(`measured: ${scenario.title} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
   }
-  process.stdout.write(`\n${[textTable(rows), '', ...notes(rows)].join('\n')}\n`);
-  writeSync(3, JSON.stringify({ machine: machine(), rows }, null, 2));
+  const report: Report = { machine: machine(), rounds, rows, leftOut };
+  process.stdout.write(`\n${[textTable(rows), '', ...notes(report), report.machine].join('\n')}\n`);
+  writeSync(3, JSON.stringify(report));
 }
 
 function say(line: string): void {

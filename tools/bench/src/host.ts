@@ -6,8 +6,8 @@ import { Child, Command } from '@cni-ts/libc/child';
 import { Netns } from '@cni-ts/libc/netns';
 import { writeSysctl } from '@cni-ts/libc/sysctl';
 
-export const sideNames = ['ours', 'theirs'] as const;
-export type SideName = (typeof sideNames)[number];
+/** `floor` executes no plugin: it is the host for kernel requests alone. */
+export type SideName = 'ours' | 'theirs' | 'floor';
 
 export interface Side {
   readonly name: SideName;

@@ -10,6 +10,8 @@ export interface Row {
   readonly unit: Unit;
   readonly ours: Summary;
   readonly theirs?: Summary;
+  /** The same kernel requests alone. */
+  readonly floor?: Summary;
   /** Medians of processor time. */
   readonly cpu?: { readonly ours: number; readonly theirs?: number };
   /** Ours to theirs, of the medians. */
@@ -19,20 +21,33 @@ export interface Row {
   readonly repeated?: Readonly<Partial<Record<SideName, number>>>;
 }
 
+/** Everything a run tells. */
+export interface Report {
+  readonly machine: string;
+  /** Rounds of each side. */
+  readonly rounds: number;
+  readonly rows: readonly Row[];
+  /** Scenarios that were not run, and why. */
+  readonly leftOut: readonly string[];
+}
+
 export interface Target {
-  /** At most for times and sizes, at least for rates. */
   readonly limit: number;
+  /** Of what: our value, or its ratio to theirs. */
+  readonly kind: 'ratio' | 'value';
+  /** True for rates: more is better. */
   readonly atLeast: boolean;
   readonly reached: boolean;
 }
 
-export function target(value: number, limit: number, atLeast = false): Target {
-  return { limit, atLeast, reached: atLeast ? value >= limit : value <= limit };
+/** Whether a figure is reached. */
+export function target(kind: Target['kind'], value: number, limit: number, atLeast = false): Target {
+  return { limit, kind, atLeast, reached: atLeast ? value >= limit : value <= limit };
 }
 
 /** The rows of one scenario from the samples of all its rounds. */
 export function rowsOf(
-  scenario: Pick<Scenario, 'name' | 'title' | 'targets'>,
+  scenario: Pick<Scenario, 'name' | 'title' | 'targets' | 'limits'>,
   samples: Readonly<Record<SideName, readonly Sample[]>>,
 ): Row[] {
   const first = new Map(samples.ours.map((sample) => [sample.of, sample]));
@@ -42,7 +57,8 @@ export function rowsOf(
     const others = pick('theirs');
     const theirs = others.length > 0 ? summary(others.map(({ value }) => value)) : undefined;
     const ratio = theirs && theirs.median > 0 ? ours.median / theirs.median : undefined;
-    const limit = scenario.targets?.[of];
+    const [limit, most] = [scenario.targets?.[of], scenario.limits?.[of]];
+    const floors = pick('floor');
     return {
       scenario: scenario.name,
       title: scenario.title,
@@ -53,7 +69,10 @@ export function rowsOf(
       ...cpuOf(pick('ours'), others),
       ...(ratio !== undefined && { ratio }),
       ...repeatedOf(pick('ours'), others),
-      ...(ratio !== undefined && limit !== undefined && { target: target(ratio, limit, unit === '/s') }),
+      ...(floors.length > 0 && { floor: summary(floors.map(({ value }) => value)) }),
+      ...(most !== undefined && { target: target('value', unit === '' ? ours.most : ours.median, most) }),
+      ...(ratio !== undefined &&
+        limit !== undefined && { target: target('ratio', ratio, limit, unit === '/s') }),
     };
   });
 }

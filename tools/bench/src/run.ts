@@ -15,15 +15,21 @@ export interface Sides {
 export function runScenario(scenario: Scenario, { ours, theirs }: Sides, rounds: number): Row[] {
   const root = mkdtempSync('/run/bench-');
   const hosts: Host[] = [];
-  const samples: Record<SideName, Sample[]> = { ours: [], theirs: [] };
+  const samples: Record<SideName, Sample[]> = { ours: [], theirs: [], floor: [] };
   try {
-    for (const side of [ours, theirs]) if (side) hosts.push(new Host(side, root));
+    const floor: Side | undefined = scenario.floor && { name: 'floor', folder: '' };
+    for (const side of [ours, theirs, floor]) if (side) hosts.push(new Host(side, root));
     for (const host of hosts) scenario.prepare?.(host);
-    for (const host of hosts) scenario.round(host);
-    for (let round = 0; round < Math.min(rounds, scenario.rounds ?? rounds); round++) {
-      for (const host of round % 2 === 0 ? hosts : hosts.toReversed()) {
-        samples[host.side.name].push(...scenario.round(host));
+    const round = (host: Host): Sample[] =>
+      host.side.name === 'floor' ? (scenario.floor?.(host) ?? []) : scenario.round(host);
+    if (!scenario.once) for (const host of hosts) round(host);
+    for (let at = 0; at < (scenario.once ? 1 : rounds); at++) {
+      for (const host of at % 2 === 0 ? hosts : hosts.toReversed()) {
+        samples[host.side.name].push(...round(host));
       }
+    }
+    for (const host of hosts) {
+      if (host.side.name !== 'floor') samples[host.side.name].push(...(scenario.finish?.(host) ?? []));
     }
     return rowsOf(scenario, samples);
   } catch (error) {

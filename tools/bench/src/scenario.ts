@@ -10,7 +10,9 @@ import {
   type Verb,
 } from './attachment.ts';
 import { type Check, mustBeGone, mustBeThere } from './check.ts';
+import { canCount, countVerb } from './count.ts';
 import type { Host } from './host.ts';
+import { measureMemory } from './memory.ts';
 
 /** One measured value of one round. */
 export interface Sample {
@@ -24,8 +26,8 @@ export interface Sample {
   readonly repeated?: boolean;
 }
 
-/** Milliseconds: less is better. Attachments per second: more is better. */
-export type Unit = 'ms' | '/s';
+/** Milliseconds, megabytes (10⁶ bytes), counts: less is better. Attachments per second: more is better. */
+export type Unit = 'ms' | '/s' | 'MB' | '';
 
 export interface Scenario {
   readonly name: string;
@@ -34,17 +36,21 @@ export interface Scenario {
   readonly needs: readonly string[];
   /** Ratios to reach, ours to theirs, by what is measured: at most for times, at least for rates. */
   readonly targets?: Readonly<Record<string, number>>;
-  /** Rounds this one needs at most, where one takes seconds. */
-  readonly rounds?: number;
+  /** What ours may have at most, by what is measured. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** One round is enough, for what does not vary. */
+  readonly once?: boolean;
   /** Before the first round, once per side; not measured. */
   prepare?(host: Host): void;
   /** One round on one side: measures and verifies. Throws when a result is wrong. */
   round(host: Host): Sample[];
-  /** The attachment for counting processes and memory, where that makes sense. */
-  attachment?(host: Host): Attachment;
+  /** After the rounds, once per side: what is not timed, such as counts. */
+  finish?(host: Host): Sample[];
+  /** One round of the same kernel requests alone, from a process that is warm; on a host of its own. */
+  floor?(host: Host): Sample[];
 }
 
-export interface AttachmentScenario extends Omit<Scenario, 'round' | 'attachment' | 'needs'> {
+export interface AttachmentScenario extends Omit<Scenario, 'round' | 'finish' | 'needs'> {
   readonly network: (host: Host) => Network;
   readonly checks: readonly Check[];
   /** IPAM plugins besides those in the list. */
@@ -57,6 +63,8 @@ export interface AttachmentScenario extends Omit<Scenario, 'round' | 'attachment
   readonly types: readonly string[];
   /** Whether each plugin's time is told too. */
   readonly details?: boolean;
+  /** Whether processes, requests, transactions and memory are told too. */
+  readonly costs?: boolean;
 }
 
 function make(
@@ -100,8 +108,28 @@ export function attachments(scenario: AttachmentScenario): Scenario {
       mustBeGone(attachment, checks);
       return verbs.includes('DEL') ? samples : samples.filter(({ of }) => !of.startsWith('DEL'));
     },
-    attachment: (host) => make(scenario, host, 0),
+    ...(scenario.costs && { finish: (host: Host) => costs(scenario, host) }),
   };
+}
+
+/** What the verbs take of processes, requests and memory. */
+function costs(scenario: AttachmentScenario, host: Host): Sample[] {
+  const samples: Sample[] = [];
+  if (canCount()) {
+    const attachment = make(scenario, host, 0);
+    for (const verb of ['ADD', 'CHECK', 'DEL'] as const) {
+      const { processes, requests, transactions } = countVerb(attachment, verb);
+      samples.push({ of: `${verb} processes`, unit: '', value: processes });
+      samples.push({ of: `${verb} netlink requests`, unit: '', value: requests });
+      samples.push({ of: `${verb} rule transactions`, unit: '', value: transactions });
+    }
+  }
+  const pair = [make(scenario, host, 0), make(scenario, host, 1)] as const;
+  const memory = measureMemory(pair, 'ADD');
+  for (const one of pair) driveDel(one);
+  samples.push({ of: 'private memory', unit: 'MB', value: memory.private });
+  samples.push({ of: 'peak memory', unit: 'MB', value: memory.peak });
+  return samples;
 }
 
 /** `count` attachments at once: how many per second, and how long the slowest takes. */
@@ -115,18 +143,21 @@ export function parallel(scenario: AttachmentScenario & { readonly count: number
       const samples: Sample[] = [];
       for (const verb of ['ADD', 'DEL'] as const) {
         const { wall, each, failures } = driveAll(all, verb);
-        if (failures.length > 0) {
-          throw new Error(`${failures.length} of ${count} failed, the first: ${failures[0]?.message}`);
-        }
-        samples.push({ of: `${verb} rate`, unit: '/s', value: (count * 1000) / wall });
+        for (const { message } of failures) process.stderr.write(`${host.side.name}: ${message}\n`);
+        samples.push({ of: `${verb} rate`, unit: '/s', value: (each.length * 1000) / wall });
+        samples.push({ of: `${verb} failures`, unit: '', value: failures.length });
         samples.push({ of: `${verb} slowest`, unit: 'ms', value: Math.max(...each) });
         if (verb === 'ADD') {
-          const distinct = new Set(all.map(({ address }) => address));
-          if (distinct.size !== count) throw new Error(`${count} attachments got ${distinct.size} addresses`);
-          for (const one of all) mustBeThere(one, checks);
+          const attached = all.filter(({ result }) => result);
+          const distinct = new Set(attached.map(({ address }) => address));
+          if (distinct.size !== attached.length) throw new Error('two attachments got the same address');
+          for (const one of attached) mustBeThere(one, checks);
+        } else if (failures.length > 0) {
+          // As runtimes do; it must succeed then, for the checks below.
+          for (const one of all) driveDel(one);
         }
       }
-      for (const one of all) mustBeGone(one, checks);
+      for (const one of all) if (one.result) mustBeGone(one, checks);
       return samples;
     },
   };

@@ -4,6 +4,7 @@ import { bridgeHostLocal, bridgeMasquerade } from './scenarios/bridge.ts';
 import { chain, chainAmongRules, chainByCnitool, chainsInParallel } from './scenarios/chain.ts';
 import { hostLocal } from './scenarios/host-local.ts';
 import { single } from './scenarios/single.ts';
+import { size } from './scenarios/size.ts';
 import { version } from './scenarios/version.ts';
 
 export const scenarios: readonly Scenario[] = [
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   ...chainsInParallel,
   ...hostLocal,
   ...single,
+  size,
 ];
 
 /** The scenarios that are asked for by name, or by the beginning of several names; all without a question. An unknown

@@ -1,5 +1,6 @@
 /** Tables for a terminal and for Markdown. */
-import type { Row, Target } from './report.ts';
+import type { Report, Row, Target } from './report.ts';
+import type { Summary } from './statistics.ts';
 
 /** Three significant digits, thousands with commas. */
 export function figure(value: number): string {
@@ -14,43 +15,52 @@ export function targetText(target: Target | undefined): string {
   return `${sign} ${target.limit} ${target.reached ? 'reached' : 'MISSED'}`;
 }
 
-const head = ['scenario', 'what', 'ours', 'p95', 'Go', 'p95', 'ratio', 'to reach'];
+export const head = ['what', 'ours', 'p95', 'Go', 'p95', 'floor', 'ratio', 'to reach'];
 
-function cells(row: Row): string[] {
-  const { of, unit, ours, theirs, ratio, target } = row;
+/** A row's cells, after its title. */
+export function cells(row: Row): string[] {
+  const { of, unit, ours, theirs, floor, ratio, target } = row;
+  // A single value has no spread.
+  const spread = (of: Summary | undefined) => (of && of.count > 1 ? figure(of.p95) : '');
+  const value = unit === '' ? (of: number) => String(Math.round(of)) : figure;
   return [
-    `${of} (${unit})`,
-    figure(ours.median),
-    figure(ours.p95),
-    theirs ? figure(theirs.median) : '-',
-    theirs ? figure(theirs.p95) : '-',
-    ratio === undefined ? '-' : figure(ratio),
+    unit === '' ? of : `${of} (${unit})`,
+    value(ours.median),
+    spread(ours),
+    theirs ? value(theirs.median) : '',
+    spread(theirs),
+    floor ? figure(floor.median) : '',
+    ratio === undefined ? '' : figure(ratio),
     targetText(target),
   ];
 }
 
 /** Sentences below a table. */
-export function notes(rows: readonly Row[]): string[] {
-  return rows.flatMap(({ title, of, ours, repeated }) =>
+export function notes({ rows, leftOut, rounds }: Omit<Report, 'machine'>): string[] {
+  const repeated = rows.flatMap(({ title, of, theirs, ours, repeated }) =>
     Object.entries(repeated ?? {}).map(([side, count]) => {
-      const whose = side === 'ours' ? 'of ours' : "of Go's";
-      return `${title}: ${count} of ${ours.count} ${of} ${whose} failed and succeeded when called again`;
+      const [whose, all] = side === 'ours' ? ['of ours', ours.count] : ["of Go's", theirs?.count];
+      return `${title}: ${count} of ${all} ${of} ${whose} failed, and succeeded when called again.`;
     }),
   );
+  return [
+    `Medians and 95th percentiles of ${rounds} rounds of each side in alternating order.`,
+    ...repeated,
+    ...leftOut.map((one) => `Left out: ${one}.`),
+  ];
 }
 
 /** For a terminal: a title line per scenario, then its rows. */
 export function textTable(rows: readonly Row[]): string {
   const body = rows.map((row) => ({ title: row.title, cells: cells(row) }));
-  const heads = head.slice(1);
-  const widths = heads.map((text, at) =>
+  const widths = head.map((text, at) =>
     Math.max(text.length, ...body.map((row) => row.cells[at]?.length ?? 0)),
   );
   const line = (texts: readonly string[]) =>
     texts.map((text, at) =>
-      at === 0 || at === 6 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0),
+      at === 0 || at === 7 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0),
     );
-  const out = [`  ${line(heads).join('  ')}`.trimEnd()];
+  const out = [`  ${line(head).join('  ')}`.trimEnd()];
   let title = '';
   for (const row of body) {
     if (row.title !== title) out.push(row.title);
@@ -60,11 +70,11 @@ export function textTable(rows: readonly Row[]): string {
   return out.join('\n');
 }
 
-export function markdownTable(rows: readonly Row[]): string {
-  const line = (texts: readonly string[]) => `| ${texts.join(' | ')} |`;
-  return [
-    line(head),
-    line(head.map((_, at) => (at < 2 || at === 7 ? '---' : '--:'))),
-    ...rows.map((row) => line([row.title, ...cells(row)])),
-  ].join('\n');
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  texts = 1,
+): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map((_, at) => (at < texts ? '---' : '--:'))), ...rows.map(line)].join('\n');
 }

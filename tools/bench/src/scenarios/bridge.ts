@@ -1,4 +1,5 @@
 import { addressInContainer, bridgePort, linkInContainer, reservation, rules } from '../check.ts';
+import { bridgeFloor } from '../floor.ts';
 import type { Host } from '../host.ts';
 import { attachments } from '../scenario.ts';
 
@@ -23,6 +24,9 @@ export const bridgeHostLocal = attachments({
   name: 'bridge',
   title: 'bridge + host-local',
   targets: { ADD: 0.6 },
+  limits: { 'private memory': 8 },
+  costs: true,
+  floor: (host) => bridgeFloor(host, bridge),
   types,
   network: network({}),
   checks,
@@ -34,6 +38,7 @@ export const bridgeMasquerade = (['nftables', 'iptables'] as const).map((backend
     title: `bridge with ipMasq, ${backend}`,
     targets: { ADD: backend === 'nftables' ? 0.4 : 0.5 },
     types,
+    costs: true,
     network: network({ ipMasq: true, ipMasqBackend: backend }),
     checks: [...checks, rules],
   }),

@@ -1,0 +1,87 @@
+/** The kernel's part of an attachment, without any start of a program, decision or JSON: the least it can take. */
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseCidr } from '@cni-ts/address/cidr';
+import { lockFile } from '@cni-ts/libc/file-lock';
+import { Netns } from '@cni-ts/libc/netns';
+import { Netlink } from '@cni-ts/netlink/socket';
+import { addAddress } from '@cni-ts/rtnetlink/address';
+import { createLink, deleteLink, findLink, getLink, setMaster, setUp } from '@cni-ts/rtnetlink/link';
+import { addRoute } from '@cni-ts/rtnetlink/route';
+import type { Host } from './host.ts';
+import type { Sample } from './scenario.ts';
+
+/** ADD and DEL of a bridge port with an address of host-local. The bridge stays, as it does with plugins. */
+export function bridgeFloor(host: Host, bridge: string): Sample[] {
+  const outside = Netlink.open('route', host.netns);
+  if (!findLink(outside, bridge)) {
+    createLink(outside, { name: bridge, info: { kind: 'bridge' }, up: true });
+    addAddress(outside, getLink(outside, bridge), cidr('10.22.0.1/16'));
+  }
+  const path = host.container(0);
+  const folder = join(host.dataDir, 'floor');
+  mkdirSync(folder, { recursive: true });
+  const add = timed(() => {
+    const netns = Netns.open(path);
+    const inside = Netlink.open('route', netns);
+    reserve(folder);
+    createLink(inside, {
+      name: 'eth0',
+      up: true,
+      info: { kind: 'veth', data: { peer: { ifname: 'veth0', netnsFd: host.netns.fd } } },
+    });
+    const port = getLink(outside, 'veth0');
+    setMaster(outside, port, getLink(outside, bridge).index);
+    setUp(outside, port);
+    const link = getLink(inside, 'eth0');
+    addAddress(inside, link, cidr('10.22.0.2/16'));
+    addRoute(inside, { dst: cidr('0.0.0.0/0'), gateway: cidr('10.22.0.1/16').ip, link });
+    inside.close();
+    netns.close();
+  });
+  const del = timed(() => {
+    const netns = Netns.open(path);
+    const inside = Netlink.open('route', netns);
+    deleteLink(inside, 'eth0');
+    release(folder);
+    inside.close();
+    netns.close();
+  });
+  outside.close();
+  return [
+    { of: 'ADD', unit: 'ms', value: add },
+    { of: 'DEL', unit: 'ms', value: del },
+  ];
+}
+
+function timed(work: () => void): number {
+  const began = performance.now();
+  work();
+  return performance.now() - began;
+}
+
+/** The address's file and the cursor under the lock, as host-local writes them. */
+function reserve(folder: string): void {
+  const { unlock } = lockFile(join(folder, 'lock'), 0o644);
+  write(join(folder, '10.22.0.2'), 'wx', 'container-0\r\neth0');
+  write(join(folder, 'last_reserved_ip.0'), 'w', '10.22.0.2');
+  unlock();
+}
+
+function write(file: string, flags: string, text: string): void {
+  const fd = openSync(file, flags, 0o644);
+  writeSync(fd, text);
+  closeSync(fd);
+}
+
+function release(folder: string): void {
+  const { unlock } = lockFile(join(folder, 'lock'), 0o644);
+  rmSync(join(folder, '10.22.0.2'));
+  unlock();
+}
+
+function cidr(text: string) {
+  const parsed = parseCidr(text);
+  if (!parsed) throw new Error(`${text} is no address with prefix`);
+  return parsed;
+}
