@@ -3,15 +3,16 @@
 import type { Row } from './report.ts';
 import { figure } from './table.ts';
 
-const width = 900;
-const left = 350;
-const right = 190;
-const line = 22;
+const width = 980;
+const left = 480;
+const right = 180;
+const line = 19;
+const gap = 9;
 const head = 88;
 
-/** The rows that tell something to a reader who wants one look: times and rates with a counterpart. */
+/** The rows that tell something to a reader who wants one look: times and rates that have a counterpart. */
 export function charted(rows: readonly Row[]): Row[] {
-  const kinds = ['ADD', 'CHECK', 'DEL', 'VERSION', 'ADD rate'];
+  const kinds = ['VERSION', 'ADD', 'CHECK', 'DEL', 'ADD rate'];
   return rows.filter(({ of, ratio }) => kinds.includes(of) && ratio !== undefined);
 }
 
@@ -31,7 +32,7 @@ export function svgChart(rows: readonly Row[], machine: string): string {
   const slower = Math.max(1, Math.ceil(Math.log2(slowest)));
   const plot = width - left - right;
   const x = (value: number) => left + (plot * (Math.log2(value) + slower)) / (slower + octaves);
-  const height = head + (shown.length + groups.size) * line + 34;
+  const height = head + shown.length * line + groups.size * gap + 34;
 
   const ticks = ticksOf(slower, octaves).map(
     (value) =>
@@ -41,17 +42,17 @@ export function svgChart(rows: readonly Row[], machine: string): string {
   const body: string[] = [];
   let y = head;
   for (const [title, of] of groups) {
-    y += line;
-    body.push(text(16, y - 6, title, 'title'));
+    y += gap;
+    body.push(text(16, y + 11, title, 'title'));
     for (const row of of) {
       const faster = speed(row);
       const [from, to] = [x(Math.min(1, faster)), x(Math.max(1, faster))];
-      const size = `x="${n(from)}" y="${y}" width="${n(Math.max(1, to - from))}" height="${line - 8}"`;
-      body.push(text(left - 14, y + 11, row.of, 'label', 'end'));
+      const size = `x="${n(from)}" y="${y}" width="${n(Math.max(1, to - from))}" height="${line - 5}"`;
+      body.push(text(left - 12, y + 11, row.of, 'label', 'end'));
       body.push(`<rect class="${faster >= 1 ? 'faster' : 'slower'}" rx="2" ${size}/>`);
       const { ours, theirs, unit } = row;
       const values = `${figure(ours.median)} to ${figure(theirs?.median ?? 0)} ${unit}`;
-      body.push(text(width - right + 14, y + 11, values, 'value'));
+      body.push(text(width - right + 12, y + 11, values, 'value'));
       y += line;
     }
   }

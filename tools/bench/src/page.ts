@@ -14,7 +14,10 @@ export function page(report: Report): string {
     markdownTable(['work', 'what', 'to reach', 'measured', 'reached'], aims.map(aim), 2),
     '"of Go" is the ratio of the medians, ours to those of the newest Go plugins that Debian packages.',
     '## All figures',
-    '"floor" is the same kernel requests alone, from one warm process; for VERSION, the start of an empty program.',
+    [
+      '"floor" is the same kernel requests alone, from one warm process; for VERSION, the start of an empty program.',
+      '"CPU" is the ratio of processor time, "ratio" that of wall time, ours to Go, each of the medians.',
+    ].join('\n'),
     ...[...groups].flatMap(([title, of]) => [`### ${title}`, markdownTable(head, of.map(cells))]),
     ['Notes:', '', ...notes(report).map((note) => `- ${note}`)].join('\n'),
   ].join('\n\n')}\n`;

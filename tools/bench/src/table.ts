@@ -15,11 +15,11 @@ export function targetText(target: Target | undefined): string {
   return `${sign} ${target.limit} ${target.reached ? 'reached' : 'MISSED'}`;
 }
 
-export const head = ['what', 'ours', 'p95', 'Go', 'p95', 'floor', 'ratio', 'to reach'];
+export const head = ['what', 'ours', 'p95', 'Go', 'p95', 'floor', 'CPU', 'ratio', 'to reach'];
 
 /** A row's cells, after its title. */
 export function cells(row: Row): string[] {
-  const { of, unit, ours, theirs, floor, ratio, target } = row;
+  const { of, unit, ours, theirs, floor, cpu, ratio, target } = row;
   // A single value has no spread.
   const spread = (of: Summary | undefined) => (of && of.count > 1 ? figure(of.p95) : '');
   const value = unit === '' ? (of: number) => String(Math.round(of)) : figure;
@@ -30,6 +30,7 @@ export function cells(row: Row): string[] {
     theirs ? value(theirs.median) : '',
     spread(theirs),
     floor ? figure(floor.median) : '',
+    cpu?.theirs ? figure(cpu.ours / cpu.theirs) : '',
     ratio === undefined ? '' : figure(ratio),
     targetText(target),
   ];
@@ -58,7 +59,7 @@ export function textTable(rows: readonly Row[]): string {
   );
   const line = (texts: readonly string[]) =>
     texts.map((text, at) =>
-      at === 0 || at === 7 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0),
+      at === 0 || at === 8 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0),
     );
   const out = [`  ${line(head).join('  ')}`.trimEnd()];
   let title = '';
