@@ -79,7 +79,9 @@ export class Child {
     for (const fd of [stdin.read, stdout.write, stderr.write]) calls.close(fd);
     if (errno !== 0) {
       for (const fd of [stdin.write, stdout.read, stderr.read]) calls.close(fd);
-      throw new SyscallError(`posix_spawn ${command.file}`, errno);
+      throw new Error(
+        `${command.file} could not be started: ${new SyscallError('posix_spawn', errno).message}`,
+      );
     }
     this.command = command;
     this.pid = pid.readInt32LE(0);

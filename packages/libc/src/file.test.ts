@@ -158,9 +158,11 @@ test('access and kind of file system', () => {
 test('a pipe that does not block is waited for', async () => {
   // The reader sets O_NONBLOCK before anything is in the pipe.
   const script = `
+    import fs from 'node:fs';
     import { readToEnd, textOf } from ${JSON.stringify(join(import.meta.dirname, 'file.ts'))};
     process.stdin.on('readable', () => {}); // libuv makes the descriptor non-blocking
     await new Promise((resolve) => setTimeout(resolve, 50));
+    fs.writeSync(1, 'waiting ');
     console.log(textOf(readToEnd(0, 'standard input')));`;
   const path = join(folder, 'reader.ts');
   fs.writeFileSync(path, script);
@@ -168,9 +170,10 @@ test('a pipe that does not block is waited for', async () => {
   let stdout = '';
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
+    // Not before it asks: the event loop would take it out of the pipe.
+    if (stdout === 'waiting ') setTimeout(() => child.stdin.end('second'), 100);
   });
   child.stdin.write('first ');
-  setTimeout(() => child.stdin.end('second'), 300);
   await new Promise((resolve) => child.on('close', resolve));
   expect(stdout).toContain('second');
 });
