@@ -4,10 +4,12 @@
  * and namespace files lie in a temporary folder.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
+import { type Snapshot, snapshot } from '@cni-ts/testing/snapshot';
 
 export const ours = resolve(import.meta.dirname, '../../dist/bin');
 /** The Go plugins as Debian packages them. */
@@ -35,12 +37,22 @@ export interface Call {
 /** Moves the calling thread away from the machine's network for good. */
 export class Lab {
   readonly dir = mkdtempSync(join(tmpdir(), 'cni-e2e-'));
-  readonly networks = join(this.dir, 'networks');
+  /** What plugins and runtime write: reservations, cache, remembered values. Belongs to `left`. */
+  readonly state = join(this.dir, 'state');
+  readonly networks = join(this.state, 'networks');
+  /** The namespace beyond the host's uplink, once `addWorld` was called, and the addresses of both ends. */
+  readonly world = join(this.dir, 'netns', 'world');
+  readonly outsideAddress = '192.0.2.2';
+  readonly uplinkAddress = '192.0.2.1';
+  readonly outsideAddress6 = '2001:db8::2';
+  readonly uplinkAddress6 = '2001:db8::1';
   #containers: string[] = [];
+  #children: ChildProcess[] = [];
 
   constructor() {
     Netns.unshareThread();
     mkdirSync(join(this.dir, 'netns'));
+    mkdirSync(this.state);
     this.sh('ip link set lo up');
     this.sh('echo 0 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv6/conf/all/forwarding');
   }
@@ -51,6 +63,60 @@ export class Lab {
     Netns.createAt(path).close();
     this.#containers.push(path);
     return path;
+  }
+
+  /** Gives the host an uplink, and at its other end a machine that has no route to any container: only masqueraded
+   *  traffic gets an answer from there. */
+  addWorld(): void {
+    this.container('world');
+    this.sh(`ip link add uplink type veth peer name eth0 netns ${this.world}`);
+    const addresses = (four: string, six: string, dev: string) =>
+      `ip address add ${four}/24 dev ${dev}; ip address add ${six}/64 dev ${dev} nodad; ip link set ${dev} up`;
+    this.sh(addresses(this.uplinkAddress, this.uplinkAddress6, 'uplink'));
+    this.inside(this.world, addresses(this.outsideAddress, this.outsideAddress6, 'eth0'));
+  }
+
+  /** A folder of configurations with this one network, for cnitool. 1.0.0 is the newest version that Debian 12's Go
+   *  plugins know. */
+  network(name: string, plugins: readonly object[], cniVersion = '1.0.0', folderName = name): string {
+    const folder = join(this.dir, `${folderName}.d`);
+    mkdirSync(folder);
+    writeFileSync(join(folder, '10.conflist'), JSON.stringify({ cniVersion, name, plugins }));
+    return folder;
+  }
+
+  /** A folder for CNI_PATH with each plugin from where it is wanted. */
+  pluginsFrom(name: string, from: Readonly<Record<string, string>>): string {
+    const folder = join(this.dir, `${name}.plugins`);
+    mkdirSync(folder);
+    for (const [plugin, source] of Object.entries(from))
+      symlinkSync(join(source, plugin), join(folder, plugin));
+    return folder;
+  }
+
+  /** Links, rules, qdiscs, settings of the host and files of plugins and runtime, for comparing. */
+  left(): Snapshot {
+    return snapshot(undefined, this.state);
+  }
+
+  /** A TCP server in a container that greets whoever connects with `text`. */
+  async serve(netns: string, port: number, text: string): Promise<void> {
+    const program = `require('node:net').createServer((socket) => socket.on('error', () => {}).end(process.argv[2]))
+      .listen(process.argv[1], () => console.log('ready')); setTimeout(() => process.exit(), 60000)`;
+    const opened = Netns.open(netns);
+    const child = opened.run(() =>
+      spawn(process.execPath, ['-e', program, String(port), text], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    );
+    opened.close();
+    this.#children.push(child);
+    await new Promise((ready) => child.stdout?.once('data', ready));
+  }
+
+  /** What a TCP server says to somebody in `netns` ('' is the host); '' when there is no connection within 2 s. */
+  greeting(netns: string, address: string, port: number): string {
+    const command = `timeout 2 cat </dev/tcp/${address}/${port}`;
+    if (netns !== '') return this.inside(netns, command).stdout;
+    return spawnSync('bash', ['-c', command], { encoding: 'utf8' }).stdout;
   }
 
   /** Runs a shell command on the host and returns its output; a failure is an error with what it said. */
@@ -95,7 +161,7 @@ export class Lab {
     const all = {
       PATH: process.env.PATH ?? '',
       CNI_PATH: ours,
-      CNI_CACHE_DIR: join(this.dir, 'cache'),
+      CNI_CACHE_DIR: join(this.state, 'cache'),
       ...env,
     };
     return finish(spawn(tool, args, { env: all }), '');
@@ -115,9 +181,15 @@ export class Lab {
   }
 
   close(): void {
+    for (const child of this.#children) child.kill();
     for (const path of this.#containers) if (existsSync(path)) Netns.remove(path);
     rmSync(this.dir, { recursive: true });
   }
+}
+
+/** How cnitool names the container of a namespace. */
+export function containerIdOf(netns: string): string {
+  return `cnitool-${createHash('sha512').update(netns).digest('hex').slice(0, 20)}`;
 }
 
 function finish(child: ChildProcess, stdin: string): Promise<Answer> {

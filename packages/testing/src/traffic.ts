@@ -15,18 +15,18 @@ function script(netns: Netns, text: string, ...args: (string | number)[]): Child
   );
 }
 
-/** UDP datagrams of 1400 bytes to the discard port, at `bitsPerSecond` of payload. Returns how to stop it. */
+/** UDP datagrams of 1300 bytes to the discard port, at `bitsPerSecond` of payload. Returns how to stop it. */
 export function flood(from: Netns, address: string, bitsPerSecond: number): () => void {
   const child = script(
     from,
     `const [, address, rate] = process.argv;
      const socket = require('node:dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4');
      socket.on('error', () => {});
-     const datagram = Buffer.alloc(1400);
+     const datagram = Buffer.alloc(1300);
      const begin = performance.now();
      let sent = 0;
      setInterval(() => {
-       const due = (performance.now() - begin) / 1000 * rate / 8 / 1400;
+       const due = (performance.now() - begin) / 1000 * rate / 8 / 1300;
        for (; sent < due; sent++) socket.send(datagram, 9, address, () => {});
      }, 4);
      setTimeout(() => process.exit(), 60000);`,
