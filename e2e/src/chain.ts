@@ -1,8 +1,7 @@
 /** A network of several plugins, as an operator writes and uses it, and what such a network must do for its users. */
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Netns } from '@cni-ts/libc/netns';
-import { flood, receivedRates } from '@cni-ts/testing/traffic';
+import { flood, observeLimit } from '@cni-ts/testing/traffic';
 import { expect } from 'vitest';
 import { type Answer, containerIdOf, type Lab, ours } from './lab.ts';
 
@@ -161,9 +160,8 @@ export async function expectLimited(lab: Lab, netns: string, address: string): P
   const [host, inside, world] = [Netns.current(), Netns.open(netns), Netns.open(lab.world)];
   const stops = [flood(host, address, 2 * rate), flood(inside, lab.outsideAddress, 2 * rate)];
   try {
-    await pause(400);
-    const rates = (await Promise.all([receivedRates(inside, 1), receivedRates(world, 1)])).flat();
-    for (const seen of rates) expect(Math.abs(seen - rate), `${rates} of ${rate}`).toBeLessThan(rate / 10);
+    const seen = await Promise.all([inside, world].map((one) => observeLimit(one, rate, 1)));
+    for (const one of seen) expect(one, `of ${rate}`).toMatchObject({ above: [], steady: true });
   } finally {
     for (const stop of stops) stop();
     for (const one of [host, inside, world]) one.close();

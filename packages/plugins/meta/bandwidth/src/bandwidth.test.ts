@@ -493,6 +493,13 @@ describe('CHECK', () => {
   });
 });
 
+/** Calls the Go plugin; its output. */
+function callTheirs(host: Host, container: Container, command: string, ifname: string, own: object): string {
+  const config = JSON.stringify({ cniVersion: '1.0.0', name: network, type: 'bandwidth', ...own });
+  const env = `CNI_CONTAINERID=${containerId} CNI_NETNS=${container.path} CNI_IFNAME=${ifname} CNI_PATH=/nonexistent`;
+  return host.sh(`CNI_COMMAND=${command} ${env} ${goPlugins()}/bandwidth <<'E'\n${config}\nE`);
+}
+
 describe('DEL', () => {
   test('frees the host end for another ADD, with whatever it is left to find it (bandwidth 30)', async ({
     host,
@@ -562,18 +569,8 @@ describe('DEL', () => {
     async ([, limits], { host, container }) => {
       const t = trial(host, container);
       const before = snapshot();
-      const config = {
-        cniVersion: '1.0.0',
-        name: network,
-        type: 'bandwidth',
-        ...limits,
-        prevResult: t.prevResult,
-      };
       const theirs = (command: string, prevResult: object = t.prevResult) =>
-        host.sh(
-          `CNI_COMMAND=${command} CNI_CONTAINERID=${containerId} CNI_NETNS=${container.path} CNI_IFNAME=eth0 ` +
-            `CNI_PATH=/nonexistent ${goPlugins()}/bandwidth <<'E'\n${JSON.stringify({ ...config, prevResult })}\nE`,
-        );
+        callTheirs(host, container, command, 'eth0', { ...limits, prevResult });
       const made = JSON.parse(theirs('ADD'));
       await t.ok('CHECK', limits, { prevResult: made });
       await t.ok('DEL', limits, { prevResult: made });
@@ -586,6 +583,30 @@ describe('DEL', () => {
       expect(kinds(host, 'hv')).toEqual(['tbf', 'ingress']);
       await t.ok('DEL', limits);
       expect(snapshot()).toEqual(before);
+    },
+  );
+
+  test.skipIf(!goPlugins())(
+    "knows the ifb that the reference made for another interface than eth0, and spares eth0's",
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const second = { ifname: 'net1', prevResult: makePair(container, host, 'hv1', 'net1') };
+      const before = snapshot();
+      const theirs = () =>
+        JSON.parse(callTheirs(host, container, 'ADD', 'net1', { ...both, prevResult: second.prevResult }));
+      const prevResult = theirs();
+      expect(links(host)).toContain(ifb);
+      await t.ok('CHECK', both, { ...second, prevResult });
+      await t.ok('DEL', both, { ...second, prevResult });
+      expect(snapshot()).toEqual(before);
+      // Nobody is redirected to it any more: the link went with its namespace.
+      theirs();
+      host.sh('ip link del hv1');
+      await t.ok('DEL', both, { ifname: 'net1', container: undefined, prevResult: undefined });
+      expect(links(host)).not.toContain(ifb);
+      await t.ok('ADD', both);
+      await t.ok('DEL', both, { ifname: 'net1', container: undefined, prevResult: undefined });
+      await t.ok('CHECK', both);
     },
   );
 });

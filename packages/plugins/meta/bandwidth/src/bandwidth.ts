@@ -9,7 +9,7 @@ import { Netlink } from '@cni-ts/netlink/socket';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { ownNamespace } from '@cni-ts/plugin-kit/namespace';
 import { ingressRedirects, redirectIngress } from '@cni-ts/rtnetlink/filter';
-import { deleteLink, findLink, getLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
+import { deleteLink, getLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
 import {
   addIngress,
   addTokenBucket,
@@ -96,9 +96,14 @@ function limitDifferences(host: Netlink, link: Link, limit: Limit): Difference[]
 }
 
 function egressDifferences(owner: Request<Config>, host: Netlink, veth: Link, limit: Limit): Difference[] {
-  const name = ifbName(owner);
-  const ifb = findLink(host, name);
-  if (!ifb) return [{ text: 'get ifb device: Link not found', detail: `the link ${name} is gone` }];
+  const targets = ingressRedirects(host, veth);
+  // Of another interface than eth0 the reference's ifb has another name than ours.
+  const [ifb] = ifbsOf(host, owner, targets);
+  if (!ifb) {
+    const detail = `the link ${ifbName(owner)} is gone`;
+    return [{ text: 'get ifb device: Link not found', detail }];
+  }
+  const { name } = ifb;
   const drift = limitDifferences(host, ifb, limit);
   if (!(ifb.flags & IFF_UP)) {
     const detail = `${name} is down: what ${owner.ifname} sends is dropped there`;
@@ -107,7 +112,7 @@ function egressDifferences(owner: Request<Config>, host: Netlink, veth: Link, li
   if (findQdisc(host, veth, tcParent.ingress)?.kind !== 'ingress') {
     const detail = `${veth.name} has no ingress qdisc: what it receives does not go through ${name}`;
     drift.push({ text: 'Failed to find ingress qdisc', detail });
-  } else if (!ingressRedirects(host, veth).includes(ifb.index)) {
+  } else if (!targets.includes(ifb.index)) {
     const detail = `no filter of ${veth.name}'s ingress redirects to ${name}`;
     drift.push({ text: 'Failed to find filter', detail });
   }
