@@ -4,7 +4,21 @@ import { type Attachment, ifname } from './attachment.ts';
 /** Looks at one attachment. `traces` are what it finds: something after ADD, nothing after DEL. */
 export interface Check {
   readonly what: string;
-  traces(attachment: Attachment, address: string): string[];
+  traces(attachment: Attachment, address: string, see: See): string[];
+}
+
+/** Output of a command on the host; the same command is run once for all attachments that are looked at together. */
+export type See = (command: string) => string;
+
+function seeing(attachments: readonly Attachment[]): See {
+  const seen = new Map<string, string>();
+  return (command) => {
+    const known = seen.get(command);
+    if (known !== undefined) return known;
+    const output = attachments[0]?.host.sh(command) ?? '';
+    seen.set(command, output);
+    return output;
+  };
 }
 
 const netnsName = (attachment: Attachment) => attachment.netns.replace(/.*\//, '');
@@ -34,19 +48,17 @@ export const reservation: Check = {
 export function bridgePort(bridge: string): Check {
   return {
     what: `a port of ${bridge}`,
-    traces: ({ host }) => lines(host.sh(`ip -o link show master ${bridge}`)),
+    traces: (_attachment, _address, see) => lines(see(`ip -o link show master ${bridge}`)),
   };
 }
 
 /** Rules of either kind that name the address. */
 export const rules: Check = {
   what: 'rules for its address',
-  traces: ({ host }, address) => {
-    const escaped = address.replaceAll('.', '\\.');
-    return lines(
-      host.sh(`{ nft list ruleset; iptables-legacy-save 2>&-; } | grep -E '\\b${escaped}\\b' || true`),
-    );
-  },
+  traces: (_attachment, address, see) =>
+    lines(see('nft list ruleset; iptables-legacy-save 2>&- || true')).filter((line) =>
+      line.split(/[^\d.]+/).includes(address),
+    ),
 };
 
 export function setting(name: string, value: string): Check {
@@ -63,23 +75,32 @@ export function setting(name: string, value: string): Check {
 /** Token buckets on the host. */
 export const shaping: Check = {
   what: 'a token bucket',
-  traces: ({ host }) => lines(host.sh('tc qdisc show')).filter((line) => line.startsWith('qdisc tbf')),
+  traces: (_attachment, _address, see) =>
+    lines(see('tc qdisc show')).filter((line) => line.startsWith('qdisc tbf')),
 };
 
-/** Throws when a check finds nothing. */
-export function mustBeThere(attachment: Attachment, checks: readonly Check[]): void {
-  for (const { what, traces } of checks) {
-    if (traces(attachment, attachment.address).length > 0) continue;
-    throw new Error(`after ADD by ${attachment.host.side.name}: ${what} is missing`);
+/** Throws when a check finds nothing. All are of one host. */
+export function mustBeThere(attachments: readonly Attachment[], checks: readonly Check[]): void {
+  const see = seeing(attachments);
+  for (const attachment of attachments) {
+    for (const { what, traces } of checks) {
+      if (traces(attachment, attachment.address, see).length > 0) continue;
+      throw new Error(`after ADD by ${attachment.host.side.name}: ${what} is missing`);
+    }
   }
 }
 
 /** Throws when a check still finds something. */
-export function mustBeGone(attachment: Attachment, checks: readonly Check[]): void {
-  for (const { what, traces } of checks) {
-    const found = traces(attachment, attachment.address);
-    if (found.length === 0) continue;
-    throw new Error(`after DEL by ${attachment.host.side.name}: ${what} is still there: ${found.join('\n')}`);
+export function mustBeGone(attachments: readonly Attachment[], checks: readonly Check[]): void {
+  const see = seeing(attachments);
+  for (const attachment of attachments) {
+    for (const { what, traces } of checks) {
+      const found = traces(attachment, attachment.address, see);
+      if (found.length === 0) continue;
+      throw new Error(
+        `after DEL by ${attachment.host.side.name}: ${what} is still there: ${found.join('\n')}`,
+      );
+    }
   }
 }
 

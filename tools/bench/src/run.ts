@@ -23,7 +23,7 @@ export function runScenario(scenario: Scenario, { ours, theirs }: Sides, rounds:
     const round = (host: Host): Sample[] =>
       host.side.name === 'floor' ? (scenario.floor?.(host) ?? []) : scenario.round(host);
     if (!scenario.once) for (const host of hosts) round(host);
-    for (let at = 0; at < (scenario.once ? 1 : rounds); at++) {
+    for (let at = 0; at < (scenario.once ? 1 : Math.min(rounds, scenario.mostRounds ?? rounds)); at++) {
       for (const host of at % 2 === 0 ? hosts : hosts.toReversed()) {
         samples[host.side.name].push(...round(host));
       }

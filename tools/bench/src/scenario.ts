@@ -38,6 +38,8 @@ export interface Scenario {
   readonly targets?: Readonly<Record<string, number>>;
   /** What ours may have at most, by what is measured. */
   readonly limits?: Readonly<Record<string, number>>;
+  /** Rounds at most, where one takes seconds. */
+  readonly mostRounds?: number;
   /** One round is enough, for what does not vary. */
   readonly once?: boolean;
   /** Before the first round, once per side; not measured. */
@@ -102,10 +104,10 @@ export function attachments(scenario: AttachmentScenario): Scenario {
         }
       };
       measure('ADD');
-      mustBeThere(attachment, checks);
+      mustBeThere([attachment], checks);
       if (verbs.includes('CHECK')) measure('CHECK');
       measure('DEL');
-      mustBeGone(attachment, checks);
+      mustBeGone([attachment], checks);
       return verbs.includes('DEL') ? samples : samples.filter(({ of }) => !of.startsWith('DEL'));
     },
     ...(scenario.costs && { finish: (host: Host) => costs(scenario, host) }),
@@ -151,13 +153,16 @@ export function parallel(scenario: AttachmentScenario & { readonly count: number
           const attached = all.filter(({ result }) => result);
           const distinct = new Set(attached.map(({ address }) => address));
           if (distinct.size !== attached.length) throw new Error('two attachments got the same address');
-          for (const one of attached) mustBeThere(one, checks);
+          mustBeThere(attached, checks);
         } else if (failures.length > 0) {
           // As runtimes do; it must succeed then, for the checks below.
           for (const one of all) driveDel(one);
         }
       }
-      for (const one of all) if (one.result) mustBeGone(one, checks);
+      mustBeGone(
+        all.filter(({ result }) => result),
+        checks,
+      );
       return samples;
     },
   };

@@ -46,9 +46,17 @@ export function notes({ rows, leftOut, rounds }: Omit<Report, 'machine'>): strin
   );
   return [
     `Medians and 95th percentiles of ${rounds} rounds of each side in alternating order.`,
+    ...fewer(rows, rounds),
     ...repeated,
     ...leftOut.map((one) => `Left out: ${one}.`),
   ];
+}
+
+/** Where a round takes so long that fewer were made. */
+function fewer(rows: readonly Row[], rounds: number): string[] {
+  const timed = rows.filter(({ ours }) => ours.count > 1 && ours.count < rounds);
+  const counts = new Map(timed.map(({ title, ours }) => [title, ours.count]));
+  return [...counts].map(([title, count]) => `${title}: ${count} rounds.`);
 }
 
 /** For a terminal: a title line per scenario, then its rows. */
