@@ -1,5 +1,5 @@
 /** The bench itself, on our plugins against themselves: that it measures, verifies and cleans up; no time is asserted. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -72,4 +72,31 @@ test.skipIf(!built)('what is not built is left out with a line', () => {
   const { status, stderr } = bench('--only', 'version', '--rounds', '1', '--theirs', tmpdir());
   expect(status).toBe(0);
   expect(stderr).toContain('left out: VERSION (not built: theirs: bridge)');
+});
+
+/** Whether a process runs whose command line has this word. */
+function isRunning(word: string): boolean {
+  return readdirSync('/proc').some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(word);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  });
+}
+
+test.skipIf(!built)('interrupted, it leaves no process behind', async () => {
+  const rounds = '987654';
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'bench.ts'), '--only', 'version', '--rounds', rounds, '--theirs', bin],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  await new Promise<void>((begun) => {
+    child.stderr.on('data', (chunk) => String(chunk).includes('Linux') && begun());
+  });
+  expect(isRunning(rounds)).toBe(true);
+  child.kill('SIGINT');
+  await new Promise((closed) => child.on('close', closed));
+  await expect.poll(() => isRunning(rounds), { timeout: 10_000 }).toBe(false);
 });

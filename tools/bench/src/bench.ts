@@ -52,7 +52,9 @@ if (options.help) process.stdout.write(usage);
 else if (options.inside) measure();
 else await enter();
 
-/** Starts this file again where nothing can be harmed. */
+/** Starts this file again where nothing can be harmed. It ends with this process, however that ends: the first process
+ *  of a process namespace takes no notice of Ctrl-C, but the kernel ends `unshare` for its parent's end, and all of
+ *  the namespace for unshare's. */
 async function enter(): Promise<void> {
   chosen(asked);
   const ours = resolve(options.ours);
@@ -71,8 +73,9 @@ async function enter(): Promise<void> {
   ];
   const prepare = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && exec "$0" "$@"';
   const run = await execa(
-    'unshare',
+    'setpriv',
     [
+      ...['--pdeathsig', 'KILL', '--', 'unshare'],
       ...[...user, ...namespaces, 'sh', '-c', prepare],
       ...[process.execPath, '--disable-warning=ExperimentalWarning', import.meta.filename, '--inside'],
       ...[
