@@ -5,6 +5,7 @@ import {
   copyFileSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -92,11 +93,15 @@ test.skipIf(!built)('interrupted, it leaves no process behind', async () => {
     [join(import.meta.dirname, 'bench.ts'), '--only', 'version', '--rounds', rounds, '--theirs', bin],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  await new Promise<void>((begun) => {
-    child.stderr.on('data', (chunk) => String(chunk).includes('Linux') && begun());
-  });
-  expect(isRunning(rounds)).toBe(true);
-  child.kill('SIGINT');
-  await new Promise((closed) => child.on('close', closed));
+  try {
+    await new Promise<void>((begun) => {
+      child.stderr.on('data', (chunk) => String(chunk).includes('Linux') && begun());
+    });
+    expect(isRunning(rounds)).toBe(true);
+    child.kill('SIGINT');
+    await new Promise((closed) => child.on('close', closed));
+  } finally {
+    child.kill('SIGKILL');
+  }
   await expect.poll(() => isRunning(rounds), { timeout: 10_000 }).toBe(false);
 });
