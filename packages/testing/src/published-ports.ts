@@ -35,19 +35,22 @@ export function resultOf(container: Container, addresses = ['10.254.0.2/24', '20
   };
 }
 
+/** Without it the host asks for no neighbour until its link-local address is proven unique, a second later. */
+const withoutProof = 'sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0';
+
 /** A veth pair between host and container with the n-th address of 10.254.0.0/24 and 2001:db8::/64. */
 export function connect(host: Host, container: Container, link = 'hv', n = 2, net = 254): object {
   const [v4, v6] = [`10.${net}.0`, net === 254 ? '2001:db8:' : `2001:db8:${net}:`];
   const first = !host.succeeds(`ip link show br${net}`);
   if (first) {
-    host.sh(`ip link set lo up; ip link add br${net} type bridge; ip link set br${net} up
+    host.sh(`${withoutProof}; ip link set lo up; ip link add br${net} type bridge; ip link set br${net} up
       ip address add ${v4}.1/24 dev br${net}; ip address add ${v6}:1/64 dev br${net} nodad
       sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`);
   }
   const eth = net === 254 ? 'eth0' : 'eth1';
   host.sh(`ip link add ${link} type veth peer name ${eth} netns ${container.path}
     ip link set ${link} up master br${net}; bridge link set dev ${link} hairpin on`);
-  container.sh(`ip link set lo up; ip link set ${eth} up
+  container.sh(`${withoutProof}; ip link set lo up; ip link set ${eth} up
     ip address add ${v4}.${n}/24 dev ${eth}; ip address add ${v6}:${n}/64 dev ${eth} nodad
     ip route add default via ${v4}.1 metric ${net === 254 ? 1 : 2}; ip -6 route add default via ${v6}:1 metric ${net === 254 ? 1 : 2}`);
   return {
@@ -67,10 +70,10 @@ export const worldAddresses = { 4: '192.168.0.100', 6: '2001:db8:a::100' };
 /** A namespace outside, with the host as its neighbour and as its way to everything. */
 export function makeWorld(host: Host): Container {
   const world = host.container('world');
-  host.sh(`ip link set lo up; ip link add out type veth peer name eth0 netns ${world.path}; ip link set out up
+  host.sh(`${withoutProof}; ip link set lo up; ip link add out type veth peer name eth0 netns ${world.path}; ip link set out up
     ${hostAddresses[4].map((one) => `ip address add ${one}/24 dev out`).join('; ')}
     ${hostAddresses[6].map((one) => `ip address add ${one}/64 dev out nodad`).join('; ')}`);
-  world.sh(`ip link set lo up; ip link set eth0 up; ip address add ${worldAddresses[4]}/24 dev eth0
+  world.sh(`${withoutProof}; ip link set lo up; ip link set eth0 up; ip address add ${worldAddresses[4]}/24 dev eth0
     ip address add ${worldAddresses[6]}/64 dev eth0 nodad
     ip route add default via ${hostAddresses[4][0]}; ip -6 route add default via ${hostAddresses[6][0]}`);
   return world;
@@ -98,8 +101,22 @@ export class Peer {
   }
 
   /** Who answers to each of these. */
-  async ask(...probes: Probe[]): Promise<(Answer | null)[]> {
-    this.#child.stdin?.write(`${JSON.stringify(probes)}\n`);
+  ask(...probes: Probe[]): Promise<(Answer | null)[]> {
+    return this.#request(probes) as Promise<(Answer | null)[]>; // reason: what the peer's program answers
+  }
+
+  /** Begins to send a datagram every ten milliseconds and never stops. */
+  async stream(probe: Probe): Promise<void> {
+    await this.#request({ stream: probe });
+  }
+
+  /** Who answered to the stream since the last question. */
+  heard(): Promise<string[]> {
+    return this.#request({ heard: true }) as Promise<string[]>; // reason: what the peer's program answers
+  }
+
+  async #request(request: object): Promise<unknown> {
+    this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
     return JSON.parse((await this.#lines.next()).value ?? '[]');
   }
 

@@ -1,12 +1,11 @@
 /**
- * A program that tests run in a namespace: it listens on ports, answering with its name, and tries others on demand.
- * One JSON request a line comes in, one JSON answer a line goes out.
+ * A program that tests run in a namespace: it listens on ports, answering with its name and the port, and tries others
+ * on demand. One JSON request a line comes in, one JSON answer a line goes out.
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer, isIPv6 } from 'node:net';
 import { createInterface } from 'node:readline';
 
-/** `answer`: who answered and the address it saw the client under; undefined when nobody did. */
 export interface Probe {
   readonly protocol: 'tcp' | 'udp';
   readonly address: string;
@@ -14,6 +13,7 @@ export interface Probe {
   /** Source port; any when left out. */
   readonly from?: number;
 }
+/** Who answered (`c1:80`), and the address it saw the client under. */
 export interface Answer {
   readonly name: string;
   readonly client: string;
@@ -25,20 +25,30 @@ const patience = 400;
 async function listen(port: number): Promise<void> {
   const tcp = createServer((socket) => {
     socket.on('error', () => undefined); // reason: a client that leaves early is none of our business
-    socket.end(JSON.stringify({ name, client: plain(socket.remoteAddress ?? '') }));
+    socket.end(answer(port, socket.remoteAddress ?? ''));
   });
   const udp = createSocket({ type: 'udp6' });
-  udp.on('message', (_, { address, port: to }) =>
-    udp.send(JSON.stringify({ name, client: plain(address) }), to, address),
-  );
+  udp.on('message', (_, { address, port: to }) => udp.send(answer(port, address), to, address));
   await Promise.all([
     new Promise<void>((done) => tcp.listen(port, '::', done)),
     new Promise<void>((done) => udp.bind(port, '::', done)),
   ]);
 }
 
-function plain(address: string): string {
-  return address.replace(/^::ffff:/, '');
+function answer(port: number, client: string): string {
+  return JSON.stringify({ name: `${name}:${port}`, client: client.replace(/^::ffff:/, '') });
+}
+
+/** Who answered to the stream since the last question. */
+let heard = new Set<string>();
+
+/** A datagram every ten milliseconds from one port, without ever pausing. */
+function stream({ address, port, from }: Probe): void {
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  // A port that is closed for a moment is part of the test.
+  socket.on('error', () => undefined);
+  socket.on('message', (message) => heard.add(JSON.parse(String(message)).name));
+  socket.bind(from ?? 0, () => setInterval(() => socket.send('?', port, address, () => undefined), 10));
 }
 
 function probe({ protocol, address, port, from }: Probe): Promise<Answer | undefined> {
@@ -64,10 +74,8 @@ function probe({ protocol, address, port, from }: Probe): Promise<Answer | undef
       end = () => socket.close();
       socket.on('error', () => finish(undefined));
       socket.on('message', (message) => finish(String(message)));
-      // Connected, so that only an answer from the address asked counts.
-      socket.bind(from ?? 0, () =>
-        socket.connect(port, address, (error?: Error) => error || socket.send('?')),
-      );
+      // Not connected: a host of several addresses may answer under another than the one it was asked under.
+      socket.bind(from ?? 0, () => socket.send('?', port, address));
     }
   });
 }
@@ -80,7 +88,15 @@ await Promise.all(
 );
 process.stdout.write('"ready"\n');
 for await (const line of createInterface(process.stdin)) {
-  const answers = await Promise.all((JSON.parse(line) as Probe[]).map(probe));
-  process.stdout.write(`${JSON.stringify(answers.map((one) => one ?? null))}\n`);
+  const request: Probe[] | { stream: Probe } | { heard: true } = JSON.parse(line);
+  let reply: unknown = [...heard];
+  if (Array.isArray(request)) {
+    reply = (await Promise.all(request.map(probe))).map((one) => one ?? null);
+  } else if ('stream' in request) {
+    stream(request.stream);
+  } else {
+    heard = new Set();
+  }
+  process.stdout.write(`${JSON.stringify(reply)}\n`);
 }
 process.exit(0);

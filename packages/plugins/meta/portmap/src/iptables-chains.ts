@@ -68,6 +68,9 @@ function fromWords({ words }: SavedRule): SeenRule {
   };
 }
 
+/** NFT_RETURN */
+const returnVerdict = -5 >>> 0;
+
 function fromKernel(family: Family, { comment, expressions }: ListedRule): SeenRule {
   let protocol: Protocol | undefined;
   let numbers: number[] = [];
@@ -80,6 +83,7 @@ function fromKernel(family: Family, { comment, expressions }: ListedRule): SeenR
     if (match?.name === 'comment') text ??= asciiz(match.info);
     else if (match?.name && match.info) numbers = extensionPorts(match.name, match.info) ?? numbers;
     to ??= natAddress(family, one);
+    if (dataOf(one, 'immediate')?.data?.verdict?.code === returnVerdict) target ??= 'RETURN';
     target ??= dataOf(one, 'target')?.name ?? (one.kind === 'nat' ? 'DNAT' : undefined);
     const comparison = expressions[i + 1] && dataOf(expressions[i + 1]!, 'cmp');
     const value = comparison?.op === '==' ? comparison.data?.value : undefined;

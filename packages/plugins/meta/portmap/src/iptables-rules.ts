@@ -24,6 +24,7 @@ import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Holder } from './holder.ts';
 import { type NatReader, natReader } from './iptables-chains.ts';
 import { type HostPort, type Mapping, overlaps } from './mapping.ts';
+import { loopback6 } from './nftables-table.ts';
 import {
   iptablesChain,
   iptablesComment,
@@ -60,6 +61,8 @@ interface SharedRule extends Rule {
   readonly leadsTo: string;
   readonly mark?: number;
   readonly first?: boolean;
+  /** The reference has no such rule, so CHECK does not miss it. */
+  readonly ours?: boolean;
 }
 
 /** The chain that marks packets to be masqueraded; undefined when none are. */
@@ -68,9 +71,20 @@ function markChain({ snat, externalSetMarkChain }: Plan): string | undefined {
   return externalSetMarkChain || setMark;
 }
 
-function sharedRules(plan: Plan): SharedRule[] {
+function sharedRules(plan: Plan, family: Family): SharedRule[] {
   const local = ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', entries];
   const top: SharedRule[] = [
+    ...(family === 6
+      ? [
+          {
+            chain: entries,
+            words: ['-d', formatCidr({ ip: loopback6, prefix: 128 }), '-j', 'RETURN'],
+            leadsTo: 'RETURN',
+            first: true,
+            ours: true,
+          },
+        ]
+      : []),
     { chain: 'PREROUTING', words: local, leadsTo: entries },
     { chain: 'OUTPUT', words: local, leadsTo: entries },
   ];
@@ -181,6 +195,11 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
       });
     }
   }
+  // An ADD repeated may have had mappings for the other family before.
+  for (const family of families) {
+    if (!plan.targets.some(({ address }) => address.ip.family === family))
+      removeFamily(nl, family, plan.owner);
+  }
   return fresh;
 }
 
@@ -210,7 +229,7 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
 }
 
 function additions(plan: Plan, target: Target, chain: string, read: NatReader): IptablesChange[] {
-  const shared = sharedRules(plan);
+  const shared = sharedRules(plan, target.address.ip.family);
   const ours = [...new Set(shared.map((rule) => rule.chain)), entries].filter((name) =>
     name.startsWith('CNI-'),
   );
@@ -289,7 +308,7 @@ function removeFamily(nl: Netlink, family: Family, owner: Owner): Redirection[] 
 }
 
 function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
-  const jumps = listJumps(nl, family, 'nat', entries);
+  const jumps = listJumps(nl, family, 'nat', entries).filter(({ to }) => to.startsWith('CNI-'));
   const leading = jumps.filter(({ to }) => chains.includes(to));
   const ports = [...new Set(leading.map(({ variant }) => variant))].flatMap((variant) => {
     const read = natReader(nl, family, variant);
@@ -385,8 +404,8 @@ function differences(plan: Plan, target: Target): string[] {
     conditions.length ? iptablesHas(family, rule) : entryTexts.includes(joinWords(rule.words));
   const gone = lead.filter((rule) => !entryThere(rule));
   if (gone.length) missing(entries, gone);
-  for (const rule of sharedRules(plan)) {
-    if (!textsOf(rule.chain).includes(joinWords(rule.words))) missing(rule.chain, [rule]);
+  for (const rule of sharedRules(plan, family)) {
+    if (!rule.ours && !textsOf(rule.chain).includes(joinWords(rule.words))) missing(rule.chain, [rule]);
   }
   return drift;
 }

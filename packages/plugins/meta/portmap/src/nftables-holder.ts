@@ -33,8 +33,8 @@ export function nftablesHolder(nl: Netlink, owner: Owner, sight: Sight): Holder 
     if (taken?.jump) return holderOf(nl, table, taken.jump, port);
   }
   const strangers = [
-    ...((sight.use.hostports?.use ?? 0) > (sight.maps ? uses.hostports : 1) ? [hostports] : []),
-    ...((sight.use.hostipHostports?.use ?? 0) > uses.hostipHostports ? [hostipHostports] : []),
+    ...((sight.use.hostports?.use ?? 0) > (sight.maps ? uses(family).hostports : 1) ? [hostports] : []),
+    ...((sight.use.hostipHostports?.use ?? 0) > uses(family).hostipHostports ? [hostipHostports] : []),
   ];
   for (const chain of strangers) {
     for (const listed of listRules(nl, table, chain.name)) {

@@ -1,5 +1,5 @@
 import { formatIp, type Ip } from '@cni-ts/address/ip';
-import { chainQuestion, deleteChain } from '@cni-ts/netfilter/nftables/chain';
+import { chainQuestion, deleteChain, findChain } from '@cni-ts/netfilter/nftables/chain';
 import { type Answers, ask } from '@cni-ts/netfilter/nftables/question';
 import { deleteRule, type ListedRule, listRules } from '@cni-ts/netfilter/nftables/rule';
 import { deleteElements, listElements, setQuestion } from '@cni-ts/netfilter/nftables/set';
@@ -90,7 +90,7 @@ interface Removals {
   readonly chainsLess: number;
 }
 
-/** The rules that go, of containers' chains that are there; the keys that led to them, and chains that are empty then. */
+/** The rules of containers' chains that go, the keys that led to them, and chains that are empty then. */
 export function removals(
   nl: Netlink,
   family: 4 | 6,
@@ -111,7 +111,8 @@ export function removals(
   for (const name of chains) {
     const rules = rulesOf(name);
     const going = rules.filter(which);
-    const emptied = going.length === rules.length;
+    const emptied =
+      going.length === rules.length && (rules.length > 0 || findChain(nl, { table, name }) !== undefined);
     if (!going.length && !emptied) continue;
     // Which keys lead to a chain that masquerades follows from the redirections it is for.
     const redirects = rulesOf(name.replace(/^masq-/, 'dnat-'));
@@ -165,9 +166,9 @@ function forGood(
 ): { changes: Change[]; ports: Redirection[] } {
   const { table } = objects(family);
   const ours = {
-    hostports: maps ? uses.hostports : 1,
-    hostipHostports: uses.hostipHostports,
-    masquerading: masqueradeMap ? uses.masquerading : 0,
+    hostports: maps ? uses(family).hostports : 1,
+    hostipHostports: uses(family).hostipHostports,
+    masquerading: masqueradeMap ? uses(family).masquerading : 0,
   };
   const changes = [...own.changes];
   const ports = [...own.ports];
@@ -198,8 +199,8 @@ function isLast(nl: Netlink, family: 4 | 6, masquerading: boolean, chainsLess: n
   const maps = masquerading ? 3 : 2;
   return (
     count === chains + maps + chainsLess &&
-    use.prerouting?.use === uses.prerouting &&
-    use.output?.use === uses.output &&
-    use.all?.use === uses.all
+    use.prerouting?.use === uses(family).prerouting &&
+    use.output?.use === uses(family).output &&
+    use.all?.use === uses(family).all
   );
 }

@@ -119,24 +119,31 @@ function sources(address: Cidr, all: boolean) {
   return address.ip.family === 4 && loopback ? [own, [saddr(loopback)]] : [own];
 }
 
-/** What a few look-ups tell about a family before something is added. */
-export type Sight = ReturnType<typeof look>[number];
+/** What a few look-ups tell about a family that something is added to. */
+export type Sight = ReturnType<typeof look>['sights'][number];
 
-/** Looks at both families with one message to the kernel. Nothing is listed, whatever else the tables hold. */
+/**
+ * Looks at both families with one message to the kernel. Nothing is listed, whatever else the tables hold. `former`:
+ * families for which nothing is wanted, but the container has mappings.
+ */
 export function look(nl: Netlink, plan: Plan) {
   const wanted = wantedOf(plan);
+  const others = ([4, 6] as const).filter((family) => !wanted.some((one) => one.family === family));
   const names = nftChains(plan.owner.containerId);
-  const answers = ask(
-    nl,
-    wanted.map(({ family, ports, parts }) => {
+  const own = (family: 4 | 6) => {
+    const { table } = objects(family);
+    return {
+      dnat: chainQuestion({ table, name: names.dnat }),
+      masquerade: chainQuestion({ table, name: names.masquerade }),
+    };
+  };
+  const answers = ask(nl, {
+    wanted: wanted.map(({ family, ports, parts }) => {
       const { table, dnat: to } = objects(family);
       return {
         maps: setQuestion(to.byPort),
         use: useQuestions(family, 'all', 'hostports', 'hostipHostports', 'masquerading'),
-        own: {
-          dnat: chainQuestion({ table, name: names.dnat }),
-          masquerade: chainQuestion({ table, name: names.masquerade }),
-        },
+        own: own(family),
         /** Where the ports lead to already if mapped for all addresses. */
         anywhere: ports.map((port) => keyQuestion(portKey(family, { ...port, address: undefined }))),
         /** What the keys of each part lead to. */
@@ -147,43 +154,54 @@ export function look(nl: Netlink, plan: Plan) {
         }),
       };
     }),
-  );
-  return answers.map((answer, i) => ({ wanted: wanted[i]!, ...answer }));
+    others: others.map(own),
+  });
+  return {
+    sights: answers.wanted.map((answer, i) => ({ wanted: wanted[i]!, ...answer })),
+    former: others.filter((_, i) => answers.others[i] && isKnown({ own: answers.others[i] })),
+  };
 }
 
 /**
  * Adds or replaces an attachment's mappings: one transaction for both families. Usually that is a chain, its rules
  * and keys; lists are read only when something of the table is missing, or the container is known already.
  */
-export function addToNftables(nl: Netlink, owner: Owner, sights: readonly Sight[]): void {
-  transaction(
-    nl,
-    sights.flatMap((sight) => additions(nl, owner, sight)),
-  );
+export function addToNftables(nl: Netlink, owner: Owner, { sights, former }: ReturnType<typeof look>): void {
+  const { dnat: name, masquerade: masqueradeName } = nftChains(owner.containerId);
+  transaction(nl, [
+    ...sights.flatMap((sight) => additions(nl, owner, sight)),
+    ...former.flatMap((family) => removals(nl, family, [name, masqueradeName], tagged(owner)).changes),
+  ]);
 }
 
 /** Whether a container of this ID has mappings of any attachment. */
-export function isKnown({ own }: Sight): boolean {
+export function isKnown({
+  own,
+}: {
+  own: { dnat: Chain | undefined; masquerade: Chain | undefined };
+}): boolean {
   return own.dnat !== undefined || own.masquerade !== undefined;
 }
 
 function isComplete({ maps, use, wanted }: Sight): boolean {
+  const complete = uses(wanted.family);
   return (
     maps &&
-    use.all?.use === uses.all &&
-    use.hostports?.use === uses.hostports &&
-    use.hostipHostports?.use === uses.hostipHostports &&
-    (!wanted.masquerades || use.masquerading?.use === uses.masquerading)
+    use.all?.use === complete.all &&
+    use.hostports?.use === complete.hostports &&
+    use.hostipHostports?.use === complete.hostipHostports &&
+    (!wanted.masquerades || use.masquerading?.use === complete.masquerading)
   );
 }
 
 function additions(nl: Netlink, owner: Owner, sight: Sight): Change[] {
   const { wanted } = sight;
+  const names = nftChains(owner.containerId);
   const known = isKnown(sight);
   return [
     // An ADD repeated, perhaps with other ports: what it had before goes first.
-    ...(known ? removals(nl, wanted.family, ownChains(sight), tagged(owner)).changes : []),
-    ...(isComplete(sight) ? [] : ensurePlumbing(nl, wanted.family, wanted.masquerades)),
+    ...(known ? removals(nl, wanted.family, [names.dnat, names.masquerade], tagged(owner)).changes : []),
+    ...(isComplete(sight) ? [] : ensurePlumbing(nl, sight)),
     ...wanted.parts.flatMap(({ chain, kind, rules, keys }, i) => [
       addChain(chain),
       ...rules.map((one) => addRule(chain, one)),
@@ -197,10 +215,6 @@ function additions(nl: Netlink, owner: Owner, sight: Sight): Change[] {
 function takeOver(chain: Chain, keys: readonly Key[], found: Sight['keys'][number] | undefined): Change[] {
   const theirs = keys.filter((_, i) => found?.[i]?.jump !== undefined && found[i].jump !== chain.name);
   return changeKeys(deleteElements, theirs, chain.name);
-}
-
-function ownChains({ own }: Sight): string[] {
-  return [own.dnat, own.masquerade].flatMap((chain) => chain?.name ?? []);
 }
 
 /** The same container may have a port from another network already: then its key leads here as it is. */
@@ -220,14 +234,16 @@ function withoutOthers(
   );
 }
 
-/** What is missing of table, maps, chains and the rules between them. */
-function ensurePlumbing(nl: Netlink, family: 4 | 6, withMasquerading: boolean): Change[] {
+/** What is missing of table, maps, chains and the rules between them. Chains that are not there are not listed. */
+function ensurePlumbing(nl: Netlink, { wanted, maps, use }: Sight): Change[] {
+  const { family, masquerades } = wanted;
   const { table, dnat: to, masq } = objects(family);
+  const nothing = !maps && Object.values(use).every((chain) => chain === undefined);
   return [
     addTable(table),
-    ...[to.byAddress, to.byPort, ...(withMasquerading ? [masq] : [])].map(addSet),
-    ...plumbing(family, withMasquerading).flatMap(([chain, rules]) => {
-      const there = listRules(nl, table, chain.name);
+    ...[to.byAddress, to.byPort, ...(masquerades ? [masq] : [])].map(addSet),
+    ...plumbing(family, masquerades).flatMap(([chain, rules]) => {
+      const there = nothing ? [] : listRules(nl, table, chain.name);
       const missing = rules.filter((one) => !there.some((listed) => sameRule(table.family, one, listed)));
       return [addChain(chain), ...missing.map((one) => addRule(chain, one))];
     }),

@@ -1,8 +1,8 @@
 import type { Ip } from '@cni-ts/address/ip';
-import { jump, vmap } from '@cni-ts/netfilter/nftables/action';
+import { jump, toCaller, vmap } from '@cni-ts/netfilter/nftables/action';
 import { type Chain, chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { destinationAddress, destinationPort, l4proto } from '@cni-ts/netfilter/nftables/field';
-import { ctStatus, daddrIsLocal } from '@cni-ts/netfilter/nftables/match';
+import { ctStatus, daddr, daddrIsLocal } from '@cni-ts/netfilter/nftables/match';
 import type { Question } from '@cni-ts/netfilter/nftables/question';
 import { type Rule, rule } from '@cni-ts/netfilter/nftables/rule';
 import { type Element, elementQuestion, keyText, type NftSet } from '@cni-ts/netfilter/nftables/set';
@@ -49,6 +49,12 @@ export function objects(family: 4 | 6) {
   };
 }
 
+/**
+ * What IPv6 calls localhost cannot be redirected: answers that come by another link than `lo` are dropped, and there is
+ * no setting like route_localnet. Left alone, a client is refused at once and tries 127.0.0.1.
+ */
+export const loopback6: Ip = { family: 6, bytes: Uint8Array.of(...new Uint8Array(15), 1) };
+
 /** Chains of the table with the rules that lead from one to the next and into the maps, for all attachments. */
 export function plumbing(family: 4 | 6, withMasquerading: boolean): [Chain, Rule[]][] {
   const {
@@ -66,6 +72,7 @@ export function plumbing(family: 4 | 6, withMasquerading: boolean): [Chain, Rule
     [
       hostports,
       [
+        ...(family === 6 ? [rule(daddr(loopback6), toCaller)] : []),
         rule(vmap([destinationAddress[family], l4proto, destinationPort], to.byAddress)),
         rule(vmap([l4proto, destinationPort], to.byPort)),
       ],
@@ -82,17 +89,22 @@ export function plumbing(family: 4 | 6, withMasquerading: boolean): [Chain, Rule
  * How often each chain of a complete table without strange rules is used: by its own rules and by what leads to it.
  * The kernel counts, so that nobody has to list rules to know that they are there.
  */
-export const uses = {
-  prerouting: 1,
-  output: 1,
-  all: 4,
-  hostports: 3,
-  hostipHostports: 1,
-  masquerading: 1,
-} as const;
+export function uses(family: 4 | 6) {
+  return {
+    prerouting: 1,
+    output: 1,
+    all: 4,
+    hostports: family === 4 ? 3 : 4,
+    hostipHostports: 1,
+    masquerading: 1,
+  };
+}
 
 /** For what the kernel counts in these chains. */
-export function useQuestions<const Name extends keyof typeof uses>(family: 4 | 6, ...names: Name[]) {
+export function useQuestions<const Name extends keyof ReturnType<typeof uses>>(
+  family: 4 | 6,
+  ...names: Name[]
+) {
   const all = objects(family);
   const questions = names.map((name) => [name, chainQuestion(all[name])]);
   // reason: fromEntries forgets which names it was given

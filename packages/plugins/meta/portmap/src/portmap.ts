@@ -107,11 +107,11 @@ function addBy(
   let fresh = true;
   oneAtATime(() =>
     retryRaces(() => {
-      const sights = look(netfilter, planned);
-      refuseTakenPorts(host, planned.owner, sights, backend);
+      const seen = look(netfilter, planned);
+      refuseTakenPorts(host, planned.owner, seen.sights, backend);
       if (backend === 'nftables') {
-        fresh = !sights.some(isKnown);
-        addToNftables(netfilter, planned.owner, sights);
+        fresh = !seen.sights.some(isKnown);
+        addToNftables(netfilter, planned.owner, seen);
         undo.add('port mappings', () => void oneAtATime(() => removeFromNftables(netfilter, planned.owner)));
       } else {
         fresh = addToIptables(netfilter, planned, (step) =>

@@ -1,4 +1,6 @@
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
+import { readText } from '@cni-ts/libc/file';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { countFlows, deleteFlows, type Flow, flushFlows } from '@cni-ts/netfilter/conntrack';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { everywhere, listAddresses } from '@cni-ts/rtnetlink/address';
@@ -21,6 +23,8 @@ interface Host {
 
 /** More local addresses than this: one list of all flows is quicker than asking for each address. */
 const manyAddresses = 20;
+/** In milliseconds: a program that has not answered by then counts as one that does not. */
+const answerTime = 30;
 /** So many flows can be read in the time that one more walk through the kernel's table takes. */
 const flowsPerWalk = 1000;
 
@@ -39,15 +43,61 @@ export function forgetFormerOwners(
   fresh: boolean,
 ): void {
   if (!ports.length || countFlows(host.netfilter) === 0) return;
-  if (fresh && container.family === 4) {
-    const local = ports.some(({ address }) => !address) ? localAddresses(host.route) : [];
-    if (local.length <= manyAddresses && flushPorts(host, ports, local)) return;
-  }
   const elsewhere = (flow: Flow) => !flow.replySource || !equalIp(flow.replySource, container);
-  forget(host, container.family, ports, elsewhere);
+  if (!(fresh && container.family === 4 && flushPorts(host, ports))) {
+    forget(host, container.family, ports, elsewhere);
+  }
+  const answered = ports.filter(({ protocol, port }) => protocol === 'udp' && hostListens(port));
+  if (!answered.length) return;
+  pause(answerTime);
+  const isLocal = localTest(host.route);
+  forgetWhere(host, container.family, answered, (port, flow) =>
+    meant(port, flow)
+      ? elsewhere(flow) && isLocal(flow.destination)
+      : isAnswer(port, flow) && isLocal(flow.source),
+  );
 }
 
-function flushPorts({ netfilter }: Host, ports: readonly HostPort[], local: readonly Ip[]): boolean {
+/**
+ * A program of the host's own that has the port may be about to answer what it got before. To the kernel such an
+ * answer begins a connection, and the other's next packet is part of that: it would not be redirected.
+ */
+function isAnswer(port: HostPort, flow: Flow): boolean {
+  return (
+    flow.protocol === port.protocol &&
+    flow.sourcePort === port.port &&
+    flow.source !== undefined &&
+    (!port.address || equalIp(port.address, flow.source))
+  );
+}
+
+/** Whether a program of the host has this UDP port, by the kernel's tables of sockets: local address and port in hex. */
+function hostListens(port: number): boolean {
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return ['udp', 'udp6'].some((name) =>
+    socketTable(name)
+      .split('\n')
+      .some((line) => line.trim().split(/\s+/)[1]?.endsWith(ending)),
+  );
+}
+
+function socketTable(name: string): string {
+  try {
+    return readText(`/proc/thread-self/net/${name}`);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return ''; // a kernel without IPv6
+    throw error;
+  }
+}
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+/** False where the kernel cannot, or would have to be asked too often. */
+function flushPorts({ netfilter, route }: Host, ports: readonly HostPort[]): boolean {
+  const local = ports.some(({ address }) => !address) ? localAddresses(route) : [];
+  if (local.length > manyAddresses) return false;
   return ports.every((port) =>
     (port.address ? [port.address] : local).every((destination) =>
       told(port, () => flushFlows(netfilter, { protocol: port.protocol, port: port.port, destination })),
@@ -76,45 +126,61 @@ export function forgetRedirected(host: Host, family: 4 | 6, gone: readonly Redir
   );
 }
 
-/** By a list of the flows: where the kernel cannot compare what decides. */
-function forget(
-  { netfilter, route }: Host,
+/** Of flows to other machines' same port nothing changes. */
+function forget(host: Host, family: 4 | 6, ports: readonly HostPort[], which: (flow: Flow) => boolean): void {
+  const isLocal = localTest(host.route);
+  forgetWhere(
+    host,
+    family,
+    ports,
+    (port, flow) => meant(port, flow) && which(flow) && isLocal(flow.destination),
+    true,
+  );
+}
+
+function meant(port: HostPort, flow: Flow): boolean {
+  return (
+    flow.protocol === port.protocol &&
+    flow.port === port.port &&
+    flow.destination !== undefined &&
+    (!port.address || equalIp(port.address, flow.destination))
+  );
+}
+
+/**
+ * By a list of the flows, where the kernel cannot compare what decides. `toPorts`: only flows to these ports are meant,
+ * so that the kernel can leave out others if there are many.
+ */
+function forgetWhere(
+  { netfilter }: Host,
   family: 4 | 6,
   ports: readonly HostPort[],
-  which: (flow: Flow) => boolean,
+  which: (port: HostPort, flow: Flow) => boolean,
+  toPorts = false,
 ): void {
   if (!ports.length) return;
+  if (toPorts && (ports.length === 1 || countFlows(netfilter) >= flowsPerWalk * (ports.length - 1))) {
+    for (const one of ports) {
+      const { protocol, port } = one;
+      told(one, () => deleteFlows(netfilter, family, { protocol, port, where: (flow) => which(one, flow) }));
+    }
+    return;
+  }
+  told(ports[0]!, () =>
+    deleteFlows(netfilter, family, { where: (flow) => ports.some((port) => which(port, flow)) }),
+  );
+}
+
+/** Whether an address is one of the host's own; asked of the kernel once each. */
+function localTest(route: Netlink): (ip: Ip | undefined) => boolean {
   const known = new Map<string, boolean>();
-  const isLocal = (ip: Ip) => {
+  return (ip) => {
+    if (!ip) return false;
     const text = formatIp(ip);
     const answer = known.get(text) ?? lookUpRoute(route, ip)?.local ?? false;
     known.set(text, answer);
     return answer;
   };
-  const meant = (port: HostPort, flow: Flow) =>
-    flow.protocol === port.protocol &&
-    flow.port === port.port &&
-    flow.destination !== undefined &&
-    (!port.address || equalIp(port.address, flow.destination)) &&
-    which(flow) &&
-    // Of flows to other machines' same port nothing changes.
-    isLocal(flow.destination);
-  const together = ports.length > 1 && countFlows(netfilter) < flowsPerWalk * (ports.length - 1);
-  if (together) {
-    told(ports[0]!, () =>
-      deleteFlows(netfilter, family, { where: (flow) => ports.some((port) => meant(port, flow)) }),
-    );
-    return;
-  }
-  for (const port of ports) {
-    told(port, () =>
-      deleteFlows(netfilter, family, {
-        protocol: port.protocol,
-        port: port.port,
-        where: (flow) => meant(port, flow),
-      }),
-    );
-  }
 }
 
 /** 127.0.0.1 stands for all of its network, as nobody binds another one by chance. */
