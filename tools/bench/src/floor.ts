@@ -4,6 +4,12 @@ import { join } from 'node:path';
 import { parseCidr } from '@cni-ts/address/cidr';
 import { lockFile } from '@cni-ts/libc/file-lock';
 import { Netns } from '@cni-ts/libc/netns';
+import { masquerade } from '@cni-ts/netfilter/nftables/action';
+import { addChain, type Chain } from '@cni-ts/netfilter/nftables/chain';
+import { daddr, saddr } from '@cni-ts/netfilter/nftables/match';
+import { addRule, deleteRule, listRules, rule } from '@cni-ts/netfilter/nftables/rule';
+import { addTable, type Table } from '@cni-ts/netfilter/nftables/table';
+import { transaction } from '@cni-ts/netfilter/nftables/transaction';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { addAddress } from '@cni-ts/rtnetlink/address';
 import { createLink, deleteLink, findLink, getLink, setMaster, setUp } from '@cni-ts/rtnetlink/link';
@@ -11,8 +17,14 @@ import { addRoute } from '@cni-ts/rtnetlink/route';
 import type { Host } from './host.ts';
 import type { Sample } from './scenario.ts';
 
+/** What is made for an address besides, and taken away again. */
+interface Extra {
+  add(): void;
+  remove(): void;
+}
+
 /** ADD and DEL of a bridge port with an address of host-local. The bridge stays, as it does with plugins. */
-export function bridgeFloor(host: Host, bridge: string): Sample[] {
+export function bridgeFloor(host: Host, bridge: string, extra?: Extra): Sample[] {
   const outside = Netlink.open('route', host.netns);
   if (!findLink(outside, bridge)) {
     createLink(outside, { name: bridge, info: { kind: 'bridge' }, up: true });
@@ -36,6 +48,7 @@ export function bridgeFloor(host: Host, bridge: string): Sample[] {
     const link = getLink(inside, 'eth0');
     addAddress(inside, link, cidr('10.22.0.2/16'));
     addRoute(inside, { dst: cidr('0.0.0.0/0'), gateway: cidr('10.22.0.1/16').ip, link });
+    extra?.add();
     inside.close();
     netns.close();
   });
@@ -43,6 +56,7 @@ export function bridgeFloor(host: Host, bridge: string): Sample[] {
     const netns = Netns.open(path);
     const inside = Netlink.open('route', netns);
     deleteLink(inside, 'eth0');
+    extra?.remove();
     release(folder);
     inside.close();
     netns.close();
@@ -51,6 +65,39 @@ export function bridgeFloor(host: Host, bridge: string): Sample[] {
   return [
     { of: 'ADD', unit: 'ms', value: add },
     { of: 'DEL', unit: 'ms', value: del },
+  ];
+}
+
+/** The same with a masquerade rule: one transaction to add it, a list and one transaction to delete it. */
+export function masqueradeFloor(host: Host, bridge: string): Sample[] {
+  const nl = Netlink.open('netfilter', host.netns);
+  const table: Table = { family: 'inet', name: 'floor' };
+  const chain: Chain = {
+    table,
+    name: 'postrouting',
+    base: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' },
+  };
+  transaction(nl, [addTable(table), addChain(chain)]);
+  const own = rule(saddr(cidr('10.22.0.2/16').ip), daddr('!=', cidr('10.22.0.0/16')), masquerade);
+  const samples = bridgeFloor(host, bridge, {
+    add: () => transaction(nl, [addRule(chain, own)]),
+    remove: () =>
+      transaction(
+        nl,
+        listRules(nl, table).map((one) => deleteRule(table, one)),
+      ),
+  });
+  nl.close();
+  return samples;
+}
+
+/** ADD and DEL of host-local: the lock and the files. */
+export function hostLocalFloor(host: Host): Sample[] {
+  const folder = join(host.dataDir, 'floor');
+  mkdirSync(folder, { recursive: true });
+  return [
+    { of: 'ADD', unit: 'ms', value: timed(() => reserve(folder)) },
+    { of: 'DEL', unit: 'ms', value: timed(() => release(folder)) },
   ];
 }
 

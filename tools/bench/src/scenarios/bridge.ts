@@ -1,5 +1,5 @@
 import { addressInContainer, bridgePort, linkInContainer, reservation, rules } from '../check.ts';
-import { bridgeFloor } from '../floor.ts';
+import { bridgeFloor, masqueradeFloor } from '../floor.ts';
 import type { Host } from '../host.ts';
 import { attachments } from '../scenario.ts';
 
@@ -41,5 +41,6 @@ export const bridgeMasquerade = (['nftables', 'iptables'] as const).map((backend
     costs: true,
     network: network({ ipMasq: true, ipMasqBackend: backend }),
     checks: [...checks, rules],
+    floor: (host) => masqueradeFloor(host, bridge),
   }),
 );

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reservation } from '../check.ts';
+import { hostLocalFloor } from '../floor.ts';
 import type { Host } from '../host.ts';
 import { attachments } from '../scenario.ts';
 
@@ -22,6 +23,7 @@ export const hostLocal = [100, 1_000, 10_000, 60_000].map((count) =>
     }),
     checks: [reservation],
     prepare: (host) => reserve(host, count),
+    floor: hostLocalFloor,
   }),
 );
 
