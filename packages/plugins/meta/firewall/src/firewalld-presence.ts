@@ -18,8 +18,8 @@ export function firewalldRuns(): Promise<boolean> {
     const patience = setTimeout(() => finish(false), 2000);
     const finish = (answer: boolean) => {
       clearTimeout(patience);
+      resolve(answer); // the first answer counts: hanging up may call `closed` at once
       end();
-      resolve(answer);
     };
     end = connect(path, {
       opened: (write) => write(question()),
