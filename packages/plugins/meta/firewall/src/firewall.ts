@@ -7,7 +7,7 @@
  * in all of them, because the host may have changed since ADD.
  */
 
-import { removeFile } from '@cni-ts/libc/file';
+import type { Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
 import { type Family, IptablesError } from '@cni-ts/netfilter/iptables/program';
 import { Netlink } from '@cni-ts/netlink/socket';
@@ -17,8 +17,13 @@ import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { addressesOf, type BackendName, type Config, checkAdminChain, parse, schema } from './config.ts';
-import type { Firewalld } from './firewalld.ts';
 import { firewalldRuns } from './firewalld-presence.ts';
+import {
+  addToFirewalld,
+  differencesInFirewalld,
+  gcInFirewalld,
+  removeFromFirewalld,
+} from './firewalld-sources.ts';
 import { checkPolicy, isolationOf } from './ingress-policy.ts';
 import {
   addByIptables,
@@ -34,17 +39,7 @@ import {
   isDroppedElsewhere,
   removeByNftables,
 } from './nftables-rules.ts';
-import { families, familiesOf, hostText, type Plan } from './plan.ts';
-import {
-  forgetSources,
-  othersSources,
-  rememberedSources,
-  rememberSources,
-  type Source,
-  sameSource,
-  staleSources,
-  takeOver,
-} from './remembered-sources.ts';
+import { families, familiesOf, type Plan } from './plan.ts';
 
 /** Throws for what cannot work, before anything is changed. */
 function plan(request: Request<Config>): Plan {
@@ -123,63 +118,26 @@ function addRules(
   }
 }
 
-function sourcesOf({ zone }: Config, planned: Pick<Plan, 'addresses'>): Source[] {
-  return planned.addresses.map((ip) => ({ zone, address: hostText(ip) }));
-}
-
-async function addToFirewalld(request: Request<Config>, planned: Plan): Promise<void> {
-  const { config, undo } = request;
-  const sources = sourcesOf(config, planned);
-  const firewalld = await connected(request);
-  rememberSources(config.dataDir, planned.owner, sources, undo);
-  for (const { zone, address } of sources) {
-    undo.add(`${address} in ${zone} zone`, () => firewalld.remove(zone, address));
-    await firewalld.add(zone, address);
-  }
-  takeOver(config.dataDir, planned.owner, sources);
-}
-
-async function connected(request: Request<Config>): Promise<Firewalld> {
-  const { connectFirewalld } = await import('./firewalld.ts');
-  const firewalld = await connectFirewalld(request.log);
-  request.onEnd(firewalld.close);
-  return firewalld;
-}
-
 function netfilter(request: Request<Config>): Netlink {
   const nl = Netlink.open('netfilter');
   request.onEnd(() => nl.close());
   return nl;
 }
 
-/** Everything is tried, whatever is missing: prevResult only helps to find what carries no owner. */
+/** Everything is tried, whatever is missing or wrong: prevResult only helps to find what carries no owner. */
 async function del(request: Request<Config>): Promise<void> {
-  const { config, network, containerId, ifname } = request;
-  const leaving = { owner: { network, containerId, ifname }, addresses: addressesOf(request.prevResult) };
+  const { network, containerId, ifname } = request;
+  const leaving = { owner: { network, containerId, ifname }, addresses: [] as Ip[] }; // reason: an empty literal has no type
   const nl = netfilter(request);
   await tryAll([
+    () => {
+      leaving.addresses = addressesOf(request.prevResult);
+    },
     () => removeByNftables(nl, leaving),
     () => removeByIptables(nl, leaving),
     () => removeFromFirewalld(request, leaving),
-    () => checkPolicy(config.ingressPolicy),
+    () => checkPolicy(request.config.ingressPolicy),
   ]);
-}
-
-async function removeFromFirewalld(
-  request: Request<Config>,
-  leaving: Pick<Plan, 'owner' | 'addresses'>,
-): Promise<void> {
-  const { config } = request;
-  const remembered = rememberedSources(config.dataDir, leaving.owner);
-  const others = othersSources(config.dataDir, leaving.owner);
-  const told = sourcesOf(config, leaving).filter((one) => !remembered.some((two) => sameSource(one, two)));
-  const sources = [...remembered, ...told].filter((one) => !others.some((two) => sameSource(one, two)));
-  const concerned = remembered.length || config.backend === 'firewalld';
-  if (sources.length && (concerned || (!config.backend && (await firewalldRuns())))) {
-    const firewalld = await connected(request);
-    for (const { zone, address } of sources) await firewalld.remove(zone, address);
-  }
-  if (remembered.length) forgetSources(config.dataDir, leaving.owner);
 }
 
 async function check(request: Request<Config>): Promise<void> {
@@ -201,32 +159,13 @@ function ruleDifferences(nl: Netlink, planned: Plan, config: Config, chosen: Bac
   return differencesInIptables(nl, planned, part);
 }
 
-async function differencesInFirewalld(request: Request<Config>, planned: Plan): Promise<string[]> {
-  const firewalld = await connected(request);
-  const drift: string[] = [];
-  for (const { zone, address } of sourcesOf(request.config, planned)) {
-    if (!(await firewalld.has(zone, address))) {
-      drift.push(`failed to find the address ${address} in ${zone} zone`);
-    }
-  }
-  return drift;
-}
-
 async function gc(request: Request<Config>): Promise<void> {
-  const { config, network, validAttachments } = request;
+  const { network, validAttachments } = request;
   const nl = netfilter(request);
   await tryAll([
     () => gcByNftables(nl, network, validAttachments),
     () => gcByIptables(nl, network, validAttachments),
-    async () => {
-      const stale = staleSources(config.dataDir, network, validAttachments);
-      if (!stale.length) return;
-      const firewalld = await connected(request);
-      for (const { path, sources } of stale) {
-        for (const { zone, address } of sources) await firewalld.remove(zone, address);
-        removeFile(path);
-      }
-    },
+    () => gcInFirewalld(request),
   ]);
 }
 

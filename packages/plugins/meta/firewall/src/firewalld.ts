@@ -16,8 +16,8 @@ const path = '/org/fedoraproject/FirewallD1';
 export interface Firewalld {
   /** Adds a source to a zone. It may be there already. */
   add(zone: string, address: string): Promise<void>;
-  /** Takes a source out; that it is not there is fine. */
-  remove(zone: string, address: string): Promise<void>;
+  /** Takes a source out; that it is not there is fine. Whether it is gone. */
+  remove(zone: string, address: string): Promise<boolean>;
   /** Whether the zone has this source now. */
   has(zone: string, address: string): Promise<boolean>;
   close(): void;
@@ -34,12 +34,14 @@ export async function connectFirewalld(log: (line: string) => void): Promise<Fir
     try {
       const object = await call(`${path}/config`, '.config', 'getZoneByName', zone);
       await call(String(object), '.config.zone', member, address);
+      return true;
     } catch (error) {
       // ALREADY_ENABLED and NOT_ENABLED: it is as it should be.
-      if (/ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error))) return;
-      log(
-        `firewall: ${member} ${address} in the permanent configuration of zone ${zone}: ${errorText(error)}`,
-      );
+      if (/ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error))) return true;
+      if (hasNoPermanent(error)) return true;
+      const why = errorText(error);
+      log(`firewall: ${member} ${address} in the permanent configuration of zone ${zone}: ${why}`);
+      return false;
     }
   };
   return {
@@ -55,14 +57,16 @@ export async function connectFirewalld(log: (line: string) => void): Promise<Fir
       await permanently('addSource', zone, address);
     },
     async remove(zone, address) {
+      let gone = true;
       try {
         await zoneCall('removeSource', zone, address);
       } catch (error) {
         if (!/UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/.test(errorText(error))) {
+          gone = false;
           log(`firewall: failed to remove the address ${address} from ${zone} zone: ${errorText(error)}`);
         }
       }
-      await permanently('removeSource', zone, address);
+      return (await permanently('removeSource', zone, address)) && gone;
     },
     async has(zone, address) {
       try {
@@ -74,6 +78,12 @@ export async function connectFirewalld(log: (line: string) => void): Promise<Fir
     },
     close,
   };
+}
+
+/** Whoever answers has no permanent configuration at all. */
+function hasNoPermanent(error: unknown): boolean {
+  const name = error instanceof Error && 'dbusName' in error ? String(error.dbusName) : '';
+  return /\.Error\.Unknown(Object|Interface|Method)$/.test(name);
 }
 
 /** The library is loaded here, when firewalld is really talked to. */

@@ -60,11 +60,34 @@ export function forgetSources(folder: string, owner: Owner): void {
   removeFile(pathOf(folder, owner));
 }
 
-/** Sources of others: they must stay whoever else knew them. */
-export function othersSources(folder: string, owner: Owner): Source[] {
+/** Sources of others (of all, without an owner): they must stay whoever else knew them. */
+export function othersSources(folder: string, owner?: Owner): Source[] {
   return filesIn(folder)
-    .filter((name) => name !== fileName(owner))
+    .filter((name) => !owner || name !== fileName(owner))
     .flatMap((name) => read(`${folder}/${name}`));
+}
+
+const left = '.left';
+
+/** Turns the memory of an attachment that is over into one of what firewalld has yet to be told. Returns its path. */
+export function keepAsLeft(path: string): string;
+export function keepAsLeft(folder: string, owner: Owner): string;
+export function keepAsLeft(at: string, owner?: Owner): string {
+  const path = owner ? pathOf(at, owner) : at;
+  renameFile(path, path + left);
+  return path + left;
+}
+
+/** Every file of that kind, with what it holds. */
+export function leftSources(folder: string): { path: string; sources: Source[] }[] {
+  return filesIn(folder, left).map((name) => {
+    const path = `${folder}/${name}`;
+    return { path, sources: read(path) };
+  });
+}
+
+export function forgetLeft(path: string): void {
+  removeFile(path);
 }
 
 /** An address is one attachment's: its earlier holders in the same network are over, and lose it. */
@@ -76,25 +99,21 @@ export function takeOver(folder: string, owner: Owner, sources: readonly Source[
   }
 }
 
-/** Files of attachments of this network that are not valid any more, with what they hold. */
-export function staleSources(
-  folder: string,
-  network: string,
-  valid: readonly Attachment[],
-): { path: string; sources: Source[] }[] {
+/** Files of attachments of this network that are not valid any more. */
+export function staleSources(folder: string, network: string, valid: readonly Attachment[]): string[] {
   const keep = new Set(valid.map((one) => fileName({ network, ...one })));
   return filesIn(folder)
     .filter((name) => name.startsWith(networkMark(network)) && !keep.has(name))
-    .map((name) => ({ path: `${folder}/${name}`, sources: read(`${folder}/${name}`) }));
+    .map((name) => `${folder}/${name}`);
 }
 
 export function sameSource(a: Source, b: Source): boolean {
   return a.zone === b.zone && a.address === b.address;
 }
 
-function filesIn(folder: string): string[] {
+function filesIn(folder: string, ending = '.json'): string[] {
   // Nearly always there is none: firewalld is rare.
-  return tryStat(folder) ? listFolder(folder).filter((name) => name.endsWith('.json')) : [];
+  return tryStat(folder) ? listFolder(folder).filter((name) => name.endsWith(ending)) : [];
 }
 
 /** Read with care: a torn or foreign file counts as none. */
