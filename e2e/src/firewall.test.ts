@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasFirewalld, startBus, startFirewalld } from '@cni-ts/testing/system-bus';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Lab, ours, theirs } from './lab.ts';
 
@@ -26,9 +27,10 @@ const config = (number: number, backend?: string, ingressPolicy?: string) => ({
 async function all(
   command: string,
   call: (number: number) => { folder: string; config: object },
+  many = count,
 ): Promise<void> {
   const answers = await Promise.all(
-    Array.from({ length: count }, (_, i) => {
+    Array.from({ length: many }, (_, i) => {
       const { folder, config } = call(i + 1);
       const netns = '/run/netns/none';
       return lab.plugin(join(folder, 'firewall'), config, { command, containerId: `c${i + 1}`, netns });
@@ -49,6 +51,32 @@ const byNftables = () => {
   const { nftables } = JSON.parse(lab.sh('nft -j list ruleset')) as { nftables: { rule?: object }[] }; // reason: nft's JSON
   return nftables.flatMap(({ rule }) => (rule ? [JSON.stringify({ ...rule, handle: 0 })] : []));
 };
+
+test.skipIf(!hasFirewalld())(
+  'firewalld is found on the bus and told of many containers at once; a reload loses none, and DEL takes them out',
+  async () => {
+    const bus = await startBus(lab.dir);
+    process.env.DBUS_SYSTEM_BUS_ADDRESS = bus.address;
+    const firewalld = await startFirewalld(join(lab.dir, 'firewalld'));
+    const sources = (more: string) =>
+      lab.sh(`firewall-cmd ${more} --zone=trusted --list-sources`).trim().split(' ').filter(Boolean).sort();
+    const call = (number: number) => ({
+      folder: ours,
+      config: { ...config(number), dataDir: join(lab.dir, 'told') },
+    });
+    const expected = Array.from({ length: 8 }, (_, i) => [`10.0.0.${i + 1}/32`, `2001:db8::${i + 1}/128`]);
+    await all('ADD', call, 8);
+    expect(sources('')).toEqual(expected.flat().sort());
+    lab.sh('firewall-cmd --reload');
+    await all('CHECK', call, 8);
+    await all('DEL', call, 8);
+    expect([sources(''), sources('--permanent'), readdirSync(join(lab.dir, 'told'))]).toEqual([[], [], []]);
+    expect(lab.sh('iptables -S; nft list ruleset')).not.toMatch(/CNI-|cni_plugins/);
+    await firewalld.stop();
+    await bus.stop();
+    delete process.env.DBUS_SYSTEM_BUS_ADDRESS;
+  },
+);
 
 /** Shared are five jumps and ends, and four rules for each of three bridges; iptables has them per family. */
 describe.each([

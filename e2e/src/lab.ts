@@ -34,6 +34,12 @@ export interface Call {
   readonly path?: string;
 }
 
+/** What every program gets: never the machine's own system bus. */
+function outside(): Record<string, string> {
+  const { PATH = '', DBUS_SYSTEM_BUS_ADDRESS = 'unix:path=/nonexistent/bus' } = process.env;
+  return { PATH, DBUS_SYSTEM_BUS_ADDRESS };
+}
+
 /** Moves the calling thread away from the machine's network for good. */
 export class Lab {
   readonly dir = mkdtempSync(join(tmpdir(), 'cni-e2e-'));
@@ -144,7 +150,7 @@ export class Lab {
 
   /** The same program for the same call, ours and theirs differing in the file only. */
   environment(call: Call): Record<string, string> {
-    const env: Record<string, string> = { PATH: process.env.PATH ?? '', CNI_COMMAND: call.command };
+    const env: Record<string, string> = { ...outside(), CNI_COMMAND: call.command };
     const given = {
       CNI_CONTAINERID: call.containerId ?? 'c1',
       CNI_NETNS: call.netns ?? '',
@@ -159,7 +165,7 @@ export class Lab {
   async cnitool(args: string[], env: Record<string, string> = {}): Promise<Answer> {
     const tool = join(ours, 'cnitool');
     const all = {
-      PATH: process.env.PATH ?? '',
+      ...outside(),
       CNI_PATH: ours,
       CNI_CACHE_DIR: join(this.state, 'cache'),
       ...env,
