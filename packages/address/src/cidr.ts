@@ -18,11 +18,21 @@ export function parseCidr(text: string): Cidr | undefined {
   const address = text.slice(0, slash);
   const ip = parseIp(address);
   const length = text.slice(slash + 1);
-  if (ip === undefined || !/^[0-9]+$/.test(length)) return undefined;
-  const prefix = Number(length);
+  const prefix = readDigits(length);
+  if (ip === undefined || prefix === undefined) return undefined;
   const writtenAsIpv6 = address.includes(':');
   if (prefix > (writtenAsIpv6 ? 128 : 32)) return undefined;
   return { ip, prefix: writtenAsIpv6 && ip.family === 4 ? Math.max(0, prefix - 96) : prefix };
+}
+
+function readDigits(text: string): number | undefined {
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return text === '' ? undefined : value;
 }
 
 export function formatCidr(c: Cidr): string {

@@ -242,7 +242,7 @@ export function makeFolder(path: string, mode: number): void {
   if (libc().mkdir(cString(path), mode) === 0) return;
   const error = failure('mkdir', path, 'mkdir');
   const code = 'code' in error ? error.code : undefined;
-  const above = path.slice(0, Math.max(0, path.replace(/\/+$/, '').lastIndexOf('/')));
+  const above = path.slice(0, Math.max(0, path.lastIndexOf('/', path.length - 2)));
   if (code === 'ENOENT' && above !== '') {
     makeFolder(above, mode);
     makeFolder(path, mode);

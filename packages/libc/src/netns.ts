@@ -38,6 +38,7 @@ export class Netns {
   /** The path it was opened by; '' for a namespace without a name. */
   readonly path: string;
   readonly fd: number;
+  #closed = false;
 
   private constructor(path: string, fd: number) {
     this.path = path;
@@ -143,6 +144,9 @@ export class Netns {
   }
 
   close(): void {
+    // A second time the number may be another file's.
+    if (this.#closed) return;
+    this.#closed = true;
     closeFile(this.fd);
   }
 }

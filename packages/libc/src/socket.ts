@@ -11,6 +11,7 @@ const EINTR = 4;
 
 /** A netlink socket of the calling thread's namespace, as bytes in and bytes out. */
 export class RawNetlinkSocket {
+  #closed = false;
   readonly fd: number;
 
   /** `protocol`: include/uapi/linux/netlink.h (0 route, 12 netfilter). Receiving gives up after 60 s. */
@@ -54,6 +55,9 @@ export class RawNetlinkSocket {
   }
 
   close(): void {
+    // A second time the number may be another file's.
+    if (this.#closed) return;
+    this.#closed = true;
     libc().close(this.fd);
   }
 }

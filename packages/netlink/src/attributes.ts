@@ -1,4 +1,4 @@
-import type { Codec, ValueOf } from './codec.ts';
+import { asciiz, type Codec, type ValueOf } from './codec.ts';
 import type { Writer } from './writer.ts';
 
 const NLA_F_NESTED = 0x8000;
@@ -102,7 +102,7 @@ export function select<K extends Kinds>(
       let data: Uint8Array | undefined;
       const unknown: UnknownAttribute[] = [];
       for (const { type, bytes } of eachAttribute(payload)) {
-        if ((type & TYPE_MASK) === types.kind) kind = new TextDecoder().decode(bytes).replace(/\0.*$/s, '');
+        if ((type & TYPE_MASK) === types.kind) kind = asciiz.read(bytes);
         else if ((type & TYPE_MASK) === types.data) data = bytes;
         else unknown.push({ type: type & TYPE_MASK, bytes: bytes.slice() });
       }

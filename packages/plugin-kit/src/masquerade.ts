@@ -1,8 +1,9 @@
 import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
-import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
+import { defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { errorText } from '@cni-ts/skeleton/cni-error';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { checkBackend } from './masquerade-backend.ts';
 import {
   addByIptables,
   differencesInIptables,
@@ -92,13 +93,6 @@ export function gcMasquerade(
     () => gcByNftables(nl, network, valid),
     () => gcByIptables(nl, network, valid),
   );
-}
-
-/** The config's `ipMasqBackend`; undefined when it leaves the choice. */
-export function checkBackend(backend: string | null | undefined): Backend | undefined {
-  if (backend === undefined || backend === null) return undefined;
-  if (backend === 'iptables' || backend === 'nftables') return backend;
-  throw new CniError(ErrorCode.internal, `unknown ipmasq backend "${backend}"`);
 }
 
 /** Both are tried whatever the other does; a kernel without nf_tables has nothing to remove there. */

@@ -45,7 +45,7 @@ export function readEnvironment(env: Variables): Environment {
     netns: variable(env, 'CNI_NETNS'),
     ifname: variable(env, 'CNI_IFNAME'),
     args: variable(env, 'CNI_ARGS'),
-    netnsOverride: /^(1|true)$/i.test(variable(env, 'CNI_NETNS_OVERRIDE')),
+    netnsOverride: ['1', 'true'].includes(variable(env, 'CNI_NETNS_OVERRIDE').toLowerCase()),
   };
 }
 

@@ -10,8 +10,15 @@ export function findPlugin(type: string, folders: readonly string[], look: Look 
   }
   if (folders.length === 0) throw new Error('no paths provided');
   for (const folder of folders) {
-    const path = `${folder === '' ? '.' : folder.replace(/(?<=.)\/+$/, '')}/${type}`;
+    const path = `${folder === '' ? '.' : withoutSlashes(folder)}/${type}`;
     if (look(path)?.isFile) return path;
   }
   throw new Error(`failed to find plugin ${JSON.stringify(type)} in path [${folders.join(' ')}]`);
+}
+
+/** A folder's path without slashes at its end, that of the root excepted. */
+export function withoutSlashes(folder: string): string {
+  let end = folder.length;
+  while (end > 1 && folder.charCodeAt(end - 1) === 0x2f) end--;
+  return folder.slice(0, end);
 }

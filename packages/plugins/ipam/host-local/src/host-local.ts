@@ -8,6 +8,7 @@ import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { mayAccess, tryStat } from '@cni-ts/libc/file';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
 import {
   type Attachment,
   definePlugin,
@@ -84,7 +85,7 @@ function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined)
   ];
   return {
     place: {
-      directory: `${(ipam.dataDir || defaultDataDir).replace(/(?<=.)\/+$/, '')}/${request.network}`,
+      directory: `${withoutSlashes(ipam.dataDir || defaultDataDir)}/${request.network}`,
       indexFolder,
     },
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),

@@ -15,13 +15,7 @@ import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
-import {
-  addMasquerade,
-  checkBackend,
-  checkMasquerade,
-  gcMasquerade,
-  removeMasquerade,
-} from '@cni-ts/plugin-kit/masquerade';
+import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { createVethPair, deleteVethPair, type VethPair } from '@cni-ts/plugin-kit/veth-pair';
@@ -33,6 +27,9 @@ import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { differences } from './check.ts';
 import { type Config, parse, schema } from './config.ts';
+
+// Loaded when it is called for: rules are a third of the code, and many networks need none.
+const masquerading = () => import('@cni-ts/plugin-kit/masquerade');
 
 /** Places in the result's `interfaces`. */
 const atContainer = 1;
@@ -132,6 +129,7 @@ async function add(request: Request<Config>): Promise<Result> {
   connectHost(request, host, veth.host, planned);
   if (config.ipMasq) {
     const addresses = planned.wires.map(({ address }) => address);
+    const { addMasquerade } = await masquerading();
     addMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
   // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
@@ -216,8 +214,9 @@ async function del(request: Request<Config>): Promise<void> {
     () => {
       addresses = deleteVethPair(request, hostNameOf(request));
     },
-    () => {
+    async () => {
       if (!config.ipMasq) return;
+      const { removeMasquerade } = await masquerading();
       removeMasquerade(ownNetfilter(request), request, addresses.length ? addresses : undefined);
     },
     () => request.ipam(config.ipam).del(),
@@ -238,6 +237,7 @@ async function check(request: Request<Config>): Promise<void> {
   const drift = differences(expected, prevResult, ownNamespace(request), inside);
   if (config.ipMasq) {
     const addresses = wires.map(({ cidr }) => cidr);
+    const { checkMasquerade } = await masquerading();
     drift.push(...checkMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend));
   }
   failOn(drift);
@@ -249,7 +249,7 @@ async function gc(request: Request<Config>): Promise<void> {
   // Asked for first: without the list nothing may be done, by the delegate neither.
   const valid = request.validAttachments;
   await tryAll([
-    () => gcMasquerade(ownNetfilter(request), request.network, valid),
+    async () => (await masquerading()).gcMasquerade(ownNetfilter(request), request.network, valid),
     () => (ipam ? request.ipam(ipam).gc() : undefined),
   ]);
 }
