@@ -120,7 +120,8 @@ export class Lab {
 
   /** What a TCP server says to somebody in `netns` ('' is the host); '' when there is no connection within 2 s. */
   greeting(netns: string, address: string, port: number): string {
-    const command = `timeout 2 cat </dev/tcp/${address}/${port}`;
+    // The connection is made by the shell that redirects, so that one is what has to be timed.
+    const command = `timeout 2 bash -c 'cat </dev/tcp/${address}/${port}' 2>/dev/null`;
     if (netns !== '') return this.inside(netns, command).stdout;
     return spawnSync('bash', ['-c', command], { encoding: 'utf8' }).stdout;
   }

@@ -21,7 +21,8 @@ function pluginsFrom(main: string, meta: string): string {
   return lab.pluginsFrom('mixed', Object.fromEntries([...from(mains, main), ...from(metas, meta)]));
 }
 
-/** Release 1.1.1 looks for IPv6 rules of a container without such an address, and for a link that is called IFNAME. */
+/** Release 1.1.1 looks for IPv6 rules of a container without such an address, and for a link that is called IFNAME.
+ *  Newer ones check all of the chain. */
 const theirsCannotCheck: readonly Member[] = ['portmap', 'tuning'];
 
 /** All that names the attachment: rules, links, qdiscs. Chains that the network's containers share may stay, and so
