@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { parseIp } from '@cni-ts/address/ip';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { deleteFlows, listFlows } from './conntrack.ts';
+import { countFlows, deleteFlows, flushFlows, listFlows } from './conntrack.ts';
 
 const ip = (text: string) => parseIp(text)!;
 const sh = (command: string) =>
@@ -91,4 +92,24 @@ test('a flow that is gone before it is deleted does not count and does not fail'
     sh('conntrack -F 2>/dev/null');
   });
   expect(deleteFlows(nl, 4, { protocol: 'udp', port: 53 })).toBe(0);
+});
+
+test('the kernel counts flows, and forgets those of IPv4 that match exactly by itself', () => {
+  expect(countFlows(nl)).toBe(5);
+  if (!flushFlows(nl, { protocol: 'udp', port: 53, destination: ip('127.0.0.2') })) return; // before 6.11
+  expect(flows()).toEqual(without('udp 127.0.0.2 53'));
+  flushFlows(nl, { protocol: 'udp', port: 53, replySource: ip('127.0.0.9') });
+  expect(flows()).toEqual(without('udp 127.0.0.2 53', 'udp 127.0.0.1 53'));
+  flushFlows(nl, { protocol: 'udp', port: 53, replySource: ip('127.0.0.7') });
+  flushFlows(nl, { protocol: 'tcp', port: 53 });
+  expect(flows()).toEqual(['udp 127.0.0.1 54', 'udp ::1 53']);
+  expect(countFlows(nl)).toBe(2);
+});
+
+test('a kernel that deletes by whole tuples only is told apart, and nothing is deleted', () => {
+  onKernelWrite((name) => {
+    throw new SyscallError(name, 'EINVAL');
+  });
+  expect(flushFlows(nl, { protocol: 'udp', port: 53 })).toBe(false);
+  expect(flows()).toEqual([...all].sort());
 });

@@ -146,18 +146,23 @@ function legacyJumps(
 }
 
 /**
- * The table of the older kind, if the kernel has it in this namespace and a program can read it. The file lists the
- * tables that somebody has touched; without it (or without the table in it) no program is started.
+ * Whether somebody has touched this table of the older kind in this namespace: the kernel lists those in a file, so
+ * that no program need be started to know that there is none.
  */
-export function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
+export function hasLegacyTable(family: Family, table: IptablesTableName): boolean {
   const names = `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
   try {
-    if (!readText(names).split('\n').includes(table)) return undefined;
+    return readText(names).split('\n').includes(table);
   } catch (error) {
     const code = errnoOf(error);
-    if (code === 'ENOENT' || code === 'EACCES') return undefined; // a kernel without them; nobody's rules either way
+    if (code === 'ENOENT' || code === 'EACCES') return false; // a kernel without them; nobody's rules either way
     throw error;
   }
+}
+
+/** The table of the older kind, if it is there and a program can read it. */
+export function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
+  if (!hasLegacyTable(family, table)) return undefined;
   const program = findVariant(family, 'save', 'legacy');
   return program === undefined ? undefined : save(family, table, program);
 }

@@ -20,7 +20,7 @@ import {
   toCaller,
   vmap,
 } from './action.ts';
-import { addChain, type Chain, deleteChain, findChain, listChains } from './chain.ts';
+import { addChain, type Chain, chainQuestion, deleteChain, findChain, listChains } from './chain.ts';
 import { destinationAddress, destinationPort, l4proto, originalPort, sourceAddress } from './field.ts';
 import {
   ctState,
@@ -326,4 +326,21 @@ describe('a map with a joined key', () => {
     expect(listed).toContain('type ipv4_addr . inet_proto . inet_service : verdict');
     expect(listed).toContain('10.0.0.1 . tcp . 8080 comment "container c1" : jump of_c1');
   });
+});
+
+test('questions of all kinds are asked at once, hundreds too, and answered in their places', () => {
+  const chain: Chain = { table: v4, name: 'there' };
+  const from: Chain = { table: v4, name: 'from' };
+  transaction(nl, [addTable(v4), addChain(chain), addChain(from), addRule(from, rule(jump(chain)))]);
+  const many = Array.from({ length: 300 }, (_, i) => chainQuestion({ table: v4, name: `chain${i}` }));
+  const answers = ask(nl, {
+    objects: countQuestion(v4),
+    chains: [chainQuestion(chain), chainQuestion({ table: v4, name: 'missing' }), chainQuestion(from)],
+    many,
+    elsewhere: { table: countQuestion({ family: 'ip6', name: 'ours' }) },
+  });
+  expect(answers.objects).toBe(2);
+  expect(answers.chains.map((one) => one?.use)).toEqual([1, undefined, 1]);
+  expect(answers.many).toEqual(many.map(() => undefined));
+  expect(answers.elsewhere).toEqual({ table: 0 });
 });

@@ -103,13 +103,15 @@ const outline: Codec<ListedRule & { table: string }> = {
   read(payload) {
     const found: (Uint8Array | undefined)[] = [];
     for (const { type, bytes } of eachAttribute(payload.subarray(4))) found[type & 0x3fff] = bytes;
+    let expressions: readonly Expression[] | undefined;
     return {
       table: found[1] ? asciiz.read(found[1]) : '',
       chain: found[2] ? asciiz.read(found[2]) : '',
       handle: found[3] ? be64.read(found[3]) : 0n,
       comment: readComment(found[7]),
       get expressions() {
-        return found[4] ? (nftExpressions.read(found[4]).elements ?? []) : [];
+        expressions ??= found[4] ? (nftExpressions.read(found[4]).elements ?? []) : [];
+        return expressions;
       },
     };
   },
@@ -188,12 +190,17 @@ export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule
   }
 }
 
+/** A rule is usually compared with many. */
+const compiled = new WeakMap<Rule, Program>();
+
 /**
  * Whether a rule in the kernel is this one. What the kernel adds of its own (defaults it spells out, counters that
  * somebody put in) does not count; anything we would have said otherwise does.
  */
 export function sameRule(family: NftFamily, ours: Rule, listed: ListedRule): boolean {
-  const program = compile(family, ours);
+  const known = compiled.get(ours);
+  const program = known?.family === family ? known : compile(family, ours);
+  compiled.set(ours, program);
   if (program.comment !== listed.comment) return false;
   const theirs = listed.expressions.filter((one) => one.kind !== 'counter');
   const mine = program.expressions.filter((one) => one.kind !== 'counter');

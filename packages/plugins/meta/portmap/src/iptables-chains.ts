@@ -4,8 +4,9 @@ import type { Family, Variant } from '@cni-ts/netfilter/iptables/program';
 import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptables/save';
 import { wordAfter } from '@cni-ts/netfilter/iptables/words';
 import { jumpTarget } from '@cni-ts/netfilter/nftables/action';
-import { findChain } from '@cni-ts/netfilter/nftables/chain';
+import { chainQuestion, findChain } from '@cni-ts/netfilter/nftables/chain';
 import { dataOf, type Expression } from '@cni-ts/netfilter/nftables/expression';
+import { ask } from '@cni-ts/netfilter/nftables/question';
 import { type ListedRule, listRules } from '@cni-ts/netfilter/nftables/rule';
 import { protocols } from '@cni-ts/netfilter/nftables/set';
 import type { Netlink } from '@cni-ts/netlink/socket';
@@ -28,16 +29,27 @@ export type NatReader = (chain: string) => SeenRule[] | undefined;
 
 /**
  * Rules of iptables-nft are read from the kernel chain by chain, so that thousands of others in the table cost
- * nothing; the older tables are read whole, by one program, at the first question.
+ * nothing; the older tables are read whole, by one program, at the first question. `expected`: chains that will be
+ * asked for, so that one message to the kernel tells which of them are there.
  */
-export function natReader(nl: Netlink, family: Family, variant: Variant): NatReader {
+export function natReader(
+  nl: Netlink,
+  family: Family,
+  variant: Variant,
+  expected: readonly string[] = [],
+): NatReader {
   if (variant === 'nft') {
     const table = { family: family === 4 ? 'ip' : 'ip6', name: 'nat' } as const;
+    const found = ask(
+      nl,
+      expected.map((name) => chainQuestion({ table, name })),
+    );
+    const absent = new Set(expected.filter((_, i) => !found[i]));
     return (chain) => {
+      if (absent.has(chain)) return undefined;
       const rules = listRules(nl, table, chain);
-      return rules.length || findChain(nl, { table, name: chain })
-        ? rules.map((rule) => fromKernel(family, rule))
-        : undefined;
+      const there = rules.length > 0 || expected.includes(chain) || findChain(nl, { table, name: chain });
+      return there ? rules.map((rule) => fromKernel(family, rule)) : undefined;
     };
   }
   let read: SavedTable | undefined;

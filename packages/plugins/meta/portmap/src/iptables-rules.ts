@@ -1,6 +1,7 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
-import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import { iptablesNftTable } from '@cni-ts/netfilter/iptables/chain-rules';
+import { hasLegacyTable, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
 import {
   type Family,
   IptablesError,
@@ -19,6 +20,8 @@ import {
 } from '@cni-ts/netfilter/iptables/restore';
 import { save } from '@cni-ts/netfilter/iptables/save';
 import { joinWords } from '@cni-ts/netfilter/iptables/words';
+import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
+import { ask } from '@cni-ts/netfilter/nftables/question';
 import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Holder } from './holder.ts';
@@ -209,8 +212,9 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   const { family } = target.address.ip;
   let fresh = true;
   for (let attempt = 1; ; attempt++) {
-    const read = natReader(nl, family, variantFor(family));
     const chain = iptablesChain(plan.owner);
+    const shared = sharedRules(plan, family).map((rule) => rule.chain);
+    const read = natReader(nl, family, variantFor(family), [chain, entries, ...new Set(shared)]);
     if (read(chain)) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
       removeFamily(nl, family, plan.owner);
@@ -290,7 +294,7 @@ export function iptablesHolder(
 export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
   const removed: Removed = { 4: [], 6: [] };
   const failures: unknown[] = [];
-  for (const family of families) {
+  for (const family of familiesWith(nl, ownChains(owner))) {
     try {
       removed[family] = removeFamily(nl, family, owner);
     } catch (error) {
@@ -304,7 +308,24 @@ export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
 }
 
 function removeFamily(nl: Netlink, family: Family, owner: Owner): Redirection[] {
-  return removeOwn(nl, family, [iptablesChain(owner), oldIptablesChain(owner)]);
+  return removeOwn(nl, family, ownChains(owner));
+}
+
+function ownChains(owner: Owner): string[] {
+  return [iptablesChain(owner), oldIptablesChain(owner)];
+}
+
+/** Where one of these chains is, or may be: one message to the kernel, and a look whether there are older tables. */
+function familiesWith(nl: Netlink, chains: readonly string[]): Family[] {
+  const found = ask(
+    nl,
+    families.map((family) =>
+      chains.map((name) => chainQuestion({ table: iptablesNftTable(family, 'nat'), name })),
+    ),
+  );
+  return families.filter(
+    (family, i) => found[i]?.some((chain) => chain !== undefined) || hasLegacyTable(family, 'nat'),
+  );
 }
 
 function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
