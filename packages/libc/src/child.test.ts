@@ -38,8 +38,9 @@ test('a program that is not there is an error that names it', () => {
 test('held at its exit it still has its memory, and ends when it is released', () => {
   const child = new Child(sh('read line; echo "$line"'));
   child.holdAtExit();
+  expect(child.waitForExit(0.05)).toBe(false);
   child.give('done\n');
-  child.waitForExit();
+  expect(child.waitForExit()).toBe(true);
   expect(readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8')).toMatch(/^Private_Dirty: +[1-9]/m);
   child.release();
   expect(child.wait()).toMatchObject({ status: 0, stdout: 'done\n' });

@@ -10,6 +10,7 @@ import { SyscallError } from './syscall-error.ts';
 const O_CLOEXEC = 0x80000;
 const POLLIN = 1;
 const SIGKILL = 9;
+const WNOHANG = 1;
 const WALL = 0x40000000;
 const PTRACE_CONT = 7n;
 const PTRACE_SEIZE = 0x4206n;
@@ -133,18 +134,27 @@ export class Child {
     if (result !== 0n) throw new Error(`process ${this.pid} could not be traced: is another tracer there?`);
   }
 
-  /** Waits until it is held at its exit. It goes on with `release`. */
-  waitForExit(): void {
+  /** Waits until it is held at its exit, from which it goes on with `release`; false when it is not within `seconds`,
+   *  waiting for a lock that another held process has, say. */
+  waitForExit(seconds = 60): boolean {
     const calls = processCalls();
     const status = Buffer.alloc(4);
-    for (;;) {
-      const pid = calls.wait4(this.pid, status, WALL, this.#usage);
-      if (pid !== this.pid) throw new Error(`process ${this.pid} ended without being held`);
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      const pid = calls.wait4(this.pid, status, WALL | WNOHANG, this.#usage);
+      if (pid === 0) {
+        Atomics.wait(pause, 0, 0, 2);
+        continue;
+      }
       const value = status.readInt32LE(0);
-      if ((value & 0xff) !== 0x7f) throw new Error(`process ${this.pid} ended without being held`);
-      if (value >> 16 === PTRACE_EVENT_EXIT) return;
+      if (pid !== this.pid || (value & 0xff) !== 0x7f) {
+        throw new Error(`process ${this.pid} ended without being held`);
+      }
+      if (value >> 16 === PTRACE_EVENT_EXIT) return true;
       calls.ptrace(PTRACE_CONT, this.pid, 0n, BigInt(value >> 16 === 0 ? (value >> 8) & 0xff : 0));
     }
+    return false;
   }
 
   /** Lets a held child end. */

@@ -23,24 +23,38 @@ export function measureMemory(pair: readonly [Attachment, Attachment], verb: Ver
   for (;;) {
     const next = calls.map((one, at) => one.next(stdouts[at] ?? ''));
     const children: Child[] = [];
+    const inputs: string[] = [];
     for (const [at, one] of next.entries()) {
       if (one.done) continue;
       const child = pair[at]!.host.start(one.value.command); // reason: as many attachments as generators
       child.holdAtExit();
-      child.give(one.value.input);
       children.push(child);
+      inputs.push(one.value.input);
     }
-    if (children.length === 0) return most;
-    for (const child of children) child.waitForExit();
-    const seen = memoryOf(children[0]!.pid); // reason: it is not empty
+    const [first, second] = children;
+    if (!first || !second) return most;
+    first.give(inputs[0] ?? '');
+    reachExit(first);
+    // It may wait for a lock that the first one has as long as it lives; what it has by then is good enough.
+    second.give(inputs[1] ?? '');
+    const held = second.waitForExit(3);
+    const seen = memoryOf(first.pid);
     most = { private: Math.max(most.private, seen.private), peak: Math.max(most.peak, seen.peak) };
-    for (const child of children) child.release();
+    first.release();
+    if (!held) reachExit(second);
+    second.release();
     stdouts = children.map((child) => {
       const { status, stdout, stderr } = child.wait();
       if (status !== 0) throw new Error(`${verb} by ${child.command.file} failed: ${stdout}${stderr}`);
       return stdout;
     });
   }
+}
+
+function reachExit(child: Child): void {
+  if (child.waitForExit()) return;
+  child.kill();
+  throw new Error(`${child.command.file} did not come to its end within a minute`);
 }
 
 function memoryOf(pid: number): Memory {
