@@ -72,9 +72,10 @@ export const chain = attachments({
 export const chainByCnitool = attachments({
   ...full,
   name: 'chain-cnitool',
-  title: 'the same chain by cnitool, in-process; the Go plugins one by one',
+  title: 'the same chain by cnitool; Go one by one',
   targets: { ADD: 0.12 },
   byCnitool: true,
+  costs: true,
 });
 
 /** As on a host where something else keeps many rules: a proxy for services, say. */
