@@ -12,6 +12,7 @@ import type { Result } from '@cni-ts/skeleton/result';
 import { specVersions } from '@cni-ts/skeleton/spec-version';
 import { describe, expect, test } from 'vitest';
 import { type Case, checks, conformance } from './conformance.ts';
+import { makeHost } from './namespaces.ts';
 
 /** Each fault, the promise it breaks, and what must be said of it. */
 const faults = {
@@ -203,6 +204,17 @@ const chained: Case = {
 };
 
 conformance(toy(), [alone, chained]);
+
+test('a container that has the name of a removed one is another', ({ onTestFinished }) => {
+  const { host, end } = makeHost();
+  onTestFinished(end);
+  const first = host.container('c1');
+  first.remove();
+  const second = host.container('c1');
+  first.remove();
+  expect(existsSync(second.path)).toBe(true);
+  expect(second.sh('ip -br link')).toContain('lo');
+});
 
 describe.each([alone, chained])('the suite about $title', (one) => {
   test.each(Object.keys(faults) as Fault[])('reports that %s', async (fault) => {

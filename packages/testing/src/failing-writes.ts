@@ -35,26 +35,28 @@ export async function failingAdds(on: OnStage): Promise<void> {
   expect(writes, 'no kernel write was seen: the fault hook is not in the way').toBeGreaterThan(1);
 }
 
-export async function failingDels(on: OnStage): Promise<void> {
-  let more = true;
-  for (let failing = 1; more; failing++) {
-    await on(async (stage) => {
-      await stage.warmUp();
-      const { given, container } = stage.attach('c1');
-      const look = () => ({
-        host: stage.look(),
-        container: omit(snapshot(container.netns), stage.case.leavesInContainer?.members),
-      });
-      const before = look();
-      const { result } = await stage.succeed('ADD', given);
-      const known = { ...given, prevResult: result };
-      const { answer, failed } = await failingAt(failing, stage, 'DEL', known);
-      more = failed !== undefined;
-      await stage.succeed('DEL', known);
-      const story = `failed at write ${failing}, ${failed}: ${answer.stdout || 'DEL succeeded all the same'}`;
-      await stage.settled(() => expect(look(), story).toEqual(before));
+/** One attachment after the other on one host, which must be as before after each. */
+export async function failingDels(stage: Stage): Promise<void> {
+  await stage.warmUp();
+  let failed: string | undefined;
+  let nth = 0;
+  do {
+    nth++;
+    const { given, container } = stage.attach(`c${nth}`);
+    const look = () => ({
+      host: stage.look(),
+      container: omit(snapshot(container.netns), stage.case.leavesInContainer?.members),
     });
-  }
+    const before = look();
+    const { result } = await stage.succeed('ADD', given);
+    const known = { ...given, prevResult: result };
+    const first = await failingAt(nth, stage, 'DEL', known);
+    failed = first.failed;
+    await stage.succeed('DEL', known);
+    const story = `failed at write ${nth}, ${failed}: ${first.answer.stdout || 'DEL succeeded all the same'}`;
+    await stage.settled(() => expect(look(), story).toEqual(before));
+    await stage.ending(container, container.remove);
+  } while (failed !== undefined);
 }
 
 /** Calls the plugin while its n-th kernel write fails; `failed` names it, undefined when there were fewer. */

@@ -60,13 +60,16 @@ export function freshHost(): void {
 function makeContainer(dir: string, name: string): Container {
   const path = join(dir, `netns-${name}`);
   const netns = Netns.createAt(path);
+  let present = true;
   return {
     path,
     netns,
     sh: (command) => run(command, (work) => netns.run(work)),
     succeeds: (command) => netns.run(() => shell(command)).status === 0,
     remove() {
-      if (!existsSync(path)) return;
+      // Another one may have the name by now, and another file the descriptor.
+      if (!present) return;
+      present = false;
       Netns.remove(path);
       netns.close();
     },

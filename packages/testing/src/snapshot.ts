@@ -31,25 +31,26 @@ export interface Snapshot {
   readonly files: unknown;
 }
 
+/** Few programs, for a suite takes thousands of snapshots and each start of a program counts. */
 const programs = {
-  links: 'ip -j -d link',
-  addresses: 'ip -j address',
-  routes4: 'ip -j -4 route show table all',
-  routes6: 'ip -j -6 route show table all',
+  links: 'ip -j -d address',
+  routes: 'ip -j route show table all',
   rules4: 'ip -j -4 rule',
   rules6: 'ip -j -6 rule',
   neighbours: 'ip -j neigh show nud permanent',
-  proxies4: 'ip -j -4 neigh show proxy',
-  proxies6: 'ip -j -6 neigh show proxy',
+  proxies: 'ip -j neigh show proxy',
   forwarding: 'bridge -j fdb',
   vlans: 'bridge -j vlan',
   qdiscs: 'tc -j qdisc',
-  classes: `for d in $(ls /proc/sys/net/ipv4/conf); do case $d in all|default) continue; esac
-    tc class show dev $d; tc filter show dev $d; tc filter show dev $d ingress; tc filter show dev $d egress
-  done 2>/dev/null`,
+  classes: `for d in /proc/sys/net/ipv4/conf/*; do
+    d=\${d##*/}; case $d in all|default) continue; esac
+    printf '%s show dev %s %s\\n' class $d '' filter $d '' filter $d ingress filter $d egress
+  done | tc -force -batch - 2>/dev/null`,
   nftables: "nft -j list ruleset 2>/dev/null || echo '{}'",
   // A file of /proc has no size, so its text is asked; asking the program first would load the tables.
-  iptables: `for f in ip ip6; do grep -qs . /proc/net/\${f}_tables_names && \${f}tables-legacy-save; done 2>/dev/null`,
+  iptables: `for f in ip ip6; do
+    read -r any 2>/dev/null </proc/net/\${f}_tables_names && \${f}tables-legacy-save 2>/dev/null
+  done`,
   settings: "grep -rs '' /proc/sys/net",
 } as const;
 
@@ -66,13 +67,12 @@ export function snapshot(netns?: Netns, files?: string): Snapshot {
   const json = (name: keyof typeof programs): Json[] => JSON.parse(text(name).trim() || '[]'); // '' is an empty list
   return {
     links: json('links').map(link),
-    addresses: json('addresses').map(addressesOf),
-    routes: [...json('routes4'), ...json('routes6')].filter(isOwnRoute).map(route),
+    addresses: json('links').map(addressesOf),
+    routes: json('routes').filter(isOwnRoute).map(route),
     rules: [...json('rules4'), ...json('rules6')],
     neighbours: [
       ...json('neighbours'),
-      ...json('proxies4'),
-      ...json('proxies6'),
+      ...json('proxies'),
       ...json('forwarding').filter(({ state }) => state === 'static'),
     ],
     vlans: json('vlans'),
@@ -103,7 +103,6 @@ function link(one: Json): Json {
     group: one.group,
     master: one.master,
     queue: one.txqlen,
-    addressGeneration: one.inet6_addr_gen_mode,
     flags,
     kind: info.info_kind,
     data: steady(info.info_data),
