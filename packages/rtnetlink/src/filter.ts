@@ -1,3 +1,4 @@
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { attributes, type Read, select } from '@cni-ts/netlink/attributes';
 import { be16, be32, s32, struct, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
@@ -113,20 +114,31 @@ export function redirectIngress(
   });
 }
 
-/** Indexes of the links to which u32 filters send what `link` receives. Without an ingress qdisc there are none. */
+/**
+ * Indexes of the links to which u32 filters send what `link` receives. Without an ingress qdisc there are none, nor
+ * of a link that is gone meanwhile: a container's veth goes at any moment.
+ */
 export function ingressRedirects(nl: Netlink, link: { readonly index: number }): number[] {
-  const filters = nl.dump({
-    name: 'RTM_GETTFILTER',
-    type: RTM_GETTFILTER,
-    flags: 0,
-    message: filterMessage,
-    value: { index: link.index, parent: tcHandle.ingress, kind: '' },
-  });
-  return filters.flatMap((filter) => {
+  return filtersOf(nl, link).flatMap((filter) => {
     if (filter.kind !== 'u32') return [];
     const { actions } = (filter.data ?? {}) as Read<typeof u32Filter>; // reason: the kind says so
     if (actions?.first?.kind !== 'mirred') return [];
     const { parms } = (actions.first.data ?? {}) as Read<typeof mirred>; // reason: as above
     return parms?.eaction === EGRESS_REDIRECT ? [parms.ifindex] : [];
   });
+}
+
+function filtersOf(nl: Netlink, link: { readonly index: number }) {
+  try {
+    return nl.dump({
+      name: 'RTM_GETTFILTER',
+      type: RTM_GETTFILTER,
+      flags: 0,
+      message: filterMessage,
+      value: { index: link.index, parent: tcHandle.ingress, kind: '' },
+    });
+  } catch (error) {
+    if (errnoOf(error) === 'ENODEV') return [];
+    throw error;
+  }
 }

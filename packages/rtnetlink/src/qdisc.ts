@@ -84,7 +84,10 @@ export interface TokenBucket {
 /** Nanoseconds of a tick, in which the buckets' times are told: PSCHED_SHIFT, include/net/pkt_sched.h, since 2.6.31. */
 export const tick = 64;
 
-/** The qdisc at the link's `parent`; undefined where the kernel's default is at work (or none, at ingress). */
+/**
+ * The qdisc at the link's `parent`; undefined where the kernel's default is at work (or none, at ingress), and of a link
+ * that is gone.
+ */
 export function findQdisc(
   nl: Netlink,
   link: { readonly index: number },
@@ -100,7 +103,8 @@ export function findQdisc(
     });
     return value && toQdisc(value);
   } catch (error) {
-    if (error instanceof SyscallError && error.code === 'ENOENT') return undefined;
+    if (error instanceof SyscallError && (error.code === 'ENOENT' || error.code === 'ENODEV'))
+      return undefined;
     throw error;
   }
 }

@@ -142,6 +142,12 @@ describe('ingress', () => {
     expect(ingressRedirects(nl, veth)).toEqual([0]);
   });
 
+  test('of a link that is gone leads to none', () => {
+    deleteLink(nl, veth);
+    expect(ingressRedirects(nl, veth)).toEqual([]);
+    expect(findQdisc(nl, veth)).toBeUndefined();
+  });
+
   test('goes with its filters, and none is none', () => {
     expect(ingressRedirects(nl, veth)).toEqual([]);
     addIngress(nl, veth);
