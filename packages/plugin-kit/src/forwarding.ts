@@ -1,3 +1,4 @@
+import { readSysctl } from '@cni-ts/libc/sysctl';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { setSysctl } from './set-sysctl.ts';
 
@@ -14,4 +15,11 @@ export function enableForwarding(family: 4 | 6, undo?: Undo, what = 'failed to e
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${what}: ${why}`, { cause: error });
   }
+}
+
+/** CHECK: the families that the plugin's namespace does not forward any more, in words. */
+export function forwardingDifferences(families: Iterable<4 | 6>): string[] {
+  return [...new Set(families)]
+    .filter((family) => readSysctl(keys[family]) === '0')
+    .map((family) => `IPv${family} forwarding is off: ${keys[family]} is 0`);
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { hostLocalWith } from './host-local.ts';
@@ -526,6 +526,19 @@ describe.each(['without an index', 'with an index'])('%s', (mode) => {
     expect((await net.check('c2')).json.msg).toBe('host-local: Failed to find address added by container c2');
     net.rest = { cniVersion: '0.3.1' };
     expect((await net.check()).json).toEqual({ code: 1, msg: 'config version does not allow CHECK' });
+  });
+
+  test('CHECK finds an address of the result that went to somebody else, or to nobody', async () => {
+    const net = network({ ranges: [[{ subnet: '10.0.0.0/24' }], [{ subnet: 'fd00::/64' }]] });
+    const { json: prevResult } = await net.add();
+    const other = { address: '192.0.2.7/24' };
+    net.rest = { prevResult: { ...prevResult, ips: [...(prevResult.ips ?? []), other] } };
+    expect((await net.check()).status).toBe(0);
+    writeFileSync(join(net.directory, '10.0.0.2'), 'c2\r\neth0');
+    const failure = 'host-local: Failed to find address added by container c1';
+    expect((await net.check()).json.msg).toBe(`${failure}: 10.0.0.2 is held by container c2, interface eth0`);
+    rmSync(join(net.directory, '10.0.0.2'));
+    expect((await net.check()).json.msg).toBe(`${failure}: 10.0.0.2 is reserved for nobody`);
   });
 
   test('GC and STATUS belong to 1.1.0 and are silent, VERSION is one line (host-local 35)', async () => {

@@ -280,13 +280,28 @@ function add(request: Request<Config>): Result {
   return result(config, apply(plan(config), request), dns);
 }
 
+/** The attachment holds an address, and every address of ours that the result gives it: one that went to somebody
+ *  else meanwhile is a duplicate on the network. Other plugins' addresses in the result are none of ours. */
 function check(request: Request<Config>): void {
-  const { exact, legacy } = withStore(request.config.place, (store) => store.ownedForSure(request));
-  if (exact.length > 0 || legacy.length > 0) return;
-  throw new CniError(
-    ErrorCode.internal,
-    `host-local: Failed to find address added by container ${request.containerId}`,
-  );
+  const { place, sets } = request.config;
+  const failure = `host-local: Failed to find address added by container ${request.containerId}`;
+  const given = (request.prevResult?.ips ?? []).flatMap(({ address }) => {
+    const ip = parseCidr(address)?.ip;
+    return ip && sets.some((set) => rangeOf(set, ip)) ? formatIp(ip) : [];
+  });
+  withStore(place, (store) => {
+    const { exact, legacy } = store.ownedForSure(request);
+    if (exact.length + legacy.length === 0) throw new CniError(ErrorCode.internal, failure);
+    const own = [ownerOf(request), request.containerId];
+    const lost = given.filter((name) => !own.includes(store.content(name) ?? ''));
+    if (lost.length === 0) return;
+    const stories = lost.map((name) =>
+      store.isFree(name)
+        ? `${name} is reserved for nobody`
+        : `${name} is held by ${holder(store.content(name))}`,
+    );
+    throw new CniError(ErrorCode.internal, `${failure}: ${stories.join('; ')}`);
+  });
 }
 
 /** Whatever the attachment owns in the directory goes, whatever the ranges are today. */

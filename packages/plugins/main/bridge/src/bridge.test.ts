@@ -76,6 +76,18 @@ conformance(bridge, [
         says: /^Bridge interface cni0 Mac doesn't match/,
       },
       'the masquerade rules are gone': { by: (h) => h.sh('iptables -t nat -F'), says: /./ },
+      'the bridge lost the gateway address': {
+        by: (h) => h.sh('ip address del 10.1.2.1/24 dev cni0'),
+        says: /^Gateway address 10\.1\.2\.1\/24 is missing on interface cni0$/,
+      },
+      'the gateway address has another prefix length': {
+        by: (h) => h.sh('ip address del 2001:db8::1/64 dev cni0; ip address add 2001:db8::1/48 dev cni0'),
+        says: /^Gateway address 2001:db8::1\/64 is missing on interface cni0$/,
+      },
+      'the host does not forward': {
+        by: (h) => h.sh('echo 0 >/proc/sys/net/ipv4/ip_forward'),
+        says: /^IPv4 forwarding is off: net\/ipv4\/ip_forward is 0$/,
+      },
     },
   },
   {
@@ -83,6 +95,10 @@ conformance(bridge, [
     plugins,
     config: dual({ isGateway: true, ipMasq: true, ipMasqBackend: 'nftables', mtu: 1400 }),
     tamperings: {
+      'the port has another MTU': {
+        by: (h) => h.sh('ip link set "$(ip -br link show master cni0 | sed "s/@.*//")" mtu 1300'),
+        says: /^Interface veth[0-9a-f]{8} has MTU 1300, configured is 1400/,
+      },
       'the masquerade rules are gone': {
         by: (h) => h.sh('nft delete table inet cni_plugins_masquerade'),
         says: /./,

@@ -75,6 +75,13 @@ describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
       );
     });
     expect(seen).toEqual(single);
+    const checked = { ...given(host, container, config), prevResult: result };
+    await succeed(bridge, 'CHECK', checked);
+    if (expected.length < 2) return;
+    const last = single.at(-1);
+    host.sh(`bridge vlan del dev ${result?.interfaces?.[1]?.name} vid ${last}`);
+    const { error } = await call(bridge, 'CHECK', checked);
+    expect(error?.msg).toMatch(new RegExp(`^Interface veth[0-9a-f]{8} is not in VLAN ${last}`));
   });
 
   test('a VLAN with a gateway gets a link of its own on the host, shared by all and kept (bridge 28)', async ({

@@ -1,10 +1,16 @@
+import { type Cidr, formatCidr, parseCidr } from '@cni-ts/address/cidr';
+import { equalIp, parseIp } from '@cni-ts/address/ip';
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
+import { forwardingDifferences } from '@cni-ts/plugin-kit/forwarding';
 import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import { listAddresses } from '@cni-ts/rtnetlink/address';
 import { bridgePortOf } from '@cni-ts/rtnetlink/bridge-port';
+import { listPortVlans } from '@cni-ts/rtnetlink/bridge-vlan';
 import { findLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
 import type { Interface, Result } from '@cni-ts/skeleton/result';
 import type { Config } from './config.ts';
+import { expectedPortVlans } from './vlan.ts';
 
 /** What differs from what ADD left, in words, the most basic first: an absent link hides what hangs on it. */
 export function differences(
@@ -38,7 +44,37 @@ export function differences(
   if (port.length) return port;
   if (!config.disableContainerInterface && !(link.flags & IFF_UP))
     return [`Interface ${request.ifname} is down`];
-  return addressDifferences(inside, link, prevResult);
+  return [
+    ...addressDifferences(inside, link, prevResult),
+    ...gatewayDifferences(config, request.ifname, prevResult, host),
+  ];
+}
+
+/** The host as the network's gateway: its addresses on the bridge or in the VLAN, and that it forwards. */
+function gatewayDifferences(
+  config: Config,
+  ifname: string,
+  { ips = [], interfaces = [] }: Result,
+  host: Namespace,
+): string[] {
+  if (!config.isGateway) return [];
+  const gateways = ips.flatMap((ip): Cidr[] => {
+    const owner = ip.interface === undefined ? undefined : interfaces[ip.interface];
+    if (owner && owner.name !== ifname) return [];
+    const [own, gateway] = [parseCidr(ip.address), parseIp(ip.gateway ?? '')];
+    return own && gateway ? [{ ip: gateway, prefix: own.prefix }] : [];
+  });
+  const drift = forwardingDifferences(gateways.map(({ ip }) => ip.family));
+  // With forceAddress the next network on this bridge takes them away, and may.
+  if (config.forceAddress || gateways.length === 0) return drift;
+  const name = config.vlan ? `${config.bridge}.${config.vlan}` : config.bridge;
+  const link = findLink(host.route, name);
+  const present = link ? listAddresses(host.route, link).map(({ cidr }) => cidr) : [];
+  const missing = gateways.filter(
+    (wanted) => !present.some(({ ip, prefix }) => prefix === wanted.prefix && equalIp(ip, wanted.ip)),
+  );
+  const texts = new Set(missing.map(formatCidr));
+  return [...[...texts].map((text) => `Gateway address ${text} is missing on interface ${name}`), ...drift];
 }
 
 function bridgeDifferences(config: Config, entry: Interface | undefined, bridge: Link | undefined): string[] {
@@ -87,9 +123,24 @@ function portDifferences(
         `Interface ${entry.name} is ${port?.isolated ? '' : 'not '}isolated, configured is the opposite`,
       ];
     }
-    return [];
+    if (config.mtu !== undefined && link.mtu !== config.mtu) {
+      return [`Interface ${entry.name} has MTU ${link.mtu}, configured is ${config.mtu}`];
+    }
+    return vlanDifferences(config, host, link);
   }
   return [`CNI veth created for bridge ${config.bridge} was not found`];
+}
+
+/** The VLANs the configuration gives the port, as they are. Those it has besides may be anybody's. */
+function vlanDifferences({ vlan, trunk }: Config, host: Namespace, port: Link): string[] {
+  const expected = expectedPortVlans({ vlan, trunk: trunk ?? [] });
+  if (expected.length === 0) return [];
+  const present = listPortVlans(host.route, port);
+  return expected
+    .filter((one) => !present.some(({ id, pvid }) => id === one.id && pvid === one.pvid))
+    .map(
+      ({ id, pvid }) => `Interface ${port.name} is not in VLAN ${id}${pvid ? ' as its untagged one' : ''}`,
+    );
 }
 
 /** Hardware addresses are compared by value; one that was not recorded matches. */

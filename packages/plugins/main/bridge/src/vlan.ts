@@ -1,6 +1,6 @@
 import { failing } from '@cni-ts/plugin-kit/failing';
 import type { Namespace } from '@cni-ts/plugin-kit/namespace';
-import { addPortVlan, deletePortVlan, listPortVlans } from '@cni-ts/rtnetlink/bridge-vlan';
+import { addPortVlan, deletePortVlan, listPortVlans, type PortVlan } from '@cni-ts/rtnetlink/bridge-vlan';
 import type { Link } from '@cni-ts/rtnetlink/link';
 
 export const vlanLimits = { min: 1, max: 4094 } as const;
@@ -46,9 +46,19 @@ export interface PortVlans {
 }
 
 /**
- * Puts a bridge port into its VLANs. A trunk that contains the port's own VLAN makes that one tagged: the later
- * entry of a VLAN replaces the earlier, as in the reference.
+ * The entries of a port that is in these VLANs. A trunk that contains the port's own VLAN makes that one tagged: the
+ * later entry of a VLAN replaces the earlier, as in the reference.
  */
+export function expectedPortVlans({ vlan, trunk }: Pick<PortVlans, 'vlan' | 'trunk'>): PortVlan[] {
+  if (vlan === 0 && trunk.length === 0) return [];
+  const entries = new Map<number, PortVlan>();
+  if (vlan) entries.set(vlan, { id: vlan, pvid: true, untagged: true });
+  for (const id of trunk) entries.set(id, { id, pvid: false, untagged: false });
+  if (!vlan) entries.set(1, { id: 1, pvid: true, untagged: true });
+  return [...entries.values()];
+}
+
+/** Puts a bridge port into its VLANs. */
 export function setPortVlans(host: Namespace, port: Link, vlans: PortVlans): void {
   const { vlan, trunk } = vlans;
   if (vlan === 0 && trunk.length === 0) return;

@@ -84,6 +84,10 @@ conformance(ptp, [
         by: (host) => void host.sh(`ip link set ${hostEnd(host)} mtu 1300`),
         says: /^ptp: Host interface veth.* has MTU 1300, configured is 1400/,
       },
+      'the host does not forward': {
+        by: (host) => void host.sh('echo 0 >/proc/sys/net/ipv6/conf/all/forwarding'),
+        says: /^ptp: IPv6 forwarding is off/,
+      },
       'masquerading is gone': {
         by: (host) => void host.sh('nft flush ruleset'),
         says: /masquerad/i,
@@ -202,20 +206,28 @@ describe('ADD', () => {
     expect(await both(1400)).toEqual([1400, 1400]);
     expect(await both(5000)).toEqual([5000, 5000]);
     expect(await both(-1)).toEqual([1500, 1500]);
-    const { error } = await call(ptp, 'ADD', { ...base, config: fixed(plain, { mtu: 70000 }) });
+    const log = fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: plain });
+    const config = { ...fixed(plain, { mtu: 70000 }), ipam: { type: 'fake' } };
+    const { error } = await call(ptp, 'ADD', { ...base, config });
     expect(error?.msg).toMatch(/^failed to make veth pair: invalid argument/);
+    expect(log()).toEqual(['ADD', 'DEL']);
   });
 
   test.for([
+    [undefined, 'iptables -t nat -S'],
     ['iptables', 'iptables -t nat -S'],
     ['nftables', 'nft list ruleset'],
   ] as const)(
-    'hides the container behind the host by %s (ptp 4)',
+    'hides the container behind the host by %s, where undefined means iptables (ptp 4)',
     async ([backend, look], { host, container }) => {
-      const config = fixed(plain, { ipMasq: true, ipMasqBackend: backend });
+      const config = fixed(plain, { ipMasq: true, ...(backend && { ipMasqBackend: backend }) });
       const base = at(host, container);
       await succeed(ptp, 'ADD', { ...base, config });
-      expect(host.sh(look)).toContain('10.1.2.2');
+      expect(host.sh(look)).toMatch(
+        backend === 'nftables'
+          ? /ip saddr 10\.1\.2\.2 ip daddr != 10\.1\.2\.0\/24 masquerade comment "8e48f37d5de60467-f4d01f2ef4b92245, /
+          : /-A CNI-c2d892b58e87e28a12fe6479 -d 10\.1\.2\.0\/24 .*-j ACCEPT\n.*! -d 224\.0\.0\.0\/4 .*-j MASQUERADE/,
+      );
       await succeed(ptp, 'DEL', { ...base, config });
       expect(host.sh(look)).not.toContain('10.1.2');
     },

@@ -13,7 +13,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
-import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
+import { enableForwarding, forwardingDifferences } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
@@ -205,7 +205,6 @@ function host(ip: Ip): Cidr {
   return { ip, prefix: ip.bytes.length * 8 };
 }
 
-/** Open to the end of the call, for undo may need it. */
 /** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
@@ -240,6 +239,7 @@ async function check(request: Request<Config>): Promise<void> {
     const { checkMasquerade } = await masquerading();
     drift.push(...checkMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend));
   }
+  drift.push(...forwardingDifferences(wires.map(({ cidr }) => cidr.ip.family)).map((one) => `ptp: ${one}`));
   failOn(drift);
 }
 
