@@ -1,4 +1,6 @@
+import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
@@ -8,6 +10,7 @@ import { describe, expect } from 'vitest';
 import { macvlan } from './macvlan.ts';
 
 const plugins = [hostLocal];
+const hasTcpdump = spawnSync('sh', ['-c', 'command -v tcpdump']).status === 0;
 
 /** A wire to stand on: m0 on the host, and a neighbour at its other end. */
 function wire(host: Host): void {
@@ -51,7 +54,18 @@ conformance(macvlan, [
       },
       'the mode was changed': {
         by: (_, c) => c.sh('ip link set eth0 type macvlan mode private'),
-        says: /mode/i,
+        says: /^container macvlan mode private does not match expected value: bridge/,
+      },
+      'it is on another master': {
+        by(h, c) {
+          const mac = c.sh('ip -o link show eth0').match(/ether (\S+)/)?.[1];
+          c.sh('ip link del eth0');
+          h.sh(`ip link add elsewhere type veth peer name x; ip link set elsewhere up; ip link set x up
+            ip link add moving link elsewhere address ${mac} type macvlan mode bridge
+            ip link set moving netns ${c.path} name eth0`);
+          c.sh('ip link set eth0 up');
+        },
+        says: /^container interface eth0 is on link \d+, not on its master "m0"/,
       },
     },
   },
@@ -84,6 +98,8 @@ describe('the link', () => {
       given(host, container, { ipam: ranges(host, '10.1.2.0/24') }),
     );
     expect(own(container)).toMatchObject({
+      link_index: json(host.sh('ip -j link show m0'))[0].ifindex,
+      flags: expect.arrayContaining(['UP']),
       linkinfo: { info_kind: 'macvlan', info_data: { mode: 'bridge' } },
     });
     expect(container.sh('ip -br -4 address show eth0')).toContain('10.1.2.2/24');
@@ -144,6 +160,9 @@ describe('the link', () => {
   test('has the broadcast queue asked for (macvlan 6)', async ({ host, container }) => {
     await succeed(macvlan, 'ADD', given(host, container, { bcqueuelen: 500 }));
     expect(container.sh('ip -d link show eth0')).toMatch(/bcqueuelen 500/);
+    await succeed(macvlan, 'DEL', given(host, container, {}));
+    await succeed(macvlan, 'ADD', given(host, container, {}));
+    expect(container.sh('ip -d link show eth0')).toMatch(/bcqueuelen 1000/);
   });
 
   test('gets its MAC from the runtime, else CNI_ARGS, else the configuration (macvlan 7)', async ({
@@ -194,6 +213,34 @@ describe('the master', () => {
     expect(own(container).linkinfo.info_kind).toBe('macvlan');
   });
 
+  test('is that of the IPv4 default route before IPv6, and of the lowest metric (macvlan 10)', async ({
+    host,
+    container,
+  }) => {
+    const none = given(host, container, { master: '' });
+    const master = async () => {
+      await succeed(macvlan, 'ADD', none);
+      const index = own(container).link_index;
+      await succeed(macvlan, 'DEL', none);
+      const links = json(host.sh('ip -j link')) as { ifindex: number; ifname: string }[];
+      return links.find(({ ifindex }) => ifindex === index)?.ifname;
+    };
+    host.sh(`for n in six far near; do
+        ip link add $n type veth peer name $n-peer; ip link set $n up; ip link set $n-peer up
+      done
+      ip -6 address add 2001:db8::1/64 dev six nodad; ip -6 route add default via 2001:db8::9 dev six`);
+    expect(await master()).toBe('six');
+    host.sh('ip address add 192.0.2.1/24 dev far; ip route add default via 192.0.2.9 dev far metric 200');
+    expect(await master()).toBe('far');
+    host.sh(
+      'ip address add 198.51.100.1/24 dev near; ip route add default via 198.51.100.9 dev near metric 100',
+    );
+    expect(await master()).toBe('near');
+    host.sh(`ip route del default; ip route del default
+      ip route add default nexthop via 192.0.2.9 dev far nexthop via 198.51.100.9 dev near`);
+    expect(await message(call(macvlan, 'ADD', none))).toMatch(/default route leads out of several links/);
+  });
+
   test('that does not exist is refused before IPAM is asked (macvlan 11)', async ({ host, container }) => {
     const log = fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: [{ address: '10.1.2.2/24' }] });
     const nope = given(host, container, { master: 'nope', ipam: { type: 'fake' } });
@@ -233,6 +280,16 @@ describe('the master', () => {
     const started = performance.now();
     await succeed(macvlan, 'ADD', given(host, container, { ipam: ranges(host, '10.1.2.0/24') }));
     expect(performance.now() - started).toBeLessThan(2000);
+  });
+
+  test('that is down leaves an IPv6 address tentative, and ADD succeeds all the same (macvlan 26)', async ({
+    host,
+    container,
+  }) => {
+    host.sh('ip link set m0 down');
+    await succeed(macvlan, 'ADD', given(host, container, { ipam: ranges(host, '2001:db8::/64') }));
+    expect(own(container).flags).not.toContain('LOWER_UP');
+    expect(container.sh('ip -6 address show dev eth0 scope global')).toContain('tentative');
   });
 });
 
@@ -300,10 +357,12 @@ describe('what goes wrong', () => {
   });
 
   test('an IPAM without addresses is refused (macvlan 18)', async ({ host, container }) => {
-    fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0' });
+    const log = fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0' });
     expect(await message(call(macvlan, 'ADD', given(host, container, { ipam: { type: 'fake' } })))).toBe(
       'IPAM plugin returned missing IP config',
     );
+    expect(log()).toEqual(['ADD', 'DEL']);
+    expect(container.succeeds('ip link show eth0')).toBe(false);
   });
 
   test('an L2 result cannot be told in 0.2.0, and the link is taken back (macvlan 21)', async ({
@@ -339,14 +398,42 @@ describe('addresses, DNS, CHECK, DEL, STATUS', () => {
     expect(container.succeeds('ping -6 -c1 -W2 2001:db8::1')).toBe(true);
   });
 
-  test('DNS comes from the configuration only (macvlan 20)', async ({ host, container }) => {
+  test.skipIf(!hasTcpdump)(
+    'neighbours hear at once who has the addresses (macvlan 19)',
+    async ({ host, container }) => {
+      const heard = join(host.dir, 'heard.pcap');
+      // The pipe of its error output is open as long as it runs, and says when it listens.
+      const listener = spawn('tcpdump', ['-i', 'neighbour', '-U', '-w', heard, 'arp or icmp6'], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      try {
+        await new Promise((listening) => listener.stderr.once('data', listening));
+        const config = given(host, container, { ipam: ranges(host, '10.1.2.0/24', '2001:db8::/64') });
+        await succeed(macvlan, 'ADD', config);
+        const told = () => host.sh(`tcpdump -n -r ${heard} 2>/dev/null || true`);
+        await expect.poll(told, { timeout: 5000 }).toMatch(/who-has 10\.1\.2\.2 .*tell 10\.1\.2\.2/);
+        await expect
+          .poll(told, { timeout: 5000 })
+          .toMatch(/> ff02::1: .*neighbor advertisement, tgt is 2001:db8::2/);
+      } finally {
+        listener.kill();
+      }
+    },
+  );
+
+  test("DNS of the configuration is in the result, else IPAM's (macvlan 20)", async ({ host, container }) => {
     writeFileSync(`${host.dir}/resolv.conf`, 'nameserver 10.1.2.53\n');
     const ipam = { ...ranges(host, '10.1.2.0/24'), resolvConf: `${host.dir}/resolv.conf` };
-    const without = await succeed(macvlan, 'ADD', given(host, container, { ipam }));
-    expect(without.result).not.toHaveProperty('dns');
-    await succeed(macvlan, 'DEL', given(host, container, { ipam }));
     const dns = { nameservers: ['192.0.2.53'] };
-    expect((await succeed(macvlan, 'ADD', given(host, container, { dns }))).result?.dns).toEqual(dns);
+    const dnsOf = async (config: object) => {
+      const { result } = await succeed(macvlan, 'ADD', given(host, container, config));
+      await succeed(macvlan, 'DEL', given(host, container, config));
+      return result?.dns;
+    };
+    expect(await dnsOf({ ipam })).toEqual({ nameservers: ['10.1.2.53'] });
+    expect(await dnsOf({ ipam, dns })).toEqual(dns);
+    expect(await dnsOf({ dns })).toEqual(dns);
+    expect(await dnsOf({})).toBeUndefined();
   });
 
   test('CHECK of a link without IPAM passes; another configured mode, sandbox or no prevResult does not (macvlan 22)', async ({
@@ -365,6 +452,14 @@ describe('addresses, DNS, CHECK, DEL, STATUS', () => {
     };
     expect(await message(call(macvlan, 'CHECK', { ...config, prevResult: moved }))).toMatch(
       /sandbox in prevResult/i,
+    );
+    container.sh('ip link del eth0; ip link add eth0 type veth peer name x');
+    expect(await message(call(macvlan, 'CHECK', { ...config, prevResult: result }))).toBe(
+      'error: Container interface eth0 not of type macvlan',
+    );
+    host.sh('ip link del m0');
+    expect(await message(call(macvlan, 'CHECK', { ...config, prevResult: result }))).toMatch(
+      /^Link not found/,
     );
   });
 

@@ -13,6 +13,7 @@ import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import {
   createLink,
@@ -41,8 +42,8 @@ async function add(request: Request<Config>): Promise<Result> {
 
   const link = createMacvlan(request, settings, master, outside, inside);
   const result: Result = { interfaces: [{ name: ifname, mac: formatMac(link.mac), sandbox: netns }] };
-  if (config.dns) result.dns = config.dns;
   if (!config.ipam) {
+    if (config.dns) result.dns = config.dns;
     failing(`failed to set "${ifname}" UP`, () => setUp(inside.route, link));
     return result;
   }
@@ -50,6 +51,8 @@ async function add(request: Request<Config>): Promise<Result> {
   if (!ipam.ips?.length) throw new Error('IPAM plugin returned missing IP config');
   result.ips = ipam.ips.map((ip) => ({ ...ip, interface: 0 }));
   if (ipam.routes?.length) result.routes = ipam.routes;
+  const dns = resultDns(config.dns, ipam.dns);
+  if (dns) result.dns = dns;
   // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
   await configureLink(inside, ifname, result, undo, { before: () => announce(ifname) });
   return result;
