@@ -13,8 +13,7 @@ function fileName({ containerId, ifname }: Attachment): string {
   return `${containerId}_${ifname}.json`;
 }
 
-/** Written as a whole or not at all. A file of an earlier ADD is replaced: container IDs come back, after a restart
- *  for one, with another link. Its undo puts that file back. */
+/** Written as a whole or not at all. A file of an earlier ADD is replaced; its undo puts that file back. */
 export function saveValues(
   folder: string,
   at: Attachment,

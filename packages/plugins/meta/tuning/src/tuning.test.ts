@@ -554,13 +554,35 @@ describe('DEL, GC and STATUS', () => {
     },
   );
 
-  kernelTest('a second ADD saves what the first one set (tuning 33)', async ({ host, container }) => {
-    const t = trial(host, container);
-    await t.ok('ADD', { mtu: 1400 });
-    await t.ok('ADD', { mtu: 1400 });
-    await t.ok('DEL', { mtu: 1400 });
-    expect(t.link().mtu).toBe(1400);
-  });
+  kernelTest(
+    'after a second ADD, DEL still puts back what was before the first (tuning 33)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      await t.ok('ADD', all);
+      await t.ok('ADD', all);
+      await t.ok('DEL', all);
+      expect(t.link()).toEqual(untouched);
+      expect(t.saved()).toEqual([]);
+    },
+  );
+
+  kernelTest(
+    'an old file counts for nothing where the link is another one (tuning 33)',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      await t.ok('ADD', all);
+      container.sh('ip link del eth0');
+      const other = '02:00:00:00:00:77';
+      container.sh(`ip link add eth0 address ${other} mtu 1300 type veth peer name eth0p`);
+      await t.ok('ADD', { mac: tunedMac, mtu: 1454 });
+      await t.ok('DEL', { mac: tunedMac, mtu: 1454 });
+      expect(t.link()).toMatchObject({ mac: other, mtu: 1300 });
+      writeFileSync(join(t.dataDir, 'cid1_eth0.json'), 'nonsense');
+      await t.ok('ADD', { mtu: 1400 });
+      await t.ok('DEL', { mtu: 1400 });
+      expect(t.link()).toMatchObject({ mac: other, mtu: 1300 });
+    },
+  );
 
   kernelTest('a failed second ADD leaves the first one’s file', async ({ host, container }) => {
     const t = trial(host, container);

@@ -92,13 +92,27 @@ function tuneLink(
 ): void {
   const { config, network, undo } = request;
   const before = valuesOf(link);
-  const saved = Object.fromEntries(names.map((name) => [name, before[name]]));
+  const earlier = earlierValues(request);
+  // What is tuned already was so by an earlier ADD, whose file knows what the link was like before that one.
+  const original = (name: LinkValue) =>
+    before[name] === wanted[name] && earlier[name] !== undefined ? earlier[name] : before[name];
+  const saved = Object.fromEntries(names.map((name) => [name, original(name)]));
   saveValues(config.dataDir, request, network, saved, undo);
   for (const name of names) {
     const value = wanted[name];
     if (value === undefined || value === before[name]) continue;
     undo.add(`${name} of ${link.name}`, () => setValue(route, link, name, before[name]));
     setValue(route, link, name, value);
+  }
+}
+
+/** Of an ADD that no DEL came after. One that cannot be read is replaced. */
+function earlierValues({ config, containerId, ifname, log }: Request<Config>): SomeValues {
+  try {
+    return savedValues(config.dataDir, { containerId, ifname }) ?? {};
+  } catch (error) {
+    log(`tuning: values saved by an earlier ADD are lost: ${errorText(error)}`);
+    return {};
   }
 }
 
