@@ -1,8 +1,7 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import { type Ip, parseIp } from '@cni-ts/address/ip';
-import { legacyTable } from '@cni-ts/netfilter/iptables/jump';
 import type { Family, Variant } from '@cni-ts/netfilter/iptables/program';
-import type { SavedRule, SavedTable } from '@cni-ts/netfilter/iptables/save';
+import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptables/save';
 import { wordAfter } from '@cni-ts/netfilter/iptables/words';
 import { jumpTarget } from '@cni-ts/netfilter/nftables/action';
 import { chainQuestion, findChain } from '@cni-ts/netfilter/nftables/chain';
@@ -55,8 +54,7 @@ export function natReader(
   }
   let read: SavedTable | undefined;
   return (chain) => {
-    // Whatever iptables in PATH is: there may be both kinds.
-    read ??= legacyTable(family, 'nat') ?? { chains: [], rules: [] };
+    read ??= save(family, 'nat');
     return read.chains.includes(chain)
       ? read.rules.filter((rule) => rule.chain === chain).map(fromWords)
       : undefined;

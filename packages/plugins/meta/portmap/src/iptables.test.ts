@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Container, Host } from '@cni-ts/testing/namespaces';
 import { test } from '@cni-ts/testing/namespaces';
-import { goPlugins, has } from '@cni-ts/testing/needs';
+import { goPlugins } from '@cni-ts/testing/needs';
 import { callsOf, connect, mappings, resultOf, type Short } from '@cni-ts/testing/published-ports';
-import { afterEach, describe, expect } from 'vitest';
+import { describe, expect } from 'vitest';
 import { iptablesChain } from './owner.ts';
 import { portmap } from './portmap.ts';
 
@@ -290,40 +290,6 @@ test('GC removes what is not in the list, of its own network alone', async ({ ho
       .filter((name) => name?.startsWith('CNI-DN-'))
       .sort(),
   ).toEqual(left.sort());
-});
-
-describe.skipIf(!has('legacy iptables'))('with the older tables', () => {
-  const path = process.env.PATH;
-  afterEach(() => {
-    process.env.PATH = path;
-  });
-
-  test('ADD, CHECK, refusal, DEL and GC are the same', async ({ host, container }) => {
-    for (const family of ['ip', 'ip6'])
-      for (const action of ['', '-restore', '-save']) {
-        const program = `${family}tables${action}`;
-        host.sh(`ln -s $(command -v ${family}tables-legacy${action}) ${host.bin}/${program}`);
-      }
-    process.env.PATH = `${host.bin}:${path}`;
-    const prevResult = connect(host, container);
-    const { ok, error } = caller(container, prevResult);
-    const saved = () => host.sh('iptables-legacy-save -t nat; ip6tables-legacy-save -t nat');
-    await ok('ADD', web);
-    expect(host.sh('nft list ruleset')).not.toContain('CNI-');
-    await ok('CHECK', web);
-    expect(await error('ADD', web, { containerId: 'c2' })).toMatch(
-      /^host port tcp \*:8080 is held by container c1/,
-    );
-    await ok('ADD', { backend: 'iptables', ...mappings([8081, 80]) }, { containerId: 'c2' });
-    const both = saved();
-    await ok('ADD', web);
-    expect(saved().split('\n')).toHaveLength(both.split('\n').length);
-    await ok('DEL', { backend: 'iptables' });
-    expect(saved()).not.toContain(chain);
-    await ok('GC', { ...web, 'cni.dev/valid-attachments': [] });
-    expect(saved()).not.toContain('CNI-');
-    await ok('DEL', web);
-  });
 });
 
 describe.skipIf(!goPlugins())('beside the Go plugin', () => {
