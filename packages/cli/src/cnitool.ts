@@ -25,9 +25,21 @@ export interface CnitoolIo {
 
 /** `argv` without the program's name. Returns the exit status: 0, or 1 with the reason on stderr. */
 export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<number> {
+  const plain = plainCall(argv, io);
+  let failed: { readonly verb: string; readonly error: unknown } | undefined;
+  if (plain) {
+    try {
+      io.stdout(await plain.run());
+      return 0;
+    } catch (error) {
+      failed = { verb: plain.verb, error };
+    }
+  }
   const { Command, CommanderError } = await import('commander');
   const program = describe(new Command('cnitool'), io);
   try {
+    const verb = program.commands.find((one) => one.name() === failed?.verb);
+    if (failed && verb) throw new Failure(verb, failed.error);
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
@@ -36,6 +48,20 @@ export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<n
     if (error.exitCode === 0) return 0;
     return report(io, error.message.replace(/^error: /, ''), `${program.helpInformation()}\n`);
   }
+}
+
+/**
+ * A verb with just its arguments, as scripts call the tool: commander is then needed for no more than the usage text
+ * after an error, and loading it takes longer than attaching a container.
+ */
+function plainCall(
+  [name = '', ...args]: readonly string[],
+  io: CnitoolIo,
+): { readonly verb: string; run(): Promise<string> } | undefined {
+  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (!verb || args.length < verb.needs.length || args.some((arg) => arg.startsWith('-'))) return undefined;
+  const call = { args, options: {}, env: io.env, runtime: runtimeOf(io, io.env.CNITOOL_EXEC === '1') };
+  return { verb: name, run: async () => verb.run(call) };
 }
 
 /** Keeps the command that failed with its reason, for the usage text between the two tellings of the reason. */

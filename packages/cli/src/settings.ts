@@ -1,9 +1,9 @@
 /** What cnitool takes from its arguments and environment. An empty variable counts as absent, always. */
-import { createHash } from 'node:crypto';
 import { delimiter, resolve } from 'node:path';
 import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { parseJson } from '@cni-ts/libcni/json';
+import { hashedName } from '@cni-ts/plugin-kit/name-hash';
 
 export const configDir = (env: Environment): string => env.NETCONFPATH || '/etc/cni/net.d';
 
@@ -25,7 +25,7 @@ export function attachmentOf(netns: string, ifname: string | undefined, env: Env
 
 /** The same for every call on one path, so that DEL finds what ADD made. */
 export function containerIdOf(netns: string): string {
-  return `cnitool-${createHash('sha512').update(netns).digest('hex').slice(0, 20)}`;
+  return hashedName(28, 'cnitool-', netns);
 }
 
 function readArgs(text: string | undefined): Argument[] {

@@ -1,5 +1,4 @@
 /** Replacing a file so that nobody, not even after a power cut, ever sees half of it. */
-import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
@@ -19,7 +18,7 @@ export interface Replacement {
 
 /** Both folders must exist. Throws what the file system threw; the file is then as it was. */
 export function replaceFile({ path, text, mode, workshop }: Replacement, calls: FileCalls = fs): void {
-  const temporary = join(workshop, `${basename(path)}.${randomUUID()}`);
+  const temporary = join(workshop, `${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}`);
   try {
     writeDurably(temporary, text, mode, calls);
     calls.renameSync(temporary, path);

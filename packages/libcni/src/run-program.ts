@@ -1,6 +1,5 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Outcome, runPlugin } from '@cni-ts/skeleton/run-plugin';
 
 export interface ProgramOptions {
@@ -30,6 +29,7 @@ export async function runProgram(program: string, options: ProgramOptions): Prom
     // An installer is replacing the file in place; it will be whole in a moment.
     if (result !== undefined && (result.code !== 'ETXTBSY' || attempt === attempts))
       return outcomeOf(program, result);
+    const { setTimeout: pause } = await import('node:timers/promises');
     await pause(options.busyPause ?? 1000, undefined, options.signal && { signal: options.signal }).catch(
       () => {
         // The pause was cut short by the signal; the next round says so.

@@ -5,7 +5,7 @@ import { calledAs, findPlugin, isPlugin, toolName, unknownName } from './called-
 const name = calledAs(process.argv0);
 if (!isPlugin(name)) {
   // Loaded only here: no plugin pays for the tool's command line.
-  if (name === toolName) void import('@cni-ts/cli/main');
+  if (name === toolName) void import('./tool-process.ts');
   else {
     process.stderr.write(`${unknownName(name)}\n`);
     process.exitCode = 1;
