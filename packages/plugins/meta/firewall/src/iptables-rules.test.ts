@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Call, call, succeed } from '@cni-ts/testing/call';
 import { type Host, test } from '@cni-ts/testing/namespaces';
@@ -327,6 +327,27 @@ test('a backend of another name counts as none: iptables where there is no firew
   await succeed(firewall, 'ADD', given({ backend: 'zzz' }));
   expect(rules(host, 'iptables')).toHaveLength(4);
   await succeed(firewall, 'CHECK', given({ backend: 'zzz' }));
+});
+
+test('where iptables is a front end of nf_tables, only the first attachment starts it', async ({ host }) => {
+  const policy = { ingressPolicy: 'isolated' };
+  await succeed(firewall, 'ADD', { ...given(policy), containerId: 'first' });
+  const folder = join(host.bin, 'useless');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'fails-nft'), '#!/bin/sh\nexit 99\n', { mode: 0o755 });
+  for (const tool of both) {
+    for (const action of ['', '-save', '-restore']) {
+      symlinkSync(join(folder, 'fails-nft'), join(folder, tool + action));
+    }
+  }
+  const other = result([{ address: '10.0.0.3/24' }, { address: '2001:db8:1:2::3/64' }]);
+  process.env.PATH = folder;
+  for (const command of ['ADD', 'ADD', 'CHECK', 'DEL', 'DEL'] as const) {
+    await succeed(firewall, command, { ...given(policy, other), containerId: 'second' });
+  }
+  await succeed(firewall, 'DEL', { ...given(policy), containerId: 'first' });
+  process.env.PATH = path;
+  expect(host.sh('iptables -S; ip6tables -S')).not.toMatch(/10\.0\.0|2001:db8/);
 });
 
 test('a host that has lost its programs, or one of them, gets nftables unless iptables was asked for', async ({

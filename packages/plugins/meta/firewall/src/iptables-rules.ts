@@ -362,8 +362,6 @@ function removeFrom(
     restore(family, { filter: deletions(byWords) }, findVariant(family, 'restore', 'nft'));
   });
   const leaving = leavingRules(readLegacyChains(family, 'filter', chains), isOwn, told);
-  if (!leaving.length) return;
-  requireIptables(family);
   restore(family, { filter: deletions(leaving) }, findVariant(family, 'restore', 'legacy'));
 }
 
