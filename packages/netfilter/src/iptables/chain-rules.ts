@@ -2,7 +2,7 @@ import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { findChain } from '../nftables/chain.ts';
 import { dataOf, type Expression } from '../nftables/expression.ts';
-import { type ListedRule, listRules } from '../nftables/rule.ts';
+import { type ListedRule, listRules, mentions } from '../nftables/rule.ts';
 import type { Table } from '../nftables/table.ts';
 import { legacyTable } from './jump.ts';
 import { type Family, findVariant, programName, requireProgram, variantOf } from './program.ts';
@@ -31,23 +31,33 @@ export function readChains(
   family: Family,
   table: IptablesTableName,
   chains: readonly string[],
+  about?: readonly Uint8Array[],
 ): ChainRules {
   const variant = variantOf(requireProgram(programName(family, 'restore')));
-  return variant === 'nft' ? readNftChains(nl, family, table, chains) : only(save(family, table), chains);
+  return variant === 'nft'
+    ? readNftChains(nl, family, table, chains, about)
+    : only(save(family, table), chains);
 }
 
-/** The same of nf_tables, whatever is in PATH. */
+/**
+ * The same of nf_tables, whatever is in PATH. `about`: bytes of which a rule must have some to be of interest, such as
+ * an address or a part of a comment; others may be left out.
+ */
 export function readNftChains(
   nl: Netlink,
   family: Family,
   table: IptablesTableName,
   chains: readonly string[],
+  about?: readonly Uint8Array[],
 ): ChainRules {
   const owner = iptablesNftTable(family, table);
   const there = chains.filter((name) => findChain(nl, { table: owner, name }));
   const rules: ChainRule[] = [];
   for (const chain of there) {
     for (const listed of listRules(nl, owner, chain)) {
+      // A comment outside the expressions, as some versions have it, is not searched.
+      const may = !about || listed.comment !== undefined || about.some((bytes) => mentions(listed, bytes));
+      if (!may) continue;
       const words = ruleWords(family, listed);
       // Another version of iptables may write a rule in other instructions: only it knows. In built-in chains
       // strangers' rules are to be expected, and ours there are simple.

@@ -32,7 +32,15 @@ export interface ListedRule {
   /** Names it for deleteRule as long as it exists; never used again within its table. */
   readonly handle: bigint;
   readonly comment: string | undefined;
+  /** Read at every look, which for hundreds of rules takes its time: see `mentions`. */
   readonly expressions: readonly Expression[];
+  /** The expressions as the kernel sent them. */
+  readonly raw: Uint8Array;
+}
+
+/** Whether these bytes stand somewhere in a rule's expressions: no proof, but a quick way past the many others. */
+export function mentions({ raw }: Pick<ListedRule, 'raw'>, bytes: Uint8Array): boolean {
+  return Buffer.from(raw.buffer, raw.byteOffset, raw.length).includes(bytes);
 }
 
 /** What statements compile into. */
@@ -109,6 +117,7 @@ const outline: Codec<ListedRule & { table: string }> = {
       chain: found[2] ? asciiz.read(found[2]) : '',
       handle: found[3] ? be64.read(found[3]) : 0n,
       comment: readComment(found[7]),
+      raw: found[4] ?? new Uint8Array(),
       get expressions() {
         expressions ??= found[4] ? (nftExpressions.read(found[4]).elements ?? []) : [];
         return expressions;

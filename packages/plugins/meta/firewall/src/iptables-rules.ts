@@ -4,6 +4,7 @@
  * look for exactly these. So owners stand in a chain of their own that no packet ever sees: one rule per address,
  * whose comment is the owner. By these DEL and GC find what is whose when nobody tells them the addresses.
  */
+import { parseCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
 import {
   type ChainRule,
@@ -198,10 +199,14 @@ interface Made {
 
 const attempts = 10;
 
+/** What the comments of all shared rules have. */
+const sharedMark = new TextEncoder().encode('CNI firewall plugin');
+
 function complete(nl: Netlink, family: Family, plan: Plan, wanted: Wanted): Made {
   const chains = ['FORWARD', ...wanted.chains];
   const isNft = variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
-  const look = () => lacking(readChains(nl, family, 'filter', chains), plan, wanted);
+  const about = [sharedMark, ...plan.addresses.map(({ bytes }) => bytes)];
+  const look = () => lacking(readChains(nl, family, 'filter', chains, about), plan, wanted);
   for (let attempt = 1; ; attempt++) {
     let missing = look();
     if (!missing.changes.length) return missing;
@@ -306,7 +311,8 @@ function takeBack(nl: Netlink, family: Family, plan: Plan, { chains, steps }: Ma
       if (!(error instanceof IptablesError)) throw error; // else: somebody else has begun to use them
     }
   }
-  removeFrom(nl, family, (comment) => comment.startsWith(ownerMark(plan.owner)), plan.addresses);
+  const mark = ownerMark(plan.owner);
+  removeFrom(nl, family, mark, (comment) => comment.startsWith(mark), plan.addresses);
 }
 
 /**
@@ -315,17 +321,17 @@ function takeBack(nl: Netlink, family: Family, plan: Plan, { chains, steps }: Ma
  * a program is started only where the older tables are in use.
  */
 export function removeByIptables(nl: Netlink, plan: Pick<Plan, 'owner' | 'addresses'>): void {
-  const isOwn = (comment: string) => comment.startsWith(ownerMark(plan.owner));
-  inBothFamilies((family) => removeFrom(nl, family, isOwn, plan.addresses));
+  const mark = ownerMark(plan.owner);
+  const isOwn = (comment: string) => comment.startsWith(mark);
+  inBothFamilies((family) => removeFrom(nl, family, mark, isOwn, plan.addresses));
 }
 
 /** Removes the rules of every attachment of `network` that is not among `valid`. */
 export function gcByIptables(nl: Netlink, network: string, valid: readonly Attachment[]): void {
   const keep = new Set(valid.map((one) => ownerMark({ network, ...one })));
   const mark = networkMark(network);
-  inBothFamilies((family) =>
-    removeFrom(nl, family, (comment) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33)), []),
-  );
+  const isOwn = (comment: string) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33));
+  inBothFamilies((family) => removeFrom(nl, family, mark, isOwn, []));
 }
 
 function inBothFamilies(work: (family: Family) => void): void {
@@ -341,17 +347,24 @@ function inBothFamilies(work: (family: Family) => void): void {
   if (failures.length) throw new AggregateError(failures, 'could not remove the rules of either family');
 }
 
+/** `mark`: what the comments of all that `isOwn` accepts begin with. */
 function removeFrom(
   nl: Netlink,
   family: Family,
+  mark: string,
   isOwn: (comment: string) => boolean,
   addresses: readonly Ip[],
 ): void {
   const chains = [forwardChain, ownersChain];
-  const told = addresses.filter((ip) => ip.family === family).map(hostText);
+  const told = addresses.filter((ip) => ip.family === family);
+  const texts = told.map(hostText);
   retryRaces(() => {
     const table = iptablesNftTable(family, 'filter');
-    const leaving = leavingRules(readNftChains(nl, family, 'filter', chains), isOwn, told);
+    const owned = readNftChains(nl, family, 'filter', [ownersChain], [new TextEncoder().encode(mark)]);
+    const own = owned.rules.filter((rule) => isOwn(commentOf(rule))).flatMap(addressBytes);
+    const about = [...told.map(({ bytes }) => bytes), ...own];
+    if (!about.length) return;
+    const leaving = leavingRules(readNftChains(nl, family, 'filter', chains, about), isOwn, texts);
     const byHandle = leaving.filter((rule) => rule.handle !== undefined);
     transaction(
       nl,
@@ -361,8 +374,13 @@ function removeFrom(
     const byWords = leaving.filter((rule) => rule.handle === undefined);
     restore(family, { filter: deletions(byWords) }, findVariant(family, 'restore', 'nft'));
   });
-  const leaving = leavingRules(readLegacyChains(family, 'filter', chains), isOwn, told);
+  const leaving = leavingRules(readLegacyChains(family, 'filter', chains), isOwn, texts);
   restore(family, { filter: deletions(leaving) }, findVariant(family, 'restore', 'legacy'));
+}
+
+function addressBytes({ words }: ChainRule): Uint8Array[] {
+  const cidr = parseCidr(wordAfter(words, '-s') ?? '');
+  return cidr ? [cidr.ip.bytes] : [];
 }
 
 function deletions(rules: readonly ChainRule[]): IptablesChange[] {
@@ -395,7 +413,8 @@ export function differencesInIptables(nl: Netlink, plan: Plan, { isolationOnly =
     if (!addresses.length) continue;
     requireIptables(family);
     const wanted = wantedOf(plan, isolationOnly ? [] : addresses);
-    const there = readChains(nl, family, 'filter', ['FORWARD', ...wanted.chains]);
+    const about = [sharedMark, ...addresses.map(({ bytes }) => bytes)];
+    const there = readChains(nl, family, 'filter', ['FORWARD', ...wanted.chains], about);
     for (const { chain, words } of [...wanted.shared, ...wanted.own]) {
       // The reference's attachments have no owner written down, and work as well.
       if (chain === ownersChain || has(there, chain, words)) continue;

@@ -26,6 +26,7 @@ import {
   insertRule,
   type ListedRule,
   listRules,
+  mentions,
   type Rule,
   rule,
   sameRule,
@@ -268,11 +269,17 @@ function lacking(nl: Netlink, plan: Plan, options: { isolationOnly?: boolean }) 
 }
 
 /** A rule of this attachment that is not wanted any more, or of the address's earlier holder in the same network. */
-function isStale(table: Table, listed: ListedRule, { owner }: Plan, wanted: readonly Step[]): boolean {
+function isStale(
+  table: Table,
+  listed: ListedRule,
+  { owner, addresses }: Plan,
+  wanted: readonly Step[],
+): boolean {
   if (!listed.comment?.startsWith(networkMark(owner.network)) || !wanted.length) return false;
   if (listed.comment.startsWith(ownerMark(owner))) {
     return !wanted.some(({ rule }) => sameRule(table.family, rule, listed));
   }
+  if (!addresses.some(({ bytes }) => mentions(listed, bytes))) return false;
   const text = ruleAddress(listed);
   return wanted.some(({ rule }) => text !== undefined && rule.text.includes(` ${text} `));
 }
