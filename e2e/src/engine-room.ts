@@ -7,7 +7,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ours, theirs } from './lab.ts';
+import { ours } from './lab.ts';
 
 /** The room's own: a crun that knows cgroup 2 only, and limits a container engine may set itself. */
 const furnish = `
@@ -75,8 +75,7 @@ export class EngineRoom {
     const conf = [
       '[network]',
       'network_backend="cni"',
-      // The distribution's for what is not among ours yet.
-      `cni_plugin_dirs=["${ours}", "${theirs}"]`,
+      `cni_plugin_dirs=["${ours}"]`,
       `network_config_dir="${this.networks}"`,
       '[engine]',
       'cgroup_manager="cgroupfs"',

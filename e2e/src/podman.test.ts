@@ -209,6 +209,51 @@ describe.skipIf(reason)(
       expect(ownRules()).toEqual(before);
     });
 
+    test('a network of nftables serves the same, and leaves iptables alone', () => {
+      const ipam = {
+        type: 'host-local',
+        ranges: [[{ subnet: '10.78.7.0/24' }]],
+        routes: [{ dst: '0.0.0.0/0' }],
+      };
+      const plugins = [
+        { type: 'bridge', bridge: 'nft0', isGateway: true, ipMasq: true, ipMasqBackend: 'nftables', ipam },
+        { type: 'portmap', backend: 'nftables', capabilities: { portMappings: true } },
+        { type: 'firewall', backend: 'nftables' },
+        { type: 'tuning' },
+      ];
+      const list = JSON.stringify({ cniVersion: '1.0.0', name: 'nft', plugins });
+      writeFileSync(join(room.networks, 'nft.conflist'), list);
+      const before = room.sh('iptables-save; ip6tables-save').replace(/\[\d+:\d+\]|^#.*/gm, '');
+      room.container('a', '--network nft -p 18080:80 -p 18053:53/udp');
+      for (const address of ['127.0.0.1', '192.0.2.1']) {
+        expect(ask(host, 'tcp', address, 18080), address).toMatch(/^tcp a /);
+        expect(ask(host, 'udp', address, 18053), address).toMatch(/^udp a /);
+      }
+      expect(ask(outside, 'tcp', '192.0.2.1', 18080)).toBe('tcp a 192.0.2.2');
+      expect(room.sh('iptables-save; ip6tables-save').replace(/\[\d+:\d+\]|^#.*/gm, '')).toBe(before);
+      room.sh(`${room.podman} restart -t 0 a`);
+      expect(ask(outside, 'udp', '192.0.2.1', 18053)).toBe('udp a 192.0.2.2');
+    });
+
+    test('who never stops sending is heard by the next container of the port', () => {
+      room.container('a', '--network web -p 18053:53/udp');
+      expect(ask(outside, 'udp', '192.0.2.1', 18053)).toBe('udp a 192.0.2.2');
+      // One socket, hence one entry of connection tracking, which every packet keeps alive.
+      const lines =
+        'while sleep 0.05; do echo hello >&3 || true; done & while sleep 0.05; do cat <&3 || true; done';
+      const sender = `exec 3<>/dev/udp/192.0.2.1/18053; ${lines}`;
+      room.sh(
+        `ip netns exec outside timeout 15 bash -c '${sender}' >/run/heard 2>/dev/null & echo $! >/run/sender.pid`,
+      );
+      const heard = (name: string) =>
+        room.try(`timeout 6 grep -q -m1 "udp ${name} " <(tail -f -n +1 /run/heard)`).status;
+      expect(heard('a')).toBe(0);
+      room.sh(`${room.podman} rm -f -t 0 a`);
+      room.container('b', '--network web -p 18053:53/udp');
+      expect(heard('b')).toBe(0);
+      room.sh('kill $(cat /run/sender.pid)');
+    });
+
     test('a container that is killed is cleaned up after, and its port is free for the next', async () => {
       room.container('a', '--network web -p 18080:80');
       expect(ask(outside, 'tcp', '192.0.2.1', 18080)).toMatch(/^tcp a /);
