@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import { specVersions } from '@cni-ts/skeleton/spec-version';
@@ -383,6 +384,30 @@ describe('the other verbs', () => {
   test("the plugin's own namespace is refused before anything is answered (static 23)", async () => {
     const { status, stdout } = await call(full, { netns: '/proc/thread-self/ns/net' });
     expect([status, JSON.parse(stdout).code]).toEqual([1, 8]);
+  });
+
+  test('no command leaves a file anywhere (static 24)', ({ skip }) => {
+    // The whole file system, with all that is written to it going to a layer of its own.
+    const script = `
+      mount -t tmpfs layer /mnt && mkdir /mnt/made /mnt/work /mnt/root || exit 77
+      mount -t overlay -o lowerdir=/,upperdir=/mnt/made,workdir=/mnt/work overlay /mnt/root || exit 77
+      for folder in proc dev "$3"; do mount --rbind "$folder" "/mnt/root/$folder" || exit 77; done
+      export CNI_CONTAINERID=c1 CNI_IFNAME=eth0 CNI_NETNS=/none CNI_PATH=/none
+      for CNI_COMMAND in ADD CHECK DEL GC STATUS VERSION; do
+        export CNI_COMMAND
+        printf %s "$0" | chroot /mnt/root "$1" --disable-warning=ExperimentalWarning "$2" >/dev/null || exit 1
+      done
+      find /mnt/made -type f`;
+    const prevResult = { cniVersion: '1.1.0', ips: [{ address: '10.10.0.1/24', gateway: '10.10.0.254' }] };
+    const own = { cniVersion: '1.1.0', name: 'net', type: 'static', 'cni.dev/valid-attachments': [] };
+    const config = JSON.stringify({ ...own, ...full, prevResult });
+    const main = new URL('main.ts', import.meta.url).pathname;
+    const repository = new URL('../../../../..', import.meta.url).pathname;
+    const args = ['-m', '--propagation', 'private', 'bash', '-c', script, config];
+    const given = [...args, process.execPath, main, repository];
+    const { status, stdout, stderr } = spawnSync('unshare', given, { encoding: 'utf8', cwd: '/' });
+    skip(status === 77, `no layer over the file system here: ${stderr}`);
+    expect([status, stdout], stderr).toEqual([0, '']);
   });
 
   test('the source of the plugin touches neither files nor the kernel (static 24)', () => {
