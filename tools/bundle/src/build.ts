@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { compile, installAs, isCpu } from './executable.ts';
 import { bundleMulticall, bundlePath } from './javascript.ts';
 import { writeRegistry } from './registry.ts';
+import { rehearse } from './rehearsal.ts';
 import { hasSource, packages, pluginFolders, workspaceRoot } from './workspace.ts';
 
 const started = performance.now();
@@ -42,13 +43,23 @@ const chunks = join(work, 'chunks');
 const program = join(work, `multicall-${cpu}`);
 await bundleMulticall(chunks);
 await compile(chunks, program, cpu);
-const programSize = size(program);
 const all = [
   'cnitool',
   ...pluginFolders()
     .filter(hasSource)
     .map(({ name }) => name),
 ];
+if (cpu === process.arch) {
+  const trial = join(work, 'bin');
+  installAs(all, program, trial);
+  const records = await rehearse(trial, join(work, 'records'));
+  if (records.length) await compile(chunks, program, cpu, records);
+  else
+    say(
+      '  could not rehearse calls in namespaces of their own: the bytecode stays in the order of the source',
+    );
+}
+const programSize = size(program);
 installAs(all, program, bin);
 rmSync(work, { recursive: true });
 say(`  ${programSize}  ${relative(workspaceRoot, bin)}/{${all.join(',')}} (one file, ${all.length} names)`);

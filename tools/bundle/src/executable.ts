@@ -16,11 +16,13 @@ export function isCpu(text: string): text is Cpu {
   return Object.hasOwn(bunPackages, text);
 }
 
-/** CommonJS files of one folder, main.cjs the first, as one executable, `file`, for `cpu`. */
+/** CommonJS files of one folder, main.cjs the first, as one executable, `file`, for `cpu`. `records`: of what calls of
+ *  the program used (rehearsal.ts). */
 export async function compile(
   folder: string,
   file: string,
   cpu: Cpu,
+  records: readonly string[] = [],
   root: string = workspaceRoot,
 ): Promise<void> {
   if (!isCpu(process.arch)) throw new Error(`the compiler runs on x64 and arm64, not on ${process.arch}`);
@@ -42,6 +44,7 @@ export async function compile(
     '--bytecode',
     '--minify',
     '--compile-jit-policy=16',
+    ...(records.length ? [`--bytecode-order=${records.join(',')}`] : []),
     ...(cpu === process.arch ? [] : [`--compile-executable-path=${await fetchEngine(cpu, root)}`]),
   ];
   const others = readdirSync(folder).filter((name) => name.endsWith('.cjs') && name !== 'main.cjs');
