@@ -41,7 +41,7 @@ export function compareIp(a: Ip, b: Ip): number {
 
 /** The address one above; the highest of a family is followed by its lowest. */
 export function nextIp(ip: Ip): Ip {
-  const bytes = Uint8Array.from(ip.bytes); // not slice(): a Buffer's shares its memory
+  const bytes = new Uint8Array(ip.bytes); // not slice(): a Buffer's shares its memory
   for (let i = bytes.length - 1; i >= 0; i--) {
     const sum = bytes[i]! + 1;
     bytes[i] = sum; // a Uint8Array keeps the low eight bits
@@ -52,7 +52,7 @@ export function nextIp(ip: Ip): Ip {
 
 /** The address one below; the lowest of a family is preceded by its highest. */
 export function previousIp(ip: Ip): Ip {
-  const bytes = Uint8Array.from(ip.bytes); // not slice(): a Buffer's shares its memory
+  const bytes = new Uint8Array(ip.bytes); // not slice(): a Buffer's shares its memory
   for (let i = bytes.length - 1; i >= 0; i--) {
     const difference = bytes[i]! - 1;
     bytes[i] = difference; // a Uint8Array keeps the low eight bits

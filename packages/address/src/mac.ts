@@ -14,7 +14,11 @@ export function parseMac(text: string): Uint8Array | undefined {
   return bytes.length === 6 || bytes.length === 8 || bytes.length === 20 ? bytes : undefined;
 }
 
+const hexDigits = '0123456789abcdef';
+
 /** Lower-case pairs with colons, as the kernel and iproute2 print it. */
 export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  let text = '';
+  for (const byte of bytes) text += `${text && ':'}${hexDigits[byte >> 4]}${hexDigits[byte & 15]}`;
+  return text;
 }

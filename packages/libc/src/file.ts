@@ -222,6 +222,18 @@ export function mayAccess(
   return libc().access(cString(path), mode) === 0;
 }
 
+/** The same as a demand. Throws `access <path>: …`. */
+export function requireAccess(path: string, what: Parameters<typeof mayAccess>[1]): void {
+  if (!mayAccess(path, what)) throw failure('access', path, 'access');
+}
+
+/** The file at the path, or the nearest folder above it that is there. */
+export function nearestExisting(path: string): string {
+  if (tryStat(path)) return path;
+  const above = path.slice(0, path.lastIndexOf('/'));
+  return above === '' ? '/' : nearestExisting(above);
+}
+
 /** The path after all symbolic links, as the kernel has found it. Throws `open <path>: …`. */
 export function realPath(path: string): string {
   const fd = openFile(path, O_PATH);

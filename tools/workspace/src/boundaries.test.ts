@@ -37,6 +37,7 @@ test.for([
   [bridge, '@cni-ts/testing/call', 'is for *.test.ts files'],
   [bridge, '../../libc/src/netns.ts', 'a relative path must stay in its package'],
   [bridge, 'node:ffi', 'only packages/libc/src/internal calls into C'],
+  [bridge, 'node:fs', 'use @cni-ts/libc/file'],
   [libc, 'bun:ffi', 'only packages/libc/src/internal calls into C'],
   [skeleton, '@cni-ts/libc/netns', 'let the caller pass in what touches the machine'],
 ] as const)('no import against the layers: %#', ([one, specifier, sentence]) => {
@@ -47,7 +48,7 @@ test.for([
   [bridge, '@cni-ts/libc/netns', 'src/a.ts'],
   [bridge, '@cni-ts/testing/call', 'src/a.test.ts'],
   [bridge, './vlan.ts', 'src/a.ts'],
-  [bridge, 'node:fs', 'src/a.ts'],
+  [bridge, 'node:fs', 'src/a.test.ts'],
   [libc, 'bun:ffi', 'src/internal/calls.ts'],
 ] as const)('an import along the layers: %#', ([one, specifier, file]) => {
   expect(said(one, specifier, file)).toBe('');

@@ -43,6 +43,9 @@ function complaint(one: Package, found: Import, byName: ReadonlyMap<string, Pack
   if (/^(bun|node):ffi$/.test(specifier) && !(one.project === 'libc' && file.startsWith('src/internal/'))) {
     return 'only packages/libc/src/internal calls into C; add the call there and a function for it in libc';
   }
+  if (loadsNodeFiles(one, found)) {
+    return 'use @cni-ts/libc/file: loading node:fs, node:path or node:crypto takes 1 to 10 ms of every call';
+  }
   const name = packageOf(specifier);
   if (name === undefined || name === one.name) return undefined;
   const { manifest } = one;
@@ -63,6 +66,14 @@ function complaint(one: Package, found: Import, byName: ReadonlyMap<string, Pack
     return `declare ${name} in the dependencies of ${one.path}/package.json, or nx serves stale bundles`;
   }
   return undefined;
+}
+
+/** In what a plugin loads. The command-line tool and the runtime library are not in such a hurry, and the file that
+ *  Node's bundles start with runs on Node. */
+function loadsNodeFiles({ layer, project }: Package, { file, specifier }: Import): boolean {
+  if (!['pure', 'kernel', 'kit', 'plugin'].includes(layer) || isTest(file)) return false;
+  if (project === 'skeleton' && /^src\/(main|fixtures\/.*)\.ts$/.test(file)) return false;
+  return file !== 'src/trial-network.ts' && /^node:/.test(specifier) && !/^node:ffi$/.test(specifier);
 }
 
 /** A test may use what its package declares, whatever the layer, and the toolchain of the root. */

@@ -5,7 +5,7 @@
  *  may use it at the same time (store.ts). DEL and CHECK need nothing but the container id and interface name. */
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { mayAccess, tryStat } from '@cni-ts/libc/file';
+import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
@@ -338,8 +338,8 @@ function status(request: Request<Config>): void {
   const { place, sets, resolvConf } = available('the configuration is not valid', () => request.config);
   const { directory } = place;
   const used = available(`the reservations in ${directory} cannot be kept`, () => {
-    const folder = existing(directory);
-    if (!mayAccess(folder, { write: true, execute: true })) throw new Error(`${folder} cannot be written to`);
+    // ADD makes what is missing of the path.
+    requireAccess(nearestExisting(directory), { write: true, execute: true });
     return reservedNames(directory);
   });
   if (resolvConf !== '') available('resolvConf cannot be used', () => readResolvConf(resolvConf));
@@ -370,13 +370,6 @@ function available<T>(what: string, work: () => T): T {
     const { message, details } = toCniError(thrown);
     throw new CniError(ErrorCode.pluginNotAvailable, `${what}: ${message}`, details, { cause: thrown });
   }
-}
-
-/** The directory, or the nearest one above it that is there: ADD makes the rest. */
-function existing(path: string): string {
-  if (tryStat(path)) return path;
-  const above = path.slice(0, path.lastIndexOf('/'));
-  return above === '' ? '/' : existing(above);
 }
 
 /** All are tried; what could not be removed is an error, for a success would leak the address for good. */

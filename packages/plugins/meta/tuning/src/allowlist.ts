@@ -1,7 +1,7 @@
 /** The host administrator's list of settings that tuning may write: one regular expression a line, matched anywhere
  *  in a key as it is written in the configuration. Without the file everything is allowed, with an empty one nothing. */
-import { readFileSync } from 'node:fs';
-import { errnoOf, fileError } from '@cni-ts/libc/syscall-error';
+import { readText } from '@cni-ts/libc/file';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 
 /** Throws for the first key that no pattern allows, naming the patterns. */
 export function checkAllowed(file: string, keys: readonly string[]): void {
@@ -23,12 +23,11 @@ export function checkAllowed(file: string, keys: readonly string[]): void {
 
 function readPatterns(file: string): string[] | undefined {
   try {
-    const lines = readFileSync(file, 'utf8').split('\n');
+    const lines = readText(file).split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    const reading = error instanceof Error && 'syscall' in error && error.syscall === 'read';
-    throw fileError(reading ? 'read' : 'open', file, error);
+    throw error;
   }
 }
 

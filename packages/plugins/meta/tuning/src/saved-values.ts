@@ -1,8 +1,15 @@
 /** What a link was like before ADD, in one file per attachment: for DEL, which may come after a reboot of everything
  *  but the host. Directory, names and content are the reference plugin's, so that either can restore what the other
  *  saved; `network` is ours and lets GC tell whose the file is. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  listFolder,
+  makeFolder,
+  readText,
+  removeFile,
+  renameFile,
+  tryStat,
+  writeText,
+} from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
@@ -21,12 +28,12 @@ export function saveValues(
   values: SomeValues,
   undo: Undo,
 ): void {
-  const path = join(folder, fileName(at));
+  const path = `${folder}/${fileName(at)}`;
   // Not 0600 as the reference has it: without root's privilege over files nobody could look into it.
-  failing('failed to create backup directory', () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  failing('failed to create backup directory', () => makeFolder(folder, 0o700));
   failing(`failed to save file ${at.ifname}.json`, () => {
-    const before = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
-    undo.add(path, () => (before === undefined ? rmSync(path, { force: true }) : replace(path, before)));
+    const before = tryStat(path) ? readText(path) : undefined;
+    undo.add(path, () => void (before === undefined ? removeFile(path) : replace(path, before)));
     const ordered = Object.fromEntries(linkValues.map((name) => [name, values[name]]));
     replace(path, JSON.stringify({ ...ordered, network }, undefined, 1));
   });
@@ -34,13 +41,13 @@ export function saveValues(
 
 function replace(path: string, text: string): void {
   const temporary = `${path}.new`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
+  writeText(temporary, text, 0o600);
+  renameFile(temporary, path);
 }
 
 /** undefined when nothing was saved. Throws for a file that cannot be read or understood. */
 export function savedValues(folder: string, at: Attachment): SomeValues | undefined {
-  const path = join(folder, fileName(at));
+  const path = `${folder}/${fileName(at)}`;
   const json = readSaved(path);
   if (json === undefined) return undefined;
   const values: { -readonly [K in LinkValue]?: unknown } = {};
@@ -57,7 +64,7 @@ const blank: LinkValues = { mac: '', promisc: false, mtu: 0, allmulti: false, tx
 function readSaved(path: string): Record<string, unknown> | undefined {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readText(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -68,7 +75,7 @@ function readSaved(path: string): Record<string, unknown> | undefined {
 }
 
 export function forgetValues(folder: string, at: Attachment): void {
-  rmSync(join(folder, fileName(at)), { force: true });
+  removeFile(`${folder}/${fileName(at)}`);
 }
 
 /** Removes what was saved for attachments of this network that are no more. A file that does not name its network
@@ -79,7 +86,8 @@ export function forgetStale(folder: string, network: string, valid: readonly Att
   for (const name of namesIn(folder)) {
     if (!name.endsWith('.json') || keep.has(name)) continue;
     try {
-      if (networkOf(join(folder, name)) === network) rmSync(join(folder, name), { force: true });
+      const path = `${folder}/${name}`;
+      if (networkOf(path) === network) removeFile(path);
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
     }
@@ -99,7 +107,7 @@ function networkOf(path: string): unknown {
 
 function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    return listFolder(folder);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;

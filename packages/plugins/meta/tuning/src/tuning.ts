@@ -3,11 +3,9 @@
  *
  *  The attributes (MAC, MTU, …) are put back by DEL, because the link may outlive the container: a device of the
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
-import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { formatMac } from '@cni-ts/address/mac';
+import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
 import { Netns, NetnsError } from '@cni-ts/libc/netns';
-import { fileError } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { findLink, getLink, type Link } from '@cni-ts/rtnetlink/link';
@@ -198,28 +196,17 @@ function status(request: Request<Config>, allowlist: string): void {
     const { config } = request;
     refuseForbidden(config, allowlist);
     const planned = plan(request, 'default');
-    for (const { key, path } of planned.settings) if (!key.includes('IFNAME')) refuseUnwritable(path);
-    if (planned.settings.length > 0) refuseUnwritable('net/ipv4/ip_forward');
-    if (toSet(planned.link).length > 0) accessSync(existing(config.dataDir), constants.W_OK | constants.X_OK);
+    for (const { key, path } of planned.settings)
+      if (!key.includes('IFNAME')) requireAccess(`/proc/sys/${path}`, { write: true });
+    if (planned.settings.length > 0) requireAccess('/proc/sys/net/ipv4/ip_forward', { write: true });
+    if (toSet(planned.link).length > 0) {
+      // ADD makes what is missing of the path.
+      requireAccess(nearestExisting(config.dataDir), { write: true, execute: true });
+    }
   } catch (error) {
     const message = `tuning cannot serve ADD: ${errorText(error)}`;
     throw new CniError(ErrorCode.pluginNotAvailable, message, '', { cause: error });
   }
-}
-
-function refuseUnwritable(path: string): void {
-  const file = `/proc/sys/${path}`;
-  try {
-    accessSync(file, constants.W_OK);
-  } catch (error) {
-    const { message } = fileError('access', file, error);
-    throw new Error(message); // its cause would say the same once more
-  }
-}
-
-/** The directory, or the nearest one above it that is there: ADD makes the rest. */
-function existing(path: string): string {
-  return existsSync(path) || dirname(path) === path ? path : existing(dirname(path));
 }
 
 /** The plugin with its administrator's list in another file. */
