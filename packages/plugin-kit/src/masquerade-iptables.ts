@@ -1,6 +1,9 @@
 import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp } from '@cni-ts/address/ip';
+import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import { isNft, nativeChain } from '@cni-ts/netfilter/iptables/native-rule';
+import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import { type Family, findVariant, IptablesError, type Variant } from '@cni-ts/netfilter/iptables/program';
 import {
   appendRule,
@@ -12,6 +15,9 @@ import {
 } from '@cni-ts/netfilter/iptables/restore';
 import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptables/save';
 import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
+import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
+import { ask } from '@cni-ts/netfilter/nftables/question';
+import { NftablesError, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { MasqueradeOwner } from './masquerade.ts';
 import { hashedName } from './name-hash.ts';
@@ -63,21 +69,37 @@ function sourceText({ ip }: Cidr): string {
   return formatCidr({ ip, prefix: ip.bytes.length * 8 });
 }
 
+/** All that a container without any has in one family. */
+interface Fresh {
+  readonly family: Family;
+  readonly own: readonly Cidr[];
+  readonly rules: readonly { readonly chain: string; readonly words: readonly string[] }[];
+}
+
+function freshRules(family: Family, names: Names, own: readonly Cidr[]): Fresh {
+  const networks = unique(own.map((address) => formatCidr(networkOf(address))));
+  const rules = [
+    ...chainRules(family, names, networks).map((words) => ({ chain: names.chain, words })),
+    ...own.map((address) => ({ chain: parent, words: jumpRule(names, address) })),
+  ];
+  return { family, own, rules };
+}
+
 /**
- * Usually one process per family, which makes chain and rules together. Only when the chain is there already (a
- * second interface, an ADD repeated) the table is read first, and what is missing is added.
+ * Usually one transaction for both families. Where iptables is of the older kind, or nobody has used its table yet,
+ * one process per family makes chain and rules together. Only when the chain is there already (a second interface,
+ * an ADD repeated) the table is read first, and what is missing is added.
  */
-export function addByIptables(owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
+export function addByIptables(nl: Netlink, owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
   const names = namesOf(owner);
-  for (const family of families) {
+  const wanted = families.flatMap((family) => {
     const own = addresses.filter(({ ip }) => ip.family === family);
-    if (!own.length) continue;
-    const networks = unique(own.map((address) => formatCidr(networkOf(address))));
-    const fresh = [
-      createChain(names.chain),
-      ...chainRules(family, names, networks).map((words) => appendRule(names.chain, words)),
-      ...own.map((address) => appendRule(parent, jumpRule(names, address))),
-    ];
+    return own.length ? [freshRules(family, names, own)] : [];
+  });
+  const done = addNatively(nl, names.chain, wanted);
+  for (const { family, own, rules } of wanted) {
+    if (done.includes(family)) continue;
+    const fresh = [createChain(names.chain), ...rules.map(({ chain, words }) => appendRule(chain, words))];
     try {
       restore(family, { nat: fresh });
     } catch (error) {
@@ -87,6 +109,32 @@ export function addByIptables(owner: MasqueradeOwner, addresses: readonly Cidr[]
       restore(family, { nat: completing(family, names, own, there) });
     }
   }
+}
+
+/** Without a process, in one transaction for the families where that is possible. Returns these. */
+function addNatively(nl: Netlink, chain: string, wanted: readonly Fresh[]): Family[] {
+  const known = wanted.flatMap(({ family, rules }) => {
+    const changes = isNft(family) ? nativeChain(family, 'nat', chain, rules) : undefined;
+    return changes ? [{ family, changes }] : [];
+  });
+  const found = ask(
+    nl,
+    known.map(({ family }) =>
+      [parent, chain].map((name) => chainQuestion({ table: iptablesNftTable(family, 'nat'), name })),
+    ),
+  );
+  // Built-in chains are only there, and only right, once the program has been used.
+  const possible = known.filter((_, i) => found[i]?.[0]?.base && !found[i][1]);
+  try {
+    transaction(
+      nl,
+      possible.flatMap(({ changes }) => changes),
+    );
+  } catch (error) {
+    if (error instanceof NftablesError) return []; // the program shall try
+    throw error;
+  }
+  return possible.map(({ family }) => family);
 }
 
 /** What an existing chain lacks, keeping the subnets of addresses that lead there already. */
@@ -148,14 +196,18 @@ function shrink(family: Family, variant: Variant, chain: string, addresses: read
   restore(family, { nat: changes }, findVariant(family, 'restore', variant));
 }
 
-export function differencesInIptables(owner: MasqueradeOwner, addresses: readonly Cidr[]): string[] {
+export function differencesInIptables(
+  nl: Netlink,
+  owner: MasqueradeOwner,
+  addresses: readonly Cidr[],
+): string[] {
   const names = namesOf(owner);
   const found: string[] = [];
   for (const family of families) {
     const own = addresses.filter(({ ip }) => ip.family === family);
     if (!own.length) continue;
     const program = family === 4 ? 'iptables' : 'ip6tables';
-    const there = save(family, 'nat');
+    const there = readChains(nl, family, 'nat', [parent, names.chain]);
     const missing = (chain: string, words: readonly string[]) =>
       found.push(`rule "${joinWords(words)}" is missing in chain ${chain} of ${program}'s nat table`);
     if (!there.chains.includes(names.chain)) {

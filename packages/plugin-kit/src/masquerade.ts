@@ -44,7 +44,7 @@ export function addMasquerade(
   const chosen = requested ?? defaultBackend(nl);
   try {
     if (chosen === 'nftables') addByNftables(nl, owner, addresses);
-    else addByIptables(owner, addresses);
+    else addByIptables(nl, owner, addresses);
   } catch (error) {
     // iptables may be installed on a host whose kernel does not serve it.
     if (requested || chosen !== 'iptables' || iptablesWorks() || !nftablesWorks(nl)) {
@@ -80,7 +80,7 @@ export function checkMasquerade(
   if (chosen === 'nftables') return differencesInNftables(nl, owner, addresses);
   // Programs come and go between ADD and CHECK: whichever backend was not asked for by name may have the rules.
   if (!requested && !differencesInNftables(nl, owner, addresses).length) return [];
-  return differencesInIptables(owner, addresses);
+  return differencesInIptables(nl, owner, addresses);
 }
 
 /** Removes the rules of every attachment of `network` that is not among `valid`, of both backends. */

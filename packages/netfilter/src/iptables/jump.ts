@@ -6,8 +6,8 @@ import { jumpTarget } from '../nftables/action.ts';
 import { deleteChain as deleteNftChain, findChain } from '../nftables/chain.ts';
 import { dataOf, type Expression } from '../nftables/expression.ts';
 import { deleteRule as deleteNftRule, type ListedRule, listRules } from '../nftables/rule.ts';
-import type { Table } from '../nftables/table.ts';
 import { retryRaces, transaction } from '../nftables/transaction.ts';
+import { iptablesNftTable } from './native-table.ts';
 import { type Family, findVariant, type Variant } from './program.ts';
 import { deleteChain, deleteRule, flushChain, type IptablesTableName, restore } from './restore.ts';
 import { type SavedTable, save } from './save.ts';
@@ -46,7 +46,7 @@ export function chainVariants(
   chain: string,
 ): Variant[] {
   const found: Variant[] = [];
-  if (findChain(nl, { table: nftTable(family, table), name: chain })) found.push('nft');
+  if (findChain(nl, { table: iptablesNftTable(family, table), name: chain })) found.push('nft');
   if (legacyTable(family, table)?.chains.includes(chain)) found.push('legacy');
   return found;
 }
@@ -64,7 +64,7 @@ export function removeChains(
 ): string[] {
   const gone = new Set<string>();
   retryRaces(() => {
-    const owner = nftTable(family, table);
+    const owner = iptablesNftTable(family, table);
     const there = chains.filter((name) => findChain(nl, { table: owner, name }));
     if (!there.length) return;
     const jumps = parents.flatMap((parent) => nftJumps(nl, family, table, parent));
@@ -89,10 +89,6 @@ export function removeChains(
   return [...gone];
 }
 
-function nftTable(family: Family, name: IptablesTableName): Table {
-  return { family: family === 4 ? 'ip' : 'ip6', name };
-}
-
 function nftJumps(
   nl: Netlink,
   family: Family,
@@ -100,7 +96,7 @@ function nftJumps(
   from: string,
   only?: string,
 ): (Jump & { rule: ListedRule })[] {
-  return listRules(nl, nftTable(family, table), from).flatMap((rule) => {
+  return listRules(nl, iptablesNftTable(family, table), from).flatMap((rule) => {
     const to = jumpTarget(rule.expressions);
     if (to === undefined || (only !== undefined && to !== only)) return [];
     const comment = rule.comment ?? extensionComment(rule.expressions);

@@ -1,5 +1,9 @@
-import { expression } from '../nftables/expression.ts';
+import { type Cidr, formatCidr, maskOf, networkOf } from '@cni-ts/address/cidr';
+import { expression, register } from '../nftables/expression.ts';
+import { destinationAddress, sourceAddress } from '../nftables/field.ts';
+import { l4, type Operator, type Protocol } from '../nftables/match.ts';
 import type { Statement } from '../nftables/rule.ts';
+import { protocols } from '../nftables/set.ts';
 
 /*
  * Extensions of iptables for rules that are written by netlink into a table of iptables-nft, in the form that program
@@ -34,3 +38,77 @@ export const xtRelatedOrEstablished: Statement = {
     into.add(expression('match', { name: 'conntrack', revision: 3, info }));
   },
 };
+
+/** `-s 10.1.0.0/20`, `-d …`: any prefix but 0. Masked also where whole bytes would do: that alone the oldest read. */
+export function xtAddress(side: 'source' | 'destination', op: Operator, cidr: Cidr): Statement {
+  const { ip, prefix } = networkOf(cidr);
+  const field = { source: sourceAddress, destination: destinationAddress }[side][ip.family];
+  return {
+    text: `${field.text} ${op === '!=' ? '!= ' : ''}${formatCidr({ ip, prefix })}`,
+    compile(into) {
+      const { length } = ip.bytes;
+      const [source, destination] = [register(0), register(0)];
+      field.load(into, 0);
+      if (prefix < length * 8) {
+        const [mask, xor] = [{ value: maskOf({ ip, prefix }) }, { value: new Uint8Array(length) }];
+        into.add(expression('bitwise', { source, destination, length, mask, xor }));
+      }
+      into.add(expression('cmp', { source, op, data: { value: ip.bytes } }));
+    },
+  };
+}
+
+/** `-p tcp`, which extensions that look at ports need. */
+export function xtProtocol(protocol: Protocol): Statement {
+  return {
+    text: l4(protocol).text,
+    compile(into) {
+      l4(protocol).compile(into);
+      into.extensionProtocol = protocols[protocol];
+    },
+  };
+}
+
+/** `-m tcp --dport 80`; stands behind xtProtocol. */
+export function xtPort(protocol: Protocol, port: number): Statement {
+  return {
+    text: `xt match ${protocol} dport ${port}`,
+    compile: (into) =>
+      into.add(expression('match', { name: protocol, revision: 0, info: portInfo(protocol, port) })),
+  };
+}
+
+/** struct xt_tcp, xt_udp (include/uapi/linux/netfilter/xt_tcpudp.h), xt_sctp_info (xt_sctp.h), padded to 8. */
+function portInfo(protocol: Protocol, port: number): Uint8Array {
+  const info = new Uint8Array(protocol === 'sctp' ? 296 : 16);
+  const view = new DataView(info.buffer);
+  if (protocol === 'sctp') {
+    const XT_SCTP_DEST_PORTS = 2;
+    view.setUint16(0, port, true);
+    view.setUint16(2, port, true);
+    for (let chunk = 0; chunk < 4; chunk++) view.setUint8(268 + 3 * chunk, 0xff); // none
+    view.setUint32(284, XT_SCTP_DEST_PORTS, true);
+  } else {
+    view.setUint16(2, 0xffff, true); // any source
+    view.setUint16(4, port, true);
+    view.setUint16(6, port, true);
+  }
+  return info;
+}
+
+/** `-m multiport --dports 80,443`; stands behind xtProtocol. At most 15 ports. */
+export function xtMultiport(ports: readonly number[]): Statement {
+  return {
+    text: `xt match multiport dports ${ports.join(',')}`,
+    compile(into) {
+      // struct xt_multiport_v1, include/uapi/linux/netfilter/xt_multiport.h
+      const info = new Uint8Array(48);
+      const view = new DataView(info.buffer);
+      const XT_MULTIPORT_DESTINATION = 1;
+      info[0] = XT_MULTIPORT_DESTINATION;
+      info[1] = ports.length;
+      for (const [i, port] of ports.entries()) view.setUint16(2 + 2 * i, port, true);
+      into.add(expression('match', { name: 'multiport', revision: 1, info }));
+    },
+  };
+}

@@ -68,8 +68,17 @@ export function chainText(chain: Chain): string {
 
 /** There already with the same hook: stays, with its rules and comment. Another hook: EEXIST. */
 export function addChain(chain: Chain): Change {
+  return newChain('add', chain, NLM_F.create);
+}
+
+/** EEXIST if it is there already. */
+export function createChain(chain: Chain): Change {
+  return newChain('create', chain, NLM_F.create | NLM_F.exclusive);
+}
+
+function newChain(verb: string, chain: Chain, flags: number): Change {
   const { base, comment } = chain;
-  return change(`add chain ${chainText(chain)}`, NFT_MSG_NEWCHAIN, NLM_F.create, chainMessage, {
+  return change(`${verb} chain ${chainText(chain)}`, NFT_MSG_NEWCHAIN, flags, chainMessage, {
     family: families[chain.table.family],
     table: chain.table.name,
     name: chain.name,

@@ -1,5 +1,5 @@
 import { attributes, eachAttribute, nest } from '@cni-ts/netlink/attributes';
-import { asciiz, be64, bytes, type Codec } from '@cni-ts/netlink/codec';
+import { asciiz, be32, be64, bytes, type Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
@@ -48,6 +48,8 @@ export class Program {
   readonly family: NftFamily;
   readonly expressions: Expression[] = [];
   comment: string | undefined;
+  /** The protocol that extensions of iptables in this rule may rely on: the kernel refuses theirs without. */
+  extensionProtocol: number | undefined;
   readonly #known = new Map<string, number>();
 
   constructor(family: NftFamily) {
@@ -101,6 +103,7 @@ const ruleMessage = message(
     chain: [2, asciiz],
     handle: [3, be64],
     expressions: [4, nest(nftExpressions)],
+    compat: [5, nest(attributes('NFTA_RULE_COMPAT_', { protocol: [1, be32], flags: [2, be32] }))],
     userdata: [7, bytes],
   }),
 );
@@ -143,6 +146,8 @@ function newRule(verb: string, chain: Chain, of: Rule, flags: number): Change {
     table: chain.table.name,
     chain: chain.name,
     expressions: { elements: program.expressions },
+    compat:
+      program.extensionProtocol === undefined ? undefined : { protocol: program.extensionProtocol, flags: 0 },
     userdata: program.comment === undefined ? undefined : commentBytes(program.comment),
   });
 }

@@ -9,12 +9,12 @@ import type { Ip } from '@cni-ts/address/ip';
 import {
   type ChainRule,
   type ChainRules,
-  iptablesNftTable,
   readChains,
   readLegacyChains,
   readNftChains,
 } from '@cni-ts/netfilter/iptables/chain-rules';
 import { xtComment, xtRelatedOrEstablished } from '@cni-ts/netfilter/iptables/native-match';
+import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import {
   type Family,
   findProgram,

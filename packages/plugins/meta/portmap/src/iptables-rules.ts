@@ -1,7 +1,7 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
-import { iptablesNftTable } from '@cni-ts/netfilter/iptables/chain-rules';
 import { hasLegacyTable, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import {
   type Family,
   IptablesError,

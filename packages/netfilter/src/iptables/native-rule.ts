@@ -1,0 +1,142 @@
+import { parseCidr } from '@cni-ts/address/cidr';
+import { parseIp } from '@cni-ts/address/ip';
+import { accept, counter, jump, toCaller } from '../nftables/action.ts';
+import { createChain } from '../nftables/chain.ts';
+import type { Protocol } from '../nftables/match.ts';
+import { addRule, type Rule, rule, type Statement } from '../nftables/rule.ts';
+import { protocols } from '../nftables/set.ts';
+import type { Change } from '../nftables/transaction.ts';
+import { xtAddress, xtComment, xtMultiport, xtPort, xtProtocol } from './native-match.ts';
+import { iptablesNftTable } from './native-table.ts';
+import { xtDnat, xtMasquerade } from './native-target.ts';
+import { type Family, programName, requireProgram, variantOf } from './program.ts';
+import type { IptablesTableName } from './restore.ts';
+
+/** Whether the iptables-restore in PATH writes to nf_tables. Throws IptablesError if there is none. */
+export function isNft(family: Family): boolean {
+  return variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
+}
+
+/**
+ * A chain that is not there yet, with its rules and those that lead to it, all appended: the changes for netlink.
+ * Undefined where only the program understands the rules. The transaction is refused, with an NftablesError, where
+ * the chain is there, another one is not, or the kernel does not know these forms: then let the program do it.
+ */
+export function nativeChain(
+  family: Family,
+  tableName: IptablesTableName,
+  name: string,
+  rules: readonly { readonly chain: string; readonly words: readonly string[] }[],
+): Change[] | undefined {
+  const table = iptablesNftTable(family, tableName);
+  const changes: Change[] = [createChain({ table, name })];
+  for (const { chain, words } of rules) {
+    const native = nativeRule(family, words);
+    if (!native) return undefined;
+    changes.push(addRule({ table, name: chain }, native));
+  }
+  return changes;
+}
+
+/**
+ * The rule that iptables-nft makes of these words, for writing it by netlink; undefined where they hold anything that
+ * only the program understands. Known are `-s`, `-d` (also negated), `-p` with `-m tcp --dport` or
+ * `-m multiport --dports`, `-m comment`; ACCEPT, RETURN, MASQUERADE, DNAT and chains.
+ */
+export function nativeRule(family: Family, words: readonly string[]): Rule | undefined {
+  if (words.some((word) => /[\n\r\0]/.test(word))) return undefined; // the program's language has no such words
+  const sides: Partial<Record<'-s' | '-d', Statement>> = {};
+  let protocol: Protocol | undefined;
+  const matches: Statement[] = [];
+  for (let at = 0; at < words.length; at += 2) {
+    const negated = words[at] === '!';
+    if (negated) at++;
+    const [option, value] = [words[at], words[at + 1]];
+    if (value === undefined) return undefined;
+    if (option === '-s' || option === '-d') {
+      const side = sides[option] ? undefined : addressMatch(family, option, negated, value);
+      if (!side) return undefined;
+      sides[option] = side;
+      continue;
+    }
+    if (negated) return undefined;
+    if (option === '-j') {
+      const target = targetOf(family, value, words.slice(at + 2));
+      if (!target) return undefined;
+      const first = protocol ? [xtProtocol(protocol)] : [];
+      return rule(...first, ...Object.values(sides), ...matches, counter, target);
+    }
+    if (option === '-p' && !protocol) {
+      protocol = protocolOf(value);
+      if (!protocol) return undefined;
+    } else if (option === '-m') {
+      const match = extensionMatch(protocol, value, words[at + 2], words[at + 3]);
+      if (!match) return undefined;
+      matches.push(match);
+      at += 2;
+    } else return undefined;
+  }
+  return undefined;
+}
+
+function protocolOf(name: string): Protocol | undefined {
+  // reason: the key was looked up in the table of protocols
+  return Object.hasOwn(protocols, name) ? (name as Protocol) : undefined;
+}
+
+function addressMatch(
+  family: Family,
+  option: '-s' | '-d',
+  negated: boolean,
+  text: string,
+): Statement | undefined {
+  const cidr = parseCidr(text);
+  if (cidr?.ip.family !== family || cidr.prefix === 0) return undefined;
+  return xtAddress(option === '-s' ? 'source' : 'destination', negated ? '!=' : '==', cidr);
+}
+
+function extensionMatch(
+  protocol: Protocol | undefined,
+  name: string,
+  option: string | undefined,
+  value: string | undefined,
+): Statement | undefined {
+  if (value === undefined) return undefined;
+  if (name === 'comment' && option === '--comment') {
+    return new TextEncoder().encode(value).length <= 255 ? xtComment(value) : undefined;
+  }
+  if (!protocol) return undefined;
+  const ports = value.split(',');
+  if (!ports.every(isPort)) return undefined;
+  if (name === protocol && option === '--dport' && ports.length === 1) return xtPort(protocol, Number(value));
+  if (name === 'multiport' && option === '--dports' && ports.length <= 15)
+    return xtMultiport(ports.map(Number));
+  return undefined;
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 0xffff;
+}
+
+function targetOf(family: Family, name: string, more: readonly string[]): Statement | undefined {
+  if (name === 'DNAT') {
+    const [option, to = ''] = more;
+    const colon = to.lastIndexOf(':');
+    const address = parseIp(to.slice(0, colon).replace(/^\[(.*)\]$/, '$1'));
+    const port = to.slice(colon + 1);
+    const known = more.length === 2 && option === '--to-destination' && address?.family === family;
+    return known && isPort(port) ? xtDnat(address, Number(port)) : undefined;
+  }
+  if (more.length) return undefined;
+  switch (name) {
+    case 'ACCEPT':
+      return accept;
+    case 'RETURN':
+      return toCaller;
+    case 'MASQUERADE':
+      return xtMasquerade(family);
+    default:
+      // Another target's name is no chain: the kernel says so.
+      return jump({ table: iptablesNftTable(family, 'nat'), name });
+  }
+}
