@@ -203,11 +203,12 @@ export function differencesInIptables(
 ): string[] {
   const names = namesOf(owner);
   const found: string[] = [];
+  const about = new TextEncoder().encode(iptablesComment(owner.network, owner.containerId));
   for (const family of families) {
     const own = addresses.filter(({ ip }) => ip.family === family);
     if (!own.length) continue;
     const program = family === 4 ? 'iptables' : 'ip6tables';
-    const there = readChains(nl, family, 'nat', [parent, names.chain]);
+    const there = readChains(nl, family, 'nat', [parent, names.chain], [about]);
     const missing = (chain: string, words: readonly string[]) =>
       found.push(`rule "${joinWords(words)}" is missing in chain ${chain} of ${program}'s nat table`);
     if (!there.chains.includes(names.chain)) {
