@@ -18,6 +18,10 @@ export interface VethPair {
   readonly mtu?: number | undefined;
   /** Of the container's end, as text; random when undefined. */
   readonly mac?: string | undefined;
+  /** Nobody else is on the wire, nor will be: the host's end asks nobody whether its IPv6 addresses are free. Until
+   *  that were answered (a second or two) it had no link-local address, and without one the kernel looks for no
+   *  neighbour on behalf of others: what the host forwards would not get to the container. */
+  readonly alone?: boolean | undefined;
 }
 
 /**
@@ -53,6 +57,7 @@ export function createVethPair(
   }
   undo.add(`veth ${hostName}`, () => void deleteLink(container.route, containerName));
   const hostLink = getLink(host.route, hostName);
+  if (pair.alone) trySysctl(`net/ipv6/conf/${hostName}/accept_dad`, '0');
   setUp(host.route, hostLink);
   trySysctl(`net/ipv6/conf/${hostName}/accept_ra`, '0');
   return { host: hostLink, container: getLink(container.route, containerName) };

@@ -56,6 +56,9 @@ function create(host: Namespace, bridge: Bridge, undo: Undo): Link {
         info: { kind: 'bridge', data: bridge.vlanFiltering ? { vlanFiltering: 1 } : {} },
       });
       undo.add(`bridge ${bridge.name}`, () => deleteUnused(host, bridge.name));
+      // Nobody is on it yet who could have its link-local address. Until that is in use (a second or two, if it were
+      // asked for) the kernel looks for no neighbour on behalf of others: nothing the host forwards would get in.
+      trySysctl(`net/ipv6/conf/${bridge.name}/accept_dad`, '0');
     } catch (error) {
       // Another attachment was quicker: its bridge is as good as ours.
       if (errnoOf(error) !== 'EEXIST') throw error;

@@ -347,6 +347,23 @@ describe('addresses and gateways', () => {
     expect(container.succeeds('ip link show eth0')).toBe(false);
   });
 
+  test('what the host forwards by IPv6 gets in at once, also on a new bridge', async ({
+    host,
+    container,
+  }) => {
+    const outside = host.container('outside');
+    host.sh(`ip link add up0 type veth peer name eth0 netns ${outside.path}; ip link set up0 up`);
+    host.sh('ip address add 2001:db8:1::1/64 dev up0 nodad');
+    outside.sh('ip address add 2001:db8:1::2/64 dev eth0 nodad; ip link set eth0 up');
+    outside.sh('ip route add default via 2001:db8:1::1');
+    await succeed(
+      bridge,
+      'ADD',
+      withHostLocal(host, container, { isDefaultGateway: true, ipam: ipam(host, v6) }),
+    );
+    outside.sh('ping -c 1 -W 1 2001:db8::2');
+  });
+
   test('a container with IPv6 switched off gets it for lo and its link only (bridge 11)', async ({
     host,
     container,

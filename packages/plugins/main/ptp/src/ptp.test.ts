@@ -430,6 +430,21 @@ describe('ADD', () => {
     host.sh('ping -c 1 -W 1 2001:db8::2');
   });
 
+  test('lets in at once what the host forwards by IPv6', async ({ host, container }) => {
+    const outside = host.container('outside');
+    host.sh(`ip link add up0 type veth peer name eth0 netns ${outside.path}; ip link set up0 up`);
+    host.sh('ip addr add 2001:db8:1::1/64 dev up0 nodad');
+    outside.sh('ip addr add 2001:db8:1::2/64 dev eth0 nodad; ip link set eth0 up');
+    outside.sh('ip route add default via 2001:db8:1::1');
+    const config = fixed(
+      [{ address: '2001:db8::2/64', gateway: '2001:db8::1' }],
+      {},
+      { routes: [{ dst: '::/0' }] },
+    );
+    await succeed(ptp, 'ADD', { ...at(host, container), config });
+    outside.sh('ping -c 1 -W 1 2001:db8::2');
+  });
+
   test('takes a link-local gateway', async ({ host, container }) => {
     const base = at(host, container);
     const config = fixed(

@@ -53,7 +53,12 @@ function plan(request: Request<Config>, ipam: Result): Plan {
   if (!ipam.ips?.length) throw new Error('IPAM plugin returned missing IP config');
   const wires = wiresOf(ipam);
   return {
-    pair: { containerName: request.ifname, hostName: hostNameOf(request), mtu: request.config.mtu },
+    pair: {
+      containerName: request.ifname,
+      hostName: hostNameOf(request),
+      mtu: request.config.mtu,
+      alone: true,
+    },
     wires,
     gateways: firstOf(wires, (a, b) => equalIp(a.gateway, b.gateway)),
     networks: firstOf(
