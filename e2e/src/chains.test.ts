@@ -1,7 +1,4 @@
-/** Whole chains of our plugins, as an operator adds, checks, deletes and collects them, with traffic. */
-import { rmSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
-import { Netns } from '@cni-ts/libc/netns';
+/** Whole chains of our plugins, as an operator adds, checks and deletes them, with traffic. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addressIn,
@@ -10,9 +7,10 @@ import {
   closeForwarding,
   expectLimited,
   expectReachable,
+  orders,
   reachesOutside,
 } from './chain.ts';
-import { containerIdOf, Lab } from './lab.ts';
+import { Lab } from './lab.ts';
 
 const cniVersion = '1.1.0';
 
@@ -23,13 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => lab.close());
 
-// Rates take seconds to measure: once behind each main plugin and with each backend.
-describe.each([
-  ['iptables', ['bridge', 'tuning', 'portmap', 'firewall', 'bandwidth'], true],
-  ['nftables', ['bridge', 'bandwidth', 'firewall', 'portmap', 'tuning'], false],
-  ['iptables', ['ptp', 'firewall', 'bandwidth', 'tuning', 'portmap'], false],
-  ['nftables', ['ptp', 'portmap', 'tuning', 'bandwidth', 'firewall'], true],
-] as const)('by %s: %s', (backend, order, measured) => {
+describe.each(orders)('by %s: %s', (backend, order, measured) => {
   test('works as configured, passes CHECK, and DEL leaves nothing', async () => {
     const chain = new Chain(lab, 'whole', 61, order, { backend, cniVersion, dualStack: true });
     await chain.warmUp();
@@ -49,27 +41,6 @@ describe.each([
     await chain.run('del', netns, { hostPort });
     expect(lab.left()).toEqual(before);
     expect(lab.greeting(lab.world, lab.uplinkAddress, hostPort)).toBe('');
-  });
-
-  test('GC takes what is lost and leaves what is kept', async () => {
-    const chain = new Chain(lab, 'gc', 62, order, { backend, cniVersion });
-    const kept = lab.container('kept');
-    await chain.run('add', kept, { hostPort: 8062 });
-    const before = lab.left();
-    const [dropped, lost] = [lab.container('dropped'), lab.container('lost')];
-    await chain.run('add', dropped, { hostPort: 8162 });
-    await chain.run('add', lost, { hostPort: 8262 });
-    // One the runtime forgot, and whose namespace went with it.
-    rmSync(chain.cacheFile(lost));
-    Netns.remove(lost);
-    await chain.run('gc', kept, { flags: ['--keep', `${containerIdOf(kept)}/eth0`] });
-    // The namespace, and its links with it, goes a moment after its last user.
-    for (let patience = 100; patience > 0 && lab.links().length > before.links.length; patience--)
-      await pause(20);
-    expect(lab.left()).toEqual(before);
-    await chain.run('check', kept, { hostPort: 8062 });
-    await expectReachable(lab, kept, 8062);
-    await chain.run('del', kept, { hostPort: 8062 });
   });
 });
 
