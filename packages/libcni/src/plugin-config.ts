@@ -1,7 +1,7 @@
 /** The configuration object of one plugin, as a runtime loads it (spec section 1, "Plugin configuration object"). */
 import { readFileSync } from 'node:fs';
 import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
-import { networkConfig, readConfig } from '@cni-ts/skeleton/config';
+import { networkConfig, readConfigOf } from '@cni-ts/skeleton/config';
 import * as z from 'zod/mini';
 import { type JsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
@@ -17,6 +17,9 @@ export interface PluginConfig {
   readonly bytes: Uint8Array;
 }
 
+/** What every plugin's configuration has; `name` is what the build compiles it under. */
+export const anyPlugin = { name: 'any plugin', schema: () => z.object(networkConfig) };
+
 /** Throws a CniError (code 7) whose text starts `error parsing configuration: `. */
 export function parsePluginConfig(bytes: Uint8Array): PluginConfig {
   let json: unknown;
@@ -31,7 +34,7 @@ export function parsePluginConfig(bytes: Uint8Array): PluginConfig {
 /** The same for JSON that is parsed already; `bytes` are what it was parsed from. */
 export function pluginConfigFrom(json: unknown, bytes: Uint8Array): PluginConfig {
   // null decodes as an object without members, as in plugins (protocol of stdin).
-  const conf = readConfig(z.object(networkConfig), json ?? {}, whileParsing);
+  const conf = readConfigOf(anyPlugin.name, anyPlugin.schema, json ?? {}, whileParsing);
   if (!conf.type) throw new CniError(ErrorCode.invalidConfig, `${whileParsing}: missing 'type'`);
   return {
     type: conf.type,

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import { CniError, ErrorCode } from './cni-error.ts';
+import { compiledShapes } from './compiled-shapes.ts';
 import { sentence } from './config-error.ts';
+import { readByShape } from './config-shape.ts';
 import { fold } from './config-spelling.ts';
 
 /** The keys every network configuration has (CNI specification, section 1), to be spread into a plugin's own
@@ -43,6 +45,19 @@ export const networkConfig = {
     return z.optional(z.unknown());
   },
 };
+
+/** readConfig by the shape that the build compiled from the schema, where it knows one of this name and that accepts
+ *  the value. A test of tools/bundle holds the shapes to their schemas. */
+export function readConfigOf<S extends z.core.$ZodType>(
+  name: string,
+  schema: () => S,
+  json: unknown,
+  prefix?: string,
+): z.output<S> {
+  const shape = compiledShapes[name]?.();
+  const read = shape && readByShape(shape, json);
+  return read === undefined ? readConfig(schema(), json, prefix) : (read as z.output<S>); // reason: see above
+}
 
 /** Reads a parsed JSON value by a zod/mini schema, as Go reads it into a struct, because configurations in the
  *  field rely on it: a key matches without regard to letter case, the last spelling that is not null wins, and null

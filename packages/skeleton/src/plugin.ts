@@ -1,7 +1,5 @@
 import type * as z from 'zod/mini';
-import { compiledShapes } from './compiled-shapes.ts';
-import { readConfig } from './config.ts';
-import { readByShape } from './config-shape.ts';
+import { readConfigOf } from './config.ts';
 import type { Result } from './result.ts';
 import { specVersions } from './spec-version.ts';
 import type { Undo } from './undo.ts';
@@ -122,12 +120,9 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
 
 function configOf<S extends z.core.$ZodType, C>(definition: Definition<S, C>, request: RawRequest): C {
   const json = definition.readJson?.(request.stdin) ?? request.json;
-  const compiled = compiledShapes[definition.type]?.();
-  const quick = compiled && readByShape(compiled, json);
-  const shape = quick ?? readConfig(schemaOf(definition), json, definition.configError);
-  // A compiled shape makes what the schema makes, which a test of tools/bundle holds it to. Without `parse` the
-  // overloads make C the schema's own output.
-  return definition.parse ? definition.parse(shape as z.output<S>, request) : (shape as C);
+  const shape = readConfigOf(definition.type, () => schemaOf(definition), json, definition.configError);
+  // Without `parse` the overloads make C the schema's own output.
+  return definition.parse ? definition.parse(shape, request) : (shape as C);
 }
 
 function schemaOf<S extends z.core.$ZodType, C>({ config }: Definition<S, C>): S {

@@ -3,9 +3,9 @@ import { readByShape, type Shape } from '@cni-ts/skeleton/config-shape';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
-import { loadPlugins, shapeOf } from './config-shapes.ts';
+import { namedSchemas, shapeOf } from './config-shapes.ts';
 
-const plugins = (await loadPlugins()).flatMap(({ type, schema }) => (schema ? [{ type, schema }] : []));
+const schemas = await namedSchemas();
 
 /** Values that a shape accepts, and now and then one that it does not: something else, null, a key spelled otherwise. */
 function values(shape: Shape, strange: boolean): fc.Arbitrary<unknown> {
@@ -56,7 +56,7 @@ function numbers(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value;
 }
 
-describe.each(plugins)('$type', ({ schema }) => {
+describe.each(schemas)('$name', ({ schema }) => {
   const shape = shapeOf(schema());
 
   test('whatever its shape reads, the schema reads the same', () => {

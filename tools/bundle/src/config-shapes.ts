@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { anyPlugin } from '@cni-ts/libcni/plugin-config';
 import type { Shape } from '@cni-ts/skeleton/config-shape';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Plugin as EsbuildPlugin } from 'esbuild';
@@ -100,7 +101,7 @@ function textOf(shape: Shape): string {
 }
 
 /** Every plugin of the workspace, loaded from source. */
-export async function loadPlugins(root: string = workspaceRoot): Promise<Plugin[]> {
+async function loadPlugins(root: string = workspaceRoot): Promise<Plugin[]> {
   const loaded = pluginFolders(root)
     .filter(hasSource)
     .map(async ({ folder, name, exportName }): Promise<Plugin> => {
@@ -112,14 +113,26 @@ export async function loadPlugins(root: string = workspaceRoot): Promise<Plugin[
   return Promise.all(loaded);
 }
 
-/** For esbuild: compiled-shapes.ts with the shapes of these plugins' schemas. */
-export function compiledShapes(plugins: readonly Plugin[]): EsbuildPlugin {
+/** A schema and the name it is read under. */
+export interface NamedSchema {
+  readonly name: string;
+  readonly schema: () => z.core.$ZodType;
+}
+
+/** Every schema that is compiled: the plugins', and the one that the runtime library reads all of them by. */
+export async function namedSchemas(root: string = workspaceRoot): Promise<NamedSchema[]> {
+  const plugins = await loadPlugins(root);
+  return [anyPlugin, ...plugins.flatMap(({ type, schema }) => (schema ? [{ name: type, schema }] : []))];
+}
+
+/** For esbuild: compiled-shapes.ts with the shapes of these schemas. */
+export function compiledShapes(schemas: readonly NamedSchema[]): EsbuildPlugin {
   return {
     name: 'compiled-shapes',
     setup(build) {
       build.onLoad({ filter: /[/\\]skeleton[/\\]src[/\\]compiled-shapes\.ts$/ }, () => {
-        const lines = plugins.flatMap(({ type, schema }) =>
-          schema ? [`  ${JSON.stringify(type)}: () => (${textOf(shapeOf(schema()))}),\n`] : [],
+        const lines = schemas.map(
+          ({ name, schema }) => `  ${JSON.stringify(name)}: () => (${textOf(shapeOf(schema()))}),\n`,
         );
         return { contents: `export const compiledShapes = {\n${lines.join('')}};\n`, loader: 'js' };
       });

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { type BuildOptions, build, transform } from 'esbuild';
-import { compiledShapes, loadPlugins } from './config-shapes.ts';
+import { compiledShapes, namedSchemas } from './config-shapes.ts';
 import { lazyZod, zodEntry } from './lazy-zod.ts';
 import { lazyRegistry } from './registry.ts';
 import { hasSource, pluginFolders, readManifest, workspaceRoot } from './workspace.ts';
@@ -88,7 +88,7 @@ export async function bundleMulticall(folder: string, root: string = workspaceRo
         plugins.map((plugin) => [plugin.name, join(plugin.folder, 'src', `${plugin.name}.ts`)]),
       ),
     },
-    plugins: [lazyRegistry, lazyZod(root), compiledShapes(await loadPlugins(root))],
+    plugins: [lazyRegistry, lazyZod(root), compiledShapes(await namedSchemas(root))],
   });
   mkdirSync(folder, { recursive: true });
   for (const { path, text } of outputFiles) writeFileSync(path, await commonJs(text));
