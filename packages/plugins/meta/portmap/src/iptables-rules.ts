@@ -1,6 +1,8 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
+import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import { hasLegacyTable, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import { nativeChain } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import {
   type Family,
@@ -18,11 +20,10 @@ import {
   insertRule,
   restore,
 } from '@cni-ts/netfilter/iptables/restore';
-import { save } from '@cni-ts/netfilter/iptables/save';
 import { joinWords } from '@cni-ts/netfilter/iptables/words';
 import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
-import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
+import { NftablesError, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Holder } from './holder.ts';
 import { type NatReader, natReader } from './iptables-chains.ts';
@@ -182,21 +183,25 @@ export function requireIptables(needed: readonly Family[]): void {
 }
 
 /**
- * Adds or replaces an attachment's mappings: one iptables-restore per family. `undone` is told before each family is
- * begun how to take it back. Whether the attachment had none before.
+ * Adds or replaces an attachment's mappings: one transaction for both families, or where that is not possible one
+ * iptables-restore per family. `undone` is told before each step how to take it back. Whether the attachment had none
+ * before.
  */
 export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void) => void): boolean {
   let fresh = true;
-  for (const target of plan.targets) {
-    const { family } = target.address.ip;
-    undone(() => void removeFamily(nl, family, plan.owner));
-    try {
+  const begin = (family: Family) => undone(() => void removeFamily(nl, family, plan.owner));
+  try {
+    const done = addNatively(nl, plan, begin);
+    for (const target of plan.targets) {
+      const { family } = target.address.ip;
+      if (done.includes(family)) continue;
+      begin(family);
       fresh = addFamily(nl, plan, target) && fresh;
-    } catch (error) {
-      throw new Error(`unable to setup DNAT: ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      });
     }
+  } catch (error) {
+    throw new Error(`unable to setup DNAT: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
   }
   // An ADD repeated may have had mappings for the other family before.
   for (const family of families) {
@@ -206,6 +211,38 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
   return fresh;
 }
 
+/**
+ * Where iptables-nft has all that attachments share, and nothing of this one yet, its rules are written without a
+ * process. Returns the families that are done.
+ */
+function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): Family[] {
+  const chain = iptablesChain(plan.owner);
+  const possible = plan.targets.flatMap((target) => {
+    const { family } = target.address.ip;
+    if (variantFor(family) !== 'nft') return [];
+    const changes = nativeChain(family, 'nat', chain, ownRules(plan, target, chain));
+    if (!changes) return []; // conditions that only the program understands
+    const shared = sharedRules(plan, family);
+    const read = natReader(nl, family, 'nft', chainsToRead(shared, chain));
+    return !read(chain) && shared.every((rule) => isThere(rule, read)) ? [{ family, changes }] : [];
+  });
+  for (const { family } of possible) begin(family);
+  try {
+    transaction(
+      nl,
+      possible.flatMap(({ changes }) => changes),
+    );
+  } catch (error) {
+    if (error instanceof NftablesError) return []; // the program shall try
+    throw error;
+  }
+  return possible.map(({ family }) => family);
+}
+
+function chainsToRead(shared: readonly SharedRule[], chain: string): string[] {
+  return [...new Set([chain, entries, ...shared.map((rule) => rule.chain)])];
+}
+
 const attempts = 4;
 
 function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
@@ -213,8 +250,8 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   let fresh = true;
   for (let attempt = 1; ; attempt++) {
     const chain = iptablesChain(plan.owner);
-    const shared = sharedRules(plan, family).map((rule) => rule.chain);
-    const read = natReader(nl, family, variantFor(family), [chain, entries, ...new Set(shared)]);
+    const expected = chainsToRead(sharedRules(plan, family), chain);
+    const read = natReader(nl, family, variantFor(family), expected);
     if (read(chain)) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
       removeFamily(nl, family, plan.owner);
@@ -244,11 +281,13 @@ function additions(plan: Plan, target: Target, chain: string, read: NatReader): 
     ...missing.map(({ chain: name, words, first }) =>
       first ? insertRule(name, words) : appendRule(name, words),
     ),
-    ...chainRules(plan, target, chain).map((rule) => appendRule(chain, rule.words)),
-    ...entryRules(plan, plan.conditions[target.address.ip.family], chain).map((rule) =>
-      appendRule(entries, rule.words),
-    ),
+    ...ownRules(plan, target, chain).map((rule) => appendRule(rule.chain, rule.words)),
   ];
+}
+
+function ownRules(plan: Plan, target: Target, chain: string): Rule[] {
+  const conditions = plan.conditions[target.address.ip.family];
+  return [...chainRules(plan, target, chain), ...entryRules(plan, conditions, chain)];
 }
 
 function isThere({ chain, leadsTo, mark }: SharedRule, read: NatReader): boolean {
@@ -392,16 +431,17 @@ function staleChains(
   return [...new Set(stale.map(({ to }) => to))];
 }
 
-/** What is missing or different, in words. Reads each family's table by one program. */
-export function iptablesDifferences(plan: Plan): string[] {
-  return plan.targets.flatMap((target) => differences(plan, target));
+/** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
+export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
+  return plan.targets.flatMap((target) => differences(nl, plan, target));
 }
 
-function differences(plan: Plan, target: Target): string[] {
+function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
-  const there = save(family, 'nat');
   const chain = iptablesChain(plan.owner);
+  const shared = sharedRules(plan, family);
+  const there = readChains(nl, family, 'nat', chainsToRead(shared, chain));
   if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
   const textsOf = (name: string) =>
     there.rules.filter((rule) => rule.chain === name).map((rule) => rule.text);
@@ -425,7 +465,7 @@ function differences(plan: Plan, target: Target): string[] {
     conditions.length ? iptablesHas(family, rule) : entryTexts.includes(joinWords(rule.words));
   const gone = lead.filter((rule) => !entryThere(rule));
   if (gone.length) missing(entries, gone);
-  for (const rule of sharedRules(plan, family)) {
+  for (const rule of shared) {
     if (!rule.ours && !textsOf(rule.chain).includes(joinWords(rule.words))) missing(rule.chain, [rule]);
   }
   return drift;

@@ -209,7 +209,9 @@ function check(request: Request<Config>): void {
 }
 
 function differencesBy(backend: Backend, { netfilter }: Host, planned: Plan): string[] {
-  return backend === 'nftables' ? nftablesDifferences(netfilter, planned) : iptablesDifferences(planned);
+  return backend === 'nftables'
+    ? nftablesDifferences(netfilter, planned)
+    : iptablesDifferences(netfilter, planned);
 }
 
 /** Programs come and go between ADD and CHECK: with no backend asked for by name the other one may have the rules. */
