@@ -90,6 +90,23 @@ describe('what a call loads', () => {
     expect([...others, ...libraries]).toEqual([]);
   });
 
+  // What a plugin is made of as it starts: a word more here is time that every call takes.
+  test.each([
+    ['bandwidth', 'address bandwidth libc multicall netlink plugin-kit rtnetlink skeleton'],
+    ['bridge', 'address bridge libc multicall netlink plugin-kit rtnetlink skeleton'],
+    ['firewall', 'address firewall libc multicall netfilter netlink plugin-kit skeleton'],
+    ['host-local', 'address host-local libc multicall skeleton'],
+    ['loopback', 'address libc loopback multicall netlink rtnetlink skeleton'],
+    ['macvlan', 'address libc macvlan multicall netlink plugin-kit rtnetlink skeleton'],
+    ['portmap', 'address libc multicall netfilter netlink plugin-kit portmap rtnetlink skeleton'],
+    ['ptp', 'address libc multicall netlink plugin-kit ptp rtnetlink skeleton'],
+    ['static', 'address libc multicall plugin-kit skeleton static'],
+    ['tuning', 'address libc multicall netlink plugin-kit rtnetlink skeleton tuning'],
+  ])('%s starts with %s', (name, packages) => {
+    const loaded = packagesOf(evaluated(name, 'DEL', config));
+    expect(loaded.filter((one) => one !== 'zod:cni-ts:lazy-zod').join(' ')).toBe(packages);
+  });
+
   test('VERSION: nothing but the name and the list of versions', () => {
     expect(packagesOf(evaluated('bridge', 'VERSION', config))).toEqual(['multicall', 'skeleton']);
     expect(evaluated('bridge', 'VERSION', config).length).toBeLessThan(8);
