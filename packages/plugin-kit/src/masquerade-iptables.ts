@@ -2,7 +2,7 @@ import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/a
 import { equalIp } from '@cni-ts/address/ip';
 import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
-import { isNft, nativeChain } from '@cni-ts/netfilter/iptables/native-rule';
+import { isNft, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import { type Family, findVariant, IptablesError, type Variant } from '@cni-ts/netfilter/iptables/program';
 import {
@@ -73,7 +73,7 @@ function sourceText({ ip }: Cidr): string {
 interface Fresh {
   readonly family: Family;
   readonly own: readonly Cidr[];
-  readonly rules: readonly { readonly chain: string; readonly words: readonly string[] }[];
+  readonly rules: readonly NewRule[];
 }
 
 function freshRules(family: Family, names: Names, own: readonly Cidr[]): Fresh {
@@ -114,7 +114,7 @@ export function addByIptables(nl: Netlink, owner: MasqueradeOwner, addresses: re
 /** Without a process, in one transaction for the families where that is possible. Returns these. */
 function addNatively(nl: Netlink, chain: string, wanted: readonly Fresh[]): Family[] {
   const known = wanted.flatMap(({ family, rules }) => {
-    const changes = isNft(family) ? nativeChain(family, 'nat', chain, rules) : undefined;
+    const changes = isNft(family) ? nativeAdditions(family, 'nat', [chain], rules) : undefined;
     return changes ? [{ family, changes }] : [];
   });
   const found = ask(

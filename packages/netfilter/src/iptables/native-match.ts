@@ -112,3 +112,30 @@ export function xtMultiport(ports: readonly number[]): Statement {
     },
   };
 }
+
+/** `-m mark --mark 0x2000/0x2000` */
+export function xtMark(mark: number, mask: number): Statement {
+  return {
+    text: `xt match mark 0x${mark.toString(16)}/0x${mask.toString(16)}`,
+    compile(into) {
+      // struct xt_mark_mtinfo1, include/uapi/linux/netfilter/xt_mark.h, padded to 8
+      const info = new Uint8Array(16);
+      const view = new DataView(info.buffer);
+      view.setUint32(0, mark, true);
+      view.setUint32(4, mask, true);
+      into.add(expression('match', { name: 'mark', revision: 1, info }));
+    },
+  };
+}
+
+/** `-m addrtype --dst-type LOCAL` */
+export const xtToLocal: Statement = {
+  text: 'xt match addrtype dst-type LOCAL',
+  compile(into) {
+    // struct xt_addrtype_info_v1, include/uapi/linux/netfilter/xt_addrtype.h
+    const info = new Uint8Array(8);
+    const RTN_LOCAL = 2;
+    new DataView(info.buffer).setUint16(2, 1 << RTN_LOCAL, true);
+    into.add(expression('match', { name: 'addrtype', revision: 1, info }));
+  },
+};

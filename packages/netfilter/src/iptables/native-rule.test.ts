@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { addChain } from '../nftables/chain.ts';
 import { transaction } from '../nftables/transaction.ts';
 import { readNftChains } from './chain-rules.ts';
-import { nativeChain, nativeRule } from './native-rule.ts';
+import { nativeAdditions, nativeRule } from './native-rule.ts';
 import { iptablesNftTable } from './native-table.ts';
 import { type Family, programName } from './program.ts';
 import { appendRule, createChain, restore } from './restore.ts';
@@ -34,6 +34,9 @@ const common = (comment: string) => [
   '-p udp -m udp --dport 1 -j ACCEPT',
   '-p sctp -m sctp --dport 65535 -j RETURN',
   '-j MASQUERADE',
+  '-m addrtype --dst-type LOCAL -j OTHER',
+  '-m mark --mark 0x2000/0x2000 -j MASQUERADE',
+  '-m comment --comment mark -j MARK --set-xmark 0x80000000/0x80000000',
 ];
 const networks = {
   4: ['10.0.0.0/8', '10.1.16.0/20', '10.1.2.0/24', '10.1.2.128/25', '10.1.2.3/32', '128.0.0.0/1'],
@@ -65,7 +68,7 @@ const rulesOf = (family: Family) => lines(family).map((line) => ({ chain: 'MINE'
 
 function writeNatively(family: Family): void {
   restore(family, { nat: [createChain('OTHER')] });
-  transaction(nl, nativeChain(family, 'nat', 'MINE', rulesOf(family))!);
+  transaction(nl, nativeAdditions(family, 'nat', ['MINE'], rulesOf(family))!);
 }
 
 describe.for([4, 6] as const)('rules of IPv%i by netlink', (family) => {
@@ -98,13 +101,7 @@ describe.for([4, 6] as const)('rules of IPv%i by netlink', (family) => {
     const texts = lines(family);
     if (by === 'netlink') writeNatively(family);
     else {
-      texts.push(
-        '-m addrtype --dst-type LOCAL -j OTHER',
-        '-m mark --mark 0x2000/0x2000 -j MASQUERADE',
-        '-m mark --mark 0x2000 -j ACCEPT',
-        '-m comment --comment mark -j MARK --set-xmark 0x80000000/0x80000000',
-        '-i eth0 -p tcp -m conntrack --ctstate NEW -j RETURN',
-      );
+      texts.push('-m mark --mark 0x2000 -j ACCEPT', '-i eth0 -p tcp -m conntrack --ctstate NEW -j RETURN');
       const rules = texts.map((line) => appendRule('MINE', splitWords(line)));
       restore(family, { nat: [createChain('OTHER'), createChain('MINE'), ...rules] });
       expect(saved(family)).toEqual(texts.map((line) => `-A MINE ${line}`));
@@ -130,7 +127,9 @@ test.for([
   '-s 0.0.0.0/0 -j ACCEPT',
   '-j DNAT --to-destination 10.0.0.1',
   '-j DNAT --to-destination 10.0.0.1:80-90',
-  '-j MARK --set-xmark 0x1/0x1',
+  '-j MARK --set-mark 0x1',
+  '-m mark --mark 1 -j ACCEPT',
+  '-m addrtype --dst-type UNICAST -j ACCEPT',
   '-s 10.0.0.1/32',
   '-s 10.0.0.1/32 -j',
   `-m comment --comment ${'x'.repeat(256)} -j ACCEPT`,
@@ -153,7 +152,7 @@ test('a rule that the program alone can read is asked of it, other chains are no
 
 test('a chain that is there already is refused as a whole', () => {
   sh('iptables -t nat -N MINE');
-  const changes = nativeChain(4, 'nat', 'MINE', [{ chain: 'MINE', words: ['-j', 'ACCEPT'] }])!;
+  const changes = nativeAdditions(4, 'nat', ['MINE'], [{ chain: 'MINE', words: ['-j', 'ACCEPT'] }])!;
   expect(() => transaction(nl, changes)).toThrow('could not create chain ip nat MINE: file exists');
   expect(saved(4)).toEqual([]);
   transaction(nl, [addChain({ table: iptablesNftTable(4, 'nat'), name: 'MINE' })]);

@@ -3,12 +3,12 @@ import { parseIp } from '@cni-ts/address/ip';
 import { accept, counter, jump, toCaller } from '../nftables/action.ts';
 import { createChain } from '../nftables/chain.ts';
 import type { Protocol } from '../nftables/match.ts';
-import { addRule, type Rule, rule, type Statement } from '../nftables/rule.ts';
+import { addRule, insertRule, type Rule, rule, type Statement } from '../nftables/rule.ts';
 import { protocols } from '../nftables/set.ts';
 import type { Change } from '../nftables/transaction.ts';
-import { xtAddress, xtComment, xtMultiport, xtPort, xtProtocol } from './native-match.ts';
+import { xtAddress, xtComment, xtMark, xtMultiport, xtPort, xtProtocol, xtToLocal } from './native-match.ts';
 import { iptablesNftTable } from './native-table.ts';
-import { xtDnat, xtMasquerade } from './native-target.ts';
+import { xtDnat, xtMasquerade, xtSetMark } from './native-target.ts';
 import { type Family, programName, requireProgram, variantOf } from './program.ts';
 import type { IptablesTableName } from './restore.ts';
 
@@ -17,23 +17,31 @@ export function isNft(family: Family): boolean {
   return variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
 }
 
+/** A rule as a chain gets it. */
+export interface NewRule {
+  readonly chain: string;
+  readonly words: readonly string[];
+  /** As the chain's first; otherwise its last. */
+  readonly first?: boolean;
+}
+
 /**
- * A chain that is not there yet, with its rules and those that lead to it, all appended: the changes for netlink.
- * Undefined where only the program understands the rules. The transaction is refused, with an NftablesError, where
- * the chain is there, another one is not, or the kernel does not know these forms: then let the program do it.
+ * Chains that are not there yet and rules of them and others: the changes for netlink. Undefined where only the
+ * program understands the rules. The transaction is refused, with an NftablesError, where such a chain is there by
+ * now, another one is not, or the kernel does not know these forms: then let the program do it.
  */
-export function nativeChain(
+export function nativeAdditions(
   family: Family,
   tableName: IptablesTableName,
-  name: string,
-  rules: readonly { readonly chain: string; readonly words: readonly string[] }[],
+  newChains: readonly string[],
+  rules: readonly NewRule[],
 ): Change[] | undefined {
   const table = iptablesNftTable(family, tableName);
-  const changes: Change[] = [createChain({ table, name })];
-  for (const { chain, words } of rules) {
+  const changes = newChains.map((name) => createChain({ table, name }));
+  for (const { chain, words, first } of rules) {
     const native = nativeRule(family, words);
     if (!native) return undefined;
-    changes.push(addRule({ table, name: chain }, native));
+    changes.push((first ? insertRule : addRule)({ table, name: chain }, native));
   }
   return changes;
 }
@@ -41,7 +49,8 @@ export function nativeChain(
 /**
  * The rule that iptables-nft makes of these words, for writing it by netlink; undefined where they hold anything that
  * only the program understands. Known are `-s`, `-d` (also negated), `-p` with `-m tcp --dport` or
- * `-m multiport --dports`, `-m comment`; ACCEPT, RETURN, MASQUERADE, DNAT and chains.
+ * `-m multiport --dports`, `-m comment`, `-m mark`, `-m addrtype --dst-type LOCAL`; ACCEPT, RETURN, MASQUERADE, DNAT,
+ * MARK and chains.
  */
 export function nativeRule(family: Family, words: readonly string[]): Rule | undefined {
   if (words.some((word) => /[\n\r\0]/.test(word))) return undefined; // the program's language has no such words
@@ -105,6 +114,8 @@ function extensionMatch(
   if (name === 'comment' && option === '--comment') {
     return new TextEncoder().encode(value).length <= 255 ? xtComment(value) : undefined;
   }
+  if (name === 'addrtype' && option === '--dst-type' && value === 'LOCAL') return xtToLocal;
+  if (name === 'mark' && option === '--mark') return marked(value, xtMark);
   if (!protocol) return undefined;
   const ports = value.split(',');
   if (!ports.every(isPort)) return undefined;
@@ -112,6 +123,12 @@ function extensionMatch(
   if (name === 'multiport' && option === '--dports' && ports.length <= 15)
     return xtMultiport(ports.map(Number));
   return undefined;
+}
+
+/** Of `0x2000/0x2000`. */
+function marked(text: string, make: (mark: number, mask: number) => Statement): Statement | undefined {
+  const [, mark, mask] = /^(0x[0-9a-f]{1,8})\/(0x[0-9a-f]{1,8})$/.exec(text) ?? [];
+  return mark && mask ? make(Number(mark), Number(mask)) : undefined;
 }
 
 function isPort(text: string): boolean {
@@ -126,6 +143,10 @@ function targetOf(family: Family, name: string, more: readonly string[]): Statem
     const port = to.slice(colon + 1);
     const known = more.length === 2 && option === '--to-destination' && address?.family === family;
     return known && isPort(port) ? xtDnat(address, Number(port)) : undefined;
+  }
+  if (name === 'MARK') {
+    const [option, value = ''] = more;
+    return more.length === 2 && option === '--set-xmark' ? marked(value, xtSetMark) : undefined;
   }
   if (more.length) return undefined;
   switch (name) {

@@ -36,3 +36,18 @@ export function xtDnat(address: Ip, port: number): Statement {
     },
   };
 }
+
+/** `-j MARK --set-xmark 0x2000/0x2000` */
+export function xtSetMark(mark: number, mask: number): Statement {
+  return {
+    text: `xt target MARK 0x${mark.toString(16)}/0x${mask.toString(16)}`,
+    compile(into) {
+      // struct xt_mark_tginfo2, include/uapi/linux/netfilter/xt_mark.h
+      const info = new Uint8Array(8);
+      const view = new DataView(info.buffer);
+      view.setUint32(0, mark, true);
+      view.setUint32(4, mask, true);
+      into.add(expression('target', { name: 'MARK', revision: 2, info }));
+    },
+  };
+}

@@ -44,12 +44,17 @@ export function natReader(
       nl,
       expected.map((name) => chainQuestion({ table, name })),
     );
-    const absent = new Set(expected.filter((_, i) => !found[i]));
-    return (chain) => {
-      if (absent.has(chain)) return undefined;
+    const read = new Map<string, SeenRule[] | undefined>(
+      expected.flatMap((name, i) => (found[i] ? [] : [[name, undefined]])),
+    );
+    const look = (chain: string) => {
       const rules = listRules(nl, table, chain);
       const there = rules.length > 0 || expected.includes(chain) || findChain(nl, { table, name: chain });
       return there ? rules.map((rule) => fromKernel(family, rule)) : undefined;
+    };
+    return (chain) => {
+      if (!read.has(chain)) read.set(chain, look(chain));
+      return read.get(chain);
     };
   }
   let read: SavedTable | undefined;

@@ -2,7 +2,7 @@ import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
 import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import { hasLegacyTable, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
-import { nativeChain } from '@cni-ts/netfilter/iptables/native-rule';
+import { type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import {
   type Family,
@@ -54,17 +54,10 @@ const oldEntries = 'CNI-HOSTPORT-SNAT';
 /** What one multiport match can hold. */
 const portsPerRule = 15;
 
-/** A rule with its chain. */
-interface Rule {
-  readonly chain: string;
-  readonly words: readonly string[];
-}
-
 /** Rules that all attachments of a family share. `mark`: recognised by the mark in it; else by where it leads. */
-interface SharedRule extends Rule {
+interface SharedRule extends NewRule {
   readonly leadsTo: string;
   readonly mark?: number;
-  readonly first?: boolean;
   /** The reference has no such rule, so CHECK does not miss it. */
   readonly ours?: boolean;
 }
@@ -116,8 +109,8 @@ function sharedRules(plan: Plan, family: Family): SharedRule[] {
 }
 
 /** Protocols in order, fifteen ports a rule; ports of mappings for the other family stand there as well. */
-function entryRules({ owner, mappings }: Plan, conditions: readonly string[], chain: string): Rule[] {
-  const rules: Rule[] = [];
+function entryRules({ owner, mappings }: Plan, conditions: readonly string[], chain: string): NewRule[] {
+  const rules: NewRule[] = [];
   for (const protocol of ['sctp', 'tcp', 'udp'] as const) {
     const ports = mappings.filter((one) => one.protocol === protocol).map(({ port }) => port);
     for (let at = 0; at < ports.length; at += portsPerRule) {
@@ -135,7 +128,7 @@ function entryRules({ owner, mappings }: Plan, conditions: readonly string[], ch
   return rules;
 }
 
-function chainRules(plan: Plan, { address, mappings }: Target, chain: string): Rule[] {
+function chainRules(plan: Plan, { address, mappings }: Target, chain: string): NewRule[] {
   const marking = markChain(plan);
   const { family } = address.ip;
   return mappings.flatMap((mapping) => {
@@ -212,7 +205,7 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
 }
 
 /**
- * Where iptables-nft has all that attachments share, and nothing of this one yet, its rules are written without a
+ * Where iptables-nft has its built-in chains, and nothing of this attachment yet, its rules are written without a
  * process. Returns the families that are done.
  */
 function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): Family[] {
@@ -220,11 +213,12 @@ function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): 
   const possible = plan.targets.flatMap((target) => {
     const { family } = target.address.ip;
     if (variantFor(family) !== 'nft') return [];
-    const changes = nativeChain(family, 'nat', chain, ownRules(plan, target, chain));
-    if (!changes) return []; // conditions that only the program understands
     const shared = sharedRules(plan, family);
     const read = natReader(nl, family, 'nft', chainsToRead(shared, chain));
-    return !read(chain) && shared.every((rule) => isThere(rule, read)) ? [{ family, changes }] : [];
+    if (read(chain) || !shared.every((rule) => rule.chain.startsWith('CNI-') || read(rule.chain))) return [];
+    const { chains, rules } = additions(plan, target, chain, read);
+    const changes = nativeAdditions(family, 'nat', chains, rules);
+    return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
   });
   for (const { family } of possible) begin(family);
   try {
@@ -259,7 +253,7 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
       continue;
     }
     try {
-      restore(family, { nat: additions(plan, target, chain, read) });
+      restore(family, { nat: changes(additions(plan, target, chain, read)) });
       return fresh;
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
@@ -269,23 +263,29 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   }
 }
 
-function additions(plan: Plan, target: Target, chain: string, read: NatReader): IptablesChange[] {
+interface Additions {
+  readonly chains: readonly string[];
+  readonly rules: readonly NewRule[];
+}
+
+/** The attachment's chain and rules, and what is missing of what all share. */
+function additions(plan: Plan, target: Target, chain: string, read: NatReader): Additions {
   const shared = sharedRules(plan, target.address.ip.family);
-  const ours = [...new Set(shared.map((rule) => rule.chain)), entries].filter((name) =>
-    name.startsWith('CNI-'),
-  );
-  const missing = shared.filter((rule) => !isThere(rule, read));
+  const ours = [...shared.map((rule) => rule.chain), entries].filter((name) => name.startsWith('CNI-'));
+  return {
+    chains: [...new Set(ours)].filter((name) => !read(name)).concat(chain),
+    rules: [...shared.filter((rule) => !isThere(rule, read)), ...ownRules(plan, target, chain)],
+  };
+}
+
+function changes({ chains, rules }: Additions): IptablesChange[] {
   return [
-    ...[...new Set(ours)].filter((name) => !read(name)).map(createChain),
-    createChain(chain),
-    ...missing.map(({ chain: name, words, first }) =>
-      first ? insertRule(name, words) : appendRule(name, words),
-    ),
-    ...ownRules(plan, target, chain).map((rule) => appendRule(rule.chain, rule.words)),
+    ...chains.map(createChain),
+    ...rules.map(({ chain, words, first }) => (first ? insertRule : appendRule)(chain, words)),
   ];
 }
 
-function ownRules(plan: Plan, target: Target, chain: string): Rule[] {
+function ownRules(plan: Plan, target: Target, chain: string): NewRule[] {
   const conditions = plan.conditions[target.address.ip.family];
   return [...chainRules(plan, target, chain), ...entryRules(plan, conditions, chain)];
 }
@@ -446,7 +446,7 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const textsOf = (name: string) =>
     there.rules.filter((rule) => rule.chain === name).map((rule) => rule.text);
   const drift: string[] = [];
-  const missing = (name: string, all: readonly Rule[]) => {
+  const missing = (name: string, all: readonly NewRule[]) => {
     const dump = all.map(({ words }) => `[${words.join(' ')}]`).join(' ');
     drift.push(`${what}: rule [${dump}] in chain ${name} not found in table nat`);
   };
@@ -461,7 +461,7 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const conditions = plan.conditions[family];
   const lead = entryRules(plan, conditions, chain);
   const entryTexts = textsOf(entries);
-  const entryThere = (rule: Rule) =>
+  const entryThere = (rule: NewRule) =>
     conditions.length ? iptablesHas(family, rule) : entryTexts.includes(joinWords(rule.words));
   const gone = lead.filter((rule) => !entryThere(rule));
   if (gone.length) missing(entries, gone);
@@ -472,7 +472,7 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
 }
 
 /** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */
-function iptablesHas(family: Family, { chain, words }: Rule): boolean {
+function iptablesHas(family: Family, { chain, words }: NewRule): boolean {
   try {
     runProgram(requireProgram(programName(family)), ['-t', 'nat', '-C', chain, ...words, '--wait']);
     return true;
