@@ -85,6 +85,9 @@ function fromWords({ words }: SavedRule): SeenRule {
   };
 }
 
+/** Where the header names the protocol, which older versions compare. */
+const protocolAt = { 4: 9, 6: 6 } as const;
+
 /** NFT_RETURN */
 const returnVerdict = -5 >>> 0;
 
@@ -107,8 +110,9 @@ function fromKernel(family: Family, { comment, expressions }: ListedRule): SeenR
     if (!value) continue;
     const payload = dataOf(one, 'payload');
     if (dataOf(one, 'meta')?.key === 16) protocol = protocolOf(value[0]);
-    else if (payload?.base === 'network' && payload.length === 1) protocol = protocolOf(value[0]);
-    else if (payload?.base === 'transport' && payload.offset === 2) {
+    else if (payload?.base === 'network' && payload.offset === protocolAt[family]) {
+      protocol = protocolOf(value[0]);
+    } else if (payload?.base === 'transport' && payload.offset === 2) {
       numbers = [((value[0] ?? 0) << 8) | (value[1] ?? 0)];
     } else if (payload?.base === 'network' && payload.offset === (value.length === 4 ? 16 : 24)) {
       address = { family: value.length === 4 ? 4 : 6, bytes: value };

@@ -263,6 +263,16 @@ test('conditions are asked before a packet is led to the chain, and CHECK knows 
   await ok('DEL', own);
 });
 
+test('a port is taken also where its owner is asked for on the condition of a source of one byte', async ({
+  container,
+}) => {
+  const { ok, error } = caller(container, resultOf(container, ['10.254.0.2/24']));
+  await ok('ADD', { ...web, conditionsV4: ['-s', '10.0.0.0/8'] });
+  expect(await error('ADD', web, { containerId: 'c2' })).toMatch(
+    /^host port tcp \*:8080 is held by container c1/,
+  );
+});
+
 test('an attachment of another network or interface has rules of its own', async ({ host, container }) => {
   const { ok } = caller(container);
   const more = { config: { cniVersion: '1.1.0', name: 'other', type: 'portmap', ...web } };
