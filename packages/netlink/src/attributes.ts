@@ -3,6 +3,7 @@ import type { Writer } from './writer.ts';
 
 const NLA_F_NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
+const encoder = new TextEncoder();
 
 /** An attribute our table has no line for: kept, so that reading and writing back loses nothing. */
 export interface UnknownAttribute {
@@ -43,7 +44,8 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
         if (codec.repeated) for (const one of value as unknown[]) writeAttribute(to, type, codec, [one]);
         else writeAttribute(to, type, codec, value);
       }
-      for (const { type, bytes } of values.unknown ?? []) writeRaw(to, type, bytes);
+      if (!values.unknown) return;
+      for (const { type, bytes } of values.unknown) writeRaw(to, type, bytes);
     },
     read(payload) {
       if (!byType) {
@@ -91,7 +93,7 @@ export function select<K extends Kinds>(
     nested: true,
     write(to, value) {
       // A kind left empty is none: gets, dumps and deletes need not name it.
-      if (value.kind !== '') writeRaw(to, types.kind, new TextEncoder().encode(value.kind));
+      if (value.kind !== '') writeRaw(to, types.kind, encoder.encode(value.kind));
       if (value.data === undefined) return;
       const codec = codecOf(value.kind);
       if (codec) writeAttribute(to, types.data, codec, value.data);

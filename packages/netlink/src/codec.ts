@@ -50,22 +50,17 @@ export const u64: Codec<bigint> = {
 };
 export const be16: Codec<number> = {
   size: 2,
-  write: (to, value) => to.bytes(Uint8Array.of((value >>> 8) & 0xff, value & 0xff)),
+  write: (to, value) => to.be16(value),
   read: (bytes) => view(bytes).getUint16(0),
 };
 export const be32: Codec<number> = {
   size: 4,
-  write: (to, value) =>
-    to.bytes(Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)),
+  write: (to, value) => to.be32(value),
   read: (bytes) => view(bytes).getUint32(0),
 };
 export const be64: Codec<bigint> = {
   size: 8,
-  write: (to, value) => {
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, value);
-    to.bytes(bytes);
-  },
+  write: (to, value) => to.be64(value),
   read: (bytes) => view(bytes).getBigUint64(0),
 };
 

@@ -1,4 +1,4 @@
-/** Bytes being written, growing as needed. Little-endian, as codec.ts explains. */
+/** Bytes being written, growing as needed. Little-endian, as codec.ts explains, but for `be…`. */
 export class Writer {
   #bytes: Uint8Array;
   #view: DataView;
@@ -39,6 +39,21 @@ export class Writer {
   u64(value: bigint): void {
     const at = this.#reserve(8);
     this.#view.setBigUint64(at, value, true);
+  }
+
+  be16(value: number): void {
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value);
+  }
+
+  be32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value);
+  }
+
+  be64(value: bigint): void {
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, value);
   }
 
   bytes(value: Uint8Array): void {
