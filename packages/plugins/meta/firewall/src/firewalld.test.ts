@@ -251,6 +251,9 @@ describe.skipIf(!hasFirewalld())('a real firewalld', () => {
     const { stop } = await startFirewalld(join(host.bin, 'firewalld'));
     const outside = host.container('outside');
     const inside = host.container('inside');
+    // While a link-local address waits for duplicate detection, the kernel asks nobody's IPv6 neighbours.
+    const atOnce = 'cd /proc/sys/net/ipv6/conf/default; echo 0 >accept_dad; echo 0 >dad_transmits';
+    for (const place of [host, outside, inside]) place.sh(atOnce);
     const connect = (one: typeof inside, link: string, subnet: string, subnet6: string) => {
       host.sh(`ip link add ${link} type veth peer name x${link}; ip link set x${link} netns ${one.path} name eth0
         ip addr add ${subnet}.1/24 dev ${link}; ip addr add ${subnet6}::1/64 dev ${link} nodad; ip link set ${link} up`);
