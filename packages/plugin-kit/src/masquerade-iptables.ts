@@ -2,7 +2,7 @@ import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/a
 import { equalIp } from '@cni-ts/address/ip';
 import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
-import { isNft, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
+import { applyNatively, isNft, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import { type Family, findVariant, IptablesError, type Variant } from '@cni-ts/netfilter/iptables/program';
 import {
@@ -17,7 +17,6 @@ import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptable
 import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
 import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
-import { NftablesError, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { MasqueradeOwner } from './masquerade.ts';
 import { hashedName } from './name-hash.ts';
@@ -125,16 +124,7 @@ function addNatively(nl: Netlink, chain: string, wanted: readonly Fresh[]): Fami
   );
   // Built-in chains are only there, and only right, once the program has been used.
   const possible = known.filter((_, i) => found[i]?.[0]?.base && !found[i][1]);
-  try {
-    transaction(
-      nl,
-      possible.flatMap(({ changes }) => changes),
-    );
-  } catch (error) {
-    if (error instanceof NftablesError) return []; // the program shall try
-    throw error;
-  }
-  return possible.map(({ family }) => family);
+  return applyNatively(nl, possible);
 }
 
 /** What an existing chain lacks, keeping the subnets of addresses that lead there already. */

@@ -1,11 +1,12 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import { parseIp } from '@cni-ts/address/ip';
+import type { Netlink } from '@cni-ts/netlink/socket';
 import { accept, counter, jump, toCaller } from '../nftables/action.ts';
 import { createChain } from '../nftables/chain.ts';
 import type { Protocol } from '../nftables/match.ts';
 import { addRule, insertRule, type Rule, rule, type Statement } from '../nftables/rule.ts';
 import { protocols } from '../nftables/set.ts';
-import type { Change } from '../nftables/transaction.ts';
+import { type Change, NftablesError, transaction } from '../nftables/transaction.ts';
 import { xtAddress, xtComment, xtMark, xtMultiport, xtPort, xtProtocol, xtToLocal } from './native-match.ts';
 import { iptablesNftTable } from './native-table.ts';
 import { xtDnat, xtMasquerade, xtSetMark } from './native-target.ts';
@@ -44,6 +45,27 @@ export function nativeAdditions(
     changes.push((first ? insertRule : addRule)({ table, name: chain }, native));
   }
   return changes;
+}
+
+/** What nativeAdditions made for a family. */
+export interface FamilyChanges {
+  readonly family: Family;
+  readonly changes: readonly Change[];
+}
+
+/** One transaction for the families. Returns those that are done: none where the kernel refused it, and the program
+ *  shall try. */
+export function applyNatively(nl: Netlink, wanted: readonly FamilyChanges[]): Family[] {
+  try {
+    transaction(
+      nl,
+      wanted.flatMap(({ changes }) => changes),
+    );
+  } catch (error) {
+    if (error instanceof NftablesError) return [];
+    throw error;
+  }
+  return wanted.map(({ family }) => family);
 }
 
 /**

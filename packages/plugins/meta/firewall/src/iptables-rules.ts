@@ -44,12 +44,12 @@ import {
 } from '@cni-ts/netfilter/nftables/rule';
 import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
 import { errorText } from '@cni-ts/skeleton/cni-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
-import { oneAtATime } from './one-at-a-time.ts';
 import {
   adminComment,
   families,

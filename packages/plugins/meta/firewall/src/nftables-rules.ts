@@ -34,11 +34,11 @@ import {
 import { addTable, deleteEmptyTable, findTable, type Table } from '@cni-ts/netfilter/nftables/table';
 import { NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
-import { oneAtATime } from './one-at-a-time.ts';
 import { adminComment, families, forwardChain, forwardComment, type Plan } from './plan.ts';
 
 const ownTable: Table = {

@@ -2,7 +2,7 @@ import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
 import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import { hasLegacyTable, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
-import { type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
+import { applyNatively, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import {
   type Family,
@@ -23,7 +23,7 @@ import {
 import { joinWords } from '@cni-ts/netfilter/iptables/words';
 import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
-import { NftablesError, transaction } from '@cni-ts/netfilter/nftables/transaction';
+import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Holder } from './holder.ts';
 import { type NatReader, natReader } from './iptables-chains.ts';
@@ -221,16 +221,7 @@ function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): 
     return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
   });
   for (const { family } of possible) begin(family);
-  try {
-    transaction(
-      nl,
-      possible.flatMap(({ changes }) => changes),
-    );
-  } catch (error) {
-    if (error instanceof NftablesError) return []; // the program shall try
-    throw error;
-  }
-  return possible.map(({ family }) => family);
+  return applyNatively(nl, possible);
 }
 
 function chainsToRead(shared: readonly SharedRule[], chain: string): string[] {

@@ -11,13 +11,13 @@ import { findProgram } from '@cni-ts/netfilter/iptables/program';
 import { retryRaces } from '@cni-ts/netfilter/nftables/transaction';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
+import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { type Config, checkOptions, parse, schema } from './config.ts';
 import { containerAddresses } from './container-address.ts';
 import { portTaken } from './holder.ts';
-import { oneAtATime } from './host-lock.ts';
 import {
   addToIptables,
   gcIptables,
