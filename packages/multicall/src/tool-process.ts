@@ -1,15 +1,11 @@
 /** The operator's tool, which calls the plugins of this program instead of executing them. */
 import { cnitool } from '@cni-ts/cli/cnitool';
-import { writeWhole } from '@cni-ts/libc/file';
-import { exit } from '@cni-ts/libc/process';
 import { findPlugin } from './called-as.ts';
-
-const writer = (descriptor: 1 | 2) => (text: string) =>
-  writeWhole(descriptor, new TextEncoder().encode(text), `descriptor ${descriptor}`);
+import { end, write } from './own-process.ts';
 
 void cnitool(process.argv.slice(2), {
   env: process.env,
-  stdout: writer(1),
-  stderr: writer(2),
+  stdout: (text) => write(1, text),
+  stderr: (text) => write(2, text),
   inProcess: findPlugin,
-}).then(exit);
+}).then(end);
