@@ -4,8 +4,8 @@ import type { Environment } from '@cni-ts/libcni/environment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import type { Runtime } from '@cni-ts/libcni/runtime';
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
+import { specVersions } from '@cni-ts/skeleton/released-versions';
 import { printResult } from '@cni-ts/skeleton/result-version';
-import { specVersions } from '@cni-ts/skeleton/spec-version';
 import { attachmentOf, configDir } from './settings.ts';
 
 export interface Verb {

@@ -1,5 +1,5 @@
 /** Every plugin and the operator's tool in one executable, which is the one it is called as. */
-import { specVersions } from '@cni-ts/skeleton/spec-version';
+import { specVersions } from '@cni-ts/skeleton/released-versions';
 import { calledAs, findPlugin, isPlugin, toolName, unknownName } from './called-as.ts';
 
 const name = calledAs(process.argv0);

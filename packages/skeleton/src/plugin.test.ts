@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
 import { callPlugin } from './dispatch.ts';
 import { definePlugin, pluginVersion } from './plugin.ts';
-import { specVersions } from './spec-version.ts';
+import { specVersions } from './released-versions.ts';
 
 const silent = { add: () => ({}), check() {}, del() {}, gc() {}, status() {} };
 

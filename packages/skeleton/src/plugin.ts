@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import { readConfigOf } from './config.ts';
+import { specVersions } from './released-versions.ts';
 import type { Result } from './result.ts';
-import { specVersions } from './spec-version.ts';
 import type { Undo } from './undo.ts';
 
 /** The commands that reach a plugin's own code; VERSION is answered by the skeleton. */

@@ -2,6 +2,7 @@ import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, parseIp } from '@cni-ts/address/ip';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { specVersions } from './released-versions.ts';
 import type { Dns, Interface, IpConfig, Result, Route } from './result.ts';
 import {
   convertResult,
@@ -11,7 +12,6 @@ import {
   type VersionedResult,
   versionedResult,
 } from './result-version.ts';
-import { specVersions } from './spec-version.ts';
 
 const word = fc.stringMatching(/^[a-z]{1,8}$/);
 const positive = fc.integer({ min: 1, max: 65535 });

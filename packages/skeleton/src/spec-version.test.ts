@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { compareVersions, parseVersion, specVersions } from './spec-version.ts';
+import { specVersions } from './released-versions.ts';
+import { compareVersions, parseVersion } from './spec-version.ts';
 
 test('versions compare as numbers, part by part (protocol 55)', () => {
   expect(compareVersions('1.10.0', '1.9.0')).toBeGreaterThan(0);

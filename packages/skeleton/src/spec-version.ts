@@ -1,16 +1,5 @@
-/** Versions of the CNI specification: the known ones, and how they compare. */
+/** Versions of the CNI specification, and how they compare. */
 import { CniError, ErrorCode } from './cni-error.ts';
-
-/** All releases, oldest first. */
-export const specVersions: readonly string[] = [
-  '0.1.0',
-  '0.2.0',
-  '0.3.0',
-  '0.3.1',
-  '0.4.0',
-  '1.0.0',
-  '1.1.0',
-];
 
 /**
  * Major, minor and micro. `''` is 0.1.0, missing parts are 0, a sign is let through as the reference does.

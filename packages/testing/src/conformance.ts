@@ -3,8 +3,8 @@
  * its own cases.
  */
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import { specVersions } from '@cni-ts/skeleton/released-versions';
 import { decodeResult } from '@cni-ts/skeleton/result-version';
-import { specVersions } from '@cni-ts/skeleton/spec-version';
 import { describe, expect, test } from 'vitest';
 import { call } from './call.ts';
 import { failingAdds, failingDels, type OnStage } from './failing-writes.ts';

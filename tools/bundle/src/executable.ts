@@ -1,6 +1,7 @@
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { alignSegments, writeInLargePages } from './large-pages.ts';
 import { workspaceRoot } from './workspace.ts';
 
 /** A processor the executables can be built for, as Node names it in process.arch. */
@@ -16,8 +17,8 @@ export function isCpu(text: string): text is Cpu {
   return Object.hasOwn(bunPackages, text);
 }
 
-/** CommonJS files of one folder, main.cjs the first, as one executable, `file`, for `cpu`. `records`: of what calls of
- *  the program used (rehearsal.ts). */
+/** CommonJS files of one folder, main.cjs the first, as one new executable, `file`, for `cpu`. `records`: of what calls
+ *  of the program used (rehearsal.ts). */
 export async function compile(
   folder: string,
   file: string,
@@ -26,7 +27,7 @@ export async function compile(
   root: string = workspaceRoot,
 ): Promise<void> {
   if (!isCpu(process.arch)) throw new Error(`the compiler runs on x64 and arm64, not on ${process.arch}`);
-  const compiler = bunProgram(process.arch, root);
+  const compiler = engineOf(process.arch, root);
   if (!existsSync(compiler)) throw new Error(`${compiler} is missing: run \`npm ci\``);
   const options = [
     '--compile',
@@ -48,11 +49,14 @@ export async function compile(
     ...(cpu === process.arch ? [] : [`--compile-executable-path=${await fetchEngine(cpu, root)}`]),
   ];
   const others = readdirSync(folder).filter((name) => name.endsWith('.cjs') && name !== 'main.cjs');
-  await execa(compiler, ['build', ...options, 'main.cjs', ...others.sort(), `--outfile=${file}`], {
+  const unaligned = `${file}.unaligned`;
+  await execa(compiler, ['build', ...options, 'main.cjs', ...others.sort(), `--outfile=${unaligned}`], {
     cwd: folder,
     stderr: 'pipe',
     stdout: 'pipe',
   });
+  writeInLargePages(file, alignSegments(readFileSync(unaligned)));
+  rmSync(unaligned);
 }
 
 /** Puts `file` into `folder` under every name, as hard links: they cost no space, and all are the same program to the
@@ -69,13 +73,14 @@ export function installAs(names: readonly string[], file: string, folder: string
   rmSync(file, { force: true });
 }
 
-function bunProgram(cpu: Cpu, root: string): string {
+/** The file of the engine, which is the compiler as well, that npm installed. */
+export function engineOf(cpu: Cpu, root: string = workspaceRoot): string {
   return join(root, 'node_modules', bunPackages[cpu], 'bin/bun');
 }
 
 /** The engine for another processor: npm installs only this machine's, so it is fetched once, in the same version. */
 async function fetchEngine(cpu: Cpu, root: string): Promise<string> {
-  const installed = bunProgram(cpu, root);
+  const installed = engineOf(cpu, root);
   if (existsSync(installed)) return installed;
   const manifest: { optionalDependencies: Record<string, string> } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),

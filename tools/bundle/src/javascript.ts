@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { type BuildOptions, build, transform } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 import { compiledShapes, namedSchemas } from './config-shapes.ts';
 import { lazyZod, zodEntry } from './lazy-zod.ts';
+import { link } from './link.ts';
 import { lazyRegistry } from './registry.ts';
 import { hasSource, pluginFolders, readManifest, workspaceRoot } from './workspace.ts';
 
@@ -61,17 +62,23 @@ function sayCommonJs(folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
-/** A file of the multi-call program, and the sources whose code is in it, relative to the root. */
+/** A part of the multi-call program that is loaded as one, and the sources whose code is in it, relative to the root. */
 export type Chunks = Readonly<Record<string, readonly string[]>>;
 
-/** The multi-call program as CommonJS files in `folder`, to be compiled together: main.cjs, one per plugin, and what
- *  several of them share. The engine reads a file's bytecode and makes its functions when it is required, so a program
- *  called as `bridge` pays for the files that bridge needs: in one file, everything else cost it 2 ms. */
-export async function bundleMulticall(folder: string, root: string = workspaceRoot): Promise<Chunks> {
+/**
+ * The multi-call program as CommonJS files in `folder`, to be compiled together: main.cjs has all that is ours, and
+ * each library of others that only some calls need is a file of its own. `prologue`: code to begin each chunk with.
+ * A program called as `bridge` evaluates the chunks that bridge needs, and VERSION next to nothing.
+ */
+export async function bundleMulticall(
+  folder: string,
+  root: string = workspaceRoot,
+  prologue: (chunk: string) => string = () => '',
+): Promise<Chunks> {
   const plugins = pluginFolders(root).filter(hasSource);
   const { outputFiles, metafile } = await build({
     ...common,
-    // esbuild splits ES modules only; each file is made CommonJS below.
+    // esbuild splits ES modules only; link makes them CommonJS.
     format: 'esm',
     define: {},
     splitting: true,
@@ -90,22 +97,19 @@ export async function bundleMulticall(folder: string, root: string = workspaceRo
     },
     plugins: [lazyRegistry, lazyZod(root), compiledShapes(await namedSchemas(root))],
   });
-  mkdirSync(folder, { recursive: true });
-  for (const { path, text } of outputFiles) writeFileSync(path, await commonJs(text));
-  return Object.fromEntries(
-    Object.entries(metafile.outputs).map(([path, { inputs }]) => [basename(path), Object.keys(inputs)]),
+  const inputs = Object.fromEntries(
+    Object.entries(metafile.outputs).map(([path, output]) => [basename(path), Object.keys(output.inputs)]),
   );
-}
-
-/** An ES module whose imports are all of its own folder or the engine's. */
-async function commonJs(text: string): Promise<string> {
-  const { code } = await transform(text, {
-    format: 'cjs',
-    platform: 'node',
-    target: 'esnext',
-    legalComments: 'none',
-    supported: { 'dynamic-import': false },
-  });
-  // In ES modules esbuild reaches the registry's `require` through a stand-in, for there is none; here there is.
-  return code.replace(/\(0, \w+\.__require\)\("/g, 'require("');
+  const chunks = outputFiles.map(({ path, text }) => ({
+    name: basename(path),
+    text: prologue(basename(path)) + text,
+  }));
+  const fileOf = (chunk: string) => {
+    const sources = inputs[chunk] ?? [];
+    if (sources.length === 0) return undefined;
+    return sources.some((source) => source.startsWith('node_modules/')) ? chunk : 'main.cjs';
+  };
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of link(chunks, 'main.cjs', fileOf)) writeFileSync(join(folder, name), text);
+  return inputs;
 }

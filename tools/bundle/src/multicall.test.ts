@@ -1,27 +1,24 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundleMulticall, type Chunks } from './javascript.ts';
 import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 
 let folder: string;
-/** The program's entry, and one where every file says on stderr that it is evaluated. */
+/** The program's entry, and one where every chunk says on stderr that it is evaluated. */
 let program: string;
 let noting: string;
 let chunks: Chunks;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cni-multicall-'));
-  chunks = await bundleMulticall(join(folder, 'program'));
   program = join(folder, 'program/main.cjs');
-  mkdirSync(join(folder, 'noting'));
   noting = join(folder, 'noting/main.cjs');
-  for (const chunk of Object.keys(chunks)) {
-    const text = readFileSync(join(folder, 'program', chunk), 'utf8');
-    writeFileSync(join(folder, 'noting', chunk), `process._rawDebug("evaluated ${chunk}");\n${text}`);
-  }
+  await bundleMulticall(dirname(program));
+  const note = (chunk: string) => `process._rawDebug("evaluated ${chunk}");\n`;
+  chunks = await bundleMulticall(dirname(noting), workspaceRoot, note);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
