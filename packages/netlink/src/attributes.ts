@@ -48,13 +48,10 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
       for (const { type, bytes } of values.unknown) writeRaw(to, type, bytes);
     },
     read(payload) {
-      if (!byType) {
-        byType = new Map();
-        for (const name in table) byType.set(table[name]![0], [name, table[name]![1]]);
-      }
+      byType ??= codecsByType(table);
       const values: Record<string, unknown> = {};
       const unknown: UnknownAttribute[] = [];
-      for (const { type, bytes } of eachAttribute(payload)) {
+      for (const { type, bytes } of attributesOf(payload)) {
         const known = byType.get(type & TYPE_MASK);
         if (!known) {
           unknown.push({ type, bytes: bytes.slice() });
@@ -69,6 +66,12 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
       return values as Values<T>; // reason: filled from the same table the type is made of
     },
   };
+}
+
+function codecsByType(table: Table): Map<number, [name: string, codec: Codec<unknown>]> {
+  const byType = new Map<number, [string, Codec<unknown>]>();
+  for (const name in table) byType.set(table[name]![0], [name, table[name]![1]]);
+  return byType;
 }
 
 /** A table inside an attribute: the table itself, under the name the kernel's documents use. */
@@ -103,7 +106,7 @@ export function select<K extends Kinds>(
       let kind = '';
       let data: Uint8Array | undefined;
       const unknown: UnknownAttribute[] = [];
-      for (const { type, bytes } of eachAttribute(payload)) {
+      for (const { type, bytes } of attributesOf(payload)) {
         if ((type & TYPE_MASK) === types.kind) kind = asciiz.read(bytes);
         else if ((type & TYPE_MASK) === types.data) data = bytes;
         else unknown.push({ type: type & TYPE_MASK, bytes: bytes.slice() });
@@ -122,16 +125,19 @@ export type Selected<K extends Kinds> =
     }[keyof K & string]
   | { kind: string & {}; data?: unknown; unknown?: UnknownAttribute[] };
 
-/** Walks the attributes of a payload. Stops where the bytes stop making sense, as the kernel's own walk does. */
-export function* eachAttribute(payload: Uint8Array): Generator<UnknownAttribute> {
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+/** The attributes of a payload, their bytes not copied. Ends where the bytes stop making sense, as the kernel's own
+ *  walk does. */
+export function attributesOf(payload: Uint8Array): UnknownAttribute[] {
+  const found: UnknownAttribute[] = [];
   let at = 0;
   while (at + 4 <= payload.length) {
-    const length = view.getUint16(at, true);
-    if (length < 4 || at + length > payload.length) return;
-    yield { type: view.getUint16(at + 2, true), bytes: payload.subarray(at + 4, at + length) };
+    const length = payload[at]! | (payload[at + 1]! << 8);
+    if (length < 4 || at + length > payload.length) break;
+    const type = payload[at + 2]! | (payload[at + 3]! << 8);
+    found.push({ type, bytes: payload.subarray(at + 4, at + length) });
     at += (length + 3) & ~3;
   }
+  return found;
 }
 
 function writeAttribute(to: Writer, type: number, codec: Codec<unknown>, value: unknown): void {

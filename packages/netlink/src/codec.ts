@@ -19,6 +19,16 @@ export interface Codec<T> {
 
 export type ValueOf<C> = C extends Codec<infer T> ? T : never;
 
+// Byte by byte: a DataView made for each number costs more than everything else about reading it.
+
+function le16(bytes: Uint8Array): number {
+  return (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8);
+}
+
+function le32(bytes: Uint8Array): number {
+  return (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24);
+}
+
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -31,17 +41,17 @@ export const u8: Codec<number> = {
 export const u16: Codec<number> = {
   size: 2,
   write: (to, value) => to.u16(value),
-  read: (bytes) => view(bytes).getUint16(0, true),
+  read: le16,
 };
 export const u32: Codec<number> = {
   size: 4,
   write: (to, value) => to.u32(value),
-  read: (bytes) => view(bytes).getUint32(0, true),
+  read: (bytes) => le32(bytes) >>> 0,
 };
 export const s32: Codec<number> = {
   size: 4,
   write: (to, value) => to.u32(value >>> 0),
-  read: (bytes) => view(bytes).getInt32(0, true),
+  read: le32,
 };
 export const u64: Codec<bigint> = {
   size: 8,
@@ -51,12 +61,13 @@ export const u64: Codec<bigint> = {
 export const be16: Codec<number> = {
   size: 2,
   write: (to, value) => to.be16(value),
-  read: (bytes) => view(bytes).getUint16(0),
+  read: (bytes) => ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0),
 };
 export const be32: Codec<number> = {
   size: 4,
   write: (to, value) => to.be32(value),
-  read: (bytes) => view(bytes).getUint32(0),
+  read: (bytes) =>
+    (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0,
 };
 export const be64: Codec<bigint> = {
   size: 8,
@@ -106,23 +117,24 @@ export function struct<M extends Record<string, Codec<any>>>(
   members: M,
 ): Codec<{ [K in keyof M]: ValueOf<M[K]> }> {
   const entries = Object.entries(members);
-  const sizes = entries.map(([name, codec]) => {
+  let size = 0;
+  for (const [name, codec] of entries) {
     if (codec.size === undefined) throw new Error(`struct member ${name} has no fixed size`);
-    return codec.size;
-  });
+    size += codec.size;
+  }
   return {
-    size: sizes.reduce((sum, size) => sum + size, 0),
+    size,
     write(to, value) {
       for (const [name, codec] of entries) codec.write(to, value[name] ?? 0);
     },
     read(payload) {
       const value: Record<string, unknown> = {};
       let offset = 0;
-      for (const [i, [name, codec]] of entries.entries()) {
-        const end = offset + (sizes[i] ?? 0);
+      for (const [name, codec] of entries) {
+        const end = offset + (codec.size ?? 0);
         // An older kernel's structure may be shorter than ours: what it lacks reads as zero.
         if (end <= payload.length) value[name] = codec.read(payload.subarray(offset, end));
-        else value[name] = codec.read(new Uint8Array(sizes[i] ?? 0));
+        else value[name] = codec.read(new Uint8Array(codec.size ?? 0));
         offset = end;
       }
       return value as { [K in keyof M]: ValueOf<M[K]> }; // reason: filled member by member above

@@ -2,7 +2,7 @@ import { kernelWrite } from '@cni-ts/libc/fault';
 import type { Netns } from '@cni-ts/libc/netns';
 import { RawNetlinkSocket } from '@cni-ts/libc/socket';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
-import { eachAttribute } from './attributes.ts';
+import { attributesOf } from './attributes.ts';
 import type { Codec } from './codec.ts';
 import { trace } from './trace.ts';
 import { Writer } from './writer.ts';
@@ -38,6 +38,9 @@ const dumpAttempts = 8;
 /** As many answers as surely find room in a socket's receive buffer. */
 const getsAtOnce = 64;
 
+/** Where every socket receives. Conversations are synchronous, so one is over before another begins. */
+const received = new Uint8Array(65536);
+
 /** One request: its kernel name (for errors and traces), number, flags beyond NLM_F_REQUEST, and body. */
 export interface NetlinkRequest<T> {
   readonly name: string;
@@ -61,7 +64,6 @@ interface Reply {
 export class Netlink {
   readonly #socket: RawNetlinkSocket;
   readonly #protocol: keyof typeof protocols;
-  readonly #buffer = new Uint8Array(65536);
   #sequence = 0;
 
   private constructor(protocol: keyof typeof protocols) {
@@ -190,10 +192,7 @@ export class Netlink {
         if (reply.sequence !== sequence) continue;
         if (reply.flags & NLM_F.dumpInterrupted) interrupted = true;
         if (reply.type === NLMSG_DONE) {
-          const errno =
-            reply.payload.length >= 4
-              ? -new DataView(reply.payload.buffer, reply.payload.byteOffset).getInt32(0, true)
-              : 0;
+          const errno = reply.payload.length >= 4 ? -(u32At(reply.payload, 0) | 0) : 0;
           if (errno > 0) throw new SyscallError(request.name, errno);
           return { values: payloads.map((payload) => reader.read(payload)), interrupted };
         }
@@ -273,22 +272,24 @@ export class Netlink {
     return value;
   }
 
-  *#receive(): Generator<Reply> {
-    const length = this.#socket.receive(this.#buffer);
-    const view = new DataView(this.#buffer.buffer, 0, length);
+  /** The messages of one datagram; their payloads are good until the next is received, on whichever socket. */
+  #receive(): Reply[] {
+    const length = this.#socket.receive(received);
+    const replies: Reply[] = [];
     let at = 0;
     while (at + 16 <= length) {
-      const size = view.getUint32(at, true);
+      const size = u32At(received, at);
       if (size < 16 || at + size > length)
         throw new SyscallError('recv', 'EMSGSIZE', 'a netlink message was cut off');
-      yield {
-        type: view.getUint16(at + 4, true),
-        flags: view.getUint16(at + 6, true),
-        sequence: view.getUint32(at + 8, true),
-        payload: this.#buffer.subarray(at + 16, at + size),
-      };
+      replies.push({
+        type: received[at + 4]! | (received[at + 5]! << 8),
+        flags: received[at + 6]! | (received[at + 7]! << 8),
+        sequence: u32At(received, at + 8),
+        payload: received.subarray(at + 16, at + size),
+      });
       at += (size + 3) & ~3;
     }
+    return replies;
   }
 
   #isAck(reply: Reply, sequence: number, name: string): boolean {
@@ -299,17 +300,20 @@ export class Netlink {
 
   /** struct nlmsgerr: the negative errno, the request's header (all of the request on old kernels), attributes. */
   #throwUnlessZero(reply: Reply, name: string): void {
-    const view = new DataView(reply.payload.buffer, reply.payload.byteOffset, reply.payload.byteLength);
-    const errno = -view.getInt32(0, true);
+    const errno = -(u32At(reply.payload, 0) | 0);
     if (errno === 0) return;
     let explanation = '';
     if (reply.flags & NLM_F_ACK_TLVS) {
-      const echoed = reply.flags & NLM_F_CAPPED ? 16 : (view.getUint32(4, true) + 3) & ~3;
-      for (const { type, bytes } of eachAttribute(reply.payload.subarray(4 + echoed))) {
+      const echoed = reply.flags & NLM_F_CAPPED ? 16 : (u32At(reply.payload, 4) + 3) & ~3;
+      for (const { type, bytes } of attributesOf(reply.payload.subarray(4 + echoed))) {
         if (type === NLMSGERR_ATTR_MSG) explanation = new TextDecoder().decode(bytes.subarray(0, -1));
       }
     }
     trace?.('<', this.#protocol, name, reply.flags, { errno, explanation });
     throw new SyscallError(name, errno, explanation);
   }
+}
+
+function u32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

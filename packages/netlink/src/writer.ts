@@ -1,12 +1,11 @@
-/** Bytes being written, growing as needed. Little-endian, as codec.ts explains, but for `be…`. */
+/** Bytes being written, growing as needed. Little-endian, as codec.ts explains, but for `be…`. Numbers are taken apart
+ *  here, not by a DataView: that is a call into the engine for each. */
 export class Writer {
   #bytes: Uint8Array;
-  #view: DataView;
   length = 0;
 
   constructor(capacity = 512) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   #reserve(count: number): number {
@@ -16,7 +15,6 @@ export class Writer {
       const grown = new Uint8Array(Math.max(this.length, this.#bytes.length * 2));
       grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
     }
     return at;
   }
@@ -27,33 +25,35 @@ export class Writer {
   }
 
   u16(value: number): void {
-    const at = this.#reserve(2);
-    this.#view.setUint16(at, value, true);
+    this.patchU16(this.#reserve(2), value);
   }
 
   u32(value: number): void {
-    const at = this.#reserve(4);
-    this.#view.setUint32(at, value, true);
+    this.patchU32(this.#reserve(4), value);
   }
 
   u64(value: bigint): void {
     const at = this.#reserve(8);
-    this.#view.setBigUint64(at, value, true);
+    new DataView(this.#bytes.buffer).setBigUint64(at, value, true);
   }
 
   be16(value: number): void {
     const at = this.#reserve(2);
-    this.#view.setUint16(at, value);
+    this.#bytes[at] = value >> 8;
+    this.#bytes[at + 1] = value;
   }
 
   be32(value: number): void {
     const at = this.#reserve(4);
-    this.#view.setUint32(at, value);
+    this.#bytes[at] = value >> 24;
+    this.#bytes[at + 1] = value >> 16;
+    this.#bytes[at + 2] = value >> 8;
+    this.#bytes[at + 3] = value;
   }
 
   be64(value: bigint): void {
     const at = this.#reserve(8);
-    this.#view.setBigUint64(at, value);
+    new DataView(this.#bytes.buffer).setBigUint64(at, value);
   }
 
   bytes(value: Uint8Array): void {
@@ -74,11 +74,15 @@ export class Writer {
 
   /** Fills in a length that was not known when its place was written. */
   patchU16(at: number, value: number): void {
-    this.#view.setUint16(at, value, true);
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >> 8;
   }
 
   patchU32(at: number, value: number): void {
-    this.#view.setUint32(at, value, true);
+    this.#bytes[at] = value;
+    this.#bytes[at + 1] = value >> 8;
+    this.#bytes[at + 2] = value >> 16;
+    this.#bytes[at + 3] = value >> 24;
   }
 
   /** What was written so far; valid until the next write. */

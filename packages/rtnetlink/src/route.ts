@@ -1,7 +1,7 @@
 import { type Cidr, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, type Ip } from '@cni-ts/address/ip';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
-import { attributes, eachAttribute, nest, type Read } from '@cni-ts/netlink/attributes';
+import { attributes, attributesOf, nest, type Read } from '@cni-ts/netlink/attributes';
 import { bytes, type Codec, ip, s32, struct, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
@@ -47,7 +47,7 @@ const multipath: Codec<NextHop[]> = {
       const { length, index } = nextHop.read(payload.subarray(at, at + 8));
       if (length < 8) break;
       let gateway: Ip | undefined;
-      for (const { type, bytes: value } of eachAttribute(payload.subarray(at + 8, at + length))) {
+      for (const { type, bytes: value } of attributesOf(payload.subarray(at + 8, at + length))) {
         if (type === 5) gateway = ip.read(value);
       }
       hops.push({ index, gateway });

@@ -33,7 +33,6 @@ export async function compile(
     '--compile',
     '--target=bun',
     '--format=cjs',
-    '--external=bun:ffi',
     '--external=node:ffi',
     // They require each other at run time: bundled into one they would be loaded as one.
     '--external=./*',

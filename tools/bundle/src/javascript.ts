@@ -13,8 +13,8 @@ const shebang = '#!/usr/bin/env -S node --disable-warning=ExperimentalWarning';
 /** A CommonJS file has no import.meta: what sources take from it is made from what it has. */
 const importMeta = `const importMetaUrl = 'file://' + encodeURI(__filename);`;
 
-/** CommonJS, because it starts faster than ESM and Bun compiles nothing else to bytecode. `bun:ffi` and `node:ffi`
- *  stay imports: libc takes the one that the running engine has. */
+/** CommonJS, because it starts faster than ESM and Bun compiles nothing else to bytecode. `node:ffi` stays an
+ *  import: libc takes it where the running engine is Node. */
 const common = {
   bundle: true,
   platform: 'node',
@@ -23,7 +23,7 @@ const common = {
   charset: 'utf8',
   legalComments: 'none',
   logLevel: 'warning',
-  external: ['bun', 'bun:ffi', 'node:ffi'],
+  external: ['bun', 'node:ffi'],
   define: { 'import.meta.url': 'importMetaUrl' },
 } satisfies BuildOptions;
 

@@ -1,4 +1,4 @@
-import { attributes, eachAttribute, nest } from '@cni-ts/netlink/attributes';
+import { attributes, attributesOf, nest } from '@cni-ts/netlink/attributes';
 import { asciiz, be32, be64, bytes, type Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
@@ -113,7 +113,7 @@ const outline: Codec<ListedRule & { table: string }> = {
   write: () => undefined, // only ever read
   read(payload) {
     const found: (Uint8Array | undefined)[] = [];
-    for (const { type, bytes } of eachAttribute(payload.subarray(4))) found[type & 0x3fff] = bytes;
+    for (const { type, bytes } of attributesOf(payload.subarray(4))) found[type & 0x3fff] = bytes;
     let expressions: readonly Expression[] | undefined;
     return {
       table: found[1] ? asciiz.read(found[1]) : '',
