@@ -66,6 +66,11 @@ export function errnoName(errno: number): string {
   return table[errno]?.[0] ?? `E${errno}`;
 }
 
+/** 17 → 'file exists'; a number not in the table → 'E<number>'. */
+export function errnoMessage(errno: number): string {
+  return table[errno]?.[1] ?? errnoName(errno);
+}
+
 /** 'EEXIST' → 'file exists'; an unknown name comes back as it is. */
 export function errnoText(name: string): string {
   for (const [known, text] of Object.values(table)) if (known === name) return text;

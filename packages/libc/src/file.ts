@@ -251,7 +251,7 @@ export function realPath(path: string): string {
 /** Makes a folder and those above it where they are missing. Throws `mkdir <path>: …`. */
 export function makeFolder(path: string, mode: number): void {
   // Nearly always it is there.
-  if (libc().mkdir(cString(path), mode) === 0) return;
+  if (tryStat(path)?.isFolder || libc().mkdir(cString(path), mode) === 0) return;
   const error = failure('mkdir', path, 'mkdir');
   const code = 'code' in error ? error.code : undefined;
   const above = path.slice(0, Math.max(0, path.lastIndexOf('/', path.length - 2)));

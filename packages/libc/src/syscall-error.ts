@@ -1,4 +1,4 @@
-import { errnoName, errnoText } from './errno.ts';
+import { errnoMessage, errnoName, errnoText } from './errno.ts';
 
 /**
  * A system call, or a request to the kernel, that failed. `code` is what programs compare ('EEXIST'); the message
@@ -14,10 +14,10 @@ export class SyscallError extends Error {
   readonly explanation: string;
 
   constructor(call: string, errno: number | string, explanation = '') {
-    const code = typeof errno === 'number' ? errnoName(errno) : errno;
-    super(explanation ? `${errnoText(code)} (${explanation})` : errnoText(code));
+    const text = typeof errno === 'number' ? errnoMessage(errno) : errnoText(errno);
+    super(explanation ? `${text} (${explanation})` : text);
     this.call = call;
-    this.code = code;
+    this.code = typeof errno === 'number' ? errnoName(errno) : errno;
     this.explanation = explanation;
   }
 }

@@ -11,6 +11,8 @@ import { setSysctl } from './set-sysctl.ts';
 
 /** What differs between the plugins that give a link its addresses. */
 export interface LinkSettings {
+  /** The link, where the caller has just made it; else it is looked up. */
+  readonly link?: Link | undefined;
   /** Settings of this link to write before it comes up, by their last part: `ipv4/arp_notify`. Failures are ignored. */
   readonly before?: (() => void) | undefined;
   /** IPv6 addresses are used at once: IPAM owns them and nobody else is on the wire. */
@@ -44,7 +46,7 @@ export async function configureLink(
   settings: LinkSettings = {},
 ): Promise<void> {
   if (!result.interfaces?.length) throw new Error('no interfaces to configure');
-  const link = getLink(container.route, ifname);
+  const link = settings.link ?? getLink(container.route, ifname);
   const addresses: { cidr: Cidr; gateway: Ip | undefined }[] = [];
   for (const [i, ip] of (result.ips ?? []).entries()) {
     if (ip.interface === undefined) continue;

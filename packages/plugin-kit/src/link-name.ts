@@ -9,6 +9,8 @@ export function hostLinkName(prefix: string, network: string, containerId: strin
 /** FNV-1a, 32 bits: spreads well, and costs no crypto module at start-up. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  const bytes = new TextEncoder().encode(text);
+  // By index: iterating over a typed array costs more than all the rest at start-up.
+  for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
   return hash >>> 0;
 }

@@ -22,12 +22,14 @@ export interface VethPair {
    *  that were answered (a second or two) it had no link-local address, and without one the kernel looks for no
    *  neighbour on behalf of others: what the host forwards would not get to the container. */
   readonly alone?: boolean | undefined;
+  /** The host's end becomes a port of a bridge, and is set up when it does. */
+  readonly port?: boolean | undefined;
 }
 
 /**
  * Creates the pair from inside the container's namespace with the other end born on the host: no link is moved,
- * which would cost twenty times as much. The host's end is up afterwards and has no transmit queue of its own
- * (packets queue once, at the container's end). The container's end is still down.
+ * which would cost twenty times as much. The host's end is up afterwards unless it becomes a port, and has no transmit
+ * queue of its own (packets queue once, at the container's end). The container's end is still down.
  *
  * Throws when either name is taken, for a MAC that is no unicast 6-byte address, for an MTU out of range.
  */
@@ -58,7 +60,7 @@ export function createVethPair(
   undo.add(`veth ${hostName}`, () => void deleteLink(container.route, containerName));
   const hostLink = getLink(host.route, hostName);
   if (pair.alone) trySysctl(`net/ipv6/conf/${hostName}/accept_dad`, '0');
-  setUp(host.route, hostLink);
+  if (!pair.port) setUp(host.route, hostLink);
   trySysctl(`net/ipv6/conf/${hostName}/accept_ra`, '0');
   return { host: hostLink, container: getLink(container.route, containerName) };
 }

@@ -240,6 +240,11 @@ export function setMaster(nl: Netlink, link: { readonly index: number }, master:
   setLink(nl, link, { master });
 }
 
+/** Makes the link a port of `master` and sets it up, in one request: when it cannot be a port, it stays down. */
+export function setPortUp(nl: Netlink, link: { readonly index: number }, master: number): void {
+  setLink(nl, link, { master, flags: IFF_UP, change: IFF_UP });
+}
+
 export function setMac(nl: Netlink, link: { readonly index: number }, mac: Uint8Array): void {
   setLink(nl, link, { address: mac });
 }

@@ -13,7 +13,7 @@ import {
   type Link,
   listLinks,
   setDown,
-  setMaster,
+  setPortUp,
   setPromisc,
   setUp,
 } from '@cni-ts/rtnetlink/link';
@@ -84,7 +84,7 @@ export interface Port {
 }
 
 /**
- * Makes the link a port. When the bridge vanished meanwhile (an attachment that had created it failed and took it
+ * Makes the link a port, and sets it up. When the bridge vanished meanwhile (an attachment that had created it failed and took it
  * back), it is made again once; the bridge as it is now is returned.
  */
 export function connectToBridge(
@@ -98,13 +98,13 @@ export function connectToBridge(
   const what = `failed to connect "${link.name}" to bridge ${bridge.name}`;
   let current = found;
   try {
-    setMaster(host.route, link, current.index);
+    setPortUp(host.route, link, current.index);
   } catch (error) {
     if (findLinkByIndex(host.route, current.index)) {
       throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
     current = ensureBridge(host, bridge, undo);
-    failing(what, () => setMaster(host.route, link, current.index));
+    failing(what, () => setPortUp(host.route, link, current.index));
   }
   // A new port has both switched off.
   if (port.hairpin) {

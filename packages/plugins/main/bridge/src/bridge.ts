@@ -69,6 +69,7 @@ async function add(request: Request<Config>): Promise<Result> {
     hostName: planned.hostName,
     mtu: config.mtu,
     mac: config.mac,
+    port: true,
   };
   const veth = createVethPair(pair, host, inside, undo);
   const bridge = connectToBridge(host, veth.host, planned.bridge, found, planned.port, undo);
@@ -86,8 +87,16 @@ async function add(request: Request<Config>): Promise<Result> {
       { name: request.ifname, mac: formatMac(veth.container.mac), sandbox: request.netns },
     ],
   };
-  if (config.ipam) await connectIp(request, request.ipam(config.ipam), host, inside, bridge, result);
-  else if (!config.disableContainerInterface) {
+  if (config.ipam) {
+    await connectIp(
+      request,
+      request.ipam(config.ipam),
+      host,
+      inside,
+      { bridge, link: veth.container },
+      result,
+    );
+  } else if (!config.disableContainerInterface) {
     failing(`failed to set "${request.ifname}" up`, () => setUp(inside.route, veth.container));
   }
 
@@ -110,7 +119,7 @@ async function connectIp(
   ipam: Delegate,
   host: Namespace,
   inside: Namespace,
-  bridge: Link,
+  { bridge, link }: { bridge: Link; link: Link },
   result: Result,
 ): Promise<void> {
   const { config, undo, ifname } = request;
@@ -121,7 +130,10 @@ async function connectIp(
   if (routes.length) result.routes = routes;
   if (assigned.dns) result.dns = assigned.dns;
 
-  await configureLink(inside, ifname, result, undo, { before: () => quickAddresses(ifname, config.dad) });
+  await configureLink(inside, ifname, result, undo, {
+    link,
+    before: () => quickAddresses(ifname, config.dad),
+  });
 
   const vlanLink = () =>
     failing('failed to set vlan interface for bridge with addr', () =>

@@ -54,7 +54,7 @@ async function add(request: Request<Config>): Promise<Result> {
   const dns = resultDns(config.dns, ipam.dns);
   if (dns) result.dns = dns;
   // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
-  await configureLink(inside, ifname, result, undo, { before: () => announce(ifname) });
+  await configureLink(inside, ifname, result, undo, { link, before: () => announce(ifname) });
   return result;
 }
 

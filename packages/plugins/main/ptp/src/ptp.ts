@@ -126,6 +126,7 @@ async function add(request: Request<Config>): Promise<Result> {
   if (ipam.routes?.length) result.routes = ipam.routes;
 
   await configureLink(inside, ifname, result, undo, {
+    link: veth.container,
     // Only the host is at the other end of the wire: there is nobody to ask whether an address is free.
     noDad: true,
     beforeRoutes: (link) => reachGateways(inside, link, planned),
