@@ -41,20 +41,25 @@ export function formatCidr(c: Cidr): string {
 
 /** The network the address lies in: host bits zero. */
 export function networkOf(c: Cidr): Cidr {
-  const bytes = c.ip.bytes.map((byte, i) => byte & maskByte(c.prefix, i));
+  const bytes = new Uint8Array(c.ip.bytes); // not slice(): a Buffer's shares its memory
+  for (let i = 0; i < bytes.length; i++) bytes[i] = bytes[i]! & maskByte(c.prefix, i);
   return { ip: { family: c.ip.family, bytes }, prefix: c.prefix };
 }
 
 /** The network's last address, all host bits one; for IPv4 its broadcast address. */
 export function lastOf(c: Cidr): Ip {
-  const bytes = c.ip.bytes.map((byte, i) => byte | (0xff & ~maskByte(c.prefix, i)));
+  const bytes = new Uint8Array(c.ip.bytes);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = bytes[i]! | ~maskByte(c.prefix, i);
   return { family: c.ip.family, bytes };
 }
 
 /** Whether the address lies in the network; `network` may have host bits. An address of the other family never does. */
 export function contains(network: Cidr, ip: Ip): boolean {
   if (network.ip.family !== ip.family) return false;
-  return ip.bytes.every((byte, i) => ((byte ^ network.ip.bytes[i]!) & maskByte(network.prefix, i)) === 0);
+  for (let i = 0; i < ip.bytes.length; i++) {
+    if ((ip.bytes[i]! ^ network.ip.bytes[i]!) & maskByte(network.prefix, i)) return false;
+  }
+  return true;
 }
 
 /** The netmask, as long as the address. */

@@ -146,7 +146,7 @@ async function settle(container: Namespace, link: Link): Promise<void> {
 
 /** Network address plus one: what is taken as gateway where IPAM names none. */
 export function firstAddress(cidr: Cidr): Ip {
-  const bytes = Uint8Array.from(networkOf(cidr).ip.bytes);
+  const { bytes } = networkOf(cidr).ip;
   for (let i = bytes.length - 1; i >= 0; i--) {
     bytes[i] = (bytes[i]! + 1) & 0xff;
     if (bytes[i] !== 0) break;

@@ -193,28 +193,37 @@ function reserve(
     return candidate;
   }
   refuseDuplicate(store.owned(request), set, request);
-  for (const candidate of candidates(store, set, index, request)) if (take(candidate)) return candidate;
-  throw exhausted(set);
+  const found = takeFree(store, set, index, request, take);
+  if (!found) throw exhausted(set);
+  return found;
 }
 
-/** The free addresses of the set in the order of the walk; they are hints until one is reserved. */
-function* candidates(
+/** The first address of the walk that is free and can be taken; that it is free is a hint until it is taken. */
+function takeFree(
   store: Store,
   set: RangeSet,
   index: number,
   request: Request<Config>,
-): Generator<Candidate, void, void> {
+  take: (candidate: Candidate) => boolean,
+): Candidate | undefined {
   const last = store.lastReserved(index, request.log);
+  let found: Candidate | undefined;
+  const tryOne = (candidate: Candidate): boolean => {
+    if (!take(candidate)) return false;
+    found = candidate;
+    return true;
+  };
   let seen = 0;
   let taken: Set<string> | undefined;
-  for (const candidate of walk(set, last)) {
+  walk(set, last, (candidate) => {
     const name = formatIp(candidate.ip);
     if (seen++ === looks) taken = new Set(entryNames(request.config.place.directory));
-    if (taken ? !taken.has(name) : store.isFree(name)) yield candidate;
-  }
+    return (taken ? !taken.has(name) : store.isFree(name)) && tryOne(candidate);
+  });
   // Only names were compared above, so what a crash left empty has counted as taken.
-  if (taken)
-    for (const candidate of walk(set, last)) if (store.isFree(formatIp(candidate.ip))) yield candidate;
+  if (taken && !found)
+    walk(set, last, (candidate) => store.isFree(formatIp(candidate.ip)) && tryOne(candidate));
+  return found;
 }
 
 function refuseDuplicate({ exact, legacy }: Owned, set: RangeSet, { containerId }: Attachment): void {

@@ -75,27 +75,32 @@ export function sizeOf(set: RangeSet): bigint {
   return size;
 }
 
-/** Every address of the set once, in the order they are to be tried: upwards from the one after `last`, range after
- *  range, round to `last` itself. So a released address comes back only after a full turn. A `last` outside the set
- *  counts as none: the walk then begins with the first range. */
-export function* walk(set: RangeSet, last: Ip | undefined): Generator<Candidate, void, void> {
+/**
+ * Hands on every address of the set once, in the order they are to be tried, until `visit` says that it is done: upwards
+ * from the one after `last`, range after range, round to `last` itself. So a released address comes back only after a
+ * full turn. A `last` outside the set counts as none: the walk then begins with the first range.
+ *
+ * Says whether `visit` did. (No generator, which is slow to start in a process that walks one step.)
+ */
+export function walk(set: RangeSet, last: Ip | undefined, visit: (candidate: Candidate) => boolean): boolean {
   const from = last === undefined ? undefined : rangeOf(set, last);
-  const first = from === undefined ? 0 : set.indexOf(from);
-  if (from !== undefined && last !== undefined && !equalIp(last, from.end)) {
-    yield* span(from, nextIp(last), from.end);
+  if (from === undefined || last === undefined) {
+    return set.some((range) => span(range, range.start, range.end, visit));
   }
-  for (let i = from === undefined ? 0 : 1; i < set.length; i++) {
+  if (!equalIp(last, from.end) && span(from, nextIp(last), from.end, visit)) return true;
+  const first = set.indexOf(from);
+  for (let i = 1; i < set.length; i++) {
     const range = set[(first + i) % set.length]!;
-    yield* span(range, range.start, range.end);
+    if (span(range, range.start, range.end, visit)) return true;
   }
-  if (from !== undefined && last !== undefined) yield* span(from, from.start, last);
+  return span(from, from.start, last, visit);
 }
 
-function* span(range: Range, first: Ip, last: Ip): Generator<Candidate, void, void> {
+function span(range: Range, first: Ip, last: Ip, visit: (candidate: Candidate) => boolean): boolean {
   for (let ip = first; ; ip = nextIp(ip)) {
-    if (!equalIp(ip, range.gateway)) yield { ip, range };
+    if (!equalIp(ip, range.gateway) && visit({ ip, range })) return true;
     // Compared before stepping: the last address of a family has no successor.
-    if (equalIp(ip, last)) return;
+    if (equalIp(ip, last)) return false;
   }
 }
 

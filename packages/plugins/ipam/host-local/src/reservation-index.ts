@@ -199,15 +199,16 @@ export class ReservationIndex {
   #endOfChain = 0;
 
   /** The slots an owner's entries can be in: from the one its hash names to the first never used. */
-  *#chain(key: Uint8Array): Generator<{ slot: number; bytes: Uint8Array }, void, void> {
+  #chain(key: Uint8Array): { slot: number; bytes: Uint8Array }[] {
+    const chain: { slot: number; bytes: Uint8Array }[] = [];
     let slot = word(key, 0) & (this.#slots - 1);
     for (let walked = 0; walked < this.#slots; walked++, slot = (slot + 1) & (this.#slots - 1)) {
       const bytes = this.#readSlot(slot);
       if (isUnused(bytes)) {
         this.#endOfChain = slot;
-        return;
+        return chain;
       }
-      yield { slot, bytes };
+      chain.push({ slot, bytes });
     }
     throw new Error('no unused slot: not a table made here');
   }
@@ -318,7 +319,11 @@ const mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 function entry(key: Uint8Array, name: string): Uint8Array {
   const ip = parseIp(name);
   if (ip === undefined) throw new Error(`${name} is no address`);
-  return Uint8Array.of(...key, ...(ip.family === 4 ? mapped : []), ...ip.bytes);
+  const bytes = new Uint8Array(slotBytes);
+  bytes.set(key);
+  if (ip.family === 4) bytes.set(mapped, 8);
+  bytes.set(ip.bytes, slotBytes - ip.bytes.length);
+  return bytes;
 }
 
 function nameIn(slot: Uint8Array): string {
