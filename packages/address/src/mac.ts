@@ -5,20 +5,36 @@
  * One separator throughout. Anything else is undefined.
  */
 export function parseMac(text: string): Uint8Array | undefined {
-  const separator = /[:.-]/.exec(text)?.[0];
-  if (separator === undefined) return undefined;
-  const groups = text.split(separator);
-  const shape = separator === '.' ? /^[0-9a-fA-F]{4}$/ : /^[0-9a-fA-F]{2}$/;
-  if (!groups.every((group) => shape.test(group))) return undefined;
-  const bytes = Uint8Array.from(Buffer.from(groups.join(''), 'hex'));
-  return bytes.length === 6 || bytes.length === 8 || bytes.length === 20 ? bytes : undefined;
+  const digits = text.charAt(4) === '.' ? 4 : 2;
+  const separator = text.charAt(digits);
+  if (digits === 2 && separator !== ':' && separator !== '-') return undefined;
+  const bytes: number[] = [];
+  for (let at = 0; ; at++) {
+    for (const end = at + digits; at < end; at += 2) {
+      const byte = hexDigit(text, at) * 16 + hexDigit(text, at + 1);
+      if (Number.isNaN(byte)) return undefined;
+      bytes.push(byte);
+    }
+    if (at === text.length) break;
+    if (text.charAt(at) !== separator) return undefined;
+  }
+  return bytes.length === 6 || bytes.length === 8 || bytes.length === 20 ? new Uint8Array(bytes) : undefined;
 }
 
-const hexDigits = '0123456789abcdef';
+/** NaN for anything else, and past the end. */
+function hexDigit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const lower = code | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : Number.NaN;
+}
 
 /** Lower-case pairs with colons, as the kernel and iproute2 print it. */
 export function formatMac(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) text += `${text && ':'}${hexDigits[byte >> 4]}${hexDigits[byte & 15]}`;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    text += `${i === 0 ? '' : ':'}${byte < 16 ? '0' : ''}${byte.toString(16)}`;
+  }
   return text;
 }

@@ -49,7 +49,7 @@ export function checkNetworkName(value: string): void {
 export function checkInterfaceName(value: string): void {
   if (value === '') throw badInterfaceName('is empty');
   if (isPlainName(value)) return;
-  if (Buffer.byteLength(value) > longestInterfaceName) {
+  if (new TextEncoder().encode(value).length > longestInterfaceName) {
     throw badInterfaceName('is too long', 'interface name should be less than 16 characters');
   }
   if (value === '.' || value === '..') throw badInterfaceName('is . or ..');

@@ -1,5 +1,6 @@
 import { type Cidr, formatCidr, maskOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
+import { sameBytes } from '@cni-ts/netlink/bytes';
 import { dataOf, type Expression } from '../nftables/expression.ts';
 import type { ListedRule } from '../nftables/rule.ts';
 import { protocols } from '../nftables/set.ts';
@@ -102,7 +103,7 @@ function prefixOf(family: Family, mask: Uint8Array): number | undefined {
   const prefix = bits.lastIndexOf('1') + 1;
   const bytes = new Uint8Array(family === 4 ? 4 : 16);
   const whole = maskOf({ ip: { family, bytes }, prefix });
-  return Buffer.compare(whole, mask) === 0 ? prefix : undefined;
+  return sameBytes(whole, mask) ? prefix : undefined;
 }
 
 /** Newer versions write some extensions as nftables' own comparisons: destination port and mark. */
@@ -216,7 +217,7 @@ function targetWords(family: Family, one: Expression): string[] | undefined {
       const length = family === 4 ? 4 : 16;
       const [first, last] = [info.slice(4, 4 + length), info.slice(20, 20 + length)];
       const [port, lastPort] = [view.getUint16(36), view.getUint16(38)];
-      const plain = view.getUint32(0, true) === 3 && !Buffer.compare(first, last) && port === lastPort;
+      const plain = view.getUint32(0, true) === 3 && sameBytes(first, last) && port === lastPort;
       if (!plain) return undefined;
       const host = formatIp({ family, bytes: first });
       return ['-j', 'DNAT', '--to-destination', `${family === 4 ? host : `[${host}]`}:${port}`];

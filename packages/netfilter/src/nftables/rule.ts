@@ -1,4 +1,5 @@
 import { attributes, attributesOf, nest } from '@cni-ts/netlink/attributes';
+import { holdsBytes, sameBytes } from '@cni-ts/netlink/bytes';
 import { asciiz, be32, be64, bytes, type Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
@@ -40,7 +41,7 @@ export interface ListedRule {
 
 /** Whether these bytes stand somewhere in a rule's expressions: no proof, but a quick way past the many others. */
 export function mentions({ raw }: Pick<ListedRule, 'raw'>, bytes: Uint8Array): boolean {
-  return Buffer.from(raw.buffer, raw.byteOffset, raw.length).includes(bytes);
+  return holdsBytes(raw, bytes);
 }
 
 /** What statements compile into. */
@@ -224,7 +225,7 @@ export function sameRule(family: NftFamily, ours: Rule, listed: ListedRule): boo
 /** Every member of `ours` has the same value in `theirs`. */
 function covers(theirs: unknown, ours: unknown): boolean {
   if (ours instanceof Uint8Array) {
-    return theirs instanceof Uint8Array && Buffer.compare(theirs, ours) === 0;
+    return theirs instanceof Uint8Array && sameBytes(theirs, ours);
   }
   if (typeof ours !== 'object' || ours === null) return theirs === ours;
   if (typeof theirs !== 'object' || theirs === null) return Object.keys(ours).length === 0;
