@@ -65,24 +65,39 @@ export function createVethPair(
   return { host: hostLink, container: getLink(container.route, containerName) };
 }
 
-/**
- * Deletes the pair from whichever end is found: the container's by its name, else the host's, which is left when the
- * container's namespace could not be told or the link in it was renamed. Returns the addresses the container's end
- * had, without those that every link has by itself. Nothing there is fine.
- */
-export function deleteVethPair(request: Request<unknown>, hostName: string): Cidr[] {
-  const addresses: Cidr[] = [];
+/** The container's end of a pair as DEL finds it. */
+export interface ContainerEnd {
+  readonly inside: Namespace;
+  readonly link: Link;
+  /** Without those that every link has by itself. */
+  readonly addresses: readonly Cidr[];
+}
+
+/** Looks for the container's end by its name; undefined when the link or its namespace is gone, or not told. */
+export function findContainerEnd(request: Request<unknown>): ContainerEnd | undefined {
   const inside = findNamespace(request, request.netns);
   const link = inside && findLink(inside.route, request.ifname);
-  if (inside && link) {
-    for (const { cidr } of listAddresses(inside.route, link))
-      if (isGlobalUnicast(cidr.ip)) addresses.push(cidr);
-    failing(`failed to delete "${request.ifname}"`, () => deleteLink(inside.route, link));
-  }
+  if (!link) return undefined;
+  const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);
+  return { inside, link, addresses: addresses.filter(({ ip }) => isGlobalUnicast(ip)) };
+}
+
+/**
+ * Deletes the pair from whichever end there is: the container's, else the host's, which is left when the container's
+ * namespace could not be told or the link in it was renamed. Nothing there is fine.
+ *
+ * The kernel lets the call wait until nobody can be using the links any more (20 ms). What it clears away meanwhile
+ * need not be waited for again: remove rules before, not after.
+ */
+export function deleteVethPair(
+  request: Request<unknown>,
+  end: ContainerEnd | undefined,
+  hostName: string,
+): void {
+  if (end) failing(`failed to delete "${request.ifname}"`, () => deleteLink(end.inside.route, end.link));
   const host = ownNamespace(request);
   const left = findLink(host.route, hostName);
   if (left?.kind === 'veth') failing(`failed to delete "${hostName}"`, () => deleteLink(host.route, left));
-  return addresses;
 }
 
 function explain(error: unknown, pair: VethPair, host: Namespace, container: Namespace): Error {

@@ -4,7 +4,6 @@
  *
  * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
  */
-import type { Cidr } from '@cni-ts/address/cidr';
 import { formatMac } from '@cni-ts/address/mac';
 import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
@@ -14,7 +13,12 @@ import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
-import { createVethPair, deleteVethPair } from '@cni-ts/plugin-kit/veth-pair';
+import {
+  type ContainerEnd,
+  createVethPair,
+  deleteVethPair,
+  findContainerEnd,
+} from '@cni-ts/plugin-kit/veth-pair';
 import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { type Delegate, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
@@ -177,26 +181,23 @@ function quickAddresses(ifname: string, dad: boolean): void {
 /** Everything that can be named without the container goes also when its namespace is gone or not told. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
-  let addresses: Cidr[] = [];
+  let end: ContainerEnd | undefined;
   await tryAll([
     () => {
-      addresses = deleteVethPair(request, plan(config, request).hostName);
-    },
-    () => {
-      if (config.ipam) return request.ipam(config.ipam).del();
-    },
-    () => {
-      return config.macSpoofCheck ? removeSpoofCheck(request) : undefined;
+      end = findContainerEnd(request);
     },
     async () => {
       if (!config.ipam || !config.ipMasq) return;
       const { removeMasquerade } = await masquerading();
-      removeMasquerade(ownNetfilter(request), request, addresses.length ? addresses : undefined);
+      removeMasquerade(ownNetfilter(request), request, end?.addresses);
     },
+    () => (config.macSpoofCheck ? removeSpoofCheck(request) : undefined),
+    () => deleteVethPair(request, end, plan(config, request).hostName),
+    () => (config.ipam ? request.ipam(config.ipam).del() : undefined),
   ]);
 }
 
-/** The rules name the link that is gone: they match nothing any more, so the container may go without them. */
+/** The rules name a link that is about to go: they match nothing any more then, so the container may go without. */
 async function removeSpoofCheck(request: Request<Config>): Promise<void> {
   try {
     const { removeMacSpoofing } = await spoofChecking();

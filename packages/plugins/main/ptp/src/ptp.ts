@@ -18,7 +18,13 @@ import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
-import { createVethPair, deleteVethPair, type VethPair } from '@cni-ts/plugin-kit/veth-pair';
+import {
+  type ContainerEnd,
+  createVethPair,
+  deleteVethPair,
+  findContainerEnd,
+  type VethPair,
+} from '@cni-ts/plugin-kit/veth-pair';
 import { addAddress, addressFlags } from '@cni-ts/rtnetlink/address';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { addRoute, deleteRoute, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
@@ -214,16 +220,17 @@ function host(ip: Ip): Cidr {
 /** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
-  let addresses: Cidr[] = [];
+  let end: ContainerEnd | undefined;
   await tryAll([
     () => {
-      addresses = deleteVethPair(request, hostNameOf(request));
+      end = findContainerEnd(request);
     },
     async () => {
       if (!config.ipMasq) return;
       const { removeMasquerade } = await masquerading();
-      removeMasquerade(ownNetfilter(request), request, addresses.length ? addresses : undefined);
+      removeMasquerade(ownNetfilter(request), request, end?.addresses);
     },
+    () => deleteVethPair(request, end, hostNameOf(request)),
     () => request.ipam(config.ipam).del(),
   ]);
 }
