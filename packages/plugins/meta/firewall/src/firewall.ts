@@ -10,9 +10,10 @@
 import type { Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
 import { type Family, IptablesError } from '@cni-ts/netfilter/iptables/program';
-import { Netlink } from '@cni-ts/netlink/socket';
+import type { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { tryAll } from '@cni-ts/plugin-kit/failing';
+import { ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
@@ -75,7 +76,7 @@ async function add(request: Request<Config>): Promise<Result> {
   const { config, prevResult } = request;
   const planned = plan(request);
   if (planned.addresses.length) {
-    const nl = netfilter(request);
+    const nl = ownNetfilter(request);
     const backend = await chooseBackend(config, nl, familiesOf(planned));
     if (backend === 'firewalld') await addToFirewalld(request, planned);
     const part = partOf(nl, planned, backend);
@@ -118,17 +119,11 @@ function addRules(
   }
 }
 
-function netfilter(request: Request<Config>): Netlink {
-  const nl = Netlink.open('netfilter');
-  request.onEnd(() => nl.close());
-  return nl;
-}
-
 /** Everything is tried, whatever is missing or wrong: prevResult only helps to find what carries no owner. */
 async function del(request: Request<Config>): Promise<void> {
   const { network, containerId, ifname } = request;
   const leaving = { owner: { network, containerId, ifname }, addresses: [] as Ip[] }; // reason: an empty literal has no type
-  const nl = netfilter(request);
+  const nl = ownNetfilter(request);
   await tryAll([
     () => {
       leaving.addresses = addressesOf(request.prevResult);
@@ -144,7 +139,7 @@ async function check(request: Request<Config>): Promise<void> {
   const { config } = request;
   const planned = plan(request);
   if (!planned.addresses.length) return;
-  const nl = netfilter(request);
+  const nl = ownNetfilter(request);
   const backend = await chooseBackend(config, nl, familiesOf(planned));
   const drift = backend === 'firewalld' ? await differencesInFirewalld(request, planned) : [];
   const part = partOf(nl, planned, backend);
@@ -161,7 +156,7 @@ function ruleDifferences(nl: Netlink, planned: Plan, config: Config, chosen: Bac
 
 async function gc(request: Request<Config>): Promise<void> {
   const { network, validAttachments } = request;
-  const nl = netfilter(request);
+  const nl = ownNetfilter(request);
   await tryAll([
     () => gcByNftables(nl, network, validAttachments),
     () => gcByIptables(nl, network, validAttachments),
@@ -180,7 +175,7 @@ async function problemOf(request: Request<Config>): Promise<string | undefined> 
     const { config } = request;
     checkAdminChain(config);
     checkPolicy(config.ingressPolicy);
-    const nl = netfilter(request);
+    const nl = ownNetfilter(request);
     const backend = await chooseBackend(config, nl, families);
     if (backend === 'firewalld' && config.backend && !(await firewalldRuns())) {
       return 'backend is "firewalld", but that is not on the system bus; start it, or choose another backend';

@@ -9,9 +9,10 @@ import type { Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
 import { findProgram } from '@cni-ts/netfilter/iptables/program';
 import { retryRaces } from '@cni-ts/netfilter/nftables/transaction';
-import { Netlink } from '@cni-ts/netlink/socket';
+import type { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
+import { ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
@@ -71,18 +72,17 @@ function add(request: Request<Config>): Result {
   const [config, prevResult] = parsed(request, 'failed to parse config: ');
   if (!prevResult) throw new Error('must be called as chained plugin');
   if (!config.portMappings?.length) return prevResult;
-  withHost((host) => {
-    const first = config.backend ?? chooseBackend(host, config);
-    try {
-      addBy(first, host, config, request, prevResult);
-    } catch (error) {
-      // iptables may be installed on a host whose kernel does not serve it.
-      const second = config.backend || first === 'nftables' || isOurs(error) || iptablesWorks();
-      if (second || !nftablesWorks(host.netfilter, 'ip')) throw error;
-      checkOptions('nftables', config);
-      addBy('nftables', host, config, request, prevResult);
-    }
-  });
+  const host = hostOf(request);
+  const first = config.backend ?? chooseBackend(host, config);
+  try {
+    addBy(first, host, config, request, prevResult);
+  } catch (error) {
+    // iptables may be installed on a host whose kernel does not serve it.
+    const second = config.backend || first === 'nftables' || isOurs(error) || iptablesWorks();
+    if (second || !nftablesWorks(host.netfilter, 'ip')) throw error;
+    checkOptions('nftables', config);
+    addBy('nftables', host, config, request, prevResult);
+  }
   return prevResult;
 }
 
@@ -154,7 +154,7 @@ function del(request: Request<Config>): void {
   if (portMappings?.length === 0) return;
   const owner = ownerOf(request);
   const addresses = prevResult && containerAddresses(prevResult, owner.ifname).map(({ ip }) => ip);
-  withHost((host) => removeEverywhere(host, owner, addresses));
+  removeEverywhere(hostOf(request), owner, addresses);
 }
 
 function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | undefined): void {
@@ -167,12 +167,11 @@ function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | u
 
 function gc(request: Request<Config>): void {
   const { network, validAttachments } = request;
-  withHost((host) =>
-    bothBackends(
-      host,
-      () => gcNftables(host.netfilter, network, validAttachments),
-      () => gcIptables(host.netfilter, network, validAttachments),
-    ),
+  const host = hostOf(request);
+  bothBackends(
+    host,
+    () => gcNftables(host.netfilter, network, validAttachments),
+    () => gcIptables(host.netfilter, network, validAttachments),
   );
 }
 
@@ -195,17 +194,16 @@ function check(request: Request<Config>): void {
   const [config, prevResult] = parsed(request, '');
   if (!prevResult) throw new Error('Required prevResult missing');
   if (!config.portMappings?.length) return;
-  withHost((host) => {
-    const backend = config.backend ?? chooseBackend(host, config);
-    const owner = ownerOf(request);
-    const planned = plan(config, owner, prevResult, backend);
-    const drift = differencesBy(backend, host, planned);
-    const other = backend === 'iptables' ? 'nftables' : 'iptables';
-    if (drift.length && !config.backend && holdsBy(other, host, config, request, prevResult)) return;
-    const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
-    if (v4 && planned.snat) drift.push(...loopbackDifferences(host.route, v4.address.ip));
-    failOn(drift);
-  });
+  const host = hostOf(request);
+  const backend = config.backend ?? chooseBackend(host, config);
+  const owner = ownerOf(request);
+  const planned = plan(config, owner, prevResult, backend);
+  const drift = differencesBy(backend, host, planned);
+  const other = backend === 'iptables' ? 'nftables' : 'iptables';
+  if (drift.length && !config.backend && holdsBy(other, host, config, request, prevResult)) return;
+  const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
+  if (v4 && planned.snat) drift.push(...loopbackDifferences(host.route, v4.address.ip));
+  failOn(drift);
 }
 
 function differencesBy(backend: Backend, { netfilter }: Host, planned: Plan): string[] {
@@ -243,27 +241,26 @@ function status(request: Request<Config>): void {
   } catch (error) {
     throw cannot(errorText(error), findCniError(error)?.details ?? '', error);
   }
-  withHost((host) => {
-    const backend = config.backend ?? defaultBackend(host.netfilter, 'ip');
-    if (backend === 'nftables') {
-      if (nftablesWorks(host.netfilter, 'ip')) return;
-      throw cannot(
-        'the kernel does not take nftables rules',
-        'it may lack CONFIG_NF_TABLES, or CAP_NET_ADMIN is missing',
-      );
-    }
-    try {
-      requireIptables([4]);
-    } catch (error) {
-      throw cannot(errorText(error), 'install iptables, or set "backend": "nftables"', error);
-    }
-    if (iptablesWorks()) return;
-    if (!config.backend && nftablesWorks(host.netfilter, 'ip')) return;
+  const host = hostOf(request);
+  const backend = config.backend ?? defaultBackend(host.netfilter, 'ip');
+  if (backend === 'nftables') {
+    if (nftablesWorks(host.netfilter, 'ip')) return;
     throw cannot(
-      'iptables cannot read its tables',
-      'run "iptables -S" to see why, or set "backend": "nftables"',
+      'the kernel does not take nftables rules',
+      'it may lack CONFIG_NF_TABLES, or CAP_NET_ADMIN is missing',
     );
-  });
+  }
+  try {
+    requireIptables([4]);
+  } catch (error) {
+    throw cannot(errorText(error), 'install iptables, or set "backend": "nftables"', error);
+  }
+  if (iptablesWorks()) return;
+  if (!config.backend && nftablesWorks(host.netfilter, 'ip')) return;
+  throw cannot(
+    'iptables cannot read its tables',
+    'run "iptables -S" to see why, or set "backend": "nftables"',
+  );
 }
 
 /** The backend for a configuration that names none, and whether its options fit. */
@@ -308,12 +305,9 @@ function ownerOf({ network, containerId, ifname }: Request<Config>): Owner {
   return { network, containerId, ifname };
 }
 
-function withHost<T>(work: (host: Host) => T): T {
-  const netfilter = Netlink.open('netfilter');
-  const route = Netlink.open('route');
-  const result = work({ netfilter, route });
-  // Not closed when it fails: undo still needs them, and the process ends soon.
-  return result;
+/** The plugin's own namespace, which is the host. */
+function hostOf(request: Request<Config>): Host {
+  return { netfilter: ownNetfilter(request), route: ownNamespace(request).route };
 }
 
 export const portmap = definePlugin({
