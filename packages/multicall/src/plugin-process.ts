@@ -10,7 +10,7 @@ export function run(plugin: Plugin): void {
     plugin,
     {
       // Invalid UTF-8 becomes U+FFFD, as in the reference's JSON decoder.
-      readStdin: () => textOf(readToEnd(0, 'standard input', 65536)),
+      readStdin: () => textOf(readToEnd(0, 'standard input', 8192)),
       write,
       look: tryStat,
       exit: end,

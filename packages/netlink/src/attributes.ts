@@ -141,17 +141,13 @@ export function attributesOf(payload: Uint8Array): UnknownAttribute[] {
 }
 
 function writeAttribute(to: Writer, type: number, codec: Codec<unknown>, value: unknown): void {
-  const start = to.length;
-  to.u16(0);
-  to.u16(codec.nested ? type | NLA_F_NESTED : type);
+  const start = to.beginAttribute(codec.nested ? type | NLA_F_NESTED : type);
   codec.write(to, value);
-  to.patchU16(start, to.length - start);
-  to.align();
+  to.endAttribute(start);
 }
 
 function writeRaw(to: Writer, type: number, bytes: Uint8Array): void {
-  to.u16(4 + bytes.length);
-  to.u16(type);
+  const start = to.beginAttribute(type);
   to.bytes(bytes);
-  to.align();
+  to.endAttribute(start);
 }
