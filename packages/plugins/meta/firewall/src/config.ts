@@ -36,12 +36,14 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
   return {
     // A word that is none of them counts as absent, as in the reference.
     backend: backends.find((name) => name === raw.backend),
-    adminChain: raw.iptablesAdminChainName || 'CNI-ADMIN',
+    adminChain: raw.iptablesAdminChainName || usualAdminChain,
     zone: raw.firewalldZone || 'trusted',
     ingressPolicy: raw.ingressPolicy ?? '',
     dataDir: raw.dataDir || '/var/lib/cni/firewall',
   };
 }
+
+const usualAdminChain = 'CNI-ADMIN';
 
 /** XT_EXTENSION_MAXNAMELEN less the NUL, include/uapi/linux/netfilter/x_tables.h */
 const longestChainName = 28;
@@ -50,11 +52,12 @@ const taken =
 
 /** What no chain can be called, said before anything is changed. */
 export function checkAdminChain({ adminChain }: Config): void {
+  if (adminChain === usualAdminChain) return;
   const refuse = (why: string) => {
     const name = JSON.stringify(adminChain);
     throw new CniError(ErrorCode.invalidConfig, `iptablesAdminChainName: chain name ${name} ${why}`);
   };
-  const { length } = Buffer.from(adminChain);
+  const { length } = new TextEncoder().encode(adminChain);
   if (length > longestChainName) {
     refuse(`too long: it has ${length} characters, at most ${longestChainName} are allowed`);
   }

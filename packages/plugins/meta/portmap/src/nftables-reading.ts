@@ -3,6 +3,7 @@ import { jumpTarget } from '@cni-ts/netfilter/nftables/action';
 import { dataOf, type Expression } from '@cni-ts/netfilter/nftables/expression';
 import type { ListedRule } from '@cni-ts/netfilter/nftables/rule';
 import { protocols } from '@cni-ts/netfilter/nftables/set';
+import { sameBytes } from '@cni-ts/netlink/bytes';
 import { type Protocol, samePort } from './mapping.ts';
 import { type Owner, ownerTag } from './owner.ts';
 import type { Redirection } from './stale-flows.ts';
@@ -30,7 +31,7 @@ export function isReferences(
     const value = dataOf(part, 'immediate')?.data?.value ?? dataOf(part, 'cmp')?.data?.value;
     return value ? [value] : [];
   });
-  return addresses.some(({ bytes }) => values.some((value) => Buffer.compare(value, bytes) === 0));
+  return addresses.some(({ bytes }) => values.some((value) => sameBytes(value, bytes)));
 }
 
 /** The ports that rules are about, each once. */

@@ -53,7 +53,10 @@ export function objects(family: 4 | 6) {
  * What IPv6 calls localhost cannot be redirected: answers that come by another link than `lo` are dropped, and there is
  * no setting like route_localnet. Left alone, a client is refused at once and tries 127.0.0.1.
  */
-export const loopback6: Ip = { family: 6, bytes: Uint8Array.of(...new Uint8Array(15), 1) };
+export const loopback6: Ip = {
+  family: 6,
+  bytes: new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+};
 
 /** Chains of the table with the rules that lead from one to the next and into the maps, for all attachments. */
 export function plumbing(family: 4 | 6, withMasquerading: boolean): [Chain, Rule[]][] {
