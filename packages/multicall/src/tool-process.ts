@@ -1,5 +1,6 @@
 /** The operator's tool, which calls the plugins of this program instead of executing them. */
 import { cnitool } from '@cni-ts/cli/cnitool';
+import { errorText } from '@cni-ts/skeleton/cni-error';
 import { findPlugin } from './called-as.ts';
 import { end, write } from './own-process.ts';
 
@@ -8,4 +9,8 @@ void cnitool(process.argv.slice(2), {
   stdout: (text) => write(1, text),
   stderr: (text) => write(2, text),
   inProcess: findPlugin,
-}).then(end);
+}).then(end, (error: unknown) => {
+  // Nobody reads what it prints, as in `cnitool --help | head -1`.
+  write(2, `cnitool: ${errorText(error)}\n`);
+  end(1);
+});

@@ -23,6 +23,23 @@ export async function tryAll(steps: readonly (() => void | Promise<void>)[]): Pr
       failures.push(error);
     }
   }
+  throwAll(failures);
+}
+
+/** The same for work that is done at once for each of several: families, backends. */
+export function tryEach<T>(all: Iterable<T>, work: (one: T) => void): void {
+  const failures: unknown[] = [];
+  for (const one of all) {
+    try {
+      work(one);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throwAll(failures);
+}
+
+function throwAll(failures: readonly unknown[]): void {
   if (failures.length === 1) throw failures[0];
   if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
 }

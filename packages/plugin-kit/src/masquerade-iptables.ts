@@ -18,6 +18,7 @@ import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
 import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { tryEach } from './failing.ts';
 import type { MasqueradeOwner } from './masquerade.ts';
 import { hashedName } from './name-hash.ts';
 
@@ -154,22 +155,15 @@ function chainAsWanted(there: SavedTable, chain: string, wanted: readonly string
  */
 export function removeByIptables(nl: Netlink, owner: MasqueradeOwner, addresses?: readonly Cidr[]): void {
   const { chain } = namesOf(owner);
-  const failures: unknown[] = [];
-  for (const family of families) {
-    try {
-      const others = addresses
-        ? listJumps(nl, family, 'nat', parent, chain).filter((jump) => !isAmong(jump, addresses))
-        : [];
-      for (const variant of unique(others.map((jump) => jump.variant))) {
-        shrink(family, variant, chain, addresses ?? []);
-      }
-      if (!others.length) removeChains(nl, family, 'nat', [chain], [parent]);
-    } catch (error) {
-      failures.push(error);
+  tryEach(families, (family) => {
+    const others = addresses
+      ? listJumps(nl, family, 'nat', parent, chain).filter((jump) => !isAmong(jump, addresses))
+      : [];
+    for (const variant of unique(others.map((jump) => jump.variant))) {
+      shrink(family, variant, chain, addresses ?? []);
     }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, `could not remove the rules of chain ${chain}`);
+    if (!others.length) removeChains(nl, family, 'nat', [chain], [parent]);
+  });
 }
 
 /** Removes some addresses of a chain that others still need. */

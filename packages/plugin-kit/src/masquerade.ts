@@ -3,6 +3,7 @@ import { defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { errorText } from '@cni-ts/skeleton/cni-error';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { tryEach } from './failing.ts';
 import { checkBackend } from './masquerade-backend.ts';
 import {
   addByIptables,
@@ -97,14 +98,5 @@ export function gcMasquerade(
 
 /** Both are tried whatever the other does; a kernel without nf_tables has nothing to remove there. */
 function both(nftables: () => void, iptables: () => void): void {
-  const failures: unknown[] = [];
-  for (const step of [nftables, iptables]) {
-    try {
-      step();
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, 'could not remove the masquerading rules');
+  tryEach([nftables, iptables], (remove) => remove());
 }

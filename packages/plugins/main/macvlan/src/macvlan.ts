@@ -10,7 +10,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
 import { configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failOn } from '@cni-ts/plugin-kit/drift';
-import { failing } from '@cni-ts/plugin-kit/failing';
+import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
@@ -133,21 +133,14 @@ function refused(error: unknown, master: Link): Error {
 /** The link first, for an address is given back when nobody uses it any more. Both are tried. */
 async function del(request: Request<Config>): Promise<void> {
   const { config, ifname, netns } = request;
-  const failures: unknown[] = [];
-  try {
-    // Without the namespace there is nothing to delete: the link went with it.
-    const inside = findNamespace(request, netns);
-    if (inside) failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, ifname));
-  } catch (error) {
-    failures.push(error);
-  }
-  try {
-    if (config.ipam) await request.ipam(config.ipam).del();
-  } catch (error) {
-    failures.push(error);
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+  await tryAll([
+    () => {
+      // Without the namespace there is nothing to delete: the link went with it.
+      const inside = findNamespace(request, netns);
+      if (inside) failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, ifname));
+    },
+    () => (config.ipam ? request.ipam(config.ipam).del() : undefined),
+  ]);
 }
 
 async function check(request: Request<Config>): Promise<void> {

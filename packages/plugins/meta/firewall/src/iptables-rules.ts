@@ -44,6 +44,7 @@ import {
 } from '@cni-ts/netfilter/nftables/rule';
 import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { tryEach } from '@cni-ts/plugin-kit/failing';
 import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
 import { errorText } from '@cni-ts/skeleton/cni-error';
@@ -323,7 +324,7 @@ function takeBack(nl: Netlink, family: Family, plan: Plan, { chains, steps }: Ma
 export function removeByIptables(nl: Netlink, plan: Pick<Plan, 'owner' | 'addresses'>): void {
   const mark = ownerMark(plan.owner);
   const isOwn = (comment: string) => comment.startsWith(mark);
-  inBothFamilies((family) => removeFrom(nl, family, mark, isOwn, plan.addresses));
+  tryEach(families, (family) => removeFrom(nl, family, mark, isOwn, plan.addresses));
 }
 
 /** Removes the rules of every attachment of `network` that is not among `valid`. */
@@ -331,20 +332,7 @@ export function gcByIptables(nl: Netlink, network: string, valid: readonly Attac
   const keep = new Set(valid.map((one) => ownerMark({ network, ...one })));
   const mark = networkMark(network);
   const isOwn = (comment: string) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33));
-  inBothFamilies((family) => removeFrom(nl, family, mark, isOwn, []));
-}
-
-function inBothFamilies(work: (family: Family) => void): void {
-  const failures: unknown[] = [];
-  for (const family of families) {
-    try {
-      work(family);
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, 'could not remove the rules of either family');
+  tryEach(families, (family) => removeFrom(nl, family, mark, isOwn, []));
 }
 
 /** `mark`: what the comments of all that `isOwn` accepts begin with. */

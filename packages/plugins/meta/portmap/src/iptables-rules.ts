@@ -25,6 +25,7 @@ import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
 import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { failing, tryEach } from '@cni-ts/plugin-kit/failing';
 import type { Holder } from './holder.ts';
 import { type NatReader, natReader } from './iptables-chains.ts';
 import { type HostPort, type Mapping, overlaps } from './mapping.ts';
@@ -323,17 +324,9 @@ export function iptablesHolder(
  */
 export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
   const removed: Removed = { 4: [], 6: [] };
-  const failures: unknown[] = [];
-  for (const family of familiesWith(nl, ownChains(owner))) {
-    try {
-      removed[family] = removeFamily(nl, family, owner);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      failures.push(new Error(`could not teardown ipv${family} dnat: ${why}`, { cause: error }));
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, failures.map(String).join('; '));
+  tryEach(familiesWith(nl, ownChains(owner)), (family) => {
+    removed[family] = failing(`could not teardown ipv${family} dnat`, () => removeFamily(nl, family, owner));
+  });
   return removed;
 }
 

@@ -11,6 +11,7 @@ import { findProgram } from '@cni-ts/netfilter/iptables/program';
 import { retryRaces } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
+import { tryEach } from '@cni-ts/plugin-kit/failing';
 import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
@@ -177,17 +178,10 @@ function gc(request: Request<Config>): void {
 
 /** Both are tried whatever the other does, and connections of what is gone are forgotten. */
 function bothBackends(host: Host, ...removals: (() => Removed)[]): void {
-  const failures: unknown[] = [];
-  for (const removal of removals) {
-    try {
-      const removed = oneAtATime(removal);
-      for (const family of [4, 6] as const) forgetRedirected(host, family, removed[family]);
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 1) throw failures[0];
-  if (failures.length) throw new AggregateError(failures, failures.map(errorText).join('; '));
+  tryEach(removals, (removal) => {
+    const removed = oneAtATime(removal);
+    for (const family of [4, 6] as const) forgetRedirected(host, family, removed[family]);
+  });
 }
 
 function check(request: Request<Config>): void {
