@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { svgChart } from './chart.ts';
+import { readAnew } from './fresh-programs.ts';
 import { machine } from './machine.ts';
 import { page } from './page.ts';
 import { fetchPeers } from './peers.ts';
@@ -125,6 +126,7 @@ function measure(): void {
       say(`left out: ${leftOut.at(-1)}`);
       continue;
     }
+    for (const side of [sides.ours, sides.theirs]) if (side) readAnew(side.folder);
     const started = performance.now();
     rows.push(...runScenario(scenario, sides, rounds));
     say(`measured: ${scenario.title} (${((performance.now() - started) / 1000).toFixed(1)} s)`);

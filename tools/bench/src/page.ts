@@ -15,6 +15,7 @@ export function page(report: Report): string {
     '"of Go" is the ratio of the medians, ours to those of the newest Go plugins that Debian packages.',
     '## All figures',
     [
+      'Before each scenario the programs of both sides are read in anew, from front to end.',
       '"floor" is the same kernel requests alone, from one warm process; for VERSION, the start of an empty program.',
       '"CPU" is the ratio of processor time, "ratio" that of wall time, ours to Go, each of the medians.',
     ].join('\n'),
