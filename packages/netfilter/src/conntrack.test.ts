@@ -1,15 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import { parseIp } from '@cni-ts/address/ip';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
+import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { countFlows, deleteFlows, flushFlows, listFlows } from './conntrack.ts';
 
 const ip = (text: string) => parseIp(text)!;
-const sh = (command: string) =>
-  execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 /** Flows as another program lists them, by protocol, destination and port. */
 const flows = () =>
   ['ipv4', 'ipv6']

@@ -1,14 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { parseMac } from '@cni-ts/address/mac';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { Undo } from '@cni-ts/skeleton/undo';
+import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { addMacSpoofing, checkMacSpoofing, gcMacSpoofing, removeMacSpoofing } from './mac-spoofing.ts';
 
-const sh = (command: string) =>
-  execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 const owner = { containerId: 'c1', ifname: 'eth0' };
 const mac = parseMac('02:00:00:00:00:01')!;
 const emptyTable = `table bridge nat {

@@ -8,6 +8,7 @@ import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { Undo } from '@cni-ts/skeleton/undo';
 import { goPlugins } from '@cni-ts/testing/needs';
+import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { addMasquerade, checkMasquerade } from './masquerade.ts';
 import { masqueradeChain } from './masquerade-iptables.ts';
@@ -15,12 +16,6 @@ import { masqueradeChain } from './masquerade-iptables.ts';
 /* Masquerading by rules of iptables-nft that no program writes; what holds for any way is in masquerade.test.ts. */
 
 const path = process.env.PATH;
-const sh = (command: string) =>
-  execFileSync('sh', ['-ec', command], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, PATH: path },
-  });
 const cidrs = (...texts: string[]) => texts.map((text) => parseCidr(text)!);
 const owner = { network: 'net1', containerId: 'c1', ifname: 'eth0' };
 const chain = masqueradeChain('net1', 'c1');

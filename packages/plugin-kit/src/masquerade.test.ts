@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { Undo } from '@cni-ts/skeleton/undo';
+import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   addMasquerade,
@@ -20,13 +21,6 @@ import { masqueradeChain } from './masquerade-iptables.ts';
 import { masqueradeComment } from './masquerade-nftables.ts';
 
 const path = process.env.PATH;
-/** With every program there is, whatever PATH the code under test is given. */
-const sh = (command: string) =>
-  execFileSync('sh', ['-ec', command], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, PATH: path },
-  });
 const cidrs = (...texts: string[]) => texts.map((text) => parseCidr(text)!);
 const owner: MasqueradeOwner = { network: 'net1', containerId: 'c1', ifname: 'eth0' };
 const chain = 'CNI-c2d892b58e87e28a12fe6479';

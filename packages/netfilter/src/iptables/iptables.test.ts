@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
+import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultBackend, iptablesWorks, nftablesWorks } from '../backend.ts';
 import { accept, counter, toCaller } from '../nftables/action.ts';
@@ -24,9 +24,6 @@ import {
 } from './restore.ts';
 import { parseSaved, save } from './save.ts';
 import { joinWords, splitWords, wordAfter } from './words.ts';
-
-const sh = (command: string) =>
-  execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 let nl: Netlink;
 beforeEach(() => {

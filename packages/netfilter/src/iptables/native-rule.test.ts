@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
+import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { addChain } from '../nftables/chain.ts';
 import { transaction } from '../nftables/transaction.ts';
@@ -10,9 +10,6 @@ import { iptablesNftTable } from './native-table.ts';
 import { type Family, programName } from './program.ts';
 import { appendRule, createChain, restore } from './restore.ts';
 import { joinWords, splitWords } from './words.ts';
-
-const sh = (command: string) =>
-  execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 let nl: Netlink;
 beforeEach(() => {
