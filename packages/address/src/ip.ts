@@ -1,4 +1,5 @@
 /** IP addresses as values: parse, print, compare, step. */
+import { hexDigit } from './hex-digit.ts';
 
 /**
  * An IPv4 address has 4 bytes, an IPv6 address 16, in network order. Text naming an IPv4-mapped IPv6 address
@@ -151,13 +152,6 @@ function readGroups(text: string): Uint8Array | undefined {
   bytes.fill(0, gap);
   bytes.set(tail, 16 - tail.length);
   return bytes;
-}
-
-function hexDigit(text: string, at: number): number {
-  const code = text.charCodeAt(at); // NaN past the end: every comparison below is false
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : -1;
 }
 
 function quad(bytes: Uint8Array, offset: number): string {

@@ -1,4 +1,5 @@
 /** Hardware addresses: 6 bytes (Ethernet), 8 (EUI-64) or 20 (IP over InfiniBand). */
+import { hexDigit } from './hex-digit.ts';
 
 /**
  * Pairs of hex digits with `:` or `-` between them, or groups of four with `.`, as IEEE 802 and Cisco write them.
@@ -11,22 +12,14 @@ export function parseMac(text: string): Uint8Array | undefined {
   const bytes: number[] = [];
   for (let at = 0; ; at++) {
     for (const end = at + digits; at < end; at += 2) {
-      const byte = hexDigit(text, at) * 16 + hexDigit(text, at + 1);
-      if (Number.isNaN(byte)) return undefined;
-      bytes.push(byte);
+      const [high, low] = [hexDigit(text, at), hexDigit(text, at + 1)];
+      if (high < 0 || low < 0) return undefined;
+      bytes.push(high * 16 + low);
     }
     if (at === text.length) break;
     if (text.charAt(at) !== separator) return undefined;
   }
   return bytes.length === 6 || bytes.length === 8 || bytes.length === 20 ? new Uint8Array(bytes) : undefined;
-}
-
-/** NaN for anything else, and past the end. */
-function hexDigit(text: string, at: number): number {
-  const code = text.charCodeAt(at);
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : Number.NaN;
 }
 
 /** Lower-case pairs with colons, as the kernel and iproute2 print it. */

@@ -1,3 +1,4 @@
+import { u16At } from './bytes.ts';
 import { asciiz, type Codec, type ValueOf } from './codec.ts';
 import type { Writer } from './writer.ts';
 
@@ -131,10 +132,9 @@ export function attributesOf(payload: Uint8Array): UnknownAttribute[] {
   const found: UnknownAttribute[] = [];
   let at = 0;
   while (at + 4 <= payload.length) {
-    const length = payload[at]! | (payload[at + 1]! << 8);
+    const length = u16At(payload, at);
     if (length < 4 || at + length > payload.length) break;
-    const type = payload[at + 2]! | (payload[at + 3]! << 8);
-    found.push({ type, bytes: payload.subarray(at + 4, at + length) });
+    found.push({ type: u16At(payload, at + 2), bytes: payload.subarray(at + 4, at + length) });
     at += (length + 3) & ~3;
   }
   return found;

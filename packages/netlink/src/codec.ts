@@ -1,4 +1,5 @@
 import type { Ip } from '@cni-ts/address/ip';
+import { u16At, u32At } from './bytes.ts';
 import type { Writer } from './writer.ts';
 
 /**
@@ -19,16 +20,6 @@ export interface Codec<T> {
 
 export type ValueOf<C> = C extends Codec<infer T> ? T : never;
 
-// Byte by byte: a DataView made for each number costs more than everything else about reading it.
-
-function le16(bytes: Uint8Array): number {
-  return (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8);
-}
-
-function le32(bytes: Uint8Array): number {
-  return (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24);
-}
-
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -41,17 +32,17 @@ export const u8: Codec<number> = {
 export const u16: Codec<number> = {
   size: 2,
   write: (to, value) => to.u16(value),
-  read: le16,
+  read: (bytes) => u16At(bytes, 0),
 };
 export const u32: Codec<number> = {
   size: 4,
   write: (to, value) => to.u32(value),
-  read: (bytes) => le32(bytes) >>> 0,
+  read: (bytes) => u32At(bytes, 0),
 };
 export const s32: Codec<number> = {
   size: 4,
   write: (to, value) => to.u32(value >>> 0),
-  read: le32,
+  read: (bytes) => u32At(bytes, 0) | 0,
 };
 export const u64: Codec<bigint> = {
   size: 8,

@@ -3,6 +3,7 @@ import type { Netns } from '@cni-ts/libc/netns';
 import { RawNetlinkSocket } from '@cni-ts/libc/socket';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributesOf } from './attributes.ts';
+import { u16At, u32At } from './bytes.ts';
 import type { Codec } from './codec.ts';
 import { trace } from './trace.ts';
 import { Writer } from './writer.ts';
@@ -282,8 +283,8 @@ export class Netlink {
       if (size < 16 || at + size > length)
         throw new SyscallError('recv', 'EMSGSIZE', 'a netlink message was cut off');
       replies.push({
-        type: received[at + 4]! | (received[at + 5]! << 8),
-        flags: received[at + 6]! | (received[at + 7]! << 8),
+        type: u16At(received, at + 4),
+        flags: u16At(received, at + 6),
         sequence: u32At(received, at + 8),
         payload: received.subarray(at + 16, at + size),
       });
@@ -312,8 +313,4 @@ export class Netlink {
     trace?.('<', this.#protocol, name, reply.flags, { errno, explanation });
     throw new SyscallError(name, errno, explanation);
   }
-}
-
-function u32At(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

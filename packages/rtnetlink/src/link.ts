@@ -235,14 +235,17 @@ export function setAllmulti(nl: Netlink, link: { readonly index: number }, on: b
   setFlag(nl, link, IFF_ALLMULTI, on);
 }
 
-/** Makes the link a port of `master` (an index; 0 takes it off). */
-export function setMaster(nl: Netlink, link: { readonly index: number }, master: number): void {
-  setLink(nl, link, { master });
-}
-
-/** Makes the link a port of `master` and sets it up, in one request: when it cannot be a port, it stays down. */
-export function setPortUp(nl: Netlink, link: { readonly index: number }, master: number): void {
-  setLink(nl, link, { master, flags: IFF_UP, change: IFF_UP });
+/**
+ * Makes the link a port of `master` (an index; 0 takes it off). `up`: and sets it up, in the same request; when it
+ * cannot be a port, it stays as it is.
+ */
+export function setMaster(
+  nl: Netlink,
+  link: { readonly index: number },
+  master: number,
+  { up }: { readonly up?: boolean } = {},
+): void {
+  setLink(nl, link, { master, ...(up && { flags: IFF_UP, change: IFF_UP }) });
 }
 
 export function setMac(nl: Netlink, link: { readonly index: number }, mac: Uint8Array): void {

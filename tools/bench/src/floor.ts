@@ -12,7 +12,7 @@ import { addTable, type Table } from '@cni-ts/netfilter/nftables/table';
 import { transaction } from '@cni-ts/netfilter/nftables/transaction';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { addAddress } from '@cni-ts/rtnetlink/address';
-import { createLink, deleteLink, findLink, getLink, setMaster, setUp } from '@cni-ts/rtnetlink/link';
+import { createLink, deleteLink, findLink, getLink, setMaster } from '@cni-ts/rtnetlink/link';
 import { addRoute } from '@cni-ts/rtnetlink/route';
 import type { Host } from './host.ts';
 import type { Sample } from './scenario.ts';
@@ -43,8 +43,7 @@ export function bridgeFloor(host: Host, bridge: string, extra?: Extra): Sample[]
       info: { kind: 'veth', data: { peer: { ifname: 'veth0', netnsFd: host.netns.fd } } },
     });
     const port = getLink(outside, 'veth0');
-    setMaster(outside, port, getLink(outside, bridge).index);
-    setUp(outside, port);
+    setMaster(outside, port, getLink(outside, bridge).index, { up: true });
     const link = getLink(inside, 'eth0');
     addAddress(inside, link, cidr('10.22.0.2/16'));
     addRoute(inside, { dst: cidr('0.0.0.0/0'), gateway: cidr('10.22.0.1/16').ip, link });

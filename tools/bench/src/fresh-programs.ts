@@ -12,8 +12,8 @@ export function readAnew(folder: string): void {
   const files = new Map<number, string>();
   for (const name of readdirSync(folder)) {
     const path = join(folder, name);
-    const { ino, isFile } = look(path);
-    if (isFile) files.set(ino, path); // one of several names is enough
+    const status = statSync(path);
+    if (status.isFile()) files.set(status.ino, path); // one of several names is enough
   }
   const script =
     'for file; do sync "$file"; dd if="$file" iflag=nocache count=0 status=none; cat "$file"; done';
@@ -21,9 +21,4 @@ export function readAnew(folder: string): void {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`could not read the programs in ${folder}: ${stderr}`);
-}
-
-function look(path: string): { ino: number; isFile: boolean } {
-  const status = statSync(path);
-  return { ino: status.ino, isFile: status.isFile() };
 }

@@ -207,23 +207,16 @@ function takeFree(
   take: (candidate: Candidate) => boolean,
 ): Candidate | undefined {
   const last = store.lastReserved(index, request.log);
-  let found: Candidate | undefined;
-  const tryOne = (candidate: Candidate): boolean => {
-    if (!take(candidate)) return false;
-    found = candidate;
-    return true;
-  };
   let seen = 0;
   let taken: Set<string> | undefined;
-  walk(set, last, (candidate) => {
+  const found = walk(set, last, (candidate) => {
     const name = formatIp(candidate.ip);
     if (seen++ === looks) taken = new Set(entryNames(request.config.place.directory));
-    return (taken ? !taken.has(name) : store.isFree(name)) && tryOne(candidate);
+    return (taken ? !taken.has(name) : store.isFree(name)) && take(candidate);
   });
+  if (found || !taken) return found;
   // Only names were compared above, so what a crash left empty has counted as taken.
-  if (taken && !found)
-    walk(set, last, (candidate) => store.isFree(formatIp(candidate.ip)) && tryOne(candidate));
-  return found;
+  return walk(set, last, (candidate) => store.isFree(formatIp(candidate.ip)) && take(candidate));
 }
 
 function refuseDuplicate({ exact, legacy }: Owned, set: RangeSet, { containerId }: Attachment): void {

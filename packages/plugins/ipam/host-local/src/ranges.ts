@@ -76,31 +76,39 @@ export function sizeOf(set: RangeSet): bigint {
 }
 
 /**
- * Hands on every address of the set once, in the order they are to be tried, until `visit` says that it is done: upwards
- * from the one after `last`, range after range, round to `last` itself. So a released address comes back only after a
- * full turn. A `last` outside the set counts as none: the walk then begins with the first range.
+ * The first address of the set that `accept` takes. All are tried once: upwards from the one after `last`, range after
+ * range, round to `last` itself. So a released address comes back only after a full turn. A `last` outside the set
+ * counts as none: the walk then begins with the first range.
  *
- * Says whether `visit` did. (No generator, which is slow to start in a process that walks one step.)
+ * (No generator, which is slow to start in a process that walks one step.)
  */
-export function walk(set: RangeSet, last: Ip | undefined, visit: (candidate: Candidate) => boolean): boolean {
+export function walk(
+  set: RangeSet,
+  last: Ip | undefined,
+  accept: (candidate: Candidate) => boolean,
+): Candidate | undefined {
   const from = last === undefined ? undefined : rangeOf(set, last);
-  if (from === undefined || last === undefined) {
-    return set.some((range) => span(range, range.start, range.end, visit));
-  }
-  if (!equalIp(last, from.end) && span(from, nextIp(last), from.end, visit)) return true;
-  const first = set.indexOf(from);
-  for (let i = 1; i < set.length; i++) {
+  const first = from === undefined ? 0 : set.indexOf(from);
+  let found: Candidate | undefined;
+  if (from && last && !equalIp(last, from.end)) found = span(from, nextIp(last), from.end, accept);
+  for (let i = from === undefined ? 0 : 1; i < set.length && !found; i++) {
     const range = set[(first + i) % set.length]!;
-    if (span(range, range.start, range.end, visit)) return true;
+    found = span(range, range.start, range.end, accept);
   }
-  return span(from, from.start, last, visit);
+  return from && last && !found ? span(from, from.start, last, accept) : found;
 }
 
-function span(range: Range, first: Ip, last: Ip, visit: (candidate: Candidate) => boolean): boolean {
+function span(
+  range: Range,
+  first: Ip,
+  last: Ip,
+  accept: (candidate: Candidate) => boolean,
+): Candidate | undefined {
   for (let ip = first; ; ip = nextIp(ip)) {
-    if (!equalIp(ip, range.gateway) && visit({ ip, range })) return true;
+    const candidate = { ip, range };
+    if (!equalIp(ip, range.gateway) && accept(candidate)) return candidate;
     // Compared before stepping: the last address of a family has no successor.
-    if (equalIp(ip, last)) return false;
+    if (equalIp(ip, last)) return undefined;
   }
 }
 

@@ -63,11 +63,8 @@ export class ReservationIndex {
    *  Named by device and inode: one directory has one index under whatever path it is reached. */
   static open(folder: string, directory: string): ReservationIndex | undefined {
     try {
-      let place = statLink(folder);
-      if (!place) {
-        makeFolder(folder, 0o700);
-        place = statLink(folder);
-      }
+      makeFolder(folder, 0o700);
+      const place = statLink(folder);
       if (!place?.isFolder || place.uid !== process.getuid?.() || (place.mode & 0o077) !== 0)
         return undefined;
       const { dev, ino, mtimeNs, ctimeNs } = statFile(directory);

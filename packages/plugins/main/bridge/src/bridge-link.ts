@@ -13,7 +13,7 @@ import {
   type Link,
   listLinks,
   setDown,
-  setPortUp,
+  setMaster,
   setPromisc,
   setUp,
 } from '@cni-ts/rtnetlink/link';
@@ -98,13 +98,13 @@ export function connectToBridge(
   const what = `failed to connect "${link.name}" to bridge ${bridge.name}`;
   let current = found;
   try {
-    setPortUp(host.route, link, current.index);
+    setMaster(host.route, link, current.index, { up: true });
   } catch (error) {
     if (findLinkByIndex(host.route, current.index)) {
       throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
     current = ensureBridge(host, bridge, undo);
-    failing(what, () => setPortUp(host.route, link, current.index));
+    failing(what, () => setMaster(host.route, link, current.index, { up: true }));
   }
   // A new port has both switched off.
   if (port.hairpin) {
