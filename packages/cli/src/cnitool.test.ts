@@ -148,10 +148,91 @@ test.each([[[]], [['help']], [['--help']], [['help', 'add']], [['add', '--help']
   },
 );
 
+test('the help of the tool lists its commands', async () => {
+  expect((await run('--help')).stdout).toBe(`\
+Usage: cnitool [options] [command]
+
+Attach network namespaces to CNI networks by hand
+
+Options:
+  -i, --ifname <name>               interface inside the namespace (default:
+                                    $CNI_IFNAME, then eth0)
+  --exec                            run every plugin as a process, also those
+                                    that are part of this program
+                                    ($CNITOOL_EXEC=1)
+  -h, --help                        display help for command
+
+Commands:
+  add [network] [netns]             Add a network interface to a network
+                                    namespace and print the result
+  check [network] [netns]           Check that a network namespace's interface
+                                    is as ADD left it
+  del [network] [netns]             Remove the network interface from a network
+                                    namespace
+  gc [options] [network] [netns]    Remove EVERY attachment of a network that
+                                    the cache remembers, but those to keep
+  status [network] [netns]          Ask whether a network could serve ADD now
+  validate [network]                Check that a network's plugins are there and
+                                    speak its version
+  version [networks-or-plugins...]  Print the spec versions of the plugins of a
+                                    network, or of plugins by name, and those
+                                    all share
+  help [command]                    display help for command
+
+Environment:
+  NETCONFPATH    folder with network configurations (default: /etc/cni/net.d)
+  CNI_PATH       folders with plugins, separated by ":"
+  CNI_ARGS       K=V;K=V for the plugins
+  CAP_ARGS       JSON object with values for the plugins' capabilities
+  CNI_IFNAME     interface name when --ifname is not given
+  CNI_CACHE_DIR  where attachments are remembered (default: /var/lib/cni)
+`);
+});
+
+test.each([
+  ['help', 'gc'],
+  ['gc', '--help'],
+  ['gc', 'net', '--bogus', '-h'],
+])('the help of a command lists its options: %s %s', async (...argv) => {
+  expect((await run(...argv)).stdout).toBe(`\
+Usage: cnitool gc [options] [network] [netns]
+
+Remove EVERY attachment of a network that the cache remembers, but those to keep
+
+Options:
+  --keep <id/ifname...>  attachments that stay, as ‹container ID›/‹interface›
+  -h, --help             display help for command
+
+Global Options:
+  -i, --ifname <name>    interface inside the namespace (default: $CNI_IFNAME,
+                         then eth0)
+  --exec                 run every plugin as a process, also those that are part
+                         of this program ($CNITOOL_EXEC=1)
+`);
+});
+
+test.each(['nobody', 'constructor'])('help on %s, which is no command, says so', async (name) => {
+  expect(await run('help', name)).toMatchObject({
+    status: 1,
+    stdout: '',
+    last: `unknown command "${name}" for "cnitool"`,
+  });
+});
+
 test('an unknown flag is an error like any other', async () => {
   const told = await run('add', 'net', netns, '--bogus');
   expect(told).toMatchObject({ status: 1, stdout: '', last: "unknown option '--bogus'" });
   expect(told.first).toBe("Error: unknown option '--bogus'");
+  expect(told.stderr).toContain('\nUsage: cnitool add ');
+  expect((await run('add', 'net', netns, '--keep', 'c1/eth0')).last).toBe("unknown option '--keep'");
+  expect((await run('--bogus', 'add', 'net', netns)).last).toBe("unknown option '--bogus'");
+});
+
+test('a flag without its value is an error like any other', async () => {
+  expect((await run('add', 'net', netns, '-i')).last).toBe("option '-i, --ifname <name>' argument missing");
+  expect((await run('gc', 'net', netns, '--keep')).last).toBe(
+    "option '--keep <id/ifname...>' argument missing",
+  );
 });
 
 test('an empty NETCONFPATH is the default folder (protocol 108)', async () => {
@@ -218,6 +299,15 @@ describe('gc', () => {
     expect(plugins.taken()).toEqual(gcs);
     expect((await run('gc', 'net', '/unused', '--keep', 'c1')).status).toBe(1);
   });
+
+  test('--keep takes several, and may be repeated', async () => {
+    await run('gc', 'net', '/unused', '--keep', `${cid}/eth0`, 'c1/eth1', '--exec', '--keep=c2/eth2');
+    expect(told()).toEqual([
+      { containerID: cid, ifname: 'eth0' },
+      { containerID: 'c1', ifname: 'eth1' },
+      { containerID: 'c2', ifname: 'eth2' },
+    ]);
+  });
 });
 
 describe('version and validate', () => {
@@ -267,9 +357,14 @@ describe('version and validate', () => {
 
 test('as a program it exits with the status', () => {
   const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-  const ended = spawnSync(process.execPath, [main, 'add', 'net', netns], { env, encoding: 'utf8' });
+  const start = (...argv: string[]) =>
+    spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...argv], {
+      env,
+      encoding: 'utf8',
+    });
+  const ended = start('add', 'net', netns);
   expect(ended).toMatchObject({ status: 0, stdout: JSON.stringify(result, undefined, 4), stderr: '' });
-  const failed = spawnSync(process.execPath, [main, 'foo'], { env, encoding: 'utf8' });
+  const failed = start('foo');
   expect(failed).toMatchObject({ status: 1, stdout: '' });
 });
 

@@ -1,5 +1,6 @@
 /** What cnitool takes from its arguments and environment. An empty variable counts as absent, always. */
-import { delimiter, resolve } from 'node:path';
+import { delimiter, isAbsolute, resolve } from 'node:path';
+import { realPath } from '@cni-ts/libc/file';
 import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { parseJson } from '@cni-ts/libcni/json';
@@ -13,7 +14,8 @@ export const pluginPath = (env: Environment): string[] => (env.CNI_PATH ? env.CN
 export function attachmentOf(netns: string, ifname: string | undefined, env: Environment): RuntimeConf {
   const capabilityArgs = readCapabilityArgs(env.CAP_ARGS);
   const args = readArgs(env.CNI_ARGS);
-  const path = resolve(netns);
+  // The compiled program has no process.cwd(), which `resolve` asks when no path is absolute.
+  const path = resolve(isAbsolute(netns) ? '/' : realPath('.'), netns);
   return {
     containerId: containerIdOf(path),
     netns: path,

@@ -2,10 +2,11 @@
 import { loadNetworkList, NetworkNotFoundError, NoConfigsFoundError } from '@cni-ts/libcni/discovery';
 import type { Environment } from '@cni-ts/libcni/environment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
-import type { Runtime } from '@cni-ts/libcni/runtime';
+import type { Operations } from '@cni-ts/libcni/operations';
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/skeleton/released-versions';
 import { printResult } from '@cni-ts/skeleton/result-version';
+import type { Option } from './command-line.ts';
 import { attachmentOf, configDir } from './settings.ts';
 
 export interface Verb {
@@ -14,6 +15,8 @@ export interface Verb {
   readonly needs: readonly string[];
   /** Any number of arguments after those. */
   readonly takes?: string;
+  /** Besides those that every command has. */
+  readonly options?: readonly Option[];
   /** What goes to stdout. */
   run(call: VerbCall): Promise<string>;
 }
@@ -22,7 +25,7 @@ export interface VerbCall {
   readonly options: { readonly ifname?: string; readonly keep?: readonly string[] };
   readonly args: readonly string[];
   readonly env: Environment;
-  readonly runtime: Runtime;
+  readonly runtime: Operations;
 }
 
 const onNamespace = ['network', 'netns'];
@@ -58,6 +61,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
   gc: {
     about: 'Remove EVERY attachment of a network that the cache remembers, but those to keep',
     needs: onNamespace,
+    options: [
+      {
+        name: 'keep',
+        value: 'id/ifname',
+        many: true,
+        about: 'attachments that stay, as ‹container ID›/‹interface›',
+      },
+    ],
     async run(call) {
       const { list } = attachment(call);
       // Told in so many words also when nothing is to stay: a plugin does not collect without being told what to keep.
@@ -105,6 +116,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   },
 };
+
+/** Undefined for a name that is no command's. */
+export function verbNamed(name: string | undefined): Verb | undefined {
+  return name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+}
 
 function attachment({ args: [network = '', netns = ''], options, env }: VerbCall) {
   const list = loadNetworkList(configDir(env), network);

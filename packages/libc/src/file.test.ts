@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import {
   closeFile,
   fileSystemOf,
+  folderEntries,
   listFolder,
   makeFolder,
   mayAccess,
@@ -190,4 +191,23 @@ test('reading to the end grows with what is there', () => {
   const fd = openFile(join(folder, 'f'), openFlags.readOnly);
   expect(readToEnd(fd, 'f', 16).length).toBe(9999);
   closeFile(fd);
+});
+
+test('what is in a folder, with its kind, however much it is', () => {
+  const many = join(folder, 'many');
+  fs.mkdirSync(join(many, 'folder'), { recursive: true });
+  fs.symlinkSync('nowhere', join(many, 'link'));
+  const names = Array.from({ length: 3000 }, (_, i) => `ä${i}`);
+  for (const name of names) fs.writeFileSync(join(many, name), '');
+  expect(listFolder(many).sort()).toEqual(['folder', 'link', ...names].sort());
+  const kinds = new Map(folderEntries(many).map(({ name, kind }) => [name, kind]));
+  expect([kinds.get('folder'), kinds.get('link'), kinds.get('ä7'), kinds.size]).toEqual([
+    'folder',
+    'link',
+    'file',
+    3002,
+  ]);
+  expect(() => listFolder(join(many, 'none'))).toThrow(
+    `open ${join(many, 'none')}: no such file or directory`,
+  );
 });

@@ -1,6 +1,6 @@
 /**
  * Files by system calls. The runtime's own node:fs would do, but loading it takes longer than a whole call of a
- * plugin may: a millisecond in the shipped executables. What is rare (listing a folder) still goes there.
+ * plugin may, and the compiled program has none.
  *
  * Failures are errors with the errno's name as `code` and `<operation> <path>: <errno text>` as message.
  */
@@ -21,6 +21,8 @@ export const openFlags = {
 const O_CLOEXEC = 0o2000000;
 
 const O_PATH = 0o10000000;
+/** The architecture's own number, as that of O_NOFOLLOW. */
+const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -285,11 +287,71 @@ export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
   if (libc().utimensat(AT_FDCWD, cString(path), times, 0) !== 0) throw failure('utimes', path, 'utimensat');
 }
 
-/** The names in a folder, by the runtime's own means: not for the hot path. Throws `open <path>: …`. */
+/** What a name in a folder stands for: the link itself, where it is one. */
+export interface FolderEntry {
+  readonly name: string;
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+}
+
+/** struct linux_dirent64: inode and offset, length of the record, kind (DT_REG …), name. */
+const DT_UNKNOWN = 0;
+const kinds: Readonly<Record<number, FolderEntry['kind']>> = { 4: 'folder', 8: 'file', 10: 'link' };
+
+/** What is in a folder, in no order. Throws `open <path>: …`. */
+export function folderEntries(path: string): FolderEntry[] {
+  const entries: FolderEntry[] = [];
+  eachEntry(path, (name, kind) => {
+    entries.push({ name, kind: kind === DT_UNKNOWN ? kindOf(`${path}/${name}`) : (kinds[kind] ?? 'other') });
+  });
+  return entries;
+}
+
+/** The names in a folder, in no order. Throws `open <path>: …`. */
 export function listFolder(path: string): string[] {
+  const names: string[] = [];
+  eachEntry(path, (name) => void names.push(name));
+  return names;
+}
+
+function eachEntry(path: string, tell: (name: string, kind: number) => void): void {
+  const fd = openFile(path, openFlags.readOnly | O_DIRECTORY);
   try {
-    return process.getBuiltinModule('node:fs').readdirSync(path);
-  } catch (error) {
-    throw fileError('open', path, error);
+    const bytes = new Uint8Array(32768);
+    for (;;) {
+      const length = libc().getdents64(fd, bytes, bytes.length);
+      if (length < 0) throw failure('open', path, 'getdents64');
+      if (length === 0) return;
+      for (let at = 0; at < length; ) {
+        const end = at + (bytes[at + 16] ?? 0) + (bytes[at + 17] ?? 0) * 256;
+        const name = textOf(bytes.subarray(at + 19, bytes.indexOf(0, at + 19)));
+        if (name !== '.' && name !== '..') tell(name, bytes[at + 18] ?? DT_UNKNOWN);
+        at = end;
+      }
+    }
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Where the file system does not tell with the name. */
+function kindOf(path: string): FolderEntry['kind'] {
+  const status = statLink(path);
+  if (status?.isFile) return 'file';
+  if (status?.isFolder) return 'folder';
+  return status && (status.mode & 0o170000) === 0o120000 ? 'link' : 'other';
+}
+
+/** fsync(2). Throws `sync <path>: …`. */
+export function syncFile(fd: number, path: string): void {
+  if (libc().fsync(fd) !== 0) throw failure('sync', path, 'fsync');
+}
+
+/** The whole file. Throws `open <path>: …` or `read <path>: …`. */
+export function readBytes(path: string): Uint8Array {
+  const fd = openFile(path, openFlags.readOnly);
+  try {
+    return readToEnd(fd, path);
+  } finally {
+    closeFile(fd);
   }
 }

@@ -1,12 +1,19 @@
 /** Replacing a file so that nobody, not even after a power cut, ever sees half of it. */
-import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import {
+  closeFile,
+  makeFolder,
+  openFile,
+  openFlags,
+  removeFile,
+  renameFile,
+  syncFile,
+  writeWhole,
+} from '@cni-ts/libc/file';
 
-/** The calls a replacement is made of; tests make each of them fail in turn. */
-export type FileCalls = Pick<
-  typeof fs,
-  'closeSync' | 'fsyncSync' | 'mkdirSync' | 'openSync' | 'renameSync' | 'rmSync' | 'writeSync'
->;
+/** The calls a replacement, and making its folders, consists of; tests make each of them fail in turn. */
+export const fileCalls = { closeFile, makeFolder, openFile, removeFile, renameFile, syncFile, writeWhole };
+export type FileCalls = typeof fileCalls;
 
 export interface Replacement {
   readonly path: string;
@@ -16,40 +23,41 @@ export interface Replacement {
   readonly workshop: string;
 }
 
-/** Both folders must exist. Throws what the file system threw; the file is then as it was. */
-export function replaceFile({ path, text, mode, workshop }: Replacement, calls: FileCalls = fs): void {
+/** Both folders must exist. Throws what the file system said; the file is then as it was. */
+export function replaceFile({ path, text, mode, workshop }: Replacement, calls: FileCalls = fileCalls): void {
   const temporary = join(workshop, `${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}`);
   try {
     writeDurably(temporary, text, mode, calls);
-    calls.renameSync(temporary, path);
+    calls.renameFile(temporary, path);
   } catch (error) {
-    calls.rmSync(temporary, { force: true });
+    calls.removeFile(temporary);
     throw error;
   }
   // Until the folder is on disk too, a power cut may bring the old file back.
-  withFile(dirname(path), 'r', undefined, calls, (fd) => calls.fsyncSync(fd));
+  const folder = dirname(path);
+  withFile(folder, openFlags.readOnly, 0, calls, (fd) => calls.syncFile(fd, folder));
 }
 
 function writeDurably(path: string, text: string, mode: number, calls: FileCalls): void {
-  withFile(path, 'wx', mode, calls, (fd) => {
-    const bytes = Buffer.from(text);
-    for (let written = 0; written < bytes.length; ) written += calls.writeSync(fd, bytes, written);
+  const flags = openFlags.writeOnly | openFlags.create | openFlags.exclusive;
+  withFile(path, flags, mode, calls, (fd) => {
+    calls.writeWhole(fd, new TextEncoder().encode(text), path);
     // Without this the rename may reach the disk before the content: that is the zero-byte file after a crash.
-    calls.fsyncSync(fd);
+    calls.syncFile(fd, path);
   });
 }
 
 function withFile(
   path: string,
-  flags: string,
-  mode: number | undefined,
+  flags: number,
+  mode: number,
   calls: FileCalls,
   work: (fd: number) => void,
 ): void {
-  const fd = calls.openSync(path, flags, mode);
+  const fd = calls.openFile(path, flags, mode);
   try {
     work(fd);
   } finally {
-    calls.closeSync(fd);
+    calls.closeFile(fd);
   }
 }

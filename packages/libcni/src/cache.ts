@@ -3,18 +3,21 @@
  * another. One difference: a file is replaced as a whole (the reference overwrites in place, and a crash leaves an
  * empty file that no DEL gets past).
  */
-import * as fs from 'node:fs';
 import { join } from 'node:path';
+import { listFolder, readText, removeFile, tryStat } from '@cni-ts/libc/file';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import {
   convertResult,
   decodeAnyResult,
   printResult,
   type VersionedResult,
 } from '@cni-ts/skeleton/result-version';
+import { fromByteArray, toByteArray } from 'base64-js';
 import * as z from 'zod/mini';
-import { type FileCalls, replaceFile } from './atomic-file.ts';
+import { type FileCalls, fileCalls, replaceFile } from './atomic-file.ts';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
-import { isJsonObject, parseJson } from './json.ts';
+import { byBytes } from './byte-order.ts';
+import { encodeJson, isJsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 
 export const defaultCacheDir = '/var/lib/cni';
@@ -33,7 +36,7 @@ export class Cache {
   readonly #workshop: string;
   readonly #calls: FileCalls;
 
-  constructor(dir: string = defaultCacheDir, calls: FileCalls = fs) {
+  constructor(dir: string = defaultCacheDir, calls: FileCalls = fileCalls) {
     this.#results = join(dir, 'results');
     // Not inside `results`: whoever lists attachments there takes every file for one.
     this.#workshop = join(dir, '.results-being-written');
@@ -47,7 +50,7 @@ export class Cache {
     const content = {
       kind,
       containerId: conf.containerId,
-      config: Buffer.from(config).toString('base64'),
+      config: fromByteArray(config),
       ifName: conf.ifname,
       networkName: network,
       ...(netns && { netns }),
@@ -56,16 +59,16 @@ export class Cache {
       ...(result && { result: JSON.parse(printResult(result)) as unknown }),
     };
     for (const folder of [this.#results, this.#workshop]) {
-      this.#calls.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      this.#calls.makeFolder(folder, 0o700);
     }
-    const text = JSON.stringify(content);
+    const text = encodeJson(content);
     replaceFile({ path, text, mode: 0o600, workshop: this.#workshop }, this.#calls);
   }
 
   /** A missing file is fine, and so are names that cannot have one. */
   remove(key: CacheKey): void {
     if (whyNoPath(key) !== undefined) return;
-    fs.rmSync(this.path(key), { force: true });
+    removeFile(this.path(key));
   }
 
   /** The result of the ADD in this version, undefined when there is none. Throws when there is one we cannot read. */
@@ -88,7 +91,7 @@ export class Cache {
     const content = parseConfigEntry(text, network);
     const { capabilityArgs: _replaced, ...rest } = conf;
     return {
-      config: Buffer.from(content.config ?? '', 'base64'),
+      config: toByteArray(content.config ?? ''),
       conf: {
         ...rest,
         ...(content.cniArgs && { args: content.cniArgs }),
@@ -110,8 +113,8 @@ export class Cache {
   sweep(now: number = Date.now()): void {
     for (const name of listIfThere(this.#workshop)) {
       const path = join(this.#workshop, name);
-      const written = fs.statSync(path, { throwIfNoEntry: false });
-      if (written !== undefined && now - written.mtimeMs > 3_600_000) fs.rmSync(path, { force: true });
+      const written = tryStat(path)?.mtimeNs;
+      if (written !== undefined && now - Number(written / 1_000_000n) > 3_600_000) removeFile(path);
     }
   }
 
@@ -122,7 +125,7 @@ export class Cache {
   }
 
   #fileNames(): string[] {
-    return listIfThere(this.#results).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return listIfThere(this.#results).sort(byBytes);
   }
 }
 
@@ -218,13 +221,13 @@ function attachmentIn(path: string): CachedAttachment | undefined {
     netns: entry.netns ?? '',
     args: entry.cniArgs ?? [],
     capabilityArgs: entry.capabilityArgs ?? {},
-    config: Buffer.from(entry.config ?? '', 'base64'),
+    config: toByteArray(entry.config ?? ''),
   };
 }
 
 function readIfThere(path: string): string | undefined {
   try {
-    return fs.readFileSync(path, 'utf8');
+    return readText(path);
   } catch {
     return undefined; // missing or unreadable: both mean that nothing is known, as in the reference library
   }
@@ -232,9 +235,9 @@ function readIfThere(path: string): string | undefined {
 
 function listIfThere(folder: string): string[] {
   try {
-    return fs.readdirSync(folder);
+    return listFolder(folder);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
 }

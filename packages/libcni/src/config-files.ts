@@ -1,6 +1,8 @@
 /** Which files of a folder are configurations. */
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { folderEntries } from '@cni-ts/libc/file';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { byBytes } from './byte-order.ts';
 import { wrapped } from './wrapped-error.ts';
 
 /**
@@ -9,14 +11,14 @@ import { wrapped } from './wrapped-error.ts';
  */
 export function configFiles(folder: string, extensions: readonly string[], complaint?: string): string[] {
   try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
-      .map((entry) => entry.name)
+    return folderEntries(folder)
+      .filter(({ kind }) => kind === 'file' || kind === 'link')
+      .map(({ name }) => name)
       .filter((name) => extensions.includes(name.slice(Math.max(name.lastIndexOf('.'), 0))))
       .map((name) => join(folder, name))
-      .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      .sort(byBytes);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOENT') return [];
     throw complaint === undefined ? error : wrapped(complaint, error);
   }
 }

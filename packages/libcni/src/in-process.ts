@@ -4,18 +4,22 @@
  * the program knows a plugin of its name. What a caller sees is the same as after execution, but for one thing: a
  * plugin that is running cannot be killed. An ADD that is called off while it runs undoes what it made and fails.
  */
-import { statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { tryStat } from '@cni-ts/libc/file';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Outcome } from '@cni-ts/skeleton/run-plugin';
-import { type Executor, type PluginRun, processExecutor } from './executor.ts';
+import type { Executor, PluginRun } from './executor.ts';
 import { settle } from './reply.ts';
+import { syncExecutor } from './sync-executor.ts';
 
 export interface InProcessOptions {
   /** The plugins this program contains. */
   readonly lookup: (type: string) => Plugin | undefined;
-  /** Runs everything else. Default: processes, with the same stderr. */
+  /**
+   * Runs everything else. Default: processes that are waited for as a called plugin is, with the same stderr. A program
+   * that must go on meanwhile, or kill a plugin that takes too long, gives a `processExecutor`.
+   */
   readonly others?: Executor;
   readonly stderr?: (text: string) => void;
   /** The program's own file. Default: process.execPath. */
@@ -36,7 +40,7 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
     stderr = (text: string) => void process.stderr.write(text),
     self = process.execPath,
   } = options;
-  const others = options.others ?? processExecutor({ stderr });
+  const others = options.others ?? syncExecutor({ stderr });
   return {
     ...others,
     async run(run) {
@@ -76,7 +80,6 @@ async function call(
 }
 
 function sameFile(a: string, b: string): boolean {
-  const one = statSync(a, { throwIfNoEntry: false });
-  const other = statSync(b, { throwIfNoEntry: false });
-  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
+  const [one, other] = [tryStat(a), tryStat(b)];
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 }

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
 import { configFiles } from './config-files.ts';
-import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName, parseJson } from './json.ts';
+import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName, parseJsonBytes } from './json.ts';
 import {
   type PluginConfig,
   pluginConfigFrom,
@@ -55,7 +55,11 @@ export function networkListFromFile(path: string): NetworkList {
 /** A list of this one plugin; the plugin object's other keys, `disableCheck` too, mean nothing to the list. */
 export function networkListOf(plugin: PluginConfig): NetworkList {
   const { cniVersion, name, json } = plugin;
-  return parseNetworkList(Buffer.from(encodeSorted({ cniVersion, name, plugins: [json] })));
+  return parseNetworkList(bytesOf({ cniVersion, name, plugins: [json] }));
+}
+
+function bytesOf(json: unknown): Uint8Array {
+  return new TextEncoder().encode(encodeSorted(json));
 }
 
 function bad(what: string, cause?: unknown): Error {
@@ -66,7 +70,7 @@ function bad(what: string, cause?: unknown): Error {
 function parseObject(bytes: Uint8Array): JsonObject {
   let json: unknown;
   try {
-    json = parseJson(Buffer.from(bytes).toString());
+    json = parseJsonBytes(bytes);
   } catch (error) {
     throw wrapped('error parsing configuration list', error);
   }
@@ -134,7 +138,7 @@ function inlinedPlugins(json: JsonObject, onlyInlined: boolean): PluginConfig[] 
   if (plugins.length === 0) throw bad('no plugins in list');
   return plugins.map((element: unknown, index) => {
     try {
-      return pluginConfigFrom(element, Buffer.from(encodeSorted(element)));
+      return pluginConfigFrom(element, bytesOf(element));
     } catch (error) {
       throw wrapped(`failed to parse plugin config ${index}`, error);
     }

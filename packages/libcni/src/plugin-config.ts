@@ -1,9 +1,9 @@
 /** The configuration object of one plugin, as a runtime loads it (spec section 1, "Plugin configuration object"). */
-import { readFileSync } from 'node:fs';
+import { readBytes } from '@cni-ts/libc/file';
 import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig, readConfigOf } from '@cni-ts/skeleton/config';
 import * as z from 'zod/mini';
-import { type JsonObject, parseJson } from './json.ts';
+import { type JsonObject, parseJsonBytes } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 
 export interface PluginConfig {
@@ -24,7 +24,7 @@ export const anyPlugin = { name: 'any plugin', schema: () => z.object(networkCon
 export function parsePluginConfig(bytes: Uint8Array): PluginConfig {
   let json: unknown;
   try {
-    json = parseJson(Buffer.from(bytes).toString());
+    json = parseJsonBytes(bytes);
   } catch (error) {
     throw new CniError(ErrorCode.invalidConfig, wrapped(whileParsing, error).message, '', { cause: error });
   }
@@ -54,7 +54,7 @@ export function pluginConfigFromFile(path: string): PluginConfig {
 
 export function readConfigFile(path: string): Uint8Array {
   try {
-    return readFileSync(path);
+    return readBytes(path);
   } catch (error) {
     throw wrapped(`error reading ${path}`, error);
   }

@@ -1,6 +1,7 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
-import { type Outcome, runPlugin } from '@cni-ts/skeleton/run-plugin';
+import type { Outcome } from '@cni-ts/skeleton/run-plugin';
+import { calledOff, startFailure, unfitEnvironment } from './refusal.ts';
 
 export interface ProgramOptions {
   readonly stdin: string;
@@ -15,20 +16,13 @@ const attempts = 6;
 
 /** Never throws for what the program does: a program that cannot be started has ended too. */
 export async function runProgram(program: string, options: ProgramOptions): Promise<Outcome> {
-  const refused = whyNoEnvironment(options.env) ?? whyNotExecutable(program);
-  if (refused !== undefined) return startFailure(program, refused);
+  if (unfitEnvironment(options.env)) return startFailure(program, 'invalid argument');
+  if (!isExecutableFormat(program)) return startFailure(program, 'exec format error');
   for (let attempt = 1; ; attempt++) {
-    if (options.signal?.aborted) return { why: whyAborted(options.signal), stdout: '', stderr: '' };
-    const result = await start(program, options).catch(() => {
-      // On Bun, execa itself falls over a start that fails at once, and the reason is lost. Most likely it is the
-      // one worth waiting for; if not, the last attempt tells.
-      return undefined;
-    });
-    if (result === undefined && attempt === attempts)
-      return runPlugin(program, options.env, options.stdin, 0);
+    if (options.signal?.aborted) return calledOff(options.signal);
+    const result = await start(program, options);
+    if (result.code !== 'ETXTBSY' || attempt === attempts) return outcomeOf(program, result);
     // An installer is replacing the file in place; it will be whole in a moment.
-    if (result !== undefined && (result.code !== 'ETXTBSY' || attempt === attempts))
-      return outcomeOf(program, result);
     const { setTimeout: pause } = await import('node:timers/promises');
     await pause(options.busyPause ?? 1000, undefined, options.signal && { signal: options.signal }).catch(
       () => {
@@ -92,26 +86,11 @@ function outcomeOf(program: string, result: Ended): Outcome {
   );
 }
 
-function startFailure(program: string, why: string): Outcome {
-  return { why: `fork/exec ${program}: ${why}`, stdout: '', stderr: '' };
-}
-
-function whyAborted(signal: AbortSignal): string {
-  const { reason } = signal;
-  const late = reason instanceof Error && reason.name === 'TimeoutError';
-  return late ? 'context deadline exceeded' : 'context canceled';
-}
-
-/** The kernel ends a variable at its first zero byte; Node and Bun throw instead of cutting it short. */
-function whyNoEnvironment(env: ProgramOptions['env']): string | undefined {
-  return Object.values(env).some((value) => value.includes('\0')) ? 'invalid argument' : undefined;
-}
-
 /**
  * execvp(3), which Node starts programs with, hands a file of unknown format to /bin/sh; a damaged plugin would then
  * be run as a script. The kernel itself knows ELF and `#!`.
  */
-function whyNotExecutable(program: string): string | undefined {
+function isExecutableFormat(program: string): boolean {
   const head = Buffer.alloc(4);
   try {
     accessSync(program, constants.X_OK);
@@ -123,10 +102,9 @@ function whyNotExecutable(program: string): string | undefined {
     }
   } catch {
     // What cannot be executed at all is told by the start itself, and a file may be executable but not readable.
-    return undefined;
+    return true;
   }
-  const known = head.toString('latin1').startsWith('#!') || head.toString('latin1') === '\x7fELF';
-  return known ? undefined : 'exec format error';
+  return head.toString('latin1').startsWith('#!') || head.toString('latin1') === '\x7fELF';
 }
 
 const startErrors: Readonly<Record<string, string>> = {

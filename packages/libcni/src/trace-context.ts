@@ -50,7 +50,7 @@ function baggageMember({ key, value, properties = [] }: BaggageMember): string {
 
 /** Everything but the "baggage-octets" of the W3C text, and `%` itself, goes as upper-case hex of its UTF-8 bytes. */
 function percentEncode(text: string): string {
-  return [...Buffer.from(text)]
+  return [...new TextEncoder().encode(text)]
     .map((byte) =>
       byte > 0x20 && byte < 0x7f && !'",;\\%'.includes(String.fromCharCode(byte))
         ? String.fromCharCode(byte)

@@ -12,11 +12,10 @@ if (!isPlugin(name)) {
   }
 } else if (process.env.CNI_COMMAND === 'VERSION') {
   // Runtimes ask this of every plugin, and the answer is the same for all of ours: nothing else need be loaded.
-  console.log(JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions }));
-  process.exit(0);
+  process.stdout.write(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions })}\n`);
 } else {
-  void import('./plugin-process.ts').then(({ run }) => {
+  void import('@cni-ts/skeleton/main').then(({ main }) => {
     const plugin = findPlugin(name);
-    if (plugin) run(plugin);
+    if (plugin) main(plugin, findPlugin);
   });
 }

@@ -1,16 +1,17 @@
 /** The operator's tool, which calls the plugins of this program instead of executing them. */
 import { cnitool } from '@cni-ts/cli/cnitool';
+import { exit } from '@cni-ts/libc/process';
 import { errorText } from '@cni-ts/skeleton/cni-error';
+import { write } from '@cni-ts/skeleton/main';
 import { findPlugin } from './called-as.ts';
-import { end, write } from './own-process.ts';
 
 void cnitool(process.argv.slice(2), {
   env: process.env,
   stdout: (text) => write(1, text),
   stderr: (text) => write(2, text),
   inProcess: findPlugin,
-}).then(end, (error: unknown) => {
+}).then(exit, (error: unknown) => {
   // Nobody reads what it prints, as in `cnitool --help | head -1`.
   write(2, `cnitool: ${errorText(error)}\n`);
-  end(1);
+  exit(1);
 });

@@ -5,8 +5,12 @@ export const trace:
 
 function print(direction: string, protocol: string, name: string, flags: number, value: unknown): void {
   const body = JSON.stringify(value, (_key, member: unknown) => {
-    if (member instanceof Uint8Array) return Buffer.from(member).toString('hex');
+    if (member instanceof Uint8Array) return hexText(member);
     return typeof member === 'bigint' ? member.toString() : member;
   });
   process.stderr.write(`${direction} ${protocol} ${name} flags=0x${flags.toString(16)} ${body}\n`);
+}
+
+function hexText(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

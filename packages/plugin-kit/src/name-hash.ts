@@ -1,8 +1,3 @@
-/** The part of Bun's own hashing that we use. */
-interface BunHashing {
-  readonly CryptoHasher: new (algorithm: string) => { update(text: string): { digest(form: 'hex'): string } };
-}
-
 /**
  * A name of fixed length made of names of any length, as the reference plugins make theirs: the first characters of
  * prefix and lower-case hexadecimal SHA-512. Whoever knows the names finds the thing again.
@@ -11,9 +6,13 @@ export function hashedName(length: number, prefix: string, text: string): string
   return (prefix + sha512(text)).slice(0, length);
 }
 
-/** On Bun by its own hasher: loading its node:crypto takes 10 ms and more, which is longer than a whole plugin lives. */
+/** The part of the compiled program's engine (packages/engine) that we use. */
+interface Hashing {
+  sha512(text: string): string;
+}
+
 function sha512(text: string): string {
-  const bun = (globalThis as { Bun?: BunHashing }).Bun; // reason: a global that only one of our runtimes has
-  if (bun) return new bun.CryptoHasher('sha512').update(text).digest('hex');
+  const { engine } = globalThis as { engine?: Hashing }; // reason: a global that only the compiled program has
+  if (engine) return engine.sha512(text);
   return process.getBuiltinModule('node:crypto').hash('sha512', text, 'hex');
 }

@@ -1,8 +1,8 @@
+import { tryStat } from '@cni-ts/libc/file';
 import { CniError, oneLine, toCniError } from './cni-error.ts';
 import type { Streams } from './dispatch.ts';
 import { searchFolders } from './environment.ts';
 import { findPlugin } from './find-plugin.ts';
-import { type Look, lookWithNode } from './look.ts';
 import type { Delegate, Plugin } from './plugin.ts';
 import type { Result } from './result.ts';
 import { newestResult } from './result-version.ts';
@@ -63,7 +63,7 @@ async function afterDel(failure: CniError, type: string, call: DelegatingCall): 
 }
 
 function findDelegate(type: string, { streams }: DelegatingCall): string {
-  return findPlugin(type, searchFolders(streams.env), streams.look);
+  return findPlugin(type, searchFolders(streams.env));
 }
 
 async function run(
@@ -74,7 +74,7 @@ async function run(
 ): Promise<string> {
   const { streams, stdin } = call;
   const env = { ...streams.env, CNI_COMMAND: command };
-  const own = streams.inProcess && isThisProgram(path, streams.look) ? streams.inProcess(type) : undefined;
+  const own = streams.inProcess && isThisProgram(path) ? streams.inProcess(type) : undefined;
   const outcome = own ? await callInProcess(own, env, call) : await runPlugin(path, env, stdin);
   if (outcome.stderr !== '' && (outcome.why === '' || outcome.stdout !== '')) {
     streams.writeStderr(outcome.stderr);
@@ -99,14 +99,13 @@ async function callInProcess(
     writeStderr: streams.writeStderr,
     ...(streams.inProcess && { inProcess: streams.inProcess }),
     ...(streams.ownNetns && { ownNetns: streams.ownNetns }),
-    ...(streams.look && { look: streams.look }),
   });
   return { stdout, stderr: '', why: status === 0 ? '' : `exit status ${status}` };
 }
 
 /** Links of every kind to the running program are the running program. Replaced or removed while running, as upgrades
  *  do, it is none: then a child process is right. */
-function isThisProgram(path: string, look: Look = lookWithNode): boolean {
-  const [found, running] = [look(path), look(process.execPath)];
+function isThisProgram(path: string): boolean {
+  const [found, running] = [tryStat(path), tryStat(process.execPath)];
   return found !== undefined && found.dev === running?.dev && found.ino === running.ino;
 }

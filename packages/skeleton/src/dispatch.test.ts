@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { tryStat } from '@cni-ts/libc/file';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { CniError } from './cni-error.ts';
@@ -439,7 +439,7 @@ describe('namespace', () => {
   });
 
   test('a namespace is the same under every path', async () => {
-    const ownNetns = () => statSync('/tmp');
+    const ownNetns = () => tryStat('/tmp');
     expect(
       await refusal(as('ADD', { ...base, CNI_NETNS: '/proc/self/root/tmp' }), { ownNetns }),
     ).toMatchObject(refused);

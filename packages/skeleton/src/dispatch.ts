@@ -3,7 +3,6 @@
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error.ts';
 import { delegateTo } from './delegate.ts';
 import { type Environment, readEnvironment, type Variables } from './environment.ts';
-import type { Look } from './look.ts';
 import { checkNetworkName } from './names.ts';
 import { type NamespaceId, refuseOwnNetns } from './own-netns.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
@@ -24,8 +23,6 @@ export interface Streams {
   inProcess?(type: string): Plugin | undefined;
   /** The namespace CNI_NETNS must not be; default: that of the running thread. */
   ownNetns?(): NamespaceId | undefined;
-  /** How to look at files; default: by node:fs. */
-  readonly look?: Look;
   /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */
   interrupted?(): string | undefined;
 }
@@ -81,7 +78,7 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
   }
   checkVersion(cniVersion, plugin.versions);
   if (command.entersNetns && !environment.netnsOverride) {
-    refuseOwnNetns(environment.netns, streams.look, streams.ownNetns);
+    refuseOwnNetns(environment.netns, streams.ownNetns);
   }
   const releases: (() => void)[] = [];
   const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
@@ -95,11 +92,10 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
 
 /** All or nothing: whatever keeps the runtime from getting the result, the runtime gets a host as it was before. */
 async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
-  const started = performance.now();
   try {
     const result = await plugin.run('add', request);
     const text = resultText(plugin, result ?? {}, request.cniVersion);
-    const signal = await stopSignal(streams, started);
+    const signal = await stopSignal(streams);
     if (signal !== undefined) throw new Interrupted(signal);
     streams.writeStdout(text);
   } catch (thrown) {
@@ -141,17 +137,11 @@ class Interrupted extends Error {
   }
 }
 
-/** An ADD is usually through in a fraction of that: a signal in such a short time is one that came too late. Looking
- *  for it would take the event loop, which is a fiftieth of the ADD. */
-const tooShortForSignals = 50; // ms
-
 /** Kernel work is synchronous, so a signal that came meanwhile waits for the event loop. The first turn may be the
  *  rest of one that had polled already; the second has polled for certain. */
-async function stopSignal(streams: Streams, started: number): Promise<string | undefined> {
+async function stopSignal(streams: Streams): Promise<string | undefined> {
   if (streams.interrupted === undefined) return undefined;
-  if (performance.now() - started > tooShortForSignals) {
-    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
-  }
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   return streams.interrupted();
 }
 

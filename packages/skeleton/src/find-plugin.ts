@@ -1,9 +1,9 @@
-import { type Look, lookWithNode } from './look.ts';
+import { tryStat } from '@cni-ts/libc/file';
 
 /** Path of a plugin's executable: `‹folder›/‹type›` in the first folder where that is a regular file (links are
  *  followed, the execute bit is left for the kernel to judge). A type is a file's name, never a path, so that a
  *  configuration cannot reach outside the folders. */
-export function findPlugin(type: string, folders: readonly string[], look: Look = lookWithNode): string {
+export function findPlugin(type: string, folders: readonly string[]): string {
   if (type === '') throw new Error('no plugin name provided');
   if (type.includes('/') || type.includes('\0') || type === '.' || type === '..') {
     throw new Error(`invalid plugin name: ${type}`);
@@ -11,7 +11,7 @@ export function findPlugin(type: string, folders: readonly string[], look: Look 
   if (folders.length === 0) throw new Error('no paths provided');
   for (const folder of folders) {
     const path = `${folder === '' ? '.' : withoutSlashes(folder)}/${type}`;
-    if (look(path)?.isFile) return path;
+    if (tryStat(path)?.isFile) return path;
   }
   throw new Error(`failed to find plugin ${JSON.stringify(type)} in path [${folders.join(' ')}]`);
 }

@@ -1,5 +1,5 @@
+import { tryStat } from '@cni-ts/libc/file';
 import { CniError, ErrorCode } from './cni-error.ts';
-import { type Look, lookWithNode } from './look.ts';
 
 /** A namespace is one inode of the kernel's nsfs, whatever path it is bound to. */
 export interface NamespaceId {
@@ -14,11 +14,10 @@ const own = '/proc/thread-self/ns/net';
  *  interfaces to a container. A path that cannot be looked at is fine here; the plugin meets it itself. */
 export function refuseOwnNetns(
   netns: string,
-  look: Look = lookWithNode,
-  ownNetns: () => NamespaceId | undefined = () => look(own),
+  ownNetns: () => NamespaceId | undefined = () => tryStat(own),
 ): void {
   // Absent, not permitted, not a path: the spec lets DEL come when the namespace is gone.
-  const container = netns === '' ? undefined : look(netns);
+  const container = netns === '' ? undefined : tryStat(netns);
   if (container === undefined) return;
   const mine = ownNetns();
   if (mine === undefined) {

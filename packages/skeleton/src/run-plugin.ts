@@ -1,4 +1,6 @@
 /** Another plugin as a child process, and what its outcome means (for a delegate and, in libcni, for a runtime). */
+import { runToEnd } from '@cni-ts/libc/program';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { CniError, ErrorCode, errorText } from './cni-error.ts';
 import type { Variables } from './environment.ts';
 import { decodeResult, type VersionedResult } from './result-version.ts';
@@ -30,40 +32,14 @@ export async function runPlugin(
 }
 
 function runOnce(path: string, env: Variables, stdin: string): Outcome | 'busy' {
-  if (!isExecutableFormat(path)) return notStarted(path, 'ENOEXEC');
-  // Loaded here and not at the top: it costs a plugin that delegates to nobody, or in-process, 2.5 ms.
-  const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const child = spawnSync(path, [], {
-    env: { ...env },
-    input: stdin,
-    stdio: 'pipe',
-    maxBuffer: Number.POSITIVE_INFINITY,
-    encoding: 'utf8',
-  });
-  const startError = child.error && 'code' in child.error ? String(child.error.code) : undefined;
-  if (startError === 'ETXTBSY') return 'busy';
-  // EPIPE only says that the plugin did not read its configuration to the end; its status counts.
-  if (child.error && startError !== 'EPIPE') return notStarted(path, startError ?? child.error.message);
-  return { stdout: child.stdout, stderr: child.stderr, why: whyOf(child.status, child.signal) };
-}
-
-/** execvp() hands a file without a format the kernel knows to /bin/sh; such a file is no plugin. A file that may be
- *  run but not read is left for the kernel to judge. */
-function isExecutableFormat(path: string): boolean {
-  const { closeSync, openSync, readSync } = process.getBuiltinModule('node:fs');
-  const magic = Buffer.alloc(4);
   try {
-    const fd = openSync(path, 'r');
-    try {
-      readSync(fd, magic, 0, 4, 0);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    // Not readable, or gone by now: spawn will tell which.
-    return true;
+    const { status, signal, stdout, stderr } = runToEnd(path, [], env, stdin);
+    return { stdout, stderr, why: whyOf(status, signal) };
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ETXTBSY') return 'busy';
+    return notStarted(path, code ?? errorText(error));
   }
-  return magic.toString('latin1').startsWith('#!') || magic.toString('latin1') === '\x7fELF';
 }
 
 /** In the words of the reference, which operators know to search for. */
@@ -98,8 +74,8 @@ const signalWords: Readonly<Record<string, string>> = {
   SIGTERM: 'terminated',
 };
 
-function whyOf(status: number | null, signal: string | null): string {
-  if (signal !== null) return `signal: ${signalWords[signal] ?? signal}`;
+function whyOf(status: number | undefined, signal: string | undefined): string {
+  if (signal !== undefined) return `signal: ${signalWords[signal] ?? signal}`;
   return status === 0 ? '' : `exit status ${status}`;
 }
 

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UnixSocket } from '@cni-ts/libc/unix-socket';
 
 const programs = ['/usr/bin/dbus-daemon', '/usr/sbin/firewalld', '/usr/bin/firewall-cmd'] as const;
 
@@ -41,8 +42,17 @@ export async function startBus(folder: string): Promise<Running & { address: str
   const child = spawn(programs[0], [`--config-file=${file}`, '--nofork', '--nopidfile', '--nosyslog'], {
     stdio: 'ignore',
   });
-  await until('dbus-daemon listens', child, () => existsSync(socket));
+  await until('dbus-daemon listens', child, () => existsSync(socket) && listens(socket));
   return { address: `unix:path=${socket}`, stop: () => ended(child) };
+}
+
+function listens(socket: string): boolean {
+  try {
+    UnixSocket.connect(socket, 1000).close();
+    return true;
+  } catch {
+    return false; // reason: the file is there a moment before anybody listens
+  }
 }
 
 /** firewalld on the bus of DBUS_SYSTEM_BUS_ADDRESS, as it is installed, with `folder` for /etc/firewalld. */

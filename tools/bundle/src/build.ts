@@ -1,13 +1,13 @@
 /** `npm run build [-- --target x64|arm64]`: dist/js has each plugin and the tool as a file for Node 26, dist/bin has
  *  all of them as one compiled program under their own names (dist/bin-‹target› for another processor). */
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
-import { compile, installAs, isCpu } from './executable.ts';
+import { compile, installAs } from './executable.ts';
 import { bundleMulticall, bundlePath } from './javascript.ts';
+import { isCpu } from './quickjs.ts';
 import { writeRegistry } from './registry.ts';
-import { rehearse } from './rehearsal.ts';
 import { hasSource, packages, pluginFolders, workspaceRoot } from './workspace.ts';
 
 const started = performance.now();
@@ -37,31 +37,19 @@ for (const { folder } of projects)
 
 const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${cpu}`);
 const work = join(workspaceRoot, 'dist/work');
-mkdirSync(work, { recursive: true });
 say(`compiling the multi-call program for ${cpu}`);
-const chunks = join(work, 'chunks');
-const program = join(work, `multicall-${cpu}`);
-await bundleMulticall(chunks);
-await compile(chunks, program, cpu);
+const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
+const { scripts } = await bundleMulticall();
+await compile(scripts, program, cpu, work);
+rmSync(work, { recursive: true });
 const all = [
   'cnitool',
   ...pluginFolders()
     .filter(hasSource)
     .map(({ name }) => name),
 ];
-if (cpu === process.arch) {
-  const trial = join(work, 'bin');
-  installAs(all, program, trial);
-  const records = await rehearse(trial, join(work, 'records'));
-  if (records.length) await compile(chunks, program, cpu, records);
-  else
-    say(
-      '  could not rehearse calls in namespaces of their own: the bytecode stays in the order of the source',
-    );
-}
 const programSize = size(program);
 installAs(all, program, bin);
-rmSync(work, { recursive: true });
 say(`  ${programSize}  ${relative(workspaceRoot, bin)}/{${all.join(',')}} (one file, ${all.length} names)`);
 say(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 
@@ -73,5 +61,5 @@ function size(file: string): string {
   const bytes = statSync(file).size;
   return bytes < 1e6
     ? `${Math.round(bytes / 1e3)} kB`.padStart(7)
-    : `${Math.round(bytes / 1e6)} MB`.padStart(7);
+    : `${(bytes / 1e6).toFixed(1)} MB`.padStart(7);
 }

@@ -1,61 +1,65 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { alignSegments, writeInLargePages } from './large-pages.ts';
+import { definitions } from '../../../packages/libc/src/internal/calls.ts';
+import type { Script } from './link.ts';
+import { type Cpu, gcc, quickJs } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
-/** A processor the executables can be built for, as Node names it in process.arch. */
-export type Cpu = 'x64' | 'arm64';
+const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
-/** The compiler, and the engine that becomes part of each executable. Plain registry packages with a program inside. */
-const bunPackages: Record<Cpu, string> = {
-  x64: '@oven/bun-linux-x64-baseline', // no AVX2 needed: runs on every x86-64 machine
-  arm64: '@oven/bun-linux-aarch64',
-};
-
-export function isCpu(text: string): text is Cpu {
-  return Object.hasOwn(bunPackages, text);
-}
-
-/** CommonJS files of one folder, main.cjs the first, as one new executable, `file`, for `cpu`. `records`: of what calls
- *  of the program used (rehearsal.ts). */
+/**
+ * The scripts of a program (link.ts) as one executable, `file`, for `cpu`: the engine with their bytecode in it. It
+ * needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile.
+ */
 export async function compile(
-  folder: string,
+  scripts: readonly Script[],
   file: string,
   cpu: Cpu,
-  records: readonly string[] = [],
-  root: string = workspaceRoot,
+  work: string,
 ): Promise<void> {
-  if (!isCpu(process.arch)) throw new Error(`the compiler runs on x64 and arm64, not on ${process.arch}`);
-  const compiler = engineOf(process.arch, root);
-  if (!existsSync(compiler)) throw new Error(`${compiler} is missing: run \`npm ci\``);
-  const options = [
-    '--compile',
-    '--target=bun',
-    '--format=cjs',
-    '--external=node:ffi',
-    // They require each other at run time: bundled into one they would be loaded as one.
-    '--external=./*',
-    // A plugin is started in whatever directory the runtime is in; files found there must not change what it does.
-    '--no-compile-autoload-dotenv',
-    '--no-compile-autoload-bunfig',
-    // Measured on a program with two plugins: without bytecode 14 ms to the answer, with it 5.8, minified as well
-    // 5.6. A plugin lives for milliseconds: compiling to machine code put off by this factor saves another.
-    '--bytecode',
-    '--minify',
-    '--compile-jit-policy=16',
-    ...(records.length ? [`--bytecode-order=${records.join(',')}`] : []),
-    ...(cpu === process.arch ? [] : [`--compile-executable-path=${await fetchEngine(cpu, root)}`]),
-  ];
-  const others = readdirSync(folder).filter((name) => name.endsWith('.cjs') && name !== 'main.cjs');
-  const unaligned = `${file}.unaligned`;
-  await execa(compiler, ['build', ...options, 'main.cjs', ...others.sort(), `--outfile=${unaligned}`], {
-    cwd: folder,
-    stderr: 'pipe',
-    stdout: 'pipe',
+  mkdirSync(work, { recursive: true });
+  const paths = scripts.map(({ text }, index) => {
+    const path = join(work, `${index}.js`);
+    writeFileSync(path, text);
+    return path;
   });
-  writeInLargePages(file, alignSegments(readFileSync(unaligned)));
-  rmSync(unaligned);
+  await execa(await bytecodeCompiler(work), paths);
+  writeFileSync(
+    join(work, 'chunks.inc'),
+    scripts.map(({ name }, index) => `CHUNK(${JSON.stringify(name)}, chunk${index})\n`).join(''),
+  );
+  writeFileSync(
+    join(work, 'chunks.S'),
+    `.section .rodata\n${paths.map((path, index) => dataOf(`chunk${index}`, `${path}.bytecode`)).join('')}` +
+      '.section .note.GNU-stack, "", %progbits\n',
+  );
+  writeFileSync(
+    join(work, 'calls.inc'),
+    Object.entries(definitions)
+      .map(([name, parameters]) => `CALL(${name}, ${parameters === '' ? 0 : parameters.split(' ').length})\n`)
+      .join(''),
+  );
+  const { source, objects } = await quickJs(cpu);
+  const program = join(engineFolder, 'engine.c');
+  const includes = ['-I', source, '-I', work];
+  // At fixed addresses and with libc in it: nothing is looked up or moved when a plugin starts.
+  const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type', '-s'];
+  await gcc(cpu, [...options, ...includes, program, join(work, 'chunks.S'), ...objects, '-lm', '-o', file]);
+}
+
+function dataOf(symbol: string, file: string): string {
+  return `.balign 8\n.global ${symbol}_start, ${symbol}_end\n${symbol}_start: .incbin "${file}"\n${symbol}_end:\n`;
+}
+
+/** Bytecode is the same for all processors we build for, so it is made here. */
+async function bytecodeCompiler(work: string): Promise<string> {
+  const { arch } = process;
+  if (arch !== 'x64' && arch !== 'arm64') throw new Error(`the build runs on x64 and arm64, not on ${arch}`);
+  const { source, objects } = await quickJs(arch);
+  const compiler = join(work, 'compiler');
+  await gcc(arch, ['-O2', '-I', source, join(engineFolder, 'compiler.c'), ...objects, '-lm', '-o', compiler]);
+  return compiler;
 }
 
 /** Puts `file` into `folder` under every name, as hard links: they cost no space, and all are the same program to the
@@ -70,30 +74,4 @@ export function installAs(names: readonly string[], file: string, folder: string
   }
   for (const entry of readdirSync(folder)) if (!names.includes(entry)) rmSync(join(folder, entry));
   rmSync(file, { force: true });
-}
-
-/** The file of the engine, which is the compiler as well, that npm installed. */
-export function engineOf(cpu: Cpu, root: string = workspaceRoot): string {
-  return join(root, 'node_modules', bunPackages[cpu], 'bin/bun');
-}
-
-/** The engine for another processor: npm installs only this machine's, so it is fetched once, in the same version. */
-async function fetchEngine(cpu: Cpu, root: string): Promise<string> {
-  const installed = engineOf(cpu, root);
-  if (existsSync(installed)) return installed;
-  const manifest: { optionalDependencies: Record<string, string> } = JSON.parse(
-    readFileSync(join(root, 'package.json'), 'utf8'),
-  );
-  const version = manifest.optionalDependencies[bunPackages[cpu]];
-  const folder = join(root, '.cache', `bun-${cpu}-${version}`);
-  const program = join(folder, 'package/bin/bun');
-  if (!existsSync(program)) {
-    mkdirSync(folder, { recursive: true });
-    const { stdout } = await execa('npm', ['pack', '--silent', `${bunPackages[cpu]}@${version}`], {
-      cwd: folder,
-    });
-    await execa('tar', ['-xzf', stdout.trim()], { cwd: folder });
-    rmSync(join(folder, stdout.trim()));
-  }
-  return program;
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { compiledShapes, namedSchemas } from './config-shapes.ts';
 import { lazyZod, zodEntry } from './lazy-zod.ts';
-import { link } from './link.ts';
+import { link, type Script } from './link.ts';
 import { lazyRegistry } from './registry.ts';
 import { hasSource, pluginFolders, readManifest, workspaceRoot } from './workspace.ts';
 
@@ -13,18 +13,12 @@ const shebang = '#!/usr/bin/env -S node --disable-warning=ExperimentalWarning';
 /** A CommonJS file has no import.meta: what sources take from it is made from what it has. */
 const importMeta = `const importMetaUrl = 'file://' + encodeURI(__filename);`;
 
-/** CommonJS, because it starts faster than ESM and Bun compiles nothing else to bytecode. `node:ffi` stays an
- *  import: libc takes it where the running engine is Node. */
 const common = {
   bundle: true,
   platform: 'node',
-  format: 'cjs',
-  target: 'esnext',
   charset: 'utf8',
   legalComments: 'none',
   logLevel: 'warning',
-  external: ['bun', 'node:ffi'],
-  define: { 'import.meta.url': 'importMetaUrl' },
 } satisfies BuildOptions;
 
 /** Where a package's bundle goes, relative to the root: what its build target declares, else dist/js/‹project›.js. */
@@ -46,6 +40,10 @@ export async function bundlePackage(folder: string, root: string = workspaceRoot
   sayCommonJs(dirname(outfile));
   await build({
     ...common,
+    // CommonJS starts faster than ESM.
+    format: 'cjs',
+    target: 'esnext',
+    define: { 'import.meta.url': 'importMetaUrl' },
     absWorkingDir: root,
     entryPoints: [entry],
     outfile,
@@ -62,34 +60,28 @@ function sayCommonJs(folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
-/** A part of the multi-call program that is loaded as one, and the sources whose code is in it, relative to the root. */
-export type Chunks = Readonly<Record<string, readonly string[]>>;
+/** The multi-call program: the scripts it is compiled of, and the sources that are in each, relative to the root. */
+export interface Program {
+  readonly scripts: readonly Script[];
+  readonly sources: Readonly<Record<string, readonly string[]>>;
+}
 
 /**
- * The multi-call program as CommonJS files in `folder`, to be compiled together: main.cjs has all that is ours, and
- * each library of others that only some calls need is a file of its own. `prologue`: code to begin each chunk with.
- * A program called as `bridge` evaluates the chunks that bridge needs, and VERSION next to nothing.
+ * The multi-call program for the engine. `prologue`: code to begin each chunk with. A program called as `bridge`
+ * evaluates the chunks that bridge needs, and VERSION next to nothing.
  */
 export async function bundleMulticall(
-  folder: string,
   root: string = workspaceRoot,
   prologue: (chunk: string) => string = () => '',
-): Promise<Chunks> {
+): Promise<Program> {
   const plugins = pluginFolders(root).filter(hasSource);
   const { outputFiles, metafile } = await build({
     ...common,
-    // esbuild splits ES modules only; link makes them CommonJS.
-    format: 'esm',
-    define: {},
-    splitting: true,
-    write: false,
+    ...engineOptions(root),
     metafile: true,
-    absWorkingDir: root,
-    outdir: folder,
-    outExtension: { '.js': '.cjs' },
     chunkNames: 'shared-[hash]',
     entryPoints: {
-      main: join(root, 'packages/multicall/src/main.ts'),
+      main: join(root, 'packages/multicall/src/start.ts'),
       zod: zodEntry,
       ...Object.fromEntries(
         plugins.map((plugin) => [plugin.name, join(plugin.folder, 'src', `${plugin.name}.ts`)]),
@@ -97,19 +89,48 @@ export async function bundleMulticall(
     },
     plugins: [lazyRegistry, lazyZod(root), compiledShapes(await namedSchemas(root))],
   });
-  const inputs = Object.fromEntries(
+  for (const [path, { imports }] of Object.entries(metafile.outputs)) {
+    const missing = imports.find((one) => one.external && !one.path.endsWith('.cjs'));
+    if (missing) throw new Error(`${path} needs ${missing.path}, which the engine does not have`);
+  }
+  const sources = Object.fromEntries(
     Object.entries(metafile.outputs).map(([path, output]) => [basename(path), Object.keys(output.inputs)]),
   );
   const chunks = outputFiles.map(({ path, text }) => ({
     name: basename(path),
     text: prologue(basename(path)) + text,
   }));
-  const fileOf = (chunk: string) => {
-    const sources = inputs[chunk] ?? [];
-    if (sources.length === 0) return undefined;
-    return sources.some((source) => source.startsWith('node_modules/')) ? chunk : 'main.cjs';
-  };
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of link(chunks, 'main.cjs', fileOf)) writeFileSync(join(folder, name), text);
-  return inputs;
+  return { scripts: link(chunks, 'main.cjs'), sources };
+}
+
+/** A program for the engine that is one source, `entry`, and what it imports. */
+export async function bundleForEngine(entry: string, root: string = workspaceRoot): Promise<Script[]> {
+  const { outputFiles } = await build({
+    ...common,
+    ...engineOptions(root),
+    entryPoints: { main: entry },
+    inject: [join(root, 'packages/engine/src/prelude.ts')],
+  });
+  return link(
+    outputFiles.map(({ path, text }) => ({ name: basename(path), text })),
+    'main.cjs',
+  );
+}
+
+/** ES modules that link can read, in what the engine knows of the language. */
+function engineOptions(root: string) {
+  return {
+    format: 'esm',
+    target: 'es2022',
+    // The names of variables are in the bytecode; whitespace is not.
+    minifyIdentifiers: true,
+    minifySyntax: true,
+    splitting: true,
+    write: false,
+    absWorkingDir: root,
+    outdir: root,
+    outExtension: { '.js': '.cjs' },
+    // The engine has no modules of its own, and of Node's nothing but this is used.
+    alias: { 'node:path': 'path-browserify' },
+  } satisfies BuildOptions;
 }

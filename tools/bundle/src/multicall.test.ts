@@ -1,35 +1,41 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bundleMulticall, type Chunks } from './javascript.ts';
+import { compile } from './executable.ts';
+import { bundleMulticall, type Program } from './javascript.ts';
+import { isCpu } from './quickjs.ts';
 import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 
 let folder: string;
-/** The program's entry, and one where every chunk says on stderr that it is evaluated. */
+/** The program, and one where every chunk says on stderr that it is evaluated. */
 let program: string;
 let noting: string;
-let chunks: Chunks;
+let sources: Program['sources'];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cni-multicall-'));
-  program = join(folder, 'program/main.cjs');
-  noting = join(folder, 'noting/main.cjs');
-  await bundleMulticall(dirname(program));
-  const note = (chunk: string) => `process._rawDebug("evaluated ${chunk}");\n`;
-  chunks = await bundleMulticall(dirname(noting), workspaceRoot, note);
-});
+  program = await compiled('program', await bundleMulticall());
+  const note = (chunk: string) =>
+    `{ const line = engine.encode("evaluated ${chunk}\\n"); engine.libc().write(2, line, line.length); }\n`;
+  const bundled = await bundleMulticall(workspaceRoot, note);
+  noting = await compiled('noting', bundled);
+  ({ sources } = bundled);
+}, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs the bundle as the executable would be: by a name in argv[0]. */
+async function compiled(name: string, { scripts }: Program): Promise<string> {
+  const file = join(folder, name);
+  const { arch } = process;
+  if (!isCpu(arch)) throw new Error(`not built for ${arch}`);
+  await compile(scripts, file, arch, join(folder, `${name}.work`));
+  return file;
+}
+
+/** Calls the program by a name in argv[0]. */
 function callAs(name: string, env: Record<string, string>, file = program, input = '') {
-  return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
-    argv0: `/opt/cni/bin/${name}`,
-    env,
-    input,
-    encoding: 'utf8',
-  });
+  return spawnSync(file, [], { argv0: `/opt/cni/bin/${name}`, env, input, encoding: 'utf8' });
 }
 
 /** The sources whose code a call evaluated, relative to the root. */
@@ -39,7 +45,7 @@ function evaluated(name: string, command: string, config: object): string[] {
   return stderr
     .split('\n')
     .flatMap((line) =>
-      line.startsWith('evaluated ') ? (chunks[line.slice('evaluated '.length)] ?? []) : [],
+      line.startsWith('evaluated ') ? (sources[line.slice('evaluated '.length)] ?? []) : [],
     );
 }
 
@@ -83,29 +89,29 @@ describe('what a call loads', () => {
     const others = packagesOf(loaded).filter(
       (one) => one !== name && (plugins.some((plugin) => plugin.name === one) || /^(cli|libcni)$/.test(one)),
     );
-    const libraries = packagesOf(loaded).filter((one) => /^(commander|execa|dbus|zod$)/.test(one));
+    const libraries = packagesOf(loaded).filter((one) => /^(execa|dbus|base64-js|zod$)/.test(one));
     expect([...others, ...libraries]).toEqual([]);
   });
 
   // What a plugin is made of as it starts: a word more here is time that every call takes.
   test.each([
-    ['bandwidth', 'address bandwidth libc multicall netlink plugin-kit rtnetlink skeleton'],
-    ['bridge', 'address bridge libc multicall netlink plugin-kit rtnetlink skeleton'],
-    ['firewall', 'address firewall libc multicall netfilter netlink plugin-kit skeleton'],
-    ['host-local', 'address host-local libc multicall skeleton'],
-    ['loopback', 'address libc loopback multicall netlink rtnetlink skeleton'],
-    ['macvlan', 'address libc macvlan multicall netlink plugin-kit rtnetlink skeleton'],
-    ['portmap', 'address libc multicall netfilter netlink plugin-kit portmap rtnetlink skeleton'],
-    ['ptp', 'address libc multicall netlink plugin-kit ptp rtnetlink skeleton'],
-    ['static', 'address libc multicall plugin-kit skeleton static'],
-    ['tuning', 'address libc multicall netlink plugin-kit rtnetlink skeleton tuning'],
+    ['bandwidth', 'address bandwidth engine libc multicall netlink plugin-kit rtnetlink skeleton'],
+    ['bridge', 'address bridge engine libc multicall netlink plugin-kit rtnetlink skeleton'],
+    ['firewall', 'address engine firewall libc multicall netfilter netlink plugin-kit skeleton'],
+    ['host-local', 'address engine host-local libc multicall skeleton'],
+    ['loopback', 'address engine libc loopback multicall netlink rtnetlink skeleton'],
+    ['macvlan', 'address engine libc macvlan multicall netlink plugin-kit rtnetlink skeleton'],
+    ['portmap', 'address engine libc multicall netfilter netlink plugin-kit portmap rtnetlink skeleton'],
+    ['ptp', 'address engine libc multicall netlink plugin-kit ptp rtnetlink skeleton'],
+    ['static', 'address engine libc multicall plugin-kit skeleton static'],
+    ['tuning', 'address engine libc multicall netlink plugin-kit rtnetlink skeleton tuning'],
   ])('%s starts with %s', (name, packages) => {
     const loaded = packagesOf(evaluated(name, 'DEL', config));
     expect(loaded.filter((one) => one !== 'zod:cni-ts:lazy-zod').join(' ')).toBe(packages);
   });
 
   test('VERSION: nothing but the name and the list of versions', () => {
-    expect(packagesOf(evaluated('bridge', 'VERSION', config))).toEqual(['multicall', 'skeleton']);
+    expect(packagesOf(evaluated('bridge', 'VERSION', config))).toEqual(['engine', 'multicall', 'skeleton']);
     expect(evaluated('bridge', 'VERSION', config).length).toBeLessThan(8);
   });
 });

@@ -22,9 +22,9 @@ function pretend(project: string, layer: string, dependencies: string[] = []): P
 }
 
 const bridge = pretend('bridge', 'plugin', ['@cni-ts/ptp', '@cni-ts/libc', '@cni-ts/testing']);
-const skeleton = pretend('skeleton', 'pure', ['@cni-ts/libc']);
+const address = pretend('address', 'pure', ['@cni-ts/libc']);
 const libc = pretend('libc', 'kernel');
-const all = [bridge, skeleton, libc, pretend('ptp', 'plugin'), pretend('testing', 'testing')];
+const all = [bridge, address, libc, pretend('ptp', 'plugin'), pretend('testing', 'testing')];
 
 function said(one: Package, specifier: string, file = 'src/a.ts'): string {
   return violations(all, (other) => (other === one ? [{ file, specifier }] : [])).join('\n');
@@ -38,8 +38,8 @@ test.for([
   [bridge, '../../libc/src/netns.ts', 'a relative path must stay in its package'],
   [bridge, 'node:ffi', 'only packages/libc/src/internal calls into C'],
   [bridge, 'node:fs', 'use @cni-ts/libc/file'],
-  [libc, 'bun:ffi', 'only packages/libc/src/internal calls into C'],
-  [skeleton, '@cni-ts/libc/netns', 'let the caller pass in what touches the machine'],
+  [libc, 'node:ffi', 'only packages/libc/src/internal calls into C'],
+  [address, '@cni-ts/libc/netns', 'let the caller pass in what touches the machine'],
 ] as const)('no import against the layers: %#', ([one, specifier, sentence]) => {
   expect(said(one, specifier)).toContain(sentence);
 });
@@ -49,7 +49,7 @@ test.for([
   [bridge, '@cni-ts/testing/call', 'src/a.test.ts'],
   [bridge, './vlan.ts', 'src/a.ts'],
   [bridge, 'node:fs', 'src/a.test.ts'],
-  [libc, 'bun:ffi', 'src/internal/calls.ts'],
+  [libc, 'node:ffi', 'src/internal/calls.ts'],
 ] as const)('an import along the layers: %#', ([one, specifier, file]) => {
   expect(said(one, specifier, file)).toBe('');
 });

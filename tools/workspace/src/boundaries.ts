@@ -5,12 +5,13 @@ import { type Import, importsOf, isTest, leavesPackage, packageOf } from './impo
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   pure: ['pure'],
   kernel: ['pure', 'kernel'],
-  kit: ['pure', 'kernel'],
-  plugin: ['pure', 'kernel', 'kit'],
-  runtime: ['pure'],
-  app: ['pure', 'kernel', 'kit', 'runtime', 'plugin', 'app'],
-  testing: ['pure', 'kernel', 'kit', 'runtime'],
-  tool: ['pure', 'kernel', 'kit', 'plugin', 'runtime', 'app', 'testing', 'tool'],
+  protocol: ['pure', 'kernel'],
+  kit: ['pure', 'kernel', 'protocol'],
+  plugin: ['pure', 'kernel', 'protocol', 'kit'],
+  runtime: ['pure', 'kernel', 'protocol'],
+  app: ['pure', 'kernel', 'protocol', 'kit', 'runtime', 'plugin', 'app'],
+  testing: ['pure', 'kernel', 'protocol', 'kit', 'runtime'],
+  tool: ['pure', 'kernel', 'protocol', 'kit', 'plugin', 'runtime', 'app', 'testing', 'tool'],
 };
 
 /** Every import that goes where its package must not, as a sentence that says what to do instead. `from` tells the
@@ -40,11 +41,11 @@ function complaint(one: Package, found: Import, byName: ReadonlyMap<string, Pack
   if (leavesPackage(found, one.folder) && one.layer !== 'tool') {
     return `a relative path must stay in its package; import the other package's file by name (@cni-ts/…)`;
   }
-  if (/^(bun|node):ffi$/.test(specifier) && !(one.project === 'libc' && file.startsWith('src/internal/'))) {
+  if (/^node:ffi$/.test(specifier) && !(one.project === 'libc' && file.startsWith('src/internal/'))) {
     return 'only packages/libc/src/internal calls into C; add the call there and a function for it in libc';
   }
   if (loadsNodeFiles(one, found)) {
-    return 'use @cni-ts/libc/file: loading node:fs, node:path or node:crypto takes 1 to 10 ms of every call';
+    return 'use @cni-ts/libc/file: the compiled program has no modules of Node';
   }
   const name = packageOf(specifier);
   if (name === undefined || name === one.name) return undefined;
@@ -68,11 +69,9 @@ function complaint(one: Package, found: Import, byName: ReadonlyMap<string, Pack
   return undefined;
 }
 
-/** In what a plugin loads. The command-line tool and the runtime library are not in such a hurry, and the file that
- *  Node's bundles start with runs on Node. */
-function loadsNodeFiles({ layer, project }: Package, { file, specifier }: Import): boolean {
-  if (!['pure', 'kernel', 'kit', 'plugin'].includes(layer) || isTest(file)) return false;
-  if (project === 'skeleton' && /^src\/(main|fixtures\/.*)\.ts$/.test(file)) return false;
+/** In what a plugin is made of. What the tool may not import the build says (tools/bundle/src/link.ts). */
+function loadsNodeFiles({ layer }: Package, { file, specifier }: Import): boolean {
+  if (!['pure', 'kernel', 'protocol', 'kit', 'plugin'].includes(layer) || isTest(file)) return false;
   return file !== 'src/trial-network.ts' && /^node:/.test(specifier) && !/^node:ffi$/.test(specifier);
 }
 

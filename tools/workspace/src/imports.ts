@@ -34,7 +34,7 @@ export function importsOf({ folder }: Package): Import[] {
 /** The package a specifier belongs to: '@cni-ts/libc/netns' → '@cni-ts/libc'; undefined for files and for what is
  *  part of the engine. */
 export function packageOf(specifier: string): string | undefined {
-  if (specifier.startsWith('.') || isBuiltin(specifier) || /^(node|bun):/.test(specifier)) return undefined;
+  if (specifier.startsWith('.') || isBuiltin(specifier) || /^node:/.test(specifier)) return undefined;
   const parts = specifier.split('/');
   return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0];
 }

@@ -1,6 +1,6 @@
 /**
- * The libc functions we call, once for both runtimes: Bun's FFI in the shipped executables, `node:ffi` where
- * Node 26 runs the JavaScript bundles and the tests. Everything above this file is plain TypeScript.
+ * The libc functions we call, once for both runtimes: the engine of the compiled program (packages/engine), and
+ * `node:ffi` where Node 26 runs the JavaScript bundles and the tests. Everything above this file is plain TypeScript.
  *
  * Sizes are passed as u32 although libc says size_t: both calling conventions we ship for (x86-64, aarch64)
  * zero-extend a 32-bit argument register, and no buffer of ours comes near 4 GiB, nor does an offset in a file.
@@ -23,9 +23,33 @@ export interface Calls {
   rename(from: Uint8Array, to: Uint8Array): number;
   utimensat(folder: number, path: Uint8Array, times: Uint8Array, flags: number): number;
   poll(descriptors: Uint8Array, count: number, timeoutMs: number): number;
+  fsync(fd: number): number;
+  /** struct linux_dirent64 after struct linux_dirent64, as many as there is room for; 0 at the end. */
+  getdents64(fd: number, into: Uint8Array, length: number): number;
+  getpid(): number;
+  getuid(): number;
+  pipe2(fds: Uint8Array, flags: number): number;
+  posix_spawn_file_actions_init(actions: Uint8Array): number;
+  posix_spawn_file_actions_adddup2(actions: Uint8Array, from: number, to: number): number;
+  posix_spawn_file_actions_destroy(actions: Uint8Array): number;
+  posix_spawnattr_init(attributes: Uint8Array): number;
+  posix_spawnattr_setflags(attributes: Uint8Array, flags: number): number;
+  posix_spawnattr_setsigdefault(attributes: Uint8Array, signals: Uint8Array): number;
+  posix_spawnattr_destroy(attributes: Uint8Array): number;
+  /** Returns an errno. */
+  posix_spawn(
+    pid: Uint8Array,
+    path: Uint8Array,
+    actions: Uint8Array,
+    attributes: Uint8Array,
+    argv: Uint8Array,
+    envp: Uint8Array,
+  ): number;
+  waitpid(pid: number, status: Uint8Array, options: number): number;
   /** Ends the process at once: nothing is run or flushed. */
   _exit(status: number): number;
   socket(domain: number, type: number, protocol: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   send(fd: number, data: Uint8Array, length: number, flags: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
@@ -36,78 +60,81 @@ export interface Calls {
   umount2(target: Uint8Array, flags: number): number;
   /** errno of this thread's last failed call; read it before anything else runs. */
   errno(): number;
+  /** Where the bytes lie, for structures with pointers in them. They must be kept as long as the pointer is used. */
+  address(bytes: Uint8Array): number;
 }
 
-/** As Bun takes them: every plugin opens this table on Bun, and only tests and the bundles for Node on Node. */
-const definitions = {
-  open: int('ptr', 'i32', 'u32'),
-  close: int('i32'),
-  read: int('i32', 'ptr', 'u32'),
-  write: int('i32', 'ptr', 'u32'),
-  pread: int('i32', 'ptr', 'u32', 'u32'),
-  pwrite: int('i32', 'ptr', 'u32', 'u32'),
-  statx: int('i32', 'ptr', 'i32', 'u32', 'ptr'),
-  statfs: int('ptr', 'ptr'),
-  access: int('ptr', 'i32'),
-  readlink: int('ptr', 'ptr', 'u32'),
-  mkdir: int('ptr', 'u32'),
-  unlink: int('ptr'),
-  rename: int('ptr', 'ptr'),
-  utimensat: int('i32', 'ptr', 'ptr', 'i32'),
-  poll: int('ptr', 'u32', 'i32'),
-  _exit: int('i32'),
-  socket: int('i32', 'i32', 'i32'),
-  setsockopt: int('i32', 'i32', 'i32', 'ptr', 'u32'),
-  send: int('i32', 'ptr', 'u32', 'i32'),
-  recv: int('i32', 'ptr', 'u32', 'i32'),
-  setns: int('i32', 'i32'),
-  unshare: int('i32'),
-  flock: int('i32', 'i32'),
-  mount: int('ptr', 'ptr', 'ptr', 'u64_fast', 'ptr'),
-  umount2: int('ptr', 'i32'),
-  __errno_location: { args: [], returns: 'ptr' },
-};
+/** Their parameters; all return an int, or what fits into one. The build makes the compiled program's table of them. */
+export const definitions = {
+  open: 'ptr i32 u32',
+  close: 'i32',
+  read: 'i32 ptr u32',
+  write: 'i32 ptr u32',
+  pread: 'i32 ptr u32 u32',
+  pwrite: 'i32 ptr u32 u32',
+  statx: 'i32 ptr i32 u32 ptr',
+  statfs: 'ptr ptr',
+  access: 'ptr i32',
+  readlink: 'ptr ptr u32',
+  mkdir: 'ptr u32',
+  unlink: 'ptr',
+  rename: 'ptr ptr',
+  utimensat: 'i32 ptr ptr i32',
+  poll: 'ptr u32 i32',
+  fsync: 'i32',
+  getdents64: 'i32 ptr u32',
+  getpid: '',
+  getuid: '',
+  pipe2: 'ptr i32',
+  posix_spawn_file_actions_init: 'ptr',
+  posix_spawn_file_actions_adddup2: 'ptr i32 i32',
+  posix_spawn_file_actions_destroy: 'ptr',
+  posix_spawnattr_init: 'ptr',
+  posix_spawnattr_setflags: 'ptr i32',
+  posix_spawnattr_setsigdefault: 'ptr ptr',
+  posix_spawnattr_destroy: 'ptr',
+  posix_spawn: 'ptr ptr ptr ptr ptr ptr',
+  waitpid: 'i32 ptr i32',
+  _exit: 'i32',
+  socket: 'i32 i32 i32',
+  connect: 'i32 ptr u32',
+  setsockopt: 'i32 i32 i32 ptr u32',
+  send: 'i32 ptr u32 i32',
+  recv: 'i32 ptr u32 i32',
+  setns: 'i32 i32',
+  unshare: 'i32',
+  flock: 'i32 i32',
+  mount: 'ptr ptr ptr u64 ptr',
+  umount2: 'ptr i32',
+} satisfies Record<Exclude<keyof Calls, 'errno' | 'address'>, string>;
 
-type Parameter = 'i32' | 'u32' | 'u64_fast' | 'ptr';
+/** The engine of the compiled program: packages/engine. Its functions take these arguments as they are. */
+type Engine = Pick<Calls, 'errno' | 'address'> & { libc(): Omit<Calls, 'errno' | 'address'> };
 
-function int(...args: Parameter[]): { args: Parameter[]; returns: string } {
-  return { args, returns: 'i32' };
-}
-
-type Native = (...args: unknown[]) => number;
-type Symbols<Pointer> = Record<Exclude<keyof typeof definitions, '__errno_location'>, Native> & {
-  __errno_location(): Pointer;
-};
-
-/** The part of Bun's own FFI that we use. The module bun:ffi is made of it, and takes 0.2 ms to load. */
-interface BunFfi {
-  dlopen(library: string, functions: typeof definitions): { symbols: Symbols<number> };
-  read: { i32(pointer: number, offset: number): number };
-}
-
-function openWithBun(ffi: BunFfi): Calls {
-  const { symbols } = ffi.dlopen('libc.so.6', definitions);
-  const errno = () => ffi.read.i32(symbols.__errno_location(), 0);
-  return Object.assign(symbols, { errno }) as unknown as Calls; // reason: the table is Calls, but for the types of C
+function openWithEngine(engine: Engine): Calls {
+  return Object.assign(engine.libc(), { errno: engine.errno, address: engine.address });
 }
 
 function openWithNode(): Calls {
   const ffi = process.getBuiltinModule('node:ffi');
   if (!ffi) throw new Error('this Node has no node:ffi: use Node 26 or later, or the compiled executables');
-  const types = { i32: 'i32', u32: 'u32', u64_fast: 'u64', ptr: 'buffer' };
   const translated: Record<string, { arguments: string[]; return: string }> = {};
-  for (const [name, { args }] of Object.entries(definitions)) {
-    translated[name] = { arguments: args.map((type) => types[type]), return: 'i32' };
+  for (const [name, parameters] of Object.entries(definitions)) {
+    const types = parameters.split(' ').filter((type) => type !== '');
+    translated[name] = { arguments: types.map((type) => (type === 'ptr' ? 'buffer' : type)), return: 'i32' };
   }
   translated.__errno_location = { arguments: [], return: 'pointer' };
   // reason: the definitions are built in a loop, so their literal types are lost
   const { functions } = ffi.dlopen('libc.so.6', translated as never) as unknown as {
-    functions: Symbols<bigint>;
+    functions: Record<string, (...args: unknown[]) => number> & { __errno_location(): bigint };
   };
-  const errno = () => ffi.getInt32(functions.__errno_location());
-  const mount: Native = (source, target, type, flags, data) =>
-    functions.mount(source, target, type, BigInt(flags as number), data); // reason: a mount flag is a number
-  return { ...functions, mount, errno } as unknown as Calls; // reason: as above
+  const extra = {
+    mount: (source: unknown, target: unknown, type: unknown, flags: number, data: unknown) =>
+      functions.mount?.(source, target, type, BigInt(flags), data),
+    errno: () => ffi.getInt32(functions.__errno_location()),
+    address: (bytes: Uint8Array) => Number(ffi.getRawPointer(bytes)),
+  };
+  return { ...functions, ...extra } as unknown as Calls; // reason: the table is Calls, but for the types of C
 }
 
 let opened: Calls | undefined;
@@ -115,8 +142,8 @@ let opened: Calls | undefined;
 /** Opened at the first call: a plugin that only answers VERSION, or has nothing to do, pays nothing. */
 export function libc(): Calls {
   if (opened) return opened;
-  const { Bun } = globalThis as { Bun?: { FFI: BunFfi } }; // reason: a global that only one of our runtimes has
-  opened = Bun ? openWithBun(Bun.FFI) : openWithNode();
+  const { engine } = globalThis as { engine?: Engine }; // reason: a global that only the compiled program has
+  opened = engine ? openWithEngine(engine) : openWithNode();
   return opened;
 }
 

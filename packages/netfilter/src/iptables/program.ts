@@ -1,5 +1,6 @@
 import { kernelWrite } from '@cni-ts/libc/fault';
 import { mayAccess, realPath } from '@cni-ts/libc/file';
+import { type Ended, runToEnd } from '@cni-ts/libc/program';
 
 export type Family = 4 | 6;
 /** What stands behind the name `iptables`: a front end of nf_tables, or the older tables of the kernel. */
@@ -65,9 +66,9 @@ export function findVariant(
 export function runProgram(file: string, args: readonly string[], input?: string): string {
   if (input !== undefined) kernelWrite(file.slice(file.lastIndexOf('/') + 1));
   const command = [file, ...args].join(' ');
-  let done: Finished;
+  let done: Ended;
   try {
-    done = spawn(file, args, input ?? '');
+    done = runToEnd(file, args, process.env, input ?? '');
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new IptablesError(`running [${command}]: ${why}`, undefined, error);
@@ -75,44 +76,6 @@ export function runProgram(file: string, args: readonly string[], input?: string
   if (done.status === 0) return done.stdout;
   const status = done.status === undefined ? `signal: ${done.signal}` : `exit status ${done.status}`;
   throw new IptablesError(`running [${command}]: ${status}: ${done.stderr.trim()}`, done.status);
-}
-
-interface Finished {
-  readonly status: number | undefined;
-  readonly signal: string | undefined;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** The part of Bun's own process starting that we use. */
-interface BunProcesses {
-  spawnSync(
-    command: readonly string[],
-    options: { stdin: Uint8Array; stdout: 'pipe'; stderr: 'pipe'; env: NodeJS.ProcessEnv },
-  ): { exitCode: number | null; signalCode?: string; stdout: Buffer; stderr: Buffer };
-}
-
-/** On Bun without node:child_process, whose loading costs as much as the program itself. Throws if it cannot start. */
-function spawn(file: string, args: readonly string[], input: string): Finished {
-  const { env } = process;
-  const bun = (globalThis as { Bun?: BunProcesses }).Bun; // reason: a global that only one of our runtimes has
-  if (bun) {
-    const stdin = new TextEncoder().encode(input);
-    const done = bun.spawnSync([file, ...args], { stdin, stdout: 'pipe', stderr: 'pipe', env });
-    return {
-      // A program ended by a signal has no status of its own.
-      status: done.signalCode ? undefined : (done.exitCode ?? undefined),
-      signal: done.signalCode,
-      stdout: done.stdout.toString(),
-      stderr: done.stderr.toString(),
-    };
-  }
-  const { spawnSync } = process.getBuiltinModule('node:child_process');
-  const done = spawnSync(file, args, { input, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024, env });
-  // A program that ends before it has read its input leaves an EPIPE here; its status says what happened.
-  if (done.error && done.status === null && done.signal === null) throw done.error;
-  const { stdout, stderr } = done;
-  return { status: done.status ?? undefined, signal: done.signal ?? undefined, stdout, stderr };
 }
 
 /** The program, or the reference's words for its absence. */

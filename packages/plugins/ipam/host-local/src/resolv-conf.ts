@@ -18,7 +18,7 @@ export function parseResolvConf(text: string): Dns {
   const options: string[] = [];
   let domain = '';
   for (const whole of text.split('\n')) {
-    if (Buffer.byteLength(whole) >= longestLine) throw new Error('bufio.Scanner: token too long');
+    if (isTooLong(whole)) throw new Error('bufio.Scanner: token too long');
     const line = whole.trim(); // takes a byte order mark away too, which hides the first keyword from the reference
     if (line.startsWith('#') || line.startsWith(';')) continue;
     const [keyword, first, ...rest] = line.split(/\s+/);
@@ -34,4 +34,9 @@ export function parseResolvConf(text: string): Dns {
     ...(search.length > 0 && { search }),
     ...(options.length > 0 && { options }),
   };
+}
+
+/** In bytes. Nearly every line is so short that its characters need not be encoded to tell. */
+function isTooLong(line: string): boolean {
+  return line.length * 3 >= longestLine && new TextEncoder().encode(line).length >= longestLine;
 }

@@ -56,13 +56,9 @@ function plan(request: Request<Config>): Plan {
   };
 }
 
-async function chooseBackend(
-  { backend }: Config,
-  nl: Netlink,
-  used: readonly Family[],
-): Promise<BackendName> {
+function chooseBackend({ backend }: Config, nl: Netlink, used: readonly Family[]): BackendName {
   if (backend) return backend;
-  return (await firewalldRuns()) ? 'firewalld' : ruleBackend(nl, used);
+  return firewalldRuns() ? 'firewalld' : ruleBackend(nl, used);
 }
 
 /** What writes rules where none is named, or firewalld is not enough: iptables if it is there for these families. */
@@ -72,13 +68,13 @@ function ruleBackend(nl: Netlink, used: readonly Family[]): Backend {
   return useless && nftablesWorks(nl) ? 'nftables' : chosen;
 }
 
-async function add(request: Request<Config>): Promise<Result> {
+function add(request: Request<Config>): Result {
   const { config, prevResult } = request;
   const planned = plan(request);
   if (planned.addresses.length) {
     const nl = ownNetfilter(request);
-    const backend = await chooseBackend(config, nl, familiesOf(planned));
-    if (backend === 'firewalld') await addToFirewalld(request, planned);
+    const backend = chooseBackend(config, nl, familiesOf(planned));
+    if (backend === 'firewalld') addToFirewalld(request, planned);
     const part = partOf(nl, planned, backend);
     if (part) addRules(nl, planned, request, ...part);
   }
@@ -135,13 +131,13 @@ async function del(request: Request<Config>): Promise<void> {
   ]);
 }
 
-async function check(request: Request<Config>): Promise<void> {
+function check(request: Request<Config>): void {
   const { config } = request;
   const planned = plan(request);
   if (!planned.addresses.length) return;
   const nl = ownNetfilter(request);
-  const backend = await chooseBackend(config, nl, familiesOf(planned));
-  const drift = backend === 'firewalld' ? await differencesInFirewalld(request, planned) : [];
+  const backend = chooseBackend(config, nl, familiesOf(planned));
+  const drift = backend === 'firewalld' ? differencesInFirewalld(request, planned) : [];
   const part = partOf(nl, planned, backend);
   if (part) drift.push(...ruleDifferences(nl, planned, config, ...part));
   failOn(drift);
@@ -164,20 +160,20 @@ async function gc(request: Request<Config>): Promise<void> {
   ]);
 }
 
-async function status(request: Request<Config>): Promise<void> {
-  const problem = await problemOf(request);
+function status(request: Request<Config>): void {
+  const problem = problemOf(request);
   if (problem === undefined) return;
   throw new CniError(ErrorCode.pluginNotAvailable, `firewall cannot serve ADD: ${problem}`);
 }
 
-async function problemOf(request: Request<Config>): Promise<string | undefined> {
+function problemOf(request: Request<Config>): string | undefined {
   try {
     const { config } = request;
     checkAdminChain(config);
     checkPolicy(config.ingressPolicy);
     const nl = ownNetfilter(request);
-    const backend = await chooseBackend(config, nl, families);
-    if (backend === 'firewalld' && config.backend && !(await firewalldRuns())) {
+    const backend = chooseBackend(config, nl, families);
+    if (backend === 'firewalld' && config.backend && !firewalldRuns()) {
       return 'backend is "firewalld", but that is not on the system bus; start it, or choose another backend';
     }
     const isolating = config.ingressPolicy === 'same-bridge' || config.ingressPolicy === 'isolated';

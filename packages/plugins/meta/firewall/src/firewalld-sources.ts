@@ -7,7 +7,7 @@
  */
 import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Config } from './config.ts';
-import type { Firewalld } from './firewalld.ts';
+import { connectFirewalld, type Firewalld } from './firewalld.ts';
 import { firewalldRuns } from './firewalld-presence.ts';
 import { hostText, type Plan } from './plan.ts';
 import {
@@ -24,47 +24,45 @@ import {
   takeOver,
 } from './remembered-sources.ts';
 
-export async function addToFirewalld(request: Request<Config>, planned: Plan): Promise<void> {
+export function addToFirewalld(request: Request<Config>, planned: Plan): void {
   const { config, undo } = request;
   const sources = sourcesOf(config, planned);
-  const firewalld = await connected(request);
+  const firewalld = connected(request);
   rememberSources(config.dataDir, planned.owner, sources, undo);
   for (const { zone, address } of sources) {
-    undo.add(`${address} in ${zone} zone`, async () => {
-      await firewalld.remove(zone, address);
-    });
-    await firewalld.add(zone, address);
+    undo.add(`${address} in ${zone} zone`, () => void firewalld.remove(zone, address));
+    firewalld.add(zone, address);
   }
   takeOver(config.dataDir, planned.owner, sources);
-  await removeLeft(firewalld, config.dataDir);
+  removeLeft(firewalld, config.dataDir);
 }
 
-export async function removeFromFirewalld(
+export function removeFromFirewalld(
   request: Request<Config>,
   { owner, addresses }: Pick<Plan, 'owner' | 'addresses'>,
-): Promise<void> {
+): void {
   const { config } = request;
   const remembered = rememberedSources(config.dataDir, owner);
   const mayKnow = remembered.length || (addresses.length && (config.backend ?? 'firewalld') === 'firewalld');
   if (!mayKnow) return;
-  if (!(await firewalldRuns())) {
+  if (!firewalldRuns()) {
     if (remembered.length) leave(request, keepAsLeft(config.dataDir, owner));
     return;
   }
   const told = sourcesOf(config, { addresses }).filter((one) => !isAmong(one, remembered));
   const others = othersSources(config.dataDir, owner);
-  const firewalld = await connected(request);
-  const all = await removeAll(firewalld, [...remembered, ...told], others);
+  const firewalld = connected(request);
+  const all = removeAll(firewalld, [...remembered, ...told], others);
   if (all) forgetSources(config.dataDir, owner);
   else if (remembered.length) leave(request, keepAsLeft(config.dataDir, owner));
-  await removeLeft(firewalld, config.dataDir);
+  removeLeft(firewalld, config.dataDir);
 }
 
-export async function differencesInFirewalld(request: Request<Config>, planned: Plan): Promise<string[]> {
-  const firewalld = await connected(request);
+export function differencesInFirewalld(request: Request<Config>, planned: Plan): string[] {
+  const firewalld = connected(request);
   const drift: string[] = [];
   for (const { zone, address } of sourcesOf(request.config, planned)) {
-    if (!(await firewalld.has(zone, address))) {
+    if (!firewalld.has(zone, address)) {
       drift.push(`failed to find the address ${address} in ${zone} zone`);
     }
   }
@@ -72,11 +70,11 @@ export async function differencesInFirewalld(request: Request<Config>, planned: 
 }
 
 /** Takes out what attachments have that are not valid any more. */
-export async function gcInFirewalld(request: Request<Config>): Promise<void> {
+export function gcInFirewalld(request: Request<Config>): void {
   const { config, network, validAttachments } = request;
   for (const path of staleSources(config.dataDir, network, validAttachments)) keepAsLeft(path);
-  if (!leftSources(config.dataDir).length || !(await firewalldRuns())) return;
-  await removeLeft(await connected(request), config.dataDir);
+  if (!leftSources(config.dataDir).length || !firewalldRuns()) return;
+  removeLeft(connected(request), config.dataDir);
 }
 
 function leave(request: Request<Config>, path: string): void {
@@ -85,24 +83,20 @@ function leave(request: Request<Config>, path: string): void {
   );
 }
 
-async function removeLeft(firewalld: Firewalld, folder: string): Promise<void> {
+function removeLeft(firewalld: Firewalld, folder: string): void {
   const left = leftSources(folder);
   if (!left.length) return;
   const held = othersSources(folder);
   for (const { path, sources } of left) {
-    if (await removeAll(firewalld, sources, held)) forgetLeft(path);
+    if (removeAll(firewalld, sources, held)) forgetLeft(path);
   }
 }
 
 /** All but those of others; whether none is left. */
-async function removeAll(
-  firewalld: Firewalld,
-  sources: readonly Source[],
-  others: readonly Source[],
-): Promise<boolean> {
+function removeAll(firewalld: Firewalld, sources: readonly Source[], others: readonly Source[]): boolean {
   let all = true;
   for (const one of sources) {
-    if (!isAmong(one, others) && !(await firewalld.remove(one.zone, one.address))) all = false;
+    if (!isAmong(one, others) && !firewalld.remove(one.zone, one.address)) all = false;
   }
   return all;
 }
@@ -115,10 +109,8 @@ function sourcesOf({ zone }: Config, planned: Pick<Plan, 'addresses'>): Source[]
   return planned.addresses.map((ip) => ({ zone, address: hostText(ip) }));
 }
 
-/** The D-Bus library is loaded here, and nowhere else. */
-async function connected(request: Request<Config>): Promise<Firewalld> {
-  const { connectFirewalld } = await import('./firewalld.ts');
-  const firewalld = await connectFirewalld(request.log);
+function connected(request: Request<Config>): Firewalld {
+  const firewalld = connectFirewalld(request.log);
   request.onEnd(firewalld.close);
   return firewalld;
 }

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Call, call, succeed } from '@cni-ts/testing/call';
+import { fileURLToPath } from 'node:url';
+import { type Answer, type Call, type Command, call, succeed } from '@cni-ts/testing/call';
 import { test as base, type Host } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { hasBus, hasFirewalld, startBus, startFirewalld } from '@cni-ts/testing/system-bus';
@@ -80,19 +82,50 @@ async function fakeFirewalld(address: string): Promise<Fake> {
   return fake;
 }
 
+const program = fileURLToPath(new URL('main.ts', import.meta.url));
+
+/** Calls the plugin as a process: it waits for answers, and the fake that gives them lives in ours. */
+async function callProcess(
+  command: Command,
+  { config, prevResult, containerId = 'c1', netns }: Call,
+): Promise<Pick<Answer, 'stderr' | 'error'>> {
+  const env = {
+    PATH: process.env.PATH,
+    DBUS_SYSTEM_BUS_ADDRESS: process.env.DBUS_SYSTEM_BUS_ADDRESS,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: containerId,
+    CNI_NETNS: netns,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: '/nonexistent',
+  };
+  const args = ['--disable-warning=ExperimentalWarning', program];
+  const [failure, stdout, stderr] = await new Promise<[unknown, string, string]>((resolve) => {
+    const child = execFile(process.execPath, args, { env }, (...how) => resolve(how));
+    child.stdin?.end(JSON.stringify({ ...config, prevResult }));
+  });
+  if (failure && stdout === '') throw new Error(`the plugin's process ended without an answer: ${stderr}`);
+  return { stderr, error: failure ? JSON.parse(stdout) : undefined };
+}
+
+async function succeedProcess(...given: Parameters<typeof callProcess>): ReturnType<typeof callProcess> {
+  const answer = await callProcess(...given);
+  expect(answer.error).toBeUndefined();
+  return answer;
+}
+
 describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
   test('ADD binds each address to the zone, DEL takes them out, and iptables is left alone (firewall 15)', async ({
     host,
     bus,
   }) => {
     const fake = await fakeFirewalld(bus);
-    await succeed(firewall, 'ADD', given(host));
+    await succeedProcess('ADD', given(host));
     expect(fake.calls).toEqual([`addSource trusted ${v4}`, `addSource trusted ${v6}`]);
     fake.calls.length = 0;
-    await succeed(firewall, 'CHECK', given(host));
+    await succeedProcess('CHECK', given(host));
     expect(fake.calls).toEqual([`querySource trusted ${v4}`, `querySource trusted ${v6}`]);
     fake.calls.length = 0;
-    await succeed(firewall, 'DEL', given(host));
+    await succeedProcess('DEL', given(host));
     expect(fake.calls).toEqual([`removeSource trusted ${v4}`, `removeSource trusted ${v6}`]);
     noChains(host);
     expect(remembered(host)).toEqual([]);
@@ -104,25 +137,25 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
     bus,
   }) => {
     const auto = given(host, { backend: undefined });
-    await succeed(firewall, 'ADD', auto);
+    await succeedProcess('ADD', auto);
     expect(host.sh('iptables -S CNI-FORWARD')).toContain(v4);
     const fake = await fakeFirewalld(bus);
     // It came between ADD and DEL: what iptables has goes all the same.
-    await succeed(firewall, 'DEL', auto);
+    await succeedProcess('DEL', auto);
     expect(host.sh('iptables -S CNI-FORWARD')).not.toContain(v4);
     fake.calls.length = 0;
-    await succeed(firewall, 'ADD', auto);
+    await succeedProcess('ADD', auto);
     expect(fake.calls).toEqual([`addSource trusted ${v4}`, `addSource trusted ${v6}`]);
     expect(host.sh('iptables -S CNI-FORWARD')).not.toContain(v4);
-    await succeed(firewall, 'CHECK', auto);
+    await succeedProcess('CHECK', auto);
     await fake.stop();
     // It went before DEL, which does not wait for it. Whoever meets it next takes the addresses out.
-    const gone = await succeed(firewall, 'DEL', auto);
+    const gone = await succeedProcess('DEL', auto);
     expect(gone.stderr).toContain('firewalld could not be told to forget the addresses in');
-    await succeed(firewall, 'DEL', auto);
+    await succeedProcess('DEL', auto);
     const back = await fakeFirewalld(bus);
     const prevResult = { cniVersion: '1.0.0', ips: [{ address: '10.0.0.9/24' }] };
-    await succeed(firewall, 'ADD', { ...auto, containerId: 'next', prevResult });
+    await succeedProcess('ADD', { ...auto, containerId: 'next', prevResult });
     expect(back.calls).toEqual([
       'addSource trusted 10.0.0.9/32',
       `removeSource trusted ${v4}`,
@@ -139,11 +172,11 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
     const fake = await fakeFirewalld(bus);
     const isFirst = (what: string, one: string) => what === 'addSource' && one === v4;
     fake.reply = (what, one) => (isFirst(what, one) ? new Error(`ZONE_ALREADY_SET: ${one}`) : one);
-    await succeed(firewall, 'ADD', given(host));
-    await succeed(firewall, 'DEL', given(host));
+    await succeedProcess('ADD', given(host));
+    await succeedProcess('DEL', given(host));
     fake.calls.length = 0;
     fake.reply = (what, one) => (what === 'addSource' && one === v6 ? new Error('INVALID_ADDR: no') : one);
-    const refused = await call(firewall, 'ADD', given(host));
+    const refused = await callProcess('ADD', given(host));
     expect(refused.error?.msg).toMatch(
       new RegExp(`^failed to add the address ${v6} to trusted zone: .*INVALID_ADDR: no`),
     );
@@ -155,7 +188,7 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
   test('the zone of the configuration is used in every call (firewall 18)', async ({ host, bus }) => {
     const fake = await fakeFirewalld(bus);
     for (const command of ['ADD', 'CHECK', 'DEL'] as const) {
-      await succeed(firewall, command, given(host, { firewalldZone: 'dmz' }));
+      await succeedProcess(command, given(host, { firewalldZone: 'dmz' }));
     }
     expect(fake.calls).toHaveLength(6);
     for (const one of fake.calls) expect(one).toMatch(/ dmz /);
@@ -167,12 +200,12 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
     bus,
   }) => {
     const fake = await fakeFirewalld(bus);
-    await succeed(firewall, 'ADD', given(host));
+    await succeedProcess('ADD', given(host));
     fake.reply = (_, one) => one !== v4;
-    const denied = await call(firewall, 'CHECK', given(host));
+    const denied = await callProcess('CHECK', given(host));
     expect(denied.error?.msg).toBe(`failed to find the address ${v4} in trusted zone`);
     fake.reply = () => new Error('INVALID_ZONE: trusted');
-    const failed = await call(firewall, 'CHECK', given(host));
+    const failed = await callProcess('CHECK', given(host));
     expect(failed.error?.msg).toMatch(new RegExp(`^failed to find the address ${v4} in trusted zone`));
     await fake.stop();
   });
@@ -180,8 +213,8 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
   test('a policy’s chains are made beside it (firewall 26)', async ({ host, bus }) => {
     const fake = await fakeFirewalld(bus);
     const isolated = given(host, { ingressPolicy: 'same-bridge' });
-    await succeed(firewall, 'ADD', isolated);
-    await succeed(firewall, 'CHECK', isolated);
+    await succeedProcess('ADD', isolated);
+    await succeedProcess('CHECK', isolated);
     for (const tool of ['iptables', 'ip6tables']) {
       const rules = host.sh(`${tool} -S`);
       expect(rules).toContain('-A CNI-ISOLATION-STAGE-2 -o bridge0 ');
@@ -196,10 +229,10 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
   }) => {
     const fake = await fakeFirewalld(bus);
     host.sh('iptables -P FORWARD DROP; ip6tables -P FORWARD DROP');
-    await succeed(firewall, 'ADD', given(host));
-    await succeed(firewall, 'CHECK', given(host));
+    await succeedProcess('ADD', given(host));
+    await succeedProcess('CHECK', given(host));
     expect(host.sh('iptables -S CNI-FORWARD')).toContain(v4);
-    await succeed(firewall, 'DEL', given(host));
+    await succeedProcess('DEL', given(host));
     expect(host.sh('iptables -S CNI-FORWARD')).not.toContain(v4);
     await fake.stop();
   });
@@ -209,16 +242,16 @@ describe.skipIf(!hasBus())('a firewalld that notes what it is asked', () => {
     bus,
   }) => {
     const fake = await fakeFirewalld(bus);
-    await succeed(firewall, 'ADD', { ...given(host), containerId: 'lost' });
+    await succeedProcess('ADD', { ...given(host), containerId: 'lost' });
     const other = { name: 'other' };
     const prevResult = { cniVersion: '1.0.0', ips: [{ address: '10.0.0.9/24' }] };
-    await succeed(firewall, 'ADD', { ...given(host, other), containerId: 'lost', prevResult });
+    await succeedProcess('ADD', { ...given(host, other), containerId: 'lost', prevResult });
     fake.calls.length = 0;
     const { config } = given(host, { cniVersion: '1.1.0', 'cni.dev/valid-attachments': [] });
-    await succeed(firewall, 'GC', { config });
+    await succeedProcess('GC', { config });
     expect(fake.calls).toEqual([`removeSource trusted ${v4}`, `removeSource trusted ${v6}`]);
     fake.calls.length = 0;
-    await succeed(firewall, 'DEL', { ...given(host, other), containerId: 'lost', prevResult: undefined });
+    await succeedProcess('DEL', { ...given(host, other), containerId: 'lost', prevResult: undefined });
     expect(fake.calls).toEqual(['removeSource trusted 10.0.0.9/32']);
     expect(remembered(host)).toEqual([]);
     await fake.stop();

@@ -1,25 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { compile } from './executable.ts';
+import { bundleForEngine } from './javascript.ts';
+import { isCpu } from './quickjs.ts';
 
-const program = fileURLToPath(new URL('fixtures/slow-plugin.ts', import.meta.url));
+const source = fileURLToPath(new URL('fixtures/slow-plugin.ts', import.meta.url));
 
-/** What plugins are run by: Node from source, Bun from source as a stand-in for the built executable. */
-function bun(): string[] {
-  for (const name of ['bun-linux-x64-baseline', 'bun-linux-aarch64']) {
-    try {
-      return [createRequire(import.meta.url).resolve(`@oven/${name}/bin/bun`)];
-    } catch {
-      // Not of this machine's architecture.
-    }
-  }
-  return [];
-}
+/** What plugins are run by: Node from source, and the engine of the executables. */
+const commands: Record<string, string[]> = { Node: [process.execPath, source], 'the engine': [] };
+
+let built: string;
+beforeAll(async () => {
+  built = mkdtempSync(join(tmpdir(), 'plugin-process-'));
+  const { arch } = process;
+  if (!isCpu(arch)) throw new Error(`not built for ${arch}`);
+  const program = join(built, 'slow');
+  await compile(await bundleForEngine(source), program, arch, join(built, 'work'));
+  commands['the engine'] = [program];
+}, 120_000);
+afterAll(() => rmSync(built, { recursive: true }));
 
 let folder: string;
 beforeEach(() => {
@@ -30,7 +34,7 @@ beforeEach(() => {
 const config = (more: object = {}) => JSON.stringify({ name: 'n', cniVersion: '1.1.0', ...more });
 
 function start(runtime: string, command: string, shell = 'exec "$@"'): ChildProcess {
-  return spawn('/bin/sh', ['-c', shell, 'sh', runtime, program], {
+  return spawn('/bin/sh', ['-c', shell, 'sh', ...(commands[runtime] ?? [])], {
     env: {
       CNI_COMMAND: command,
       CNI_CONTAINERID: 'c1',
@@ -61,7 +65,7 @@ async function appears(path: string): Promise<void> {
   while (!existsSync(path)) await sleep(5);
 }
 
-describe.each([process.execPath, ...bun()])('%s', (runtime) => {
+describe.each(Object.keys(commands))('run by %s', (runtime) => {
   test('prints the result and ends', async () => {
     const child = start(runtime, 'ADD');
     child.stdin?.end(config({ routes: 1 }));

@@ -1,0 +1,361 @@
+/*
+ * The program that runs the plugins' JavaScript: QuickJS, the bytecode of this build, and the little that JavaScript
+ * cannot do for itself. It knows nothing of networks. What it gives to JavaScript is the global object `engine`
+ * (prelude.ts has its type): the libc functions of calls.ts, called with the arguments they are given, UTF-8, a clock,
+ * and signals that are remembered instead of ending the process.
+ *
+ * Generated at build time (tools/bundle): calls.inc, the table of libc functions; chunks.inc and its data, the bytecode.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "quickjs.h"
+#include "sha512.h"
+
+/* ---- libc ------------------------------------------------------------------------------------------------------- */
+
+enum { most_arguments = 6 };
+typedef long (*libc_function)(long, long, long, long, long, long);
+
+static const struct {
+  const char *name;
+  libc_function function;
+  int arguments;
+} calls[] = {
+#define CALL(name, arguments) {#name, (libc_function)name, arguments},
+#include "calls.inc"
+#undef CALL
+};
+
+/* Of the last call: what runs between it and the question for it may call libc too. */
+static int last_errno;
+
+/* The bytes of a Uint8Array, or NULL with an exception. */
+static uint8_t *bytes_of(JSContext *context, JSValueConst array, size_t *length) {
+  size_t offset, size, whole;
+  JSValue buffer = JS_GetTypedArrayBuffer(context, array, &offset, length, &size);
+  if (JS_IsException(buffer)) return NULL;
+  uint8_t *bytes = JS_GetArrayBuffer(context, &whole, buffer);
+  JS_FreeValue(context, buffer); /* the array keeps it */
+  return bytes ? bytes + offset : NULL;
+}
+
+/* Integers as they are, a Uint8Array as its address: what C makes of int, unsigned, size_t and pointers alike. */
+static int argument_of(JSContext *context, JSValueConst value, long *argument) {
+  if (JS_IsNumber(value)) {
+    int64_t number;
+    if (JS_ToInt64(context, &number, value)) return -1;
+    *argument = number;
+    return 0;
+  }
+  size_t length;
+  uint8_t *bytes = bytes_of(context, value, &length);
+  *argument = (long)bytes;
+  return bytes ? 0 : -1;
+}
+
+static JSValue call_libc(JSContext *context, JSValueConst self, int count, JSValueConst *values, int which) {
+  long a[most_arguments] = {0};
+  for (int i = 0; i < count && i < most_arguments; i++)
+    if (argument_of(context, values[i], &a[i])) return JS_EXCEPTION;
+  int result = calls[which].function(a[0], a[1], a[2], a[3], a[4], a[5]);
+  last_errno = errno;
+  return JS_NewInt32(context, result);
+}
+
+/* libc(): an object with the functions of calls.ts. */
+static JSValue make_libc(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  JSValue object = JS_NewObject(context);
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    JSValue function = JS_NewCFunctionMagic(context, call_libc, calls[i].name, calls[i].arguments,
+                                            JS_CFUNC_generic_magic, i);
+    JS_SetPropertyStr(context, object, calls[i].name, function);
+  }
+  return object;
+}
+
+static JSValue get_errno(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  return JS_NewInt32(context, last_errno);
+}
+
+/* address(bytes): where a Uint8Array lies, for structures that have pointers in them. */
+static JSValue address(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length;
+  uint8_t *bytes = bytes_of(context, values[0], &length);
+  return bytes ? JS_NewInt64(context, (long)bytes) : JS_EXCEPTION;
+}
+
+/* ---- UTF-8 ------------------------------------------------------------------------------------------------------ */
+
+static void free_bytes(JSRuntime *runtime, void *opaque, void *bytes) { js_free_rt(runtime, bytes); }
+
+/* encode(text): its bytes. Half a surrogate pair becomes U+FFFD, which has as many bytes as QuickJS gives it. */
+static JSValue encode(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length;
+  const char *text = JS_ToCStringLen(context, &length, values[0]);
+  if (!text) return JS_EXCEPTION;
+  uint8_t *bytes = js_malloc(context, length + 1);
+  if (!bytes) return JS_EXCEPTION;
+  memcpy(bytes, text, length);
+  JS_FreeCString(context, text);
+  for (size_t i = 0; i + 2 < length; i++)
+    if (bytes[i] == 0xed && bytes[i + 1] >= 0xa0) memcpy(bytes + i, "\xef\xbf\xbd", 3);
+  JSValue buffer = JS_NewArrayBuffer(context, bytes, length, free_bytes, NULL, 0);
+  JSValue arguments[] = {buffer, JS_UNDEFINED, JS_UNDEFINED};
+  JSValue array = JS_NewTypedArray(context, 3, arguments, JS_TYPED_ARRAY_UINT8);
+  JS_FreeValue(context, buffer);
+  return array;
+}
+
+/* How many bytes from here are one character, 0 if none; *bad: how many of them to take for one U+FFFD then (the
+ * Unicode standard's "maximal subpart", as the WHATWG's decoder). */
+static size_t character(const uint8_t *at, size_t left, size_t *bad) {
+  uint8_t first = at[0], low = 0x80, high = 0xbf;
+  size_t more;
+  *bad = 1;
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) more = 1;
+  else if (first >= 0xe0 && first <= 0xef) more = 2;
+  else if (first >= 0xf0 && first <= 0xf4) more = 3;
+  else return 0;
+  if (first == 0xe0) low = 0xa0;
+  if (first == 0xed) high = 0x9f;
+  if (first == 0xf0) low = 0x90;
+  if (first == 0xf4) high = 0x8f;
+  for (size_t i = 1; i <= more; i++, low = 0x80, high = 0xbf) {
+    if (i >= left || at[i] < low || at[i] > high) return 0;
+    *bad = i + 1;
+  }
+  return more + 1;
+}
+
+/* decode(bytes): text; what is not UTF-8 becomes U+FFFD. */
+static JSValue decode(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length, bad;
+  const uint8_t *bytes = bytes_of(context, values[0], &length);
+  if (!bytes) return JS_EXCEPTION;
+  size_t valid = 0;
+  while (valid < length) {
+    size_t size = character(bytes + valid, length - valid, &bad);
+    if (size == 0) break;
+    valid += size;
+  }
+  if (valid == length) return JS_NewStringLen(context, (const char *)bytes, length);
+  uint8_t *mended = js_malloc(context, length * 3); /* at worst each byte is a character of its own */
+  if (!mended) return JS_EXCEPTION;
+  size_t to = 0;
+  for (size_t from = 0; from < length;) {
+    size_t size = character(bytes + from, length - from, &bad);
+    memcpy(mended + to, size ? bytes + from : (const uint8_t *)"\xef\xbf\xbd", size ? size : 3);
+    to += size ? size : 3;
+    from += size ? size : bad;
+  }
+  JSValue text = JS_NewStringLen(context, (const char *)mended, to);
+  js_free(context, mended);
+  return text;
+}
+
+/* sha512(text): of its UTF-8, in hexadecimal. */
+static JSValue hash(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length;
+  char digits[128];
+  const char *text = JS_ToCStringLen(context, &length, values[0]);
+  if (!text) return JS_EXCEPTION;
+  sha512((const uint8_t *)text, length, digits);
+  JS_FreeCString(context, text);
+  return JS_NewStringLen(context, digits, sizeof digits);
+}
+
+/* ---- time and signals ------------------------------------------------------------------------------------------- */
+
+/* now(): milliseconds since some moment, not set back or forth. */
+static JSValue now(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return JS_NewFloat64(context, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
+}
+
+static volatile sig_atomic_t signals_held[65];
+
+static void remember(int signal) { signals_held[signal] = 1; }
+
+/* holdSignal(number, hold): from now on it is remembered, or does again what it did. System calls go on after it. */
+static JSValue hold_signal(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  int number;
+  if (JS_ToInt32(context, &number, values[0]) || number < 1 || number > 64) return JS_EXCEPTION;
+  struct sigaction action = {.sa_flags = SA_RESTART};
+  action.sa_handler = JS_ToBool(context, values[1]) ? remember : SIG_DFL;
+  sigaction(number, &action, NULL);
+  return JS_UNDEFINED;
+}
+
+/* takeSignal(number): whether it came since the last time it was asked for. */
+static JSValue take_signal(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  int number;
+  if (JS_ToInt32(context, &number, values[0]) || number < 1 || number > 64) return JS_EXCEPTION;
+  int came = signals_held[number];
+  signals_held[number] = 0;
+  return JS_NewBool(context, came);
+}
+
+#define CHUNK(name, symbol) extern const uint8_t symbol##_start[], symbol##_end[];
+#include "chunks.inc"
+#undef CHUNK
+
+/* ---- chunks ----------------------------------------------------------------------------------------------------- */
+
+static const struct {
+  const char *name;
+  const uint8_t *start, *end;
+} chunks[] = {
+#define CHUNK(name, symbol) {name, symbol##_start, symbol##_end},
+#include "chunks.inc"
+#undef CHUNK
+};
+
+/* chunk(index): what a piece of the program evaluates to. The first is the one the program begins with. */
+static JSValue evaluate(JSContext *context, size_t index) {
+  JSValue function = JS_ReadObject(context, chunks[index].start, chunks[index].end - chunks[index].start,
+                                   JS_READ_OBJ_BYTECODE | JS_READ_OBJ_ROM_DATA);
+  return JS_IsException(function) ? function : JS_EvalFunction(context, function);
+}
+
+static JSValue chunk(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  uint32_t index;
+  if (JS_ToUint32(context, &index, values[0])) return JS_EXCEPTION;
+  if (index >= sizeof chunks / sizeof *chunks) return JS_ThrowRangeError(context, "no chunk %u", index);
+  return evaluate(context, index);
+}
+
+/* ---- the process ------------------------------------------------------------------------------------------------ */
+
+#if defined(__x86_64__)
+static const char architecture[] = "x64";
+#elif defined(__aarch64__)
+static const char architecture[] = "arm64";
+#endif
+
+static const JSCFunctionListEntry engine_functions[] = {
+    JS_CFUNC_DEF("libc", 0, make_libc),
+    JS_CFUNC_DEF("errno", 0, get_errno),
+    JS_CFUNC_DEF("address", 1, address),
+    JS_CFUNC_DEF("encode", 1, encode),
+    JS_CFUNC_DEF("decode", 1, decode),
+    JS_CFUNC_DEF("sha512", 1, hash),
+    JS_CFUNC_DEF("now", 0, now),
+    JS_CFUNC_DEF("holdSignal", 2, hold_signal),
+    JS_CFUNC_DEF("takeSignal", 1, take_signal),
+    JS_CFUNC_DEF("chunk", 1, chunk),
+};
+
+static JSValue string_list(JSContext *context, char **strings) {
+  JSValue list = JS_NewArray(context);
+  for (uint32_t i = 0; strings[i]; i++)
+    JS_SetPropertyUint32(context, list, i, JS_NewString(context, strings[i]));
+  return list;
+}
+
+/* An error nobody caught ends the process: there is no sense in going on, and the operator must see it. */
+static void end_with(JSContext *context, JSValue error) {
+  const char *text = JS_ToCString(context, error);
+  JSValue stack = JS_GetPropertyStr(context, error, "stack");
+  const char *trace = JS_IsString(stack) ? JS_ToCString(context, stack) : NULL;
+  dprintf(2, "%s\n%s", text ? text : "an error without a text", trace ? trace : "");
+  _exit(1);
+}
+
+/* Promises that were rejected, and whose rejection nobody has asked about yet; each followed by its reason. */
+static JSValue *unhandled;
+static size_t unhandled_count;
+
+static void track_rejection(JSContext *context, JSValueConst promise, JSValueConst reason, JS_BOOL is_handled,
+                            void *opaque) {
+  if (!is_handled) {
+    unhandled = realloc(unhandled, (unhandled_count + 2) * sizeof *unhandled);
+    if (!unhandled) abort();
+    unhandled[unhandled_count++] = JS_DupValue(context, promise);
+    unhandled[unhandled_count++] = JS_DupValue(context, reason);
+    return;
+  }
+  for (size_t i = 0; i < unhandled_count; i += 2) {
+    if (JS_VALUE_GET_PTR(unhandled[i]) != JS_VALUE_GET_PTR(promise)) continue;
+    JS_FreeValue(context, unhandled[i]);
+    JS_FreeValue(context, unhandled[i + 1]);
+    unhandled_count -= 2;
+    memmove(unhandled + i, unhandled + i + 2, (unhandled_count - i) * sizeof *unhandled);
+    return;
+  }
+}
+
+static void run_jobs(JSRuntime *runtime) {
+  JSContext *context;
+  int status;
+  while ((status = JS_ExecutePendingJob(runtime, &context)) != 0)
+    if (status < 0) end_with(context, JS_GetException(context));
+}
+
+int main(int count, char **arguments, char **environment) {
+  mallopt(M_TOP_PAD, 1 << 20);    /* the memory of a plugin in one piece */
+  mallopt(M_MMAP_THRESHOLD, 1 << 24);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  signal(SIGPIPE, SIG_IGN); /* whoever writes is told by EPIPE, and can undo what it did */
+  JSRuntime *runtime = JS_NewRuntime();
+  JS_SetGCThreshold(runtime, 256 << 20); /* cycles only: everything else is freed when it is let go */
+  JS_SetMaxStackSize(runtime, 4 << 20);
+  JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
+  JSContext *context = JS_NewContextRaw(runtime);
+  JS_AddIntrinsicBaseObjects(context);
+  JS_AddIntrinsicDate(context);
+  JS_AddIntrinsicRegExp(context);
+  JS_AddIntrinsicRegExpCompiler(context);
+  JS_AddIntrinsicJSON(context);
+  JS_AddIntrinsicProxy(context);
+  JS_AddIntrinsicMapSet(context);
+  JS_AddIntrinsicTypedArrays(context);
+  JS_AddIntrinsicPromise(context);
+  JS_AddIntrinsicWeakRef(context);
+  JS_AddIntrinsicStringNormalize(context);
+
+  JSValue global = JS_GetGlobalObject(context);
+  JSValue engine = JS_NewObject(context);
+  JS_SetPropertyFunctionList(context, engine, engine_functions, sizeof engine_functions / sizeof *engine_functions);
+  JS_SetPropertyStr(context, engine, "arch", JS_NewString(context, architecture));
+  JS_SetPropertyStr(context, engine, "args", string_list(context, arguments));
+  JS_SetPropertyStr(context, engine, "environment", string_list(context, environment));
+  JS_SetPropertyStr(context, global, "engine", engine);
+
+  JSValue result = evaluate(context, 0);
+  if (JS_IsException(result)) end_with(context, JS_GetException(context));
+  for (;;) {
+    run_jobs(runtime);
+    if (unhandled_count) end_with(context, unhandled[1]);
+    /* The prelude's event loop: waits for the next timer or signal and serves it. Its answer is the status to end
+     * with, undefined as long as there is more to wait for. */
+    JSValue turn = JS_GetPropertyStr(context, engine, "turn");
+    if (!JS_IsFunction(context, turn)) _exit(0);
+    JSValue status = JS_Call(context, turn, JS_UNDEFINED, 0, NULL);
+    JS_FreeValue(context, turn);
+    if (JS_IsException(status)) end_with(context, JS_GetException(context));
+    int32_t code;
+    if (!JS_IsUndefined(status) && !JS_ToInt32(context, &code, status)) _exit(code);
+  }
+}

@@ -1,0 +1,39 @@
+/** What engine.c gives to JavaScript, as the global `engine`: in the compiled program, and nowhere else. */
+export interface Engine {
+  /** `x64` or `arm64`. */
+  readonly arch: string;
+  /** The command line; the first is how the program was called. */
+  readonly args: readonly string[];
+  /** `NAME=value`, as the process got it. */
+  readonly environment: readonly string[];
+  /** The functions of libc's calls.ts as one object. */
+  libc(): Libc;
+  /** errno after the last of those calls. */
+  errno(): number;
+  /** Where a Uint8Array lies in memory. */
+  address(bytes: Uint8Array): number;
+  encode(text: string): Uint8Array<ArrayBuffer>;
+  /** What is not UTF-8 becomes U+FFFD. */
+  decode(bytes: Uint8Array): string;
+  /** In hexadecimal, of the UTF-8. */
+  sha512(text: string): string;
+  /** Milliseconds, on a clock that nobody sets. */
+  now(): number;
+  /** From now on a signal is remembered (`hold`), or ends the process again. */
+  holdSignal(signal: number, hold: boolean): void;
+  /** Whether it came since this was asked last. */
+  takeSignal(signal: number): boolean;
+  /** What a piece of the program evaluates to. */
+  chunk(index: number): unknown;
+  /** Called when there is nothing left to do at once: the status to end with, undefined to go on. */
+  turn?: () => number | undefined;
+}
+
+/** Those of the functions that prelude.ts calls. */
+export interface Libc {
+  write(descriptor: number, bytes: Uint8Array, length: number): number;
+  poll(descriptors: Uint8Array, count: number, milliseconds: number): number;
+  getpid(): number;
+  getuid(): number;
+  _exit(status: number): number;
+}

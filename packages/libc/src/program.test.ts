@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { listFolder } from './file.ts';
+import { runToEnd } from './program.ts';
+import { errnoOf } from './syscall-error.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'program-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const sh = (script: string, input = '', env = {}) => runToEnd('/bin/sh', ['-c', script], env, input);
+
+test('arguments, environment and input arrive as they are, and nothing else', () => {
+  const told = sh('printf "%s|" "$0" "$@" "$A"; cat; env >&2', 'in\0put', { A: 'ä', GONE: undefined });
+  expect(told).toMatchObject({ status: 0, signal: undefined, stdout: '/bin/sh|ä|in\0put' });
+  expect(told.stderr.split('\n').sort()).toEqual(['', 'A=ä', expect.stringMatching(/^PWD=/)]);
+});
+
+test('megabytes pass in both directions at once, and on both outputs', () => {
+  const much = 'x'.repeat(3_000_000);
+  const { stdout, stderr } = sh('tee /dev/stderr', much);
+  expect([stdout.length, stderr.length]).toEqual([much.length, much.length]);
+});
+
+test('how it ended: its status, or the signal', () => {
+  expect(sh('exit 3')).toMatchObject({ status: 3, signal: undefined });
+  expect(sh('kill -KILL $$')).toMatchObject({ status: undefined, signal: 'SIGKILL' });
+});
+
+test('a program that does not read its input, or dies of a broken pipe as programs do', () => {
+  expect(sh('exec 0<&-; echo done', 'x'.repeat(1_000_000))).toMatchObject({ status: 0, stdout: 'done\n' });
+  expect(sh('sh -c "kill -PIPE \\$\\$"; echo $?').stdout).toBe('141\n');
+});
+
+test.each([
+  ['ENOENT', () => runToEnd(join(folder, 'none'), [], {}, '')],
+  ['EACCES', () => runToEnd(folder, [], {}, '')],
+  ['ENOEXEC', () => runToEnd(textFile(), [], {}, '')],
+])('one that cannot be started: %s, and no descriptor is left open', (code, start) => {
+  const before = listFolder('/proc/thread-self/fd').length;
+  let thrown: unknown;
+  try {
+    start();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(errnoOf(thrown)).toBe(code);
+  expect(listFolder('/proc/thread-self/fd').length).toBe(before);
+});
+
+/** Executable, and of no format that the kernel knows: not for a shell to guess. */
+function textFile(): string {
+  const path = join(folder, 'text');
+  writeFileSync(path, 'echo guessed\n', { mode: 0o755 });
+  return path;
+}

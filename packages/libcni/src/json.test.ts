@@ -1,0 +1,48 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+
+const { parse, stringify } = JSON;
+const engines = [
+  { what: 'an engine with raw JSON', json: JSON },
+  { what: 'an engine without', json: { parse, stringify } },
+];
+
+describe.each(engines)('numbers as they are written, on $what', ({ json }) => {
+  afterEach(() => vi.unstubAllGlobals());
+  const fresh = () => {
+    vi.stubGlobal('JSON', json);
+    vi.resetModules();
+    return import('./json.ts');
+  };
+
+  test('survive being read and written', async () => {
+    const { parseJson, encodeJson, encodeSorted } = await fresh();
+    const text = '{"b":[18446744073709551615,-9007199254740993],"a":{"n":12345678901234567890123}}';
+    const value = parseJson(text) as object; // reason: it is one
+    expect(encodeJson(value)).toBe(text);
+    expect(encodeSorted(value)).toBe(
+      '{"a":{"n":12345678901234567890123},"b":[18446744073709551615,-9007199254740993]}',
+    );
+  });
+
+  test('are numbers to whoever asks for a type', async () => {
+    const { jsonTypeName, parseJson } = await fresh();
+    expect(jsonTypeName(parseJson('18446744073709551615'))).toBe('float64');
+  });
+
+  test('are the only ones that are not doubles, and strings stay strings', async () => {
+    const { parseJson, encodeJson } = await fresh();
+    const text = '{"12345678901234567890":"12345678901234567890","q":"\\"12345678901234567890,","e":1e20}';
+    expect(parseJson(text)).toEqual(parse(text));
+    expect(parseJson('[9007199254740991, 0.12345678901234567890]')).toEqual([
+      9007199254740991, 0.12345678901234568,
+    ]);
+    expect(encodeJson({ n: parseJson('"9007199254740993"') })).toBe('{"n":"9007199254740993"}');
+  });
+
+  test('do not make JSON of what is none', async () => {
+    const { parseJson } = await fresh();
+    for (const text of ['{12345678901234567890:1}', '[12345678901234567890', '012345678901234567890']) {
+      expect(() => parseJson(text)).toThrow(SyntaxError);
+    }
+  });
+});

@@ -1,0 +1,369 @@
+/**
+ * The operations of a runtime, by whatever way of running plugins they are given. They run the plugins of a network in
+ * order, hand each the result of the one before, and remember on disk what a later CHECK, DEL or GC needs.
+ */
+import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/skeleton/names';
+import type { VersionedResult } from '@cni-ts/skeleton/result-version';
+import { printedResult } from '@cni-ts/skeleton/run-plugin';
+import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
+import type { CachedAttachment, RuntimeConf } from './attachment.ts';
+import { Cache, keyOf } from './cache.ts';
+import { type Command, type Environment, pluginEnvironment, versionEnvironment } from './environment.ts';
+import type { Executor } from './executor.ts';
+import { Failures, type GcArgs, staleAttachments } from './garbage-collection.ts';
+import type { NetworkList } from './network-list.ts';
+import type { PluginConfig } from './plugin-config.ts';
+import { attachmentRequest, gcRequest, type Network, statusRequest } from './request.ts';
+import type { SpanContext } from './trace-context.ts';
+import { textOf, wrapped } from './wrapped-error.ts';
+
+export interface OperationsOptions {
+  /** Folders with plugins, first match wins. */
+  readonly path: readonly string[];
+  /** Default /var/lib/cni; attachments are remembered in `results` below it. */
+  readonly cacheDir?: string;
+  readonly executor: Executor;
+  /** The environment plugins start from. Default: our own. */
+  readonly env?: Environment;
+  /** Told what was put right silently, such as a damaged cache entry. Default: nobody. */
+  readonly log?: (line: string) => void;
+}
+
+export interface CallOptions {
+  /** Stops the operation: a running plugin is killed, later ones are not started, the cache stays as it is. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for the whole operation; no limit unless given. */
+  readonly timeout?: number;
+  /** The span plugins are to make theirs a part of. */
+  readonly span?: SpanContext;
+}
+
+/** The network's version is too old for CHECK. Found as the `cause` of what CHECK throws. */
+export class CheckNotSupportedError extends Error {
+  constructor() {
+    super('does not support the CHECK command');
+    this.name = 'CheckNotSupportedError';
+  }
+}
+
+/** One operation's view of its options: a single signal from both of them. */
+interface Call {
+  readonly signal: AbortSignal | undefined;
+  readonly span: SpanContext | undefined;
+}
+
+export class Operations {
+  readonly path: readonly string[];
+  readonly #cache: Cache;
+  readonly #executor: Executor;
+  readonly #env: Environment;
+  readonly #log: (line: string) => void;
+
+  constructor(options: OperationsOptions) {
+    this.path = options.path;
+    this.#cache = new Cache(options.cacheDir || undefined);
+    this.#executor = options.executor;
+    this.#env = options.env ?? process.env;
+    this.#log = options.log ?? (() => {});
+  }
+
+  /**
+   * Runs ADD on every plugin and returns the last one's result in the version it was printed in (undefined for a
+   * list without plugins). Stops at the first failure; undoing what was done is the caller's DEL. The plugin's own
+   * CniError is the `cause` of what is thrown.
+   */
+  async addNetworkList(
+    list: NetworkList,
+    conf: RuntimeConf,
+    options?: CallOptions,
+  ): Promise<VersionedResult | undefined> {
+    const call = callOf(options);
+    let result: VersionedResult | undefined;
+    for (const plugin of list.plugins) {
+      const before = result;
+      result = await naming(plugin, 'add', () => this.#add(list, plugin, conf, before, call));
+    }
+    this.#remember(list, list.bytes, conf, result);
+    return result;
+  }
+
+  /** The same for a single plugin object, under its own name and version. */
+  async addNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<VersionedResult> {
+    const result = await this.#add(plugin, plugin, conf, undefined, callOf(options));
+    this.#remember(plugin, plugin.bytes, conf, result);
+    return result;
+  }
+
+  /** Needs version 0.4.0. Plugins that were never added are asked too, without a `prevResult`. */
+  async checkNetworkList(list: NetworkList, conf: RuntimeConf, options?: CallOptions): Promise<void> {
+    requireCheck(list.cniVersion);
+    if (list.disableCheck) return;
+    const call = callOf(options);
+    const result = this.#resultForCheck(list, conf);
+    for (const plugin of list.plugins) await this.#attachment('CHECK', list, plugin, conf, result, call);
+  }
+
+  async checkNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<void> {
+    requireCheck(plugin.cniVersion);
+    const result = this.#resultForCheck(plugin, conf);
+    await this.#attachment('CHECK', plugin, plugin, conf, result, callOf(options));
+  }
+
+  /**
+   * Runs DEL on every plugin, last first, and forgets the attachment when all have succeeded. A damaged cache entry
+   * does not stand in the way: it is dropped and the plugins work from their configuration.
+   */
+  async delNetworkList(list: NetworkList, conf: RuntimeConf, options?: CallOptions): Promise<void> {
+    await this.#delList(list, conf, callOf(options));
+  }
+
+  async delNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<void> {
+    const result = this.#resultForDel(plugin, conf);
+    await this.#attachment('DEL', plugin, plugin, conf, result, callOf(options));
+    this.#cache.remove(keyOf(plugin.name, conf));
+  }
+
+  /**
+   * Removes every attachment of this network that is remembered and not valid, then tells the plugins what is valid
+   * (from version 1.1.0). Does what it can and throws one AggregateError with all failures.
+   *
+   * Unlike the reference library, a cache that cannot be listed is a failure to report and no reason to skip the
+   * plugins.
+   */
+  async gcNetworkList(list: NetworkList, args?: GcArgs, options?: CallOptions): Promise<void> {
+    if (list.disableGC) return;
+    const call = callOf(options);
+    const failures = new Failures();
+    let cached: CachedAttachment[] = [];
+    await failures.attempt('failed to list cached attachments', () => {
+      cached = this.#cache.attachments();
+      this.#cache.sweep();
+    });
+    for (const stale of staleAttachments(cached, list.name, args)) {
+      const doing = `failed to delete stale attachment ${stale.containerId} ${stale.ifname}`;
+      await failures.attempt(doing, () => this.#delList(list, stale, call));
+    }
+    if (hasGcAndStatus(list.cniVersion)) {
+      for (const plugin of list.plugins) await this.#gcPlugin(list, plugin, args, call, failures);
+    }
+    failures.throwAny();
+  }
+
+  /** Whether ADD could be served. Throws the plugin's CniError itself: 50 and 51 say how bad it is. */
+  async statusNetworkList(list: NetworkList, options?: CallOptions): Promise<void> {
+    if (!hasGcAndStatus(list.cniVersion)) return;
+    const call = callOf(options);
+    for (const plugin of list.plugins) {
+      const program = this.#executor.find(plugin.type, this.path);
+      const doing = `failed to generate configuration to get plugin STATUS ${plugin.type}`;
+      const stdin = during(doing, () => statusRequest(list, plugin));
+      await this.#run('STATUS', program, stdin, undefined, call);
+    }
+  }
+
+  /** That every plugin is there and speaks the list's version. Returns the capabilities marked `true`. */
+  async validateNetworkList(list: NetworkList, options?: CallOptions): Promise<string[]> {
+    const problems: unknown[] = [];
+    for (const { type } of list.plugins) {
+      await this.#validate(type, list.cniVersion, options).catch((problem: unknown) =>
+        problems.push(problem),
+      );
+    }
+    if (problems.length > 0) throw new AggregateError(problems, `[${problems.map(textOf).join(' ')}]`);
+    return [...new Set(list.plugins.flatMap(capabilitiesOf))];
+  }
+
+  async validateNetwork(plugin: PluginConfig, options?: CallOptions): Promise<string[]> {
+    await this.#validate(plugin.type, plugin.cniVersion, options);
+    return capabilitiesOf(plugin);
+  }
+
+  /** The spec versions a plugin supports, by its own account. */
+  async getVersionInfo(type: string, options?: CallOptions): Promise<readonly string[]> {
+    const { signal, span } = callOf(options);
+    const program = this.#executor.find(type, this.path);
+    const stdin = '{"cniVersion":"1.1.0"}'; // for plugins that read it before they look at the command
+    try {
+      const env = versionEnvironment(this.#env, span);
+      return this.#executor.supportedVersions(await this.#executor.run({ program, stdin, env, signal }));
+    } catch (error) {
+      if (error instanceof CniError && textOf(error) === 'unknown CNI_COMMAND: VERSION') return ['0.1.0'];
+      throw error;
+    }
+  }
+
+  /** What the last ADD returned, in the list's version; undefined when nothing is remembered. */
+  getNetworkListCachedResult(list: NetworkList, conf: RuntimeConf): VersionedResult | undefined {
+    return this.#cache.result(keyOf(list.name, conf), list.cniVersion);
+  }
+
+  getNetworkCachedResult(plugin: PluginConfig, conf: RuntimeConf): VersionedResult | undefined {
+    return this.#cache.result(keyOf(plugin.name, conf), plugin.cniVersion);
+  }
+
+  /** The configuration the last ADD was made with, and `conf` with that ADD's arguments. */
+  getNetworkListCachedConfig(list: NetworkList, conf: RuntimeConf) {
+    return this.#cache.config(list.name, conf);
+  }
+
+  getNetworkCachedConfig(plugin: PluginConfig, conf: RuntimeConf) {
+    return this.#cache.config(plugin.name, conf);
+  }
+
+  /** All attachments remembered, or those of one container. */
+  getCachedAttachments(containerId = ''): CachedAttachment[] {
+    return this.#cache.attachments(containerId);
+  }
+
+  async #add(
+    network: Network,
+    plugin: PluginConfig,
+    conf: RuntimeConf,
+    before: VersionedResult | undefined,
+    call: Call,
+  ): Promise<VersionedResult> {
+    const program = this.#executor.find(plugin.type, this.path);
+    checkContainerId(conf.containerId);
+    checkNetworkName(network.name);
+    checkInterfaceName(conf.ifname);
+    const stdin = attachmentRequest(network, plugin, conf, before);
+    return printedResult(await this.#run('ADD', program, stdin, conf, call), network.cniVersion);
+  }
+
+  async #attachment(
+    command: 'CHECK' | 'DEL',
+    network: Network,
+    plugin: PluginConfig,
+    conf: RuntimeConf,
+    result: VersionedResult | undefined,
+    call: Call,
+  ): Promise<void> {
+    const program = this.#executor.find(plugin.type, this.path);
+    await this.#run(command, program, attachmentRequest(network, plugin, conf, result), conf, call);
+  }
+
+  async #delList(list: NetworkList, conf: RuntimeConf, call: Call): Promise<void> {
+    const result = this.#resultForDel(list, conf);
+    for (const plugin of list.plugins.toReversed()) {
+      await naming(plugin, 'delete', () => this.#attachment('DEL', list, plugin, conf, result, call));
+    }
+    this.#cache.remove(keyOf(list.name, conf));
+  }
+
+  async #gcPlugin(
+    list: NetworkList,
+    plugin: PluginConfig,
+    args: GcArgs | undefined,
+    call: Call,
+    failures: Failures,
+  ): Promise<void> {
+    const valid = args === undefined ? undefined : (args.valid ?? null);
+    let stdin: string | undefined;
+    await failures.attempt(`failed to generate configuration to GC plugin ${plugin.type}`, () => {
+      stdin = gcRequest(list, plugin, valid);
+    });
+    if (stdin === undefined) return;
+    const request = stdin;
+    await failures.attempt(`failed to GC plugin ${plugin.type}`, () =>
+      this.#run('GC', this.#executor.find(plugin.type, this.path), request, undefined, call),
+    );
+  }
+
+  #run(
+    command: Command,
+    program: string,
+    stdin: string,
+    conf: RuntimeConf | undefined,
+    call: Call,
+  ): Promise<string> {
+    const env = pluginEnvironment(this.#env, command, this.path, conf, call.span);
+    return this.#executor.run({ program, stdin, env, signal: call.signal });
+  }
+
+  async #validate(type: string, cniVersion: string, options: CallOptions | undefined): Promise<void> {
+    const wanted = cniVersion || '0.1.0';
+    const supported = await this.getVersionInfo(type, options);
+    if (supported.includes(wanted)) return;
+    throw new Error(`plugin ${type} does not support config version "${wanted}"`);
+  }
+
+  #remember(
+    network: Network,
+    config: Uint8Array,
+    conf: RuntimeConf,
+    result: VersionedResult | undefined,
+  ): void {
+    during(`failed to set network ${JSON.stringify(network.name)} cached result`, () =>
+      this.#cache.write(network.name, config, conf, result),
+    );
+  }
+
+  #resultForCheck(network: Network, conf: RuntimeConf): VersionedResult | undefined {
+    return during(`failed to get network ${JSON.stringify(network.name)} cached result`, () =>
+      this.#cache.result(keyOf(network.name, conf), network.cniVersion),
+    );
+  }
+
+  /** Before 0.4.0 DEL has no `prevResult`. */
+  #resultForDel(network: Network, conf: RuntimeConf): VersionedResult | undefined {
+    if (compareVersions(network.cniVersion, '0.4.0') < 0) return undefined;
+    const key = keyOf(network.name, conf);
+    try {
+      return this.#cache.result(key, network.cniVersion);
+    } catch (error) {
+      // Whatever is wrong with the entry, a container must be able to go.
+      this.#cache.remove(key);
+      this.#log(
+        `network ${JSON.stringify(network.name)}: DEL goes on without the cached result: ${textOf(error)}`,
+      );
+      return undefined;
+    }
+  }
+}
+
+function callOf(options: CallOptions = {}): Call {
+  const { signal, timeout, span } = options;
+  const signals = [signal, timeout === undefined ? undefined : AbortSignal.timeout(timeout)];
+  const given = signals.filter((one) => one !== undefined);
+  return { signal: given.length > 1 ? AbortSignal.any(given) : given[0], span };
+}
+
+function requireCheck(cniVersion: string): void {
+  if (compareVersions(cniVersion, '0.4.0') >= 0) return;
+  const cause = new CheckNotSupportedError();
+  const message = `configuration version ${JSON.stringify(cniVersion)} ${cause.message}`;
+  throw new CniError(ErrorCode.incompatibleVersion, message, '', { cause });
+}
+
+/** A version nobody can read has neither. */
+function hasGcAndStatus(cniVersion: string): boolean {
+  try {
+    parseVersion(cniVersion);
+  } catch {
+    return false;
+  }
+  return compareVersions(cniVersion, '1.1.0') >= 0;
+}
+
+function capabilitiesOf({ capabilities }: PluginConfig): string[] {
+  return Object.keys(capabilities).filter((name) => capabilities[name]);
+}
+
+/** `name` appears when the plugin object has one of its own, so that two of a type can be told apart. */
+async function naming<T>(plugin: PluginConfig, verb: 'add' | 'delete', work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const own = plugin.name === '' ? '' : ` name=${JSON.stringify(plugin.name)}`;
+    throw wrapped(`plugin type=${JSON.stringify(plugin.type)}${own} failed (${verb})`, error);
+  }
+}
+
+function during<T>(doing: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw wrapped(doing, error);
+  }
+}
