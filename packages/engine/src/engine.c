@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "quickjs.h"
 #include "sha512.h"
 
@@ -314,11 +314,8 @@ static void run_jobs(JSRuntime *runtime) {
 }
 
 int main(int count, char **arguments, char **environment) {
-  mallopt(M_TOP_PAD, 1 << 20);    /* the memory of a plugin in one piece */
-  mallopt(M_MMAP_THRESHOLD, 1 << 24);
-  mallopt(M_TRIM_THRESHOLD, -1);
   signal(SIGPIPE, SIG_IGN); /* whoever writes is told by EPIPE, and can undo what it did */
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&memory_functions, NULL);
   JS_SetGCThreshold(runtime, 256 << 20); /* cycles only: everything else is freed when it is let go */
   JS_SetMaxStackSize(runtime, 4 << 20);
   JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);

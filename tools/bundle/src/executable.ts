@@ -44,7 +44,7 @@ export async function compile(
   const program = join(engineFolder, 'engine.c');
   const includes = ['-I', source, '-I', work];
   // At fixed addresses and with libc in it: nothing is looked up or moved when a plugin starts.
-  const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type', '-s'];
+  const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type', ...(process.env.SYMBOLS ? [] : ['-s'])];
   await gcc(cpu, [...options, ...includes, program, join(work, 'chunks.S'), ...objects, '-lm', '-o', file]);
 }
 
