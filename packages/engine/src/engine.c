@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -187,11 +188,28 @@ static JSValue hash(JSContext *context, JSValueConst self, int count, JSValueCon
 
 /* ---- time and signals ------------------------------------------------------------------------------------------- */
 
+/* Whether a call is served. Before, while the program is prepared, there is no time, no chance and no environment: what
+ * a source took of them then, all calls would share. */
+static int started;
+
+static JSValue too_early(JSContext *context) {
+  return JS_ThrowTypeError(context, "asked for while the program is prepared: ask in the call that needs it");
+}
+
 /* now(): milliseconds since some moment, not set back or forth. */
 static JSValue now(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  if (!started) return too_early(context);
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return JS_NewFloat64(context, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
+}
+
+/* random(): as Math.random, from the kernel. */
+static JSValue draw(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  if (!started) return too_early(context);
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof bits, 0) != sizeof bits) return JS_ThrowInternalError(context, "no random numbers");
+  return JS_NewFloat64(context, (bits >> 11) * 0x1p-53);
 }
 
 static volatile sig_atomic_t signals_held[65];
@@ -262,6 +280,7 @@ static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("decode", 1, decode),
     JS_CFUNC_DEF("sha512", 1, hash),
     JS_CFUNC_DEF("now", 0, now),
+    JS_CFUNC_DEF("random", 0, draw),
     JS_CFUNC_DEF("holdSignal", 2, hold_signal),
     JS_CFUNC_DEF("takeSignal", 1, take_signal),
     JS_CFUNC_DEF("chunk", 1, chunk),
@@ -313,13 +332,13 @@ static void run_jobs(JSRuntime *runtime) {
     if (status < 0) end_with(context, JS_GetException(context));
 }
 
-int main(int count, char **arguments, char **environment) {
-  signal(SIGPIPE, SIG_IGN); /* whoever writes is told by EPIPE, and can undo what it did */
-  JSRuntime *runtime = JS_NewRuntime2(&memory_functions, NULL);
+/* The engine, and what chunk 0 evaluates to: the functions `prepare` and `start` of `engine`. */
+static void begin(void) {
+  begin_heap();
+  JSRuntime *runtime = heap->runtime = JS_NewRuntime2(&memory_functions, NULL);
   JS_SetGCThreshold(runtime, 256 << 20); /* cycles only: everything else is freed when it is let go */
-  JS_SetMaxStackSize(runtime, 4 << 20);
   JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
-  JSContext *context = JS_NewContextRaw(runtime);
+  JSContext *context = heap->context = JS_NewContextRaw(runtime);
   JS_AddIntrinsicBaseObjects(context);
   JS_AddIntrinsicDate(context);
   JS_AddIntrinsicRegExp(context);
@@ -332,26 +351,69 @@ int main(int count, char **arguments, char **environment) {
   JS_AddIntrinsicWeakRef(context);
   JS_AddIntrinsicStringNormalize(context);
 
+  heap->engine = JS_NewObject(context);
+  JS_SetPropertyFunctionList(context, heap->engine, engine_functions,
+                             sizeof engine_functions / sizeof *engine_functions);
+  JS_SetPropertyStr(context, heap->engine, "arch", JS_NewString(context, architecture));
   JSValue global = JS_GetGlobalObject(context);
-  JSValue engine = JS_NewObject(context);
-  JS_SetPropertyFunctionList(context, engine, engine_functions, sizeof engine_functions / sizeof *engine_functions);
-  JS_SetPropertyStr(context, engine, "arch", JS_NewString(context, architecture));
-  JS_SetPropertyStr(context, engine, "args", string_list(context, arguments));
-  JS_SetPropertyStr(context, engine, "environment", string_list(context, environment));
-  JS_SetPropertyStr(context, global, "engine", engine);
-
+  JS_SetPropertyStr(context, global, "engine", JS_DupValue(context, heap->engine));
+  JS_FreeValue(context, global);
   JSValue result = evaluate(context, 0);
   if (JS_IsException(result)) end_with(context, JS_GetException(context));
+  JS_FreeValue(context, result);
+}
+
+/* Calls a function of `engine`. Undefined where there is none. */
+static JSValue call(const char *name) {
+  JSContext *context = heap->context;
+  JSValue function = JS_GetPropertyStr(context, heap->engine, name);
+  if (!JS_IsFunction(context, function)) return JS_UNDEFINED;
+  JSValue result = JS_Call(context, function, JS_UNDEFINED, 0, NULL);
+  if (JS_IsException(result)) end_with(context, JS_GetException(context));
+  JS_FreeValue(context, function);
+  return result;
+}
+
+/*
+ * The build runs the program once like this: everything that does not depend on the call is done, and the memory it
+ * left, which refers to nothing outside the program, is written to a file. Linked into the program as its arena, it is
+ * where each call goes on from.
+ */
+static void prepare(const char *file) {
+  begin();
+  call("prepare");
+  run_jobs(heap->runtime);
+  if (unhandled_count) end_with(heap->context, unhandled[1]);
+  size_t length = heap->piece_at - arena_start;
+  if (heap->piece_end != arena_end) dprintf(2, "the arena is too small for what is prepared\n"), _exit(1);
+  /* What the program takes from now on lies elsewhere: a page of the file that is written to is copied first. */
+  heap->piece_at = heap->piece_ready = heap->piece_end = NULL;
+  memset(heap->free_blocks, 0, sizeof heap->free_blocks);
+  int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (descriptor < 0 || write(descriptor, arena_start, length) != (ssize_t)length) perror(file), _exit(1);
+  _exit(0);
+}
+
+int main(int count, char **arguments, char **environment) {
+  if (!heap->runtime) {
+    if (count == 3 && !strcmp(arguments[1], "--prepare")) prepare(arguments[2]);
+    begin();
+  }
+  started = 1;
+  signal(SIGPIPE, SIG_IGN); /* whoever writes is told by EPIPE, and can undo what it did */
+  JSRuntime *runtime = heap->runtime;
+  JSContext *context = heap->context;
+  JS_UpdateStackTop(runtime);
+  JS_SetMaxStackSize(runtime, 4 << 20);
+  JS_SetPropertyStr(context, heap->engine, "args", string_list(context, arguments));
+  JS_SetPropertyStr(context, heap->engine, "environment", string_list(context, environment));
+  JS_FreeValue(context, call("start"));
   for (;;) {
     run_jobs(runtime);
     if (unhandled_count) end_with(context, unhandled[1]);
     /* The prelude's event loop: waits for the next timer or signal and serves it. Its answer is the status to end
      * with, undefined as long as there is more to wait for. */
-    JSValue turn = JS_GetPropertyStr(context, engine, "turn");
-    if (!JS_IsFunction(context, turn)) _exit(0);
-    JSValue status = JS_Call(context, turn, JS_UNDEFINED, 0, NULL);
-    JS_FreeValue(context, turn);
-    if (JS_IsException(status)) end_with(context, JS_GetException(context));
+    JSValue status = call("turn");
     int32_t code;
     if (!JS_IsUndefined(status) && !JS_ToInt32(context, &code, status)) _exit(code);
   }

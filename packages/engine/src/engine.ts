@@ -19,12 +19,18 @@ export interface Engine {
   sha512(text: string): string;
   /** Milliseconds, on a clock that nobody sets. */
   now(): number;
+  /** As Math.random. */
+  random(): number;
   /** From now on a signal is remembered (`hold`), or ends the process again. */
   holdSignal(signal: number, hold: boolean): void;
   /** Whether it came since this was asked last. */
   takeSignal(signal: number): boolean;
   /** What a piece of the program evaluates to. */
   chunk(index: number): unknown;
+  /** Does what is the same for every call, when the program is built; it must ask for nothing of the call. */
+  prepare?: () => void;
+  /** Begins to serve the call. */
+  start?: () => void;
   /** Called when there is nothing left to do at once: the status to end with, undefined to go on. */
   turn?: () => number | undefined;
 }

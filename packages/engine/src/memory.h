@@ -27,9 +27,29 @@ struct block {
   uint32_t unused;
 };
 
-struct free_block { struct free_block *next; };
-static struct free_block *free_blocks[sizes + 1];
-static uint8_t *piece_at, *piece_ready, *piece_end;
+/* The first piece, at an address that does not change: in a program that was prepared (engine.c) what the engine had
+ * made by then is in it. It begins with everything that must be known to go on from there. */
+extern uint8_t arena_start[], arena_end[];
+
+struct free_block {
+  struct free_block *next;
+};
+
+struct heap {
+  struct free_block *free_blocks[sizes + 1];
+  uint8_t *piece_at, *piece_ready, *piece_end;
+  /* Undefined as long as the program is not prepared. */
+  JSRuntime *runtime;
+  JSContext *context;
+  JSValue engine;
+};
+
+static struct heap *const heap = (struct heap *)arena_start;
+
+static void begin_heap(void) {
+  heap->piece_at = heap->piece_ready = (uint8_t *)(heap + 1);
+  heap->piece_end = arena_end;
+}
 
 static size_t size_of(uint32_t index) {
   if (index <= small_sizes) return index * step;
@@ -61,19 +81,20 @@ static void *map_own(size_t size) {
 }
 
 static void *take(size_t whole) {
-  if ((size_t)(piece_end - piece_at) < whole) {
+  if ((size_t)(heap->piece_end - heap->piece_at) < whole) {
     uint8_t *fresh = mmap(NULL, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fresh == MAP_FAILED) return NULL;
-    piece_at = piece_ready = fresh;
-    piece_end = fresh + piece;
+    heap->piece_at = heap->piece_ready = fresh;
+    heap->piece_end = fresh + piece;
   }
-  uint8_t *taken = piece_at;
-  piece_at += whole;
-  if (piece_at > piece_ready) {
-    size_t more = ((piece_at - piece_ready) + ready - 1) & ~(size_t)(ready - 1);
-    if (more > (size_t)(piece_end - piece_ready)) more = piece_end - piece_ready;
-    madvise(piece_ready, more, MADV_POPULATE_WRITE); /* a kernel before 5.14 makes each page ready when it is used */
-    piece_ready += more;
+  uint8_t *taken = heap->piece_at;
+  heap->piece_at += whole;
+  if (heap->piece_at > heap->piece_ready) {
+    uint8_t *page = (uint8_t *)((uintptr_t)heap->piece_ready & ~(uintptr_t)4095);
+    size_t more = ((heap->piece_at - page) + ready - 1) & ~(size_t)(ready - 1);
+    if (more > (size_t)(heap->piece_end - page)) more = heap->piece_end - page;
+    madvise(page, more, MADV_POPULATE_WRITE); /* a kernel before 5.14 makes each page ready when it is used */
+    heap->piece_ready = page + more;
   }
   return taken;
 }
@@ -85,9 +106,10 @@ static void *allocate(JSMallocState *state, size_t size) {
     memory = map_own(size);
   } else {
     uint32_t index = index_for(whole);
-    if (free_blocks[index]) {
-      memory = free_blocks[index];
-      free_blocks[index] = free_blocks[index]->next;
+    struct free_block *kept = heap->free_blocks[index];
+    if (kept) {
+      memory = kept;
+      heap->free_blocks[index] = kept->next;
     } else {
       struct block *block = take(size_of(index));
       if (!block) return NULL;
@@ -108,8 +130,8 @@ static void release(JSMallocState *state, void *memory) {
     munmap(start, start[0] + 16);
     return;
   }
-  *(void **)memory = free_blocks[block->size_index];
-  free_blocks[block->size_index] = memory;
+  ((struct free_block *)memory)->next = heap->free_blocks[block->size_index];
+  heap->free_blocks[block->size_index] = memory;
 }
 
 static void *reallocate(JSMallocState *state, void *memory, size_t size) {

@@ -99,8 +99,6 @@ function environment(): Record<string, string> {
   return found;
 }
 
-const [argv0 = ''] = engine.args;
-
 /** The part of Node's `process` that the program uses. */
 interface Program {
   exitCode: number | undefined;
@@ -109,11 +107,13 @@ interface Program {
 const program: Program = {
   exitCode: undefined,
   arch: engine.arch,
-  argv0,
+  get argv0() {
+    return engine.args[0] ?? '';
+  },
   /** Leads to the file, which is all that is asked of it; its name may be another's by now. */
   execPath: '/proc/self/exe',
   get argv() {
-    return [argv0, argv0, ...engine.args.slice(1)];
+    return [this.argv0, ...engine.args];
   },
   get env() {
     variables ??= environment();
@@ -135,6 +135,7 @@ const program: Program = {
 };
 
 engine.turn = turn;
+Math.random = engine.random;
 Object.assign(globalThis, {
   TextEncoder: Encoder,
   TextDecoder: Decoder,

@@ -1,5 +1,6 @@
 /** JSON as the protocol sees it: objects whose unknown keys survive, written with sorted keys. */
 import { textOf } from '@cni-ts/libc/file';
+import { mark, parseWithWholeNumbers } from '@cni-ts/skeleton/whole-numbers';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -17,22 +18,15 @@ const engine = JSON as unknown as RawJson;
 
 /** A whole number too great for a double, where the engine has no raw JSON. */
 class WholeNumber {
-  readonly #text: string;
+  readonly digits: string;
 
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  toJSON(): string {
-    return mark + this.#text;
+  constructor(digits: string) {
+    this.digits = digits;
   }
 }
 
-/** What such a number's text follows, in a string that stands for it. Nobody else can know of it. */
-const mark = `cni-ts whole number ${Math.random().toString(36).slice(2)}: `;
-
-function wholeNumber(text: string): object {
-  return engine.rawJSON ? engine.rawJSON(text) : new WholeNumber(text);
+function wholeNumber(digits: string): object {
+  return engine.rawJSON ? engine.rawJSON(digits) : new WholeNumber(digits);
 }
 
 function isWholeNumber(value: unknown): boolean {
@@ -44,12 +38,8 @@ function isWholeNumber(value: unknown): boolean {
 export function parseJson(text: string): unknown {
   const json: unknown = JSON.parse(text);
   if (!/\d{16}/.test(text)) return json;
-  // A string or a number, each as a whole: the text is JSON, as has just been seen.
-  const marked = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) =>
-    /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${mark}${token}"` : token,
-  );
-  return JSON.parse(marked, (_key, value: unknown) =>
-    typeof value === 'string' && value.startsWith(mark) ? wholeNumber(value.slice(mark.length)) : value,
+  return parseWithWholeNumbers(text, (digits) =>
+    digits.length < 16 || Number.isSafeInteger(Number(digits)) ? undefined : wholeNumber(digits),
   );
 }
 
@@ -60,24 +50,27 @@ export function parseJsonBytes(bytes: Uint8Array): unknown {
 
 /** JSON.stringify for an object that may have such numbers in it. */
 export function encodeJson(value: object): string {
-  return unmarked(JSON.stringify(value));
+  return encode(value, (member) => member);
 }
 
 /** Compact, with the keys of every object in order, so that equal requests are equal bytes. */
 export function encodeSorted(value: unknown): string {
-  return unmarked(
-    JSON.stringify(value, (_key, member: unknown) =>
-      isJsonObject(member) && !isWholeNumber(member)
-        ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-        : member,
-    ),
+  return encode(value, (member) =>
+    isJsonObject(member) && !isWholeNumber(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
   );
 }
 
-const markedNumber = new RegExp(`"${mark}(-?\\d+)"`, 'g');
-
-function unmarked(text: string): string {
-  return engine.rawJSON ? text : text.replace(markedNumber, '$1');
+function encode(value: unknown, change: (member: unknown) => unknown): string {
+  const marked = mark();
+  let some = false;
+  const text = JSON.stringify(value, (_key, member: unknown) => {
+    if (!(member instanceof WholeNumber)) return change(member);
+    some = true;
+    return marked + member.digits;
+  });
+  return some ? text.replace(new RegExp(`"${marked}(-?\\d+)"`, 'g'), '$1') : text;
 }
 
 /** The names the reference library gives JSON types in its messages; callers may match on them. */

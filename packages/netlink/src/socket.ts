@@ -263,13 +263,13 @@ export class Netlink {
     request.message.write(writer, request.value);
     writer.patchU32(start, writer.length - start);
     writer.align();
-    trace?.('>', this.#protocol, request.name, allFlags, request.value);
+    trace()?.('>', this.#protocol, request.name, allFlags, request.value);
     return sequence;
   }
 
   #read<T>(reply: Reply, request: NetlinkRequest<T>): T {
     const value = request.message.read(reply.payload);
-    trace?.('<', this.#protocol, request.name, reply.flags, value);
+    trace()?.('<', this.#protocol, request.name, reply.flags, value);
     return value;
   }
 
@@ -310,7 +310,7 @@ export class Netlink {
         if (type === NLMSGERR_ATTR_MSG) explanation = new TextDecoder().decode(bytes.subarray(0, -1));
       }
     }
-    trace?.('<', this.#protocol, name, reply.flags, { errno, explanation });
+    trace()?.('<', this.#protocol, name, reply.flags, { errno, explanation });
     throw new SyscallError(name, errno, explanation);
   }
 }

@@ -1,7 +1,12 @@
+type Print = (direction: '>' | '<', protocol: string, name: string, flags: number, value: unknown) => void;
+
+let asked: { readonly print: Print | undefined } | undefined;
+
 /** `CNI_DEBUG=netlink` prints every message to stderr, in the words of its table: the first tool of whoever debugs. */
-export const trace:
-  | ((direction: '>' | '<', protocol: string, name: string, flags: number, value: unknown) => void)
-  | undefined = process.env.CNI_DEBUG?.split(',').includes('netlink') ? print : undefined;
+export function trace(): Print | undefined {
+  asked ??= { print: process.env.CNI_DEBUG?.split(',').includes('netlink') ? print : undefined };
+  return asked.print;
+}
 
 function print(direction: string, protocol: string, name: string, flags: number, value: unknown): void {
   const body = JSON.stringify(value, (_key, member: unknown) => {

@@ -41,7 +41,7 @@ say(`compiling the multi-call program for ${cpu}`);
 const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
 const { scripts } = await bundleMulticall();
 await compile(scripts, program, cpu, work);
-if (!process.env.KEEP) rmSync(work, { recursive: true });
+rmSync(work, { recursive: true });
 const all = [
   'cnitool',
   ...pluginFolders()

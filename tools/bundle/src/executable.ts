@@ -10,13 +10,15 @@ const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
 /**
  * The scripts of a program (link.ts) as one executable, `file`, for `cpu`: the engine with their bytecode in it. It
- * needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile.
+ * needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile. `prepared`: what is the
+ * same for every call is done now, where the program can be run (engine.c).
  */
 export async function compile(
   scripts: readonly Script[],
   file: string,
   cpu: Cpu,
   work: string,
+  prepared = true,
 ): Promise<void> {
   mkdirSync(work, { recursive: true });
   const paths = scripts.map(({ text }, index) => {
@@ -41,11 +43,54 @@ export async function compile(
       .join(''),
   );
   const { source, objects } = await quickJs(cpu);
-  const program = join(engineFolder, 'engine.c');
-  const includes = ['-I', source, '-I', work];
   // At fixed addresses and with libc in it: nothing is looked up or moved when a plugin starts.
-  const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type', ...(process.env.SYMBOLS ? [] : ['-s'])];
-  await gcc(cpu, [...options, ...includes, program, join(work, 'chunks.S'), ...objects, '-lm', '-o', file]);
+  const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type'];
+  const engine = join(work, 'engine.o');
+  const includes = ['-I', source, '-I', work];
+  await gcc(cpu, [...options, ...includes, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
+  const linked = async (name: string, arena: string): Promise<string> => {
+    const assembly = join(work, `${name}.S`);
+    writeFileSync(assembly, arenaOf(arena));
+    const program = join(work, name);
+    const parts = [engine, join(work, 'chunks.S'), assembly, ...objects, '-lm'];
+    await gcc(cpu, [...options, `-Wl,--section-start=.arena=${arenaAddress}`, ...parts, '-o', program]);
+    return program;
+  };
+  let program = await linked('unprepared', `${noBits}.space ${arenaSize}\n`);
+  if (prepared && cpu === process.arch) {
+    const memory = join(work, 'memory');
+    await execa(program, ['--prepare', memory]);
+    const unprepared = await addresses(program);
+    program = await linked('prepared', `${withBits}.incbin "${memory}"\n.balign 4096\n`);
+    if ((await addresses(program)) !== unprepared) {
+      throw new Error(
+        'the linker put the prepared program elsewhere: what refers to addresses would be wrong',
+      );
+    }
+  }
+  await execa('strip', ['--strip-all', '-o', file, program]);
+}
+
+/** Where what is prepared lies: far from everything else in a program of a few megabytes. */
+const arenaAddress = '0x10000000';
+const arenaSize = 16 * 2 ** 20;
+const noBits = '.section .arena, "aw", %nobits\n';
+const withBits = '.section .arena, "aw", %progbits\n';
+
+function arenaOf(content: string): string {
+  const [section, ...rest] = content.split(/(?<=\n)/);
+  const body = `.balign 4096\n.global arena_start, arena_end\narena_start:\n${rest.join('')}arena_end:\n`;
+  return `${section}${body}.section .note.GNU-stack, "", %progbits\n`;
+}
+
+/** All symbols of a program with their addresses, but for the end of what is prepared. */
+async function addresses(program: string): Promise<string> {
+  const { stdout } = await execa('nm', [program]);
+  return stdout
+    .split('\n')
+    .filter((line) => !line.endsWith(' arena_end'))
+    .map((line) => line.replace(/ \w /, ' '))
+    .join('\n');
 }
 
 function dataOf(symbol: string, file: string): string {

@@ -81,7 +81,8 @@ export async function bundleMulticall(
     metafile: true,
     chunkNames: 'shared-[hash]',
     entryPoints: {
-      main: join(root, 'packages/multicall/src/start.ts'),
+      prelude: join(root, 'packages/engine/src/prelude.ts'),
+      main: join(root, 'packages/multicall/src/main.ts'),
       zod: zodEntry,
       ...Object.fromEntries(
         plugins.map((plugin) => [plugin.name, join(plugin.folder, 'src', `${plugin.name}.ts`)]),
@@ -100,20 +101,29 @@ export async function bundleMulticall(
     name: basename(path),
     text: prologue(basename(path)) + text,
   }));
-  return { scripts: link(chunks, 'main.cjs'), sources };
+  const late = ['main.cjs', 'zod.cjs', 'prelude.cjs'];
+  const acting = Object.keys(sources).filter((name) =>
+    sources[name]?.some((one) => actsWhenEvaluated.test(one)),
+  );
+  const prepared = chunks
+    .map(({ name }) => name)
+    .filter((name) => !late.includes(name) && !acting.includes(name));
+  return { scripts: link(chunks, { prelude: 'prelude.cjs', entry: 'main.cjs', prepared }), sources };
 }
+
+/** The sources that serve a call as soon as they are evaluated: not before there is one. */
+const actsWhenEvaluated = /^packages\/multicall\/src\/\w+-process\.ts$/;
 
 /** A program for the engine that is one source, `entry`, and what it imports. */
 export async function bundleForEngine(entry: string, root: string = workspaceRoot): Promise<Script[]> {
   const { outputFiles } = await build({
     ...common,
     ...engineOptions(root),
-    entryPoints: { main: entry },
-    inject: [join(root, 'packages/engine/src/prelude.ts')],
+    entryPoints: { main: entry, prelude: join(root, 'packages/engine/src/prelude.ts') },
   });
   return link(
     outputFiles.map(({ path, text }) => ({ name: basename(path), text })),
-    'main.cjs',
+    { prelude: 'prelude.cjs', entry: 'main.cjs', prepared: [] },
   );
 }
 

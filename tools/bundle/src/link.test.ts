@@ -5,16 +5,21 @@ import { expect, test } from 'vitest';
 import { link } from './link.ts';
 import { workspaceRoot } from './workspace.ts';
 
-/** What the program says whose chunks are these, a.cjs the first, when it is run as the engine does. */
-async function run(chunks: Record<string, string>): Promise<string[]> {
-  const list = Object.entries(chunks).map(([name, text]) => ({ name, text }));
-  const scripts = link(list, 'a.cjs');
+const parts = { prelude: 'p.cjs', entry: 'a.cjs', prepared: ['d.cjs'] };
+
+/** What the program says whose chunks are these, when it is run as the engine does, prepared or not. */
+async function run(chunks: Record<string, string>, prepare = false): Promise<string[]> {
+  const all = { 'p.cjs': '', 'd.cjs': 'say("d");', ...chunks };
+  const list = Object.entries(all).map(([name, text]) => ({ name, text }));
+  const scripts = link(list, parts);
   const said: string[] = [];
-  const global = {
-    say: (...words: unknown[]) => void said.push(words.join(' ')),
-    engine: { chunk: (index: number): unknown => runInNewContext(scripts[index]?.text ?? '', global) },
+  const engine: { chunk(index: number): unknown; prepare?(): void; start?(): void } = {
+    chunk: (index) => runInNewContext(scripts[index]?.text ?? '', global),
   };
-  global.engine.chunk(0);
+  const global = { say: (...words: unknown[]) => void said.push(words.join(' ')), engine };
+  engine.chunk(0);
+  if (prepare) engine.prepare?.();
+  engine.start?.();
   await new Promise((resolve) => setImmediate(resolve));
   return said;
 }
@@ -44,8 +49,21 @@ again().then(({ x }) => again().then((b) => say(b.x === x, __require("./z.cjs").
   expect(said).toEqual(['start', 'b', 'z', 'true 7 7']);
 });
 
+test('what is prepared is evaluated before the call, and the prelude before everything', async () => {
+  const chunks = { 'p.cjs': 'say("p");', 'a.cjs': 'import "./d.cjs";\nsay("a");' };
+  expect(await run(chunks, true)).toEqual(['p', 'd', 'a']);
+  expect(await run({ ...chunks, 'a.cjs': 'say("a");' }, false)).toEqual(['p', 'a']);
+});
+
 test('what it does not know is an error, not a program that breaks when it runs', () => {
-  const linked = (text: string) => () => link([{ name: 'a.cjs', text }], 'a.cjs');
+  const linked = (text: string) => () =>
+    link(
+      [
+        { name: 'a.cjs', text },
+        { name: 'p.cjs', text: '' },
+      ],
+      { ...parts, prepared: [] },
+    );
   expect(linked('export * from "./b.cjs";')).toThrow('what to make of: export * from "./b.cjs";');
   expect(linked('import { readFileSync } from "node:fs";')).toThrow(
     'a.cjs needs node:fs, which the engine does not have',

@@ -13,12 +13,22 @@ export interface Script {
   readonly text: string;
 }
 
+/** Which chunks of a program are what. */
+export interface Parts {
+  /** Evaluated before everything else. */
+  readonly prelude: string;
+  /** Evaluated when the program is called. */
+  readonly entry: string;
+  /** Evaluated when the program is built, or else when they are needed. */
+  readonly prepared: readonly string[];
+}
+
 /**
- * The chunks of one program as scripts for the engine: the first, which the program begins with, evaluates `entry`,
- * and each other is the function of one chunk. It is read and called when something of the chunk is needed for the
- * first time, and returns what the chunk exports as a plain object: a plugin does not pay for the others.
+ * The chunks of one program as scripts for the engine: the first, which the program begins with, gives the engine its
+ * functions `prepare` and `start`, and each other is the function of one chunk. It is read and called when something
+ * of the chunk is needed for the first time, and returns what the chunk exports as a plain object.
  */
-export function link(chunks: readonly Chunk[], entry: string): Script[] {
+export function link(chunks: readonly Chunk[], { prelude, entry, prepared }: Parts): Script[] {
   const indices = new Map(chunks.map(({ name }, index) => [name, index + 1]));
   /** An expression: what a module exports. */
   const load = (specifier: string, by: string): string => {
@@ -29,7 +39,12 @@ export function link(chunks: readonly Chunk[], entry: string): Script[] {
   const start = `(() => {
 const loaded = [];
 const load = (index) => (loaded[index] ??= engine.chunk(index)(load));
+${load(prelude, 'the program')};
+engine.prepare = () => {
+${prepared.map((name) => `${load(name, 'the program')};\n`).join('')}};
+engine.start = () => {
 ${load(entry, 'the program')};
+};
 })();
 `;
   const own = chunks.map((chunk) => ({

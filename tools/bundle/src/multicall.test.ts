@@ -20,16 +20,17 @@ beforeAll(async () => {
   const note = (chunk: string) =>
     `{ const line = engine.encode("evaluated ${chunk}\\n"); engine.libc().write(2, line, line.length); }\n`;
   const bundled = await bundleMulticall(workspaceRoot, note);
-  noting = await compiled('noting', bundled);
+  // Not prepared: then it evaluates just what a call needs.
+  noting = await compiled('noting', bundled, false);
   ({ sources } = bundled);
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function compiled(name: string, { scripts }: Program): Promise<string> {
+async function compiled(name: string, { scripts }: Program, prepared = true): Promise<string> {
   const file = join(folder, name);
   const { arch } = process;
   if (!isCpu(arch)) throw new Error(`not built for ${arch}`);
-  await compile(scripts, file, arch, join(folder, `${name}.work`));
+  await compile(scripts, file, arch, join(folder, `${name}.work`), prepared);
   return file;
 }
 

@@ -1,0 +1,51 @@
+/* memory.h put to the test: sizes fit together, and blocks of all sizes keep what is in them. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "memory.h"
+
+__asm__(".bss\n.global arena_start, arena_end\n.balign 4096\narena_start: .space 1048576\narena_end:\n.text\n");
+
+enum { blocks = 5000, rounds = 2000000 };
+static uint8_t *memory[blocks], content[blocks];
+static size_t length[blocks];
+
+static void look(int i, size_t upto) {
+  for (size_t at = 0; at < upto; at += upto / 7 + 1) assert(memory[i][at] == content[i]);
+}
+
+int main(void) {
+  for (uint32_t index = 1; index <= sizes; index++) {
+    size_t size = size_of(index);
+    assert(index_for(size) == index && (index == 1 || index_for(size_of(index - 1) + 1) == index));
+  }
+  begin_heap();
+  JSMallocState state = {0};
+  srand(1);
+  for (int round = 0; round < rounds; round++) {
+    int i = rand() % blocks;
+    size_t size = rand() % 4 ? rand() % 300 + 1 : rand() % 30 ? rand() % 5000 + 1 : rand() % 400000 + 1;
+    if (memory[i]) look(i, length[i]);
+    if (memory[i] && rand() % 3 == 0) {
+      release(&state, memory[i]);
+      memory[i] = NULL;
+      continue;
+    }
+    if (memory[i] && rand() % 2) {
+      memory[i] = reallocate(&state, memory[i], size);
+      look(i, size < length[i] ? size : length[i]);
+    } else {
+      release(&state, memory[i]);
+      memory[i] = allocate(&state, size);
+    }
+    assert(memory[i] && (uintptr_t)memory[i] % 8 == 0 && usable_size(memory[i]) >= size);
+    length[i] = size;
+    content[i] = rand();
+    memset(memory[i], content[i], size);
+  }
+  for (int i = 0; i < blocks; i++) release(&state, memory[i]);
+  assert(state.malloc_size == 0);
+  puts("ok");
+  return 0;
+}
