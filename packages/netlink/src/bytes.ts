@@ -12,20 +12,24 @@ export function u32At(bytes: Uint8Array, at: number): number {
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && startsAt(a, 0, b);
+  return a.length === b.length && standsAt(a, 0, b);
 }
 
 /** Whether `part` stands somewhere in `whole`. */
 export function holdsBytes(whole: Uint8Array, part: Uint8Array): boolean {
   if (part.length === 0) return true;
-  const last = whole.length - part.length;
-  for (let at = whole.indexOf(part[0]!); at >= 0 && at <= last; at = whole.indexOf(part[0]!, at + 1)) {
-    if (startsAt(whole, at, part)) return true;
+  // By a byte that is not zero, of which messages are full.
+  let anchor = 0;
+  while (part[anchor] === 0 && anchor + 1 < part.length) anchor++;
+  for (let at = whole.indexOf(part[anchor]!, anchor); at >= 0; at = whole.indexOf(part[anchor]!, at + 1)) {
+    if (at - anchor + part.length > whole.length) return false;
+    if (standsAt(whole, at - anchor, part)) return true;
   }
   return false;
 }
 
-function startsAt(whole: Uint8Array, at: number, part: Uint8Array): boolean {
+/** Whether `part` stands there in `whole`. */
+export function standsAt(whole: Uint8Array, at: number, part: Uint8Array): boolean {
   for (let i = 0; i < part.length; i++) if (whole[at + i] !== part[i]) return false;
   return true;
 }

@@ -157,7 +157,7 @@ export function removeByIptables(nl: Netlink, owner: MasqueradeOwner, addresses?
   const { chain } = namesOf(owner);
   tryEach(families, (family) => {
     const others = addresses
-      ? listJumps(nl, family, 'nat', parent, chain).filter((jump) => !isAmong(jump, addresses))
+      ? listJumps(nl, family, 'nat', parent, [chain]).filter((jump) => !isAmong(jump, addresses))
       : [];
     for (const variant of unique(others.map((jump) => jump.variant))) {
       shrink(family, variant, chain, addresses ?? []);

@@ -1,6 +1,6 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { findChain } from '../nftables/chain.ts';
-import { listRules, mentions } from '../nftables/rule.ts';
+import { listRules } from '../nftables/rule.ts';
 import { legacyTable } from './jump.ts';
 import { iptablesNftTable } from './native-table.ts';
 import { nativeWords } from './native-words.ts';
@@ -53,10 +53,7 @@ export function readNftChains(
   const there = chains.filter((name) => findChain(nl, { table: owner, name }));
   const rules: ChainRule[] = [];
   for (const chain of there) {
-    for (const listed of listRules(nl, owner, chain)) {
-      // A comment outside the expressions, as some versions have it, is not searched.
-      const may = !about || listed.comment !== undefined || about.some((bytes) => mentions(listed, bytes));
-      if (!may) continue;
+    for (const listed of listRules(nl, owner, chain, about)) {
       const words = nativeWords(family, listed);
       // Another version of iptables may write a rule in other instructions: only it knows. In built-in chains
       // strangers' rules are to be expected, and ours there are simple.

@@ -161,7 +161,7 @@ describe.for(['nft', 'legacy'] as const)('a restore by iptables-%s', (variant) =
       program(),
     );
     expect(chainVariants(nl, 4, 'filter', 'MINE')).toEqual([variant]);
-    const jumps = listJumps(nl, 4, 'filter', 'FORWARD', 'MINE');
+    const jumps = listJumps(nl, 4, 'filter', 'FORWARD', ['MINE']);
     expect(jumps).toMatchObject([
       { variant, from: 'FORWARD', to: 'MINE', comment: 'of "mine"', source: { prefix: 32 } },
       { variant, from: 'FORWARD', to: 'MINE', comment: undefined, source: { prefix: 16 } },

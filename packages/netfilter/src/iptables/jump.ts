@@ -1,6 +1,7 @@
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
 import { readText } from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '../nftables/action.ts';
 import { deleteChain as deleteNftChain, findChain } from '../nftables/chain.ts';
@@ -27,15 +28,40 @@ export interface Jump {
   readonly source: Cidr | undefined;
 }
 
-/** The jumps of one chain. `to`: only those to this chain. */
+const encoder = new TextEncoder();
+
+/** The jumps of one chain. `to`: only those to these chains. */
 export function listJumps(
   nl: Netlink,
   family: Family,
   table: IptablesTableName,
   from: string,
-  to?: string,
+  to?: readonly string[],
 ): Jump[] {
   return [...nftJumps(nl, family, table, from, to), ...legacyJumps(legacyTable(family, table), from, to)];
+}
+
+/** Whether a chain has jumps to chains other than these, whose names begin with `prefix`. */
+export function leadsElsewhere(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  from: string,
+  prefix: string,
+  these: readonly string[],
+): boolean {
+  const [start, own] = [encoder.encode(prefix), these.map((name) => encoder.encode(name))];
+  const isOther = (to: string | undefined) => to?.startsWith(prefix) && !these.includes(to);
+  const others = listRules(
+    nl,
+    iptablesNftTable(family, table),
+    from,
+    (message) => holdsBytes(message, start) && !own.some((name) => holdsBytes(message, name)),
+  );
+  return (
+    others.some((rule) => isOther(jumpTarget(rule.expressions))) ||
+    legacyJumps(legacyTable(family, table), from).some(({ to }) => isOther(to))
+  );
 }
 
 /** Which of the two kinds of tables has this chain. */
@@ -67,9 +93,9 @@ export function removeChains(
     const owner = iptablesNftTable(family, table);
     const there = chains.filter((name) => findChain(nl, { table: owner, name }));
     if (!there.length) return;
-    const jumps = parents.flatMap((parent) => nftJumps(nl, family, table, parent));
+    const jumps = parents.flatMap((parent) => nftJumps(nl, family, table, parent, there));
     transaction(nl, [
-      ...jumps.filter(({ to }) => there.includes(to)).map((jump) => deleteNftRule(owner, jump.rule)),
+      ...jumps.map((jump) => deleteNftRule(owner, jump.rule)),
       ...there.map((name) => deleteNftChain({ table: owner, name })),
     ]);
     for (const name of there) gone.add(name);
@@ -94,11 +120,12 @@ function nftJumps(
   family: Family,
   table: IptablesTableName,
   from: string,
-  only?: string,
+  only?: readonly string[],
 ): (Jump & { rule: ListedRule })[] {
-  return listRules(nl, iptablesNftTable(family, table), from).flatMap((rule) => {
+  const about = only?.map((name) => encoder.encode(name));
+  return listRules(nl, iptablesNftTable(family, table), from, about).flatMap((rule) => {
     const to = jumpTarget(rule.expressions);
-    if (to === undefined || (only !== undefined && to !== only)) return [];
+    if (to === undefined || (only !== undefined && !only.includes(to))) return [];
     const comment = rule.comment ?? extensionComment(rule.expressions);
     return [{ variant: 'nft', from, to, comment, source: sourceOf(family, rule.expressions), rule }];
   });
@@ -131,11 +158,11 @@ function sourceOf(family: Family, expressions: readonly Expression[]): Cidr | un
 function legacyJumps(
   table: SavedTable | undefined,
   from: string,
-  only?: string,
+  only?: readonly string[],
 ): (Jump & { words: readonly string[] })[] {
   return (table?.rules ?? []).flatMap(({ chain, words }) => {
     const to = wordAfter(words, '-j') ?? wordAfter(words, '-g');
-    if (chain !== from || to === undefined || (only !== undefined && to !== only)) return [];
+    if (chain !== from || to === undefined || (only !== undefined && !only.includes(to))) return [];
     const source = parseCidr(wordAfter(words, '-s') ?? '');
     return [{ variant: 'legacy', from, to, comment: wordAfter(words, '--comment'), source, words }];
   });

@@ -1,5 +1,5 @@
 import { attributes, attributesOf, nest } from '@cni-ts/netlink/attributes';
-import { holdsBytes, sameBytes } from '@cni-ts/netlink/bytes';
+import { holdsBytes, sameBytes, standsAt, u16At } from '@cni-ts/netlink/bytes';
 import { asciiz, be32, be64, bytes, type Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
@@ -33,15 +33,10 @@ export interface ListedRule {
   /** Names it for deleteRule as long as it exists; never used again within its table. */
   readonly handle: bigint;
   readonly comment: string | undefined;
-  /** Read at every look, which for hundreds of rules takes its time: see `mentions`. */
+  /** Read at the first look, which for hundreds of rules takes its time: see `about` of listRules. */
   readonly expressions: readonly Expression[];
   /** The expressions as the kernel sent them. */
   readonly raw: Uint8Array;
-}
-
-/** Whether these bytes stand somewhere in a rule's expressions: no proof, but a quick way past the many others. */
-export function mentions({ raw }: Pick<ListedRule, 'raw'>, bytes: Uint8Array): boolean {
-  return holdsBytes(raw, bytes);
 }
 
 /** What statements compile into. */
@@ -109,26 +104,99 @@ const ruleMessage = message(
   }),
 );
 
-/** The same for reading: of the many rules of a chain only a few are looked at closely, so the rest is left as bytes. */
-const outline: Codec<ListedRule & { table: string }> = {
-  write: () => undefined, // only ever read
-  read(payload) {
+/** Which rules are of interest: those whose message has one of these bytes, or for which this is true of it. */
+export type About = readonly Uint8Array[] | ((message: Uint8Array) => boolean);
+
+/** The same for reading: of the many rules of a chain only a few are looked at closely, so each is left as bytes until
+ *  something of it is asked for. */
+class Outline implements ListedRule {
+  readonly #message: Uint8Array;
+  #found: (Uint8Array | undefined)[] | undefined;
+  #expressions: readonly Expression[] | undefined;
+
+  constructor(message: Uint8Array) {
+    this.#message = message;
+  }
+
+  get #attributes(): (Uint8Array | undefined)[] {
+    if (this.#found) return this.#found;
     const found: (Uint8Array | undefined)[] = [];
-    for (const { type, bytes } of attributesOf(payload.subarray(4))) found[type & 0x3fff] = bytes;
-    let expressions: readonly Expression[] | undefined;
-    return {
-      table: found[1] ? asciiz.read(found[1]) : '',
-      chain: found[2] ? asciiz.read(found[2]) : '',
-      handle: found[3] ? be64.read(found[3]) : 0n,
-      comment: readComment(found[7]),
-      raw: found[4] ?? new Uint8Array(),
-      get expressions() {
-        expressions ??= found[4] ? (nftExpressions.read(found[4]).elements ?? []) : [];
-        return expressions;
-      },
-    };
-  },
-};
+    for (const { type, bytes } of attributesOf(this.#message.subarray(4))) found[type & 0x3fff] = bytes;
+    this.#found = found;
+    return found;
+  }
+
+  /** The names end with a NUL. */
+  isOf(table: Uint8Array, chain: Uint8Array | undefined): boolean {
+    const [message, next] = [this.#message, 4 + ((4 + table.length + 3) & ~3)];
+    // Table and chain come first, as every kernel sends them; else they are looked for.
+    if (u16At(message, 4) === 4 + table.length && message[6] === NFTA_RULE_TABLE) {
+      if (!standsAt(message, 8, table)) return false;
+      if (!chain) return true;
+      if (message[next + 2] === NFTA_RULE_CHAIN) {
+        return u16At(message, next) === 4 + chain.length && standsAt(message, next + 4, chain);
+      }
+    }
+    const [, theirTable, theirChain] = this.#attributes;
+    return (
+      theirTable !== undefined &&
+      sameBytes(theirTable, table) &&
+      (!chain || (theirChain !== undefined && sameBytes(theirChain, chain)))
+    );
+  }
+
+  get chain(): string {
+    const bytes = this.#attributes[NFTA_RULE_CHAIN];
+    return bytes ? asciiz.read(bytes) : '';
+  }
+
+  get handle(): bigint {
+    const bytes = this.#attributes[3];
+    return bytes ? be64.read(bytes) : 0n;
+  }
+
+  get comment(): string | undefined {
+    return readComment(this.#attributes[7]);
+  }
+
+  get raw(): Uint8Array {
+    return this.#attributes[4] ?? new Uint8Array();
+  }
+
+  get expressions(): readonly Expression[] {
+    this.#expressions ??= nftExpressions.read(this.raw).elements ?? [];
+    return this.#expressions;
+  }
+}
+
+const NFTA_RULE_TABLE = 1;
+const NFTA_RULE_CHAIN = 2;
+
+/** What a dump is read by; undefined for what is of no interest. */
+function outlinesOf(
+  table: Table,
+  chain: string | undefined,
+  about: About | undefined,
+): Codec<Outline | undefined> {
+  const [tableName, chainName] = [nameBytes(table.name), chain === undefined ? undefined : nameBytes(chain)];
+  const isMeant =
+    typeof about === 'function' || !about
+      ? about
+      : (message: Uint8Array) => about.some((bytes) => holdsBytes(message, bytes));
+  return {
+    write: () => undefined, // only ever read
+    read(message) {
+      if (isMeant && !isMeant(message)) return undefined;
+      const outline = new Outline(message);
+      // Kernels before 4.20 do not filter by chain.
+      return outline.isOf(tableName, chainName) ? outline : undefined;
+    },
+  };
+}
+
+function nameBytes(name: string): Uint8Array {
+  return new TextEncoder().encode(`${name}\0`);
+}
 
 /** At the end of the chain. */
 export function addRule(chain: Chain, of: Rule): Change {
@@ -181,8 +249,11 @@ export function flushChain(chain: Chain): Change {
  * containers it may never come through whole. What an interrupted one can miss are a few rules, at random, that stand
  * behind a rule deleted just then; so after some attempts the sum of all is taken. Rules that were deleted meanwhile
  * may be among them: deleting these again is ENOENT, see retryRaces.
+ *
+ * `about`: which rules are of interest, by bytes such as an address or a part of a comment; others are left out unread,
+ * which is a quick way past the hundreds of a busy host.
  */
-export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule[] {
+export function listRules(nl: Netlink, table: Table, chain?: string, about?: About): ListedRule[] {
   const request = {
     name: 'NFT_MSG_GETRULE',
     type: messageType('nftables', NFT_MSG_GETRULE),
@@ -191,13 +262,11 @@ export function listRules(nl: Netlink, table: Table, chain?: string): ListedRule
     value: { family: families[table.family], table: table.name, chain },
   };
   const what = `list the rules of ${tableText(table)}`;
+  const reader = outlinesOf(table, chain, about);
   const earlier = new Map<bigint, ListedRule>();
   for (let attempt = 1; ; attempt++) {
-    const dump = unlessAbsent(what, () => nl.dumpOnce(request, outline));
-    // Kernels before 4.20 do not filter by chain.
-    const listed = (dump?.values ?? []).filter(
-      (one) => one.table === table.name && (chain === undefined || one.chain === chain),
-    );
+    const dump = unlessAbsent(what, () => nl.dumpOnce(request, reader));
+    const listed = (dump?.values ?? []).filter((one) => one !== undefined);
     if (!dump?.interrupted) return listed;
     for (const one of listed) earlier.set(one.handle, one);
     if (attempt === listAttempts)

@@ -26,13 +26,13 @@ import {
   insertRule,
   type ListedRule,
   listRules,
-  mentions,
   type Rule,
   rule,
   sameRule,
 } from '@cni-ts/netfilter/nftables/rule';
 import { addTable, deleteEmptyTable, findTable, type Table } from '@cni-ts/netfilter/nftables/table';
 import { NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
+import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
@@ -279,7 +279,7 @@ function isStale(
   if (listed.comment.startsWith(ownerMark(owner))) {
     return !wanted.some(({ rule }) => sameRule(table.family, rule, listed));
   }
-  if (!addresses.some(({ bytes }) => mentions(listed, bytes))) return false;
+  if (!addresses.some(({ bytes }) => holdsBytes(listed.raw, bytes))) return false;
   const text = ruleAddress(listed);
   return wanted.some(({ rule }) => text !== undefined && rule.text.includes(` ${text} `));
 }
@@ -328,17 +328,19 @@ function takeBack(nl: Netlink, plan: Plan, { tables, chains, steps }: Made): voi
 /** Takes the rules of one attachment away, wherever they are; found by owner, so no address is needed. */
 export function removeByNftables(nl: Netlink, { owner }: Pick<Plan, 'owner'>): void {
   const mark = ownerMark(owner);
-  removeRules(nl, (comment) => comment.startsWith(mark));
+  removeRules(nl, mark, (comment) => comment.startsWith(mark));
 }
 
 /** Removes the rules of every attachment of `network` that is not among `valid`. */
 export function gcByNftables(nl: Netlink, network: string, valid: readonly Attachment[]): void {
   const keep = new Set(valid.map((one) => ownerMark({ network, ...one })));
   const mark = networkMark(network);
-  removeRules(nl, (comment) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33)));
+  removeRules(nl, mark, (comment) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33)));
 }
 
-function removeRules(nl: Netlink, isOwn: (comment: string) => boolean): void {
+/** `mark`: what all of their comments have. */
+function removeRules(nl: Netlink, mark: string, isOwn: (comment: string) => boolean): void {
+  const about = [new TextEncoder().encode(mark)];
   retryRaces(() => {
     if (!findTable(nl, ownTable)) return;
     const chains = (['inet', 'ip', 'ip6'] as const)
@@ -347,7 +349,7 @@ function removeRules(nl: Netlink, isOwn: (comment: string) => boolean): void {
     transaction(
       nl,
       chains.flatMap(({ table, name }) =>
-        listRules(nl, table, name)
+        listRules(nl, table, name, about)
           .filter((listed) => listed.comment !== undefined && isOwn(listed.comment))
           .map((listed) => deleteRule(table, listed)),
       ),

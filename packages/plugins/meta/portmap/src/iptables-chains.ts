@@ -24,45 +24,49 @@ export interface SeenRule {
   mentions(mark: number): boolean;
 }
 
-/** The chains of the nat table that are asked for; undefined where there is none of that name. */
-export type NatReader = (chain: string) => SeenRule[] | undefined;
+/** The nat table, as far as it is asked for. */
+export interface NatTable {
+  has(chain: string): boolean;
+  /** The rules of a chain, none where it is not there. `about`: bytes of which a rule must have some to be of interest;
+   *  others may be left out. */
+  rules(chain: string, about?: readonly Uint8Array[]): SeenRule[];
+}
 
 /**
  * Rules of iptables-nft are read from the kernel chain by chain, so that thousands of others in the table cost
  * nothing; the older tables are read whole, by one program, at the first question. `expected`: chains that will be
  * asked for, so that one message to the kernel tells which of them are there.
  */
-export function natReader(
+export function natTable(
   nl: Netlink,
   family: Family,
   variant: Variant,
   expected: readonly string[] = [],
-): NatReader {
+): NatTable {
   if (variant === 'nft') {
     const table = { family: family === 4 ? 'ip' : 'ip6', name: 'nat' } as const;
     const found = ask(
       nl,
       expected.map((name) => chainQuestion({ table, name })),
     );
-    const read = new Map<string, SeenRule[] | undefined>(
-      expected.flatMap((name, i) => (found[i] ? [] : [[name, undefined]])),
-    );
-    const look = (chain: string) => {
-      const rules = listRules(nl, table, chain);
-      const there = rules.length > 0 || expected.includes(chain) || findChain(nl, { table, name: chain });
-      return there ? rules.map((rule) => fromKernel(family, rule)) : undefined;
-    };
-    return (chain) => {
-      if (!read.has(chain)) read.set(chain, look(chain));
-      return read.get(chain);
+    const there = new Map(expected.map((name, i) => [name, found[i] !== undefined]));
+    const has = (chain: string) => there.get(chain) ?? findChain(nl, { table, name: chain }) !== undefined;
+    return {
+      has,
+      rules: (chain, about) =>
+        there.get(chain) === false
+          ? []
+          : listRules(nl, table, chain, about).map((rule) => fromKernel(family, rule)),
     };
   }
   let read: SavedTable | undefined;
-  return (chain) => {
+  const all = () => {
     read ??= save(family, 'nat');
-    return read.chains.includes(chain)
-      ? read.rules.filter((rule) => rule.chain === chain).map(fromWords)
-      : undefined;
+    return read;
+  };
+  return {
+    has: (chain) => all().chains.includes(chain),
+    rules: (chain) => all().rules.flatMap((rule) => (rule.chain === chain ? [fromWords(rule)] : [])),
   };
 }
 

@@ -1,7 +1,13 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
 import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
-import { hasLegacyTable, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import {
+  hasLegacyTable,
+  type Jump,
+  leadsElsewhere,
+  listJumps,
+  removeChains,
+} from '@cni-ts/netfilter/iptables/jump';
 import { applyNatively, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import {
@@ -27,7 +33,7 @@ import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { failing, tryEach } from '@cni-ts/plugin-kit/failing';
 import type { Holder } from './holder.ts';
-import { type NatReader, natReader } from './iptables-chains.ts';
+import { type NatTable, natTable } from './iptables-chains.ts';
 import { type HostPort, type Mapping, overlaps } from './mapping.ts';
 import { loopback6 } from './nftables-table.ts';
 import {
@@ -215,9 +221,10 @@ function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): 
     const { family } = target.address.ip;
     if (variantFor(family) !== 'nft') return [];
     const shared = sharedRules(plan, family);
-    const read = natReader(nl, family, 'nft', chainsToRead(shared, chain));
-    if (read(chain) || !shared.every((rule) => rule.chain.startsWith('CNI-') || read(rule.chain))) return [];
-    const { chains, rules } = additions(plan, target, chain, read);
+    const nat = natTable(nl, family, 'nft', chainsToRead(shared, chain));
+    if (nat.has(chain) || !shared.every((rule) => rule.chain.startsWith('CNI-') || nat.has(rule.chain)))
+      return [];
+    const { chains, rules } = additions(plan, target, chain, nat);
     const changes = nativeAdditions(family, 'nat', chains, rules);
     return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
   });
@@ -237,15 +244,15 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   for (let attempt = 1; ; attempt++) {
     const chain = iptablesChain(plan.owner);
     const expected = chainsToRead(sharedRules(plan, family), chain);
-    const read = natReader(nl, family, variantFor(family), expected);
-    if (read(chain)) {
+    const nat = natTable(nl, family, variantFor(family), expected);
+    if (nat.has(chain)) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
       removeFamily(nl, family, plan.owner);
       fresh = false;
       continue;
     }
     try {
-      restore(family, { nat: changes(additions(plan, target, chain, read)) });
+      restore(family, { nat: changes(additions(plan, target, chain, nat)) });
       return fresh;
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
@@ -261,12 +268,12 @@ interface Additions {
 }
 
 /** The attachment's chain and rules, and what is missing of what all share. */
-function additions(plan: Plan, target: Target, chain: string, read: NatReader): Additions {
+function additions(plan: Plan, target: Target, chain: string, nat: NatTable): Additions {
   const shared = sharedRules(plan, target.address.ip.family);
   const ours = [...shared.map((rule) => rule.chain), entries].filter((name) => name.startsWith('CNI-'));
   return {
-    chains: [...new Set(ours)].filter((name) => !read(name)).concat(chain),
-    rules: [...shared.filter((rule) => !isThere(rule, read)), ...ownRules(plan, target, chain)],
+    chains: [...new Set(ours)].filter((name) => !nat.has(name)).concat(chain),
+    rules: [...shared.filter((rule) => !isThere(rule, nat)), ...ownRules(plan, target, chain)],
   };
 }
 
@@ -282,10 +289,12 @@ function ownRules(plan: Plan, target: Target, chain: string): NewRule[] {
   return [...chainRules(plan, target, chain), ...entryRules(plan, conditions, chain)];
 }
 
-function isThere({ chain, leadsTo, mark }: SharedRule, read: NatReader): boolean {
-  return (read(chain) ?? []).some(
-    (one) => one.target === leadsTo && (mark === undefined || one.mentions(mark)),
-  );
+function isThere({ chain, leadsTo, mark }: SharedRule, nat: NatTable): boolean {
+  // A chain is named in the rule that leads there; a target of iptables' own need not be.
+  const about = leadsTo.startsWith('CNI-') ? [new TextEncoder().encode(leadsTo)] : undefined;
+  return nat
+    .rules(chain, about)
+    .some((one) => one.target === leadsTo && (mark === undefined || one.mentions(mark)));
 }
 
 /**
@@ -299,12 +308,12 @@ export function iptablesHolder(
   ports: readonly HostPort[],
   variant: Variant,
 ): Holder | undefined {
-  const read = natReader(nl, family, variant);
-  for (const entry of read(entries) ?? []) {
+  const nat = natTable(nl, family, variant);
+  for (const entry of nat.rules(entries, ports.flatMap(portBytes))) {
     const theirs = readIptablesComment(entry.comment);
     if (theirs?.containerId === owner.containerId || !entry.target?.startsWith('CNI-DN-')) continue;
     if (!ports.some((one) => entry.ports.some((other) => overlaps(one, other)))) continue;
-    for (const rule of read(entry.target) ?? []) {
+    for (const rule of nat.rules(entry.target)) {
       const port = ports.find((one) => rule.ports.some((other) => overlaps(one, other)));
       if (port && rule.target === 'DNAT') {
         return {
@@ -316,6 +325,12 @@ export function iptablesHolder(
     }
   }
   return undefined;
+}
+
+/** As extensions of iptables have a port in their structures, and as nftables compares it with the packet's. */
+function portBytes({ port }: HostPort): Uint8Array[] {
+  const [high, low] = [port >> 8, port & 0xff];
+  return [Uint8Array.of(low, high), Uint8Array.of(high, low)];
 }
 
 /**
@@ -352,16 +367,15 @@ function familiesWith(nl: Netlink, chains: readonly string[]): Family[] {
 }
 
 function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
-  const jumps = listJumps(nl, family, 'nat', entries).filter(({ to }) => to.startsWith('CNI-'));
-  const leading = jumps.filter(({ to }) => chains.includes(to));
+  const leading = listJumps(nl, family, 'nat', entries, chains);
   const ports = [...new Set(leading.map(({ variant }) => variant))].flatMap((variant) => {
-    const read = natReader(nl, family, variant);
+    const nat = natTable(nl, family, variant);
     return chains.flatMap((chain) =>
-      (read(chain) ?? []).flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : [])),
+      nat.rules(chain).flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : [])),
     );
   });
   const parents = [entries, oldEntries];
-  if (jumps.length && leading.length === jumps.length) {
+  if (leading.length && !leadsElsewhere(nl, family, 'nat', entries, 'CNI-', chains)) {
     try {
       const shared = [entries, oldEntries, setMark, masq];
       removeChains(
