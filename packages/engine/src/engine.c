@@ -34,6 +34,12 @@
 
 /* ---- libc ------------------------------------------------------------------------------------------------------- */
 
+#ifndef STATX_BASIC_STATS /* musl before 1.2.4 has the system call only */
+static int statx(int folder, const char *path, int flags, unsigned mask, void *into) {
+  return syscall(SYS_statx, folder, path, flags, mask, into);
+}
+#endif
+
 enum { most_arguments = 6 };
 typedef long (*libc_function)(long, long, long, long, long, long);
 

@@ -10,6 +10,10 @@
 
 #include "quickjs.h"
 
+#ifndef MADV_POPULATE_WRITE /* include/uapi/asm-generic/mman-common.h */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 enum {
   step = 16,            /* sizes up to `small` are multiples of it, header included */
   small = 512,

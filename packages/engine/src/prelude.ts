@@ -36,7 +36,9 @@ class Decoder {
 function clone(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(clone);
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, clone(member)]));
+  const copy: Record<string, unknown> = { ...value };
+  for (const key of Object.keys(copy)) copy[key] = clone(copy[key]);
+  return copy;
 }
 
 interface Timer {

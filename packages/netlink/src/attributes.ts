@@ -1,4 +1,3 @@
-import { u16At } from './bytes.ts';
 import { asciiz, type Codec, type ValueOf } from './codec.ts';
 import type { Writer } from './writer.ts';
 
@@ -32,18 +31,21 @@ export type Read<C> = ValueOf<C>;
  */
 export function attributes<const T extends Table>(prefix: string, table: T): Attributes<T> {
   let byType: Map<number, [string, Codec<unknown>]> | undefined;
+  let places: Map<string, number> | undefined;
   return {
     prefix,
     table,
     nested: true,
     write(to, values) {
       const given: Record<string, unknown> = values;
-      for (const name in table) {
+      places ??= placesOf(table);
+      for (const name of inOrder(given, places)) {
         const value = given[name];
         if (value === undefined || value === false) continue;
-        const [type, codec] = table[name]!;
-        if (codec.repeated) for (const one of value as unknown[]) writeAttribute(to, type, codec, [one]);
-        else writeAttribute(to, type, codec, value);
+        const line = table[name]!;
+        const codec = line[1];
+        if (codec.repeated) for (const one of value as unknown[]) writeAttribute(to, line[0], codec, [one]);
+        else writeAttribute(to, line[0], codec, value);
       }
       if (!values.unknown) return;
       for (const { type, bytes } of values.unknown) writeRaw(to, type, bytes);
@@ -58,7 +60,8 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
           unknown.push({ type, bytes: bytes.slice() });
           continue;
         }
-        const [name, codec] = known;
+        const name = known[0];
+        const codec = known[1];
         const value = codec.read(bytes);
         const before = values[name];
         values[name] = codec.repeated && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
@@ -67,6 +70,26 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
       return values as Values<T>; // reason: filled from the same table the type is made of
     },
   };
+}
+
+function placesOf(table: Table): Map<string, number> {
+  return new Map(Object.keys(table).map((name, place) => [name, place]));
+}
+
+/** Those of the names that the table has, in its order, which is nearly always that of the object. A table may have
+ *  sixty lines and an object two members: the object is gone through. */
+function inOrder(given: Readonly<Record<string, unknown>>, places: ReadonlyMap<string, number>): string[] {
+  const names: string[] = [];
+  let last = -1;
+  let ordered = true;
+  for (const name of Object.keys(given)) {
+    const place = places.get(name);
+    if (place === undefined) continue;
+    if (place < last) ordered = false;
+    last = place;
+    names.push(name);
+  }
+  return ordered ? names : names.sort((a, b) => places.get(a)! - places.get(b)!);
 }
 
 function codecsByType(table: Table): Map<number, [name: string, codec: Codec<unknown>]> {
@@ -131,10 +154,12 @@ export type Selected<K extends Kinds> =
 export function attributesOf(payload: Uint8Array): UnknownAttribute[] {
   const found: UnknownAttribute[] = [];
   let at = 0;
+  // Numbers are put together right here: a call for each would take longer than the rest.
   while (at + 4 <= payload.length) {
-    const length = u16At(payload, at);
+    const length = payload[at]! | (payload[at + 1]! << 8);
     if (length < 4 || at + length > payload.length) break;
-    found.push({ type: u16At(payload, at + 2), bytes: payload.subarray(at + 4, at + length) });
+    const type = payload[at + 2]! | (payload[at + 3]! << 8);
+    found.push({ type, bytes: payload.subarray(at + 4, at + length) });
     at += (length + 3) & ~3;
   }
   return found;
