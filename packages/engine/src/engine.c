@@ -245,6 +245,29 @@ static JSValue take_signal(JSContext *context, JSValueConst self, int count, JSV
 #include "chunks.inc"
 #undef CHUNK
 
+/* ---- waiting that is left behind ------------------------------------------------------------------------------- */
+
+/*
+ * leaveBehind(descriptor, message, milliseconds): a process that sends the message on the socket, if there is one,
+ * keeps the socket open for so long, and has nothing else of ours: the runtime's pipes end when we do. False where no
+ * process can be had.
+ */
+static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  int descriptor, milliseconds;
+  size_t length = 0;
+  const uint8_t *message = NULL;
+  if (JS_ToInt32(context, &descriptor, values[0]) || JS_ToInt32(context, &milliseconds, values[2])) return JS_EXCEPTION;
+  if (!JS_IsUndefined(values[1]) && !(message = bytes_of(context, values[1], &length))) return JS_EXCEPTION;
+  pid_t child = fork();
+  if (child != 0) return JS_NewBool(context, child > 0);
+  if ((descriptor > 0 && syscall(SYS_close_range, 0, descriptor - 1, 0)) || syscall(SYS_close_range, descriptor + 1, ~0U, 0))
+    for (int other = 0; other < 1024; other++) /* Linux before 5.9 */
+      if (other != descriptor) close(other);
+  if (message) send(descriptor, message, length, 0);
+  poll(NULL, 0, milliseconds);
+  _exit(0);
+}
+
 /* ---- chunks ----------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -289,6 +312,7 @@ static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("random", 0, draw),
     JS_CFUNC_DEF("holdSignal", 2, hold_signal),
     JS_CFUNC_DEF("takeSignal", 1, take_signal),
+    JS_CFUNC_DEF("leaveBehind", 3, leave_behind),
     JS_CFUNC_DEF("chunk", 1, chunk),
 };
 

@@ -25,6 +25,8 @@ export interface Engine {
   holdSignal(signal: number, hold: boolean): void;
   /** Whether it came since this was asked last. */
   takeSignal(signal: number): boolean;
+  /** Leaves a process behind that sends the message on a socket and keeps it open for so long. Whether it could. */
+  leaveBehind(descriptor: number, message: Uint8Array | undefined, milliseconds: number): boolean;
   /** What a piece of the program evaluates to. */
   chunk(index: number): unknown;
   /** Does what is the same for every call, when the program is built; it must ask for nothing of the call. */

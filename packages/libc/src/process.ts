@@ -5,3 +5,8 @@ import { libc } from './internal/calls.ts';
 export function exit(status: number): void {
   libc()._exit(status);
 }
+
+/** Lets the thread sleep, as precisely as the kernel can. */
+export function sleep(microseconds: number): void {
+  libc().usleep(microseconds);
+}

@@ -7,7 +7,9 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
+const EAGAIN = 11;
 
 /** A netlink socket of the calling thread's namespace, as bytes in and bytes out. */
 export class RawNetlinkSocket {
@@ -52,6 +54,15 @@ export class RawNetlinkSocket {
       const errno = libc().errno();
       if (errno !== EINTR) throw new SyscallError('recv', errno);
     }
+  }
+
+  /** The same if something is there; undefined if not. */
+  receiveNow(into: Uint8Array): number | undefined {
+    const length = libc().recv(this.fd, into, into.length, MSG_DONTWAIT);
+    if (length >= 0) return length;
+    const errno = libc().errno();
+    if (errno === EAGAIN || errno === EINTR) return undefined;
+    throw new SyscallError('recv', errno);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { kernelWrite } from '@cni-ts/libc/fault';
+import { leaveBehind } from '@cni-ts/libc/leave-behind';
 import type { Netns } from '@cni-ts/libc/netns';
 import { RawNetlinkSocket } from '@cni-ts/libc/socket';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
@@ -66,6 +67,7 @@ export class Netlink {
   readonly #socket: RawNetlinkSocket;
   readonly #protocol: keyof typeof protocols;
   #sequence = 0;
+  #hasRemoved = false;
 
   private constructor(protocol: keyof typeof protocols) {
     this.#protocol = protocol;
@@ -87,7 +89,37 @@ export class Netlink {
     const writer = new Writer();
     const sequence = this.#write(writer, request, NLM_F.ack);
     this.#socket.send(writer.result());
-    for (;;) for (const reply of this.#receive()) if (this.#isAck(reply, sequence, request.name)) return;
+    while (!this.#receive().some((reply) => this.#isAck(reply, sequence, request.name)));
+  }
+
+  /**
+   * Like `request`, but where a process can be left behind to wait for it, it is only sent: whether the kernel has
+   * answered tells what is returned (false: not yet; a refusal is thrown). Undefined where it has been waited for.
+   */
+  requestBehind<T>(request: NetlinkRequest<T>): (() => boolean) | undefined {
+    kernelWrite(request.name);
+    const writer = new Writer();
+    const sequence = this.#write(writer, request, NLM_F.ack);
+    if (!leaveBehind(this.#socket.fd, writer.result(), 0)) {
+      this.#socket.send(writer.result());
+      while (!this.#receive().some((reply) => this.#isAck(reply, sequence, request.name)));
+      return undefined;
+    }
+    return () => {
+      const length = this.#socket.receiveNow(received);
+      if (length === undefined) return false;
+      return this.#messages(length).some((reply) => this.#isAck(reply, sequence, request.name));
+    };
+  }
+
+  /**
+   * Like `close`, after `batch` has removed something: the kernel lets a netfilter socket's closing wait until it has
+   * freed that, 10 to 20 ms, and others' changes as long. Where a process can be left behind, it keeps the socket for
+   * so many milliseconds, and its closing finds nothing to wait for.
+   */
+  closeBehind(milliseconds: number): void {
+    if (this.#hasRemoved) leaveBehind(this.#socket.fd, undefined, milliseconds);
+    this.close();
   }
 
   /** Like `request`, for a request that the kernel answers with a message (NLM_F_ECHO, or a get without dump). */
@@ -206,12 +238,15 @@ export class Netlink {
   /**
    * Sends several changing requests in one go and collects their acks. The kernel works through all of them; the
    * first failure is thrown after the last answer (nfnetlink transactions then have changed nothing, see nftables).
+   * `removes`: whether something goes, see `closeBehind`.
    */
   batch(
     requests: readonly NetlinkRequest<never>[],
     expectAcks: (request: NetlinkRequest<never>) => boolean = () => true,
+    removes = false,
   ): void {
     if (!requests.length) return;
+    if (removes) this.#hasRemoved = true;
     // All of it leaves at once, so it counts as one write.
     kernelWrite(requests.map((one) => one.name).join('; '));
     const writer = new Writer(4096);
@@ -275,7 +310,10 @@ export class Netlink {
 
   /** The messages of one datagram; their payloads are good until the next is received, on whichever socket. */
   #receive(): Reply[] {
-    const length = this.#socket.receive(received);
+    return this.#messages(this.#socket.receive(received));
+  }
+
+  #messages(length: number): Reply[] {
     const replies: Reply[] = [];
     let at = 0;
     while (at + 16 <= length) {

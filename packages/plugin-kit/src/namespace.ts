@@ -20,20 +20,15 @@ export function ownNamespace(owner: Owner): Namespace {
 /** The rules of the plugin's own namespace. */
 export function ownNetfilter(owner: Owner): Netlink {
   const netfilter = Netlink.open('netfilter');
-  owner.onEnd(() => closeLater(netfilter));
+  owner.onEnd(() => netfilter.closeBehind(asLongAsRulesAreFreed));
   return netfilter;
 }
 
 /**
- * Closing a netfilter socket waits until the kernel has freed what was removed last: up to 15 ms. Where one process
- * runs a chain of plugins, the next can work meanwhile; the end of the process closes what is left.
+ * Closing a netfilter socket waits until the kernel has freed what was removed last, up to 15 ms, and keeps others from
+ * changing rules meanwhile (milliseconds).
  */
-function closeLater(netfilter: Netlink): void {
-  toClose.push(netfilter);
-  if (toClose.length > mostToClose) toClose.shift()?.close();
-}
-const toClose: Netlink[] = [];
-const mostToClose = 8;
+const asLongAsRulesAreFreed = 60;
 
 /** The container's namespace. Throws `failed to open netns "<path>": …`. */
 export function openNamespace(owner: Owner, path: string): Namespace {

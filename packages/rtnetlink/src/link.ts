@@ -1,3 +1,4 @@
+import { sleep } from '@cni-ts/libc/process';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, nest, type Read, select } from '@cni-ts/netlink/attributes';
 import { asciiz, bytes, list, s32, struct, text, u8, u16, u32 } from '@cni-ts/netlink/codec';
@@ -198,11 +199,22 @@ export function createLink(nl: Netlink, link: NewLink): void {
   });
 }
 
-/** Deletes a link; false if it was gone already. */
+/**
+ * Deletes a link, and returns when it is gone; false if it was gone already. Its name can be taken again then, and
+ * nothing passes it. The kernel would let us wait for 20 ms more, until it has freed the memory: that waiting is left
+ * behind.
+ */
 export function deleteLink(nl: Netlink, link: { readonly index: number } | string): boolean {
   const value = typeof link === 'string' ? { ifname: link } : { index: link.index };
   try {
-    nl.request({ name: 'RTM_DELLINK', type: RTM_DELLINK, flags: 0, message: linkMessage, value });
+    const answered = nl.requestBehind({
+      name: 'RTM_DELLINK',
+      type: RTM_DELLINK,
+      flags: 0,
+      message: linkMessage,
+      value,
+    });
+    if (answered) while (!answered() && getOne(nl, value)) sleep(100);
     return true;
   } catch (error) {
     if (error instanceof SyscallError && error.code === 'ENODEV') return false;

@@ -26,6 +26,7 @@ export interface Calls {
   fsync(fd: number): number;
   /** struct linux_dirent64 after struct linux_dirent64, as many as there is room for; 0 at the end. */
   getdents64(fd: number, into: Uint8Array, length: number): number;
+  usleep(microseconds: number): number;
   getpid(): number;
   getuid(): number;
   pipe2(fds: Uint8Array, flags: number): number;
@@ -83,6 +84,7 @@ export const definitions = {
   poll: 'ptr u32 i32',
   fsync: 'i32',
   getdents64: 'i32 ptr u32',
+  usleep: 'u32',
   getpid: '',
   getuid: '',
   pipe2: 'ptr i32',

@@ -2,7 +2,7 @@ import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes } from '@cni-ts/netlink/attributes';
 import type { Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
-import type { Netlink, NetlinkRequest } from '@cni-ts/netlink/socket';
+import { type Netlink, type NetlinkRequest, NLM_F } from '@cni-ts/netlink/socket';
 import { messageType, nfgenmsg, subsystem } from '../nfnetlink.ts';
 
 const NFNL_MSG_BATCH_BEGIN = 16;
@@ -57,8 +57,9 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
   const end = edge('end the transaction', NFNL_MSG_BATCH_END);
   // Refusals are always answered, so one ack at the end tells that all went well.
   const last = changes.at(-1)?.request;
+  const removes = changes.some(({ request }) => (request.flags & NLM_F.create) === 0);
   try {
-    nl.batch([begin, ...changes.map((one) => one.request), end], (one) => one === last);
+    nl.batch([begin, ...changes.map((one) => one.request), end], (one) => one === last, removes);
   } catch (error) {
     if (error instanceof SyscallError) throw new NftablesError(error.call, error);
     throw error;
