@@ -40,6 +40,9 @@ static int statx(int folder, const char *path, int flags, unsigned mask, void *i
 }
 #endif
 
+/* As musl's, which sets FD_CLOEXEC once more by another call, for kernels of long ago. */
+static int open_file(const char *path, int flags, unsigned mode) { return syscall(SYS_openat, AT_FDCWD, path, flags, mode); }
+
 enum { most_arguments = 6 };
 typedef long (*libc_function)(long, long, long, long, long, long);
 
@@ -49,7 +52,9 @@ static const struct {
   int arguments;
 } calls[] = {
 #define CALL(name, arguments) {#name, (libc_function)name, arguments},
+#define open open_file
 #include "calls.inc"
+#undef open
 #undef CALL
 };
 

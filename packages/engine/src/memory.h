@@ -22,7 +22,7 @@ enum {
   sizes = small_sizes + doublings * 4,
   own = 0xffff,
   piece = 4 << 20,      /* asked from the kernel at once */
-  ready = 256 << 10,    /* and made ready for use at once */
+  ready = 128 << 10,    /* and made ready for use at once */
 };
 
 /* In front of each block, which is aligned to 8 bytes as everything in QuickJS. */

@@ -63,14 +63,13 @@ export function encodeSorted(value: unknown): string {
 }
 
 function encode(value: unknown, change: (member: unknown) => unknown): string {
-  const marked = mark();
-  let some = false;
+  let marked = '';
   const text = JSON.stringify(value, (_key, member: unknown) => {
     if (!(member instanceof WholeNumber)) return change(member);
-    some = true;
+    marked ||= mark();
     return marked + member.digits;
   });
-  return some ? text.replace(new RegExp(`"${marked}(-?\\d+)"`, 'g'), '$1') : text;
+  return marked ? text.replace(new RegExp(`"${marked}(-?\\d+)"`, 'g'), '$1') : text;
 }
 
 /** The names the reference library gives JSON types in its messages; callers may match on them. */

@@ -2,20 +2,22 @@
 import { specVersions } from '@cni-ts/skeleton/released-versions';
 import { calledAs, findPlugin, isPlugin, toolName, unknownName } from './called-as.ts';
 
-const name = calledAs(process.argv0);
-if (!isPlugin(name)) {
-  // Loaded only here: no plugin pays for the tool's command line.
-  if (name === toolName) void import('./tool-process.ts');
-  else {
-    process.stderr.write(`${unknownName(name)}\n`);
-    process.exitCode = 1;
+/** Serves the call this process was started for. */
+export function run(): void {
+  const name = calledAs(process.argv0);
+  if (!isPlugin(name)) {
+    if (name === toolName) void import('./tool-process.ts').then(({ runTool }) => runTool());
+    else {
+      process.stderr.write(`${unknownName(name)}\n`);
+      process.exitCode = 1;
+    }
+  } else if (process.env.CNI_COMMAND === 'VERSION') {
+    // Runtimes ask this of every plugin, and the answer is the same for all of ours: nothing else need be touched.
+    process.stdout.write(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions })}\n`);
+  } else {
+    void import('@cni-ts/skeleton/main').then(({ main }) => {
+      const plugin = findPlugin(name);
+      if (plugin) main(plugin, findPlugin);
+    });
   }
-} else if (process.env.CNI_COMMAND === 'VERSION') {
-  // Runtimes ask this of every plugin, and the answer is the same for all of ours: nothing else need be loaded.
-  process.stdout.write(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions })}\n`);
-} else {
-  void import('@cni-ts/skeleton/main').then(({ main }) => {
-    const plugin = findPlugin(name);
-    if (plugin) main(plugin, findPlugin);
-  });
 }

@@ -5,13 +5,16 @@ import { errorText } from '@cni-ts/skeleton/cni-error';
 import { write } from '@cni-ts/skeleton/main';
 import { findPlugin } from './called-as.ts';
 
-void cnitool(process.argv.slice(2), {
-  env: process.env,
-  stdout: (text) => write(1, text),
-  stderr: (text) => write(2, text),
-  inProcess: findPlugin,
-}).then(exit, (error: unknown) => {
-  // Nobody reads what it prints, as in `cnitool --help | head -1`.
-  write(2, `cnitool: ${errorText(error)}\n`);
-  exit(1);
-});
+/** Serves the call this process was started for. */
+export function runTool(): void {
+  void cnitool(process.argv.slice(2), {
+    env: process.env,
+    stdout: (text) => write(1, text),
+    stderr: (text) => write(2, text),
+    inProcess: findPlugin,
+  }).then(exit, (error: unknown) => {
+    // Nobody reads what it prints, as in `cnitool --help | head -1`.
+    write(2, `cnitool: ${errorText(error)}\n`);
+    exit(1);
+  });
+}

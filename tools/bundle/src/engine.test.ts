@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { compile } from './executable.ts';
 import { bundleForEngine } from './javascript.ts';
+import { link } from './link.ts';
 import { type Cpu, gcc, isCpu, quickJs } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
@@ -105,6 +106,15 @@ test('chance and time are those of the call, not of the build', async () => {
     ['one', 'one!'],
     ['two', 'two!'],
   ]);
+});
+
+test('a source that asks for chance or time when it is evaluated fails the build', async () => {
+  const parts = { prelude: 'p.cjs', entry: 'a.cjs', prepared: ['d.cjs'] };
+  for (const text of ['engine.random();', 'engine.now();']) {
+    const chunks = ['p.cjs', 'a.cjs', 'd.cjs'].map((name) => ({ name, text: name === 'd.cjs' ? text : '' }));
+    const built = compile(link(chunks, parts), join(folder, 'early'), cpu(), join(folder, 'early.work'));
+    await expect(built).rejects.toThrow('asked for while the program is prepared');
+  }
 });
 
 test('memory of all sizes keeps what is in it', async () => {

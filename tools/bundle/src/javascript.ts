@@ -101,18 +101,9 @@ export async function bundleMulticall(
     name: basename(path),
     text: prologue(basename(path)) + text,
   }));
-  const late = ['main.cjs', 'zod.cjs', 'prelude.cjs'];
-  const acting = Object.keys(sources).filter((name) =>
-    sources[name]?.some((one) => actsWhenEvaluated.test(one)),
-  );
-  const prepared = chunks
-    .map(({ name }) => name)
-    .filter((name) => !late.includes(name) && !acting.includes(name));
+  const prepared = chunks.map(({ name }) => name).filter((name) => name !== 'zod.cjs');
   return { scripts: link(chunks, { prelude: 'prelude.cjs', entry: 'main.cjs', prepared }), sources };
 }
-
-/** The sources that serve a call as soon as they are evaluated: not before there is one. */
-const actsWhenEvaluated = /^packages\/multicall\/src\/\w+-process\.ts$/;
 
 /** A program for the engine that is one source, `entry`, and what it imports. */
 export async function bundleForEngine(entry: string, root: string = workspaceRoot): Promise<Script[]> {

@@ -55,6 +55,11 @@ test('what is prepared is evaluated before the call, and the prelude before ever
   expect(await run({ ...chunks, 'a.cjs': 'say("a");' }, false)).toEqual(['p', 'a']);
 });
 
+test('an entry that exports what to run is run by the call', async () => {
+  const text = 'say("evaluated");\nvar go = () => say("runs");\nexport { go as run };';
+  expect(await run({ 'a.cjs': text })).toEqual(['evaluated', 'runs']);
+});
+
 test('what it does not know is an error, not a program that breaks when it runs', () => {
   const linked = (text: string) => () =>
     link(

@@ -17,7 +17,7 @@ export interface Script {
 export interface Parts {
   /** Evaluated before everything else. */
   readonly prelude: string;
-  /** Evaluated when the program is called. */
+  /** Evaluated when the program is called at the latest; if it exports `run`, that is called then. */
   readonly entry: string;
   /** Evaluated when the program is built, or else when they are needed. */
   readonly prepared: readonly string[];
@@ -42,9 +42,7 @@ const load = (index) => (loaded[index] ??= engine.chunk(index)(load));
 ${load(prelude, 'the program')};
 engine.prepare = () => {
 ${prepared.map((name) => `${load(name, 'the program')};\n`).join('')}};
-engine.start = () => {
-${load(entry, 'the program')};
-};
+engine.start = () => ${load(entry, 'the program')}.run?.();
 })();
 `;
   const own = chunks.map((chunk) => ({

@@ -20,7 +20,7 @@ const pinned = {
 };
 
 const sources = ['quickjs', 'cutils', 'dtoa', 'libregexp', 'libunicode'];
-const options = ['-O2', '-fwrapv', '-D_GNU_SOURCE', '-DCONFIG_VERSION="2025-04-26"'];
+const options = ['-O3', '-fwrapv', '-D_GNU_SOURCE', '-DCONFIG_VERSION="2025-04-26"'];
 
 /**
  * For this machine with musl: a program with glibc in it asks the processor for its properties before anything else,
