@@ -75,10 +75,9 @@ function ruleFor(owner: MasqueradeOwner, address: Cidr): Rule {
 /** One transaction; rules that this attachment has already are replaced, what is right is left alone. */
 export function addByNftables(nl: Netlink, owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
   retryRaces(() => {
-    const there = listRules(nl, table);
-    const mine = ownRules(there, owner);
+    const mine = ownRules(nl, owner);
     const wanted = addresses.map((address) => ruleFor(owner, address));
-    const ready = commonRulesThere(there);
+    const ready = commonRulesThere(nl);
     if (ready && same(mine, wanted)) return;
     transaction(nl, [
       // Naming a chain that is there is a change to the kernel: until it has forgotten the chain as it was, the end of
@@ -92,7 +91,7 @@ export function addByNftables(nl: Netlink, owner: MasqueradeOwner, addresses: re
 
 /** Found by the comment, so no address is needed. Table and chains stay. */
 export function removeByNftables(nl: Netlink, owner: MasqueradeOwner): void {
-  removeRules(nl, (listed) => ownRules(listed, owner));
+  removeRules(nl, () => ownRules(nl, owner));
 }
 
 export function differencesInNftables(
@@ -101,11 +100,10 @@ export function differencesInNftables(
   addresses: readonly Cidr[],
 ): string[] {
   const where = `table inet ${table.name}`;
-  const there = listRules(nl, table);
-  const mine = ownRules(there, owner);
+  const mine = ownRules(nl, owner);
   const wanted = addresses.map((address) => ruleFor(owner, address));
   const found: string[] = [];
-  if (!commonRulesThere(there)) found.push(`chain postrouting of ${where} does not lead to ${checks.name}`);
+  if (!commonRulesThere(nl)) found.push(`chain postrouting of ${where} does not lead to ${checks.name}`);
   else if (!findChain(nl, postrouting)?.base) found.push(`chain postrouting of ${where} has no hook`);
   for (const one of wanted) {
     if (!mine.some((listed) => sameRule(table.family, one, listed))) {
@@ -130,28 +128,31 @@ export function gcByNftables(
 ): void {
   const keep = new Set(valid.map((one) => masqueradeComment({ network, ...one })));
   const prefix = networkMark(network);
-  removeRules(nl, (listed) =>
-    listed.filter((one) => one.comment?.startsWith(prefix) && !keep.has(one.comment)),
+  removeRules(nl, () =>
+    rulesOf(nl, prefix).filter((one) => one.comment !== undefined && !keep.has(one.comment)),
   );
 }
 
-function removeRules(nl: Netlink, which: (listed: ListedRule[]) => ListedRule[]): void {
+function removeRules(nl: Netlink, which: () => ListedRule[]): void {
   retryRaces(() => {
-    const changes: Change[] = which(listRules(nl, table, checks.name)).map((one) => deleteRule(table, one));
+    const changes: Change[] = which().map((one) => deleteRule(table, one));
     transaction(nl, changes);
   });
 }
 
-function ownRules(listed: readonly ListedRule[], owner: MasqueradeOwner): ListedRule[] {
-  const prefix = ownerMark(owner);
-  return listed.filter((one) => one.chain === checks.name && one.comment?.startsWith(prefix));
+function ownRules(nl: Netlink, owner: MasqueradeOwner): ListedRule[] {
+  return rulesOf(nl, ownerMark(owner));
 }
 
-function commonRulesThere(listed: readonly ListedRule[]): boolean {
-  return same(
-    listed.filter((one) => one.chain === postrouting.name),
-    commonRules(),
+/** Those whose comments begin like this; other containers' are not read. */
+function rulesOf(nl: Netlink, start: string): ListedRule[] {
+  return listRules(nl, table, checks.name, [new TextEncoder().encode(start)]).filter((one) =>
+    one.comment?.startsWith(start),
   );
+}
+
+function commonRulesThere(nl: Netlink): boolean {
+  return same(listRules(nl, table, postrouting.name), commonRules());
 }
 
 function same(listed: readonly ListedRule[], wanted: readonly Rule[]): boolean {

@@ -58,6 +58,11 @@ interface Step {
   readonly first: boolean;
 }
 
+const encoder = new TextEncoder();
+
+/** What the comments of all shared rules have. */
+const sharedMark = encoder.encode('CNI firewall plugin');
+
 /** What must be there in one table. */
 interface Place {
   readonly table: Table;
@@ -243,7 +248,7 @@ function lacking(nl: Netlink, plan: Plan, options: { isolationOnly?: boolean }) 
   const places = placesOf(nl, plan, options);
   const tables = findTable(nl, ownTable) ? [] : [ownTable];
   const chains = places.flatMap((place) => place.chains).filter((chain) => !findChain(nl, chain));
-  const known = listing(nl);
+  const known = listing(nl, plan);
   const isMissing = ({ chain, rule }: Step) =>
     !known(chain).some((listed) => sameRule(chain.table.family, rule, listed));
   const shared = places.flatMap((place) => place.shared).filter(isMissing);
@@ -289,14 +294,15 @@ function ruleAddress(listed: ListedRule): string | undefined {
   return found && `${found.side === 'source' ? 'saddr' : 'daddr'} ${formatIp(found.ip)}`;
 }
 
-/** Each chain is listed once. */
-function listing(nl: Netlink): (chain: Chain) => readonly ListedRule[] {
+/** Each chain is listed once, without the rules of other attachments that have nothing to do with this one. */
+function listing(nl: Netlink, { owner, addresses }: Plan): (chain: Chain) => readonly ListedRule[] {
+  const about = [sharedMark, encoder.encode(ownerMark(owner)), ...addresses.map(({ bytes }) => bytes)];
   const known = new Map<string, readonly ListedRule[]>();
   return (chain) => {
     const key = chainText(chain);
     const before = known.get(key);
     if (before) return before;
-    const listed = listRules(nl, chain.table, chain.name);
+    const listed = listRules(nl, chain.table, chain.name, about);
     known.set(key, listed);
     return listed;
   };
@@ -310,7 +316,7 @@ function takeBack(nl: Netlink, plan: Plan, { tables, chains, steps }: Made): voi
   if (chains.some(({ name }) => name === forwardChain)) {
     try {
       oneAtATime(() => {
-        const known = listing(nl);
+        const known = listing(nl, plan);
         const rules = steps.flatMap(({ chain, rule }) => {
           const listed = known(chain).find((one) => sameRule(chain.table.family, rule, one));
           return listed ? [deleteRule(chain.table, listed)] : [];
@@ -340,7 +346,7 @@ export function gcByNftables(nl: Netlink, network: string, valid: readonly Attac
 
 /** `mark`: what all of their comments have. */
 function removeRules(nl: Netlink, mark: string, isOwn: (comment: string) => boolean): void {
-  const about = [new TextEncoder().encode(mark)];
+  const about = [encoder.encode(mark)];
   retryRaces(() => {
     if (!findTable(nl, ownTable)) return;
     const chains = (['inet', 'ip', 'ip6'] as const)
@@ -361,7 +367,7 @@ function removeRules(nl: Netlink, mark: string, isOwn: (comment: string) => bool
 export function differencesInNftables(nl: Netlink, plan: Plan, { isolationOnly = false } = {}): string[] {
   if (isolationOnly ? !plan.isolation : !plan.addresses.length) return [];
   if (!findChain(nl, hook)?.base) return [`expected chain ${chainText(hook)} not found, or it has no hook`];
-  const known = listing(nl);
+  const known = listing(nl, plan);
   return placesOf(nl, plan, { isolationOnly })
     .flatMap(({ shared, own }) => [...shared, ...own])
     .filter(({ chain, rule }) => !known(chain).some((one) => sameRule(chain.table.family, rule, one)))
