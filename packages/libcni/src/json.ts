@@ -50,25 +50,33 @@ export function parseJsonBytes(bytes: Uint8Array): unknown {
 
 /** JSON.stringify for an object that may have such numbers in it. */
 export function encodeJson(value: object): string {
-  return encode(value, (member) => member);
+  return encode(value, false);
 }
 
 /** Compact, with the keys of every object in order, so that equal requests are equal bytes. */
 export function encodeSorted(value: unknown): string {
-  return encode(value, (member) =>
-    isJsonObject(member) && !isWholeNumber(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  );
+  return encode(value, true);
 }
 
-function encode(value: unknown, change: (member: unknown) => unknown): string {
+/** Rebuilt rather than by a replacer, which is called for every member there is. */
+function encode(value: unknown, sorted: boolean): string {
   let marked = '';
-  const text = JSON.stringify(value, (_key, member: unknown) => {
-    if (!(member instanceof WholeNumber)) return change(member);
-    marked ||= mark();
-    return marked + member.digits;
-  });
+  const rebuilt = (member: unknown): unknown => {
+    if (typeof member !== 'object' || member === null) return member;
+    if (member instanceof WholeNumber) {
+      marked ||= mark();
+      return marked + member.digits;
+    }
+    if (Array.isArray(member)) return member.map(rebuilt);
+    if (isWholeNumber(member) || 'toJSON' in member) return member;
+    const keys = Object.keys(member);
+    if (sorted) keys.sort();
+    // Without a prototype, so that a member of any name is just a member.
+    const copy: Record<string, unknown> = Object.create(null);
+    for (const key of keys) copy[key] = rebuilt((member as JsonObject)[key]); // reason: an object's own keys
+    return copy;
+  };
+  const text = JSON.stringify(rebuilt(value));
   return marked ? text.replace(new RegExp(`"${marked}(-?\\d+)"`, 'g'), '$1') : text;
 }
 

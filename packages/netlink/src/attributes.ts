@@ -5,7 +5,8 @@ const NLA_F_NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
 const encoder = new TextEncoder();
 
-/** An attribute our table has no line for: kept, so that reading and writing back loses nothing. */
+/** An attribute our table has no line for: kept, so that reading and writing back loses nothing. What was read has them
+ *  under a name that does not count among its members, so that nobody pays for them who does not ask. */
 export interface UnknownAttribute {
   readonly type: number;
   readonly bytes: Uint8Array;
@@ -31,15 +32,15 @@ export type Read<C> = ValueOf<C>;
  */
 export function attributes<const T extends Table>(prefix: string, table: T): Attributes<T> {
   let byType: Map<number, [string, Codec<unknown>]> | undefined;
-  let places: Map<string, number> | undefined;
+  const names = Object.keys(table);
   return {
     prefix,
     table,
     nested: true,
     write(to, values) {
       const given: Record<string, unknown> = values;
-      places ??= placesOf(table);
-      for (const name of inOrder(given, places)) {
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i]!;
         const value = given[name];
         if (value === undefined || value === false) continue;
         const line = table[name]!;
@@ -53,43 +54,32 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
     read(payload) {
       byType ??= codecsByType(table);
       const values: Record<string, unknown> = {};
-      const unknown: UnknownAttribute[] = [];
-      for (const { type, bytes } of attributesOf(payload)) {
-        const known = byType.get(type & TYPE_MASK);
-        if (!known) {
-          unknown.push({ type, bytes: bytes.slice() });
-          continue;
-        }
-        const name = known[0];
-        const codec = known[1];
-        const value = codec.read(bytes);
-        const before = values[name];
-        values[name] = codec.repeated && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
+      let hasUnknown = false;
+      // As attributesOf, but what nobody knows is not taken apart: a link comes with forty of those.
+      for (let at = 0; at + 4 <= payload.length; ) {
+        const length = payload[at]! | (payload[at + 1]! << 8);
+        if (length < 4 || at + length > payload.length) break;
+        const known = byType.get((payload[at + 2]! | (payload[at + 3]! << 8)) & TYPE_MASK);
+        if (known) {
+          const name = known[0];
+          const codec = known[1];
+          const value = codec.read(payload.subarray(at + 4, at + length));
+          const before = values[name];
+          values[name] =
+            codec.repeated && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
+        } else hasUnknown = true;
+        at += (length + 3) & ~3;
       }
-      if (unknown.length) values.unknown = unknown;
+      if (hasUnknown) {
+        const copy = payload.slice();
+        const types = byType;
+        Object.defineProperty(values, 'unknown', {
+          get: () => attributesOf(copy).filter(({ type }) => !types.has(type & TYPE_MASK)),
+        });
+      }
       return values as Values<T>; // reason: filled from the same table the type is made of
     },
   };
-}
-
-function placesOf(table: Table): Map<string, number> {
-  return new Map(Object.keys(table).map((name, place) => [name, place]));
-}
-
-/** Those of the names that the table has, in its order, which is nearly always that of the object. A table may have
- *  sixty lines and an object two members: the object is gone through. */
-function inOrder(given: Readonly<Record<string, unknown>>, places: ReadonlyMap<string, number>): string[] {
-  const names: string[] = [];
-  let last = -1;
-  let ordered = true;
-  for (const name of Object.keys(given)) {
-    const place = places.get(name);
-    if (place === undefined) continue;
-    if (place < last) ordered = false;
-    last = place;
-    names.push(name);
-  }
-  return ordered ? names : names.sort((a, b) => places.get(a)! - places.get(b)!);
 }
 
 function codecsByType(table: Table): Map<number, [name: string, codec: Codec<unknown>]> {

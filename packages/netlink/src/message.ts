@@ -25,7 +25,11 @@ export function message<H, const T extends Table>(
     },
     read(payload: Uint8Array) {
       const start = (headerSize + 3) & ~3;
-      return { ...header.read(payload.subarray(0, headerSize)), ...attributes.read(payload.subarray(start)) };
+      // Into the attributes, not the other way round: of these some are only read when they are asked for.
+      return Object.assign(
+        attributes.read(payload.subarray(start)),
+        header.read(payload.subarray(0, headerSize)),
+      );
     },
   };
 }
