@@ -117,6 +117,19 @@ describe('what a call loads', () => {
   });
 });
 
+test('no source uses what Node has and the engine lacks', async () => {
+  const { scripts } = await bundleMulticall();
+  const lacking =
+    /(?<![.\w$])(Atomics|Buffer|Intl|SharedArrayBuffer|URL|console|crypto|fetch|queueMicrotask|setInterval)\b(?!:)/g;
+  const found = scripts
+    .filter(({ name }) => name !== 'zod.cjs')
+    .flatMap(({ name, text }) =>
+      [...text.replace(/"(?:[^"\\\n]|\\.)*"/g, '""').matchAll(lacking)].map(([word]) => `${name}: ${word}`),
+    );
+  expect(scripts.length).toBeGreaterThan(20);
+  expect(found).toEqual([]);
+});
+
 test('a bundle for Node runs under whatever name it lies in the plugin directory', () => {
   execFileSync(process.execPath, ['tools/bundle/src/bundle.ts', 'packages/plugins/main/loopback'], {
     cwd: workspaceRoot,

@@ -1,5 +1,6 @@
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { readText } from '@cni-ts/libc/file';
+import { sleep } from '@cni-ts/libc/process';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { countFlows, deleteFlows, type Flow, flushFlows } from '@cni-ts/netfilter/conntrack';
 import type { Netlink } from '@cni-ts/netlink/socket';
@@ -91,7 +92,7 @@ function socketTable(name: string): string {
 }
 
 function pause(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+  sleep(milliseconds * 1000);
 }
 
 /** False where the kernel cannot, or would have to be asked too often. */
