@@ -1,5 +1,6 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runToEnd } from '@cni-ts/libc/program';
 import { callPlugin, type Streams } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
@@ -35,10 +36,17 @@ export interface Answer {
 
 export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION';
 
+/**
+ * A folder with executables: with it in the environment the tests of a plugin call these, by the protocol, instead of
+ * the sources. What tests have to reach into a running plugin for (failures of the kernel, signals) then does not work.
+ */
+const executables = process.env.CNI_TS_EXECUTABLES;
+
 /** Calls a plugin as its executable would be, in this process and in the thread's namespace. */
 export async function call(plugin: Plugin, command: Command, { config, ...given }: Call): Promise<Answer> {
   let stdout = '';
   let stderr = '';
+  let status: number | undefined;
   const full = given.prevResult ? { ...config, prevResult: given.prevResult } : config;
   const streams: Streams = {
     env: {
@@ -60,10 +68,14 @@ export async function call(plugin: Plugin, command: Command, { config, ...given 
     inProcess: (type) => given.plugins?.find((one) => one.type === type),
     ...(given.interrupted ? { interrupted: given.interrupted } : {}),
   };
-  const status = await callPlugin(plugin, streams);
+  if (executables === undefined) status = await callPlugin(plugin, streams);
+  else {
+    const env = { ...process.env, ...streams.env };
+    ({ status, stdout, stderr } = runToEnd(join(executables, plugin.type), [], env, streams.readStdin()));
+  }
   const json = stdout.trim().startsWith('{') ? JSON.parse(stdout) : undefined;
   return {
-    status,
+    status: status ?? -1, // a signal ended it
     stdout,
     stderr,
     result: status === 0 && command === 'ADD' ? json : undefined,
@@ -84,7 +96,9 @@ export async function succeed(plugin: Plugin, command: Command, given: Call): Pr
  * as in the shipped executable.
  */
 export function pluginFolder(host: Host, ...types: string[]): string {
-  for (const type of types) symlinkSync(process.execPath, join(host.bin, type));
+  for (const type of types) {
+    symlinkSync(executables === undefined ? process.execPath : join(executables, type), join(host.bin, type));
+  }
   return host.bin;
 }
 

@@ -19,6 +19,7 @@ const stages: Record<string, () => Promise<Counts>> = {
   types: () => check('tsc', ['--noEmit', '-p', 'tsconfig.json']),
   build: () => check('node', ['tools/bundle/src/build.ts']),
   tests: () => vitest('tests', 'vitest.config.ts'),
+  executables: () => vitest('executables', 'vitest.executables.config.ts'),
   e2e: () => vitest('e2e', 'e2e/vitest.config.ts'),
   uml,
 };

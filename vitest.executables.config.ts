@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+import config from './vitest.config.ts';
+
+/** The tests of the plugins once more, calling the executables of dist/bin instead of the sources. */
+export default defineConfig({
+  test: {
+    ...config.test,
+    include: ['packages/plugins/**/*.test.ts'],
+    env: { CNI_TS_EXECUTABLES: join(import.meta.dirname, 'dist/bin') },
+    // These listen to what is written to the kernel, or let it fail, or give the plugin another allowlist.
+    exclude: [...(config.test?.exclude ?? []), '**/iptables-native.test.ts', '**/busy-host.test.ts'],
+    testNamePattern:
+      /^(?!.*(?:fails at any of its kernel writes|and a failure later puts it back|a failed second ADD leaves|\(tuning (?:25|37)\))).*$/,
+  },
+});
