@@ -20,6 +20,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -439,7 +440,9 @@ int main(int count, char **arguments, char **environment) {
   JSRuntime *runtime = heap->runtime;
   JSContext *context = heap->context;
   JS_UpdateStackTop(runtime);
-  JS_SetMaxStackSize(runtime, 4 << 20);
+  struct rlimit stack;
+  size_t most = getrlimit(RLIMIT_STACK, &stack) || stack.rlim_cur > 8 << 20 ? 8 << 20 : stack.rlim_cur;
+  JS_SetMaxStackSize(runtime, most / 2);
   JS_SetPropertyStr(context, heap->engine, "args", string_list(context, arguments));
   JS_SetPropertyStr(context, heap->engine, "environment", string_list(context, environment));
   JS_FreeValue(context, call("start"));

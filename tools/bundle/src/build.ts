@@ -1,12 +1,12 @@
 /** `npm run build [-- --target x64|arm64]`: dist/js has each plugin and the tool as a file for Node 26, dist/bin has
  *  all of them as one compiled program under their own names (dist/bin-‹target› for another processor). */
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import { compile, installAs } from './executable.ts';
 import { bundleMulticall, bundlePath } from './javascript.ts';
-import { isCpu } from './quickjs.ts';
+import { type Cpu, isCpu, quickJs } from './quickjs.ts';
 import { writeRegistry } from './registry.ts';
 import { hasSource, packages, pluginFolders, workspaceRoot } from './workspace.ts';
 
@@ -50,8 +50,23 @@ const all = [
 ];
 const programSize = size(program);
 installAs(all, program, bin);
+await copyLicences(cpu);
 say(`  ${programSize}  ${relative(workspaceRoot, bin)}/{${all.join(',')}} (one file, ${all.length} names)`);
 say(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+
+/** Of what is part of the program beside our sources. */
+async function copyLicences(target: Cpu): Promise<void> {
+  const folder = join(workspaceRoot, 'dist/licences');
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(join((await quickJs(target)).source, 'LICENSE'), join(folder, 'quickjs'));
+  for (const [name, file] of [
+    ['musl', '/usr/share/doc/musl-dev/copyright'],
+    ['glibc', '/usr/share/doc/libc6/copyright'],
+  ] as const) {
+    if ((name === 'musl') === (target === process.arch) && existsSync(file))
+      copyFileSync(file, join(folder, name));
+  }
+}
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
