@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
 import type { Script } from './link.ts';
-import { type Cpu, gcc, quickJs } from './quickjs.ts';
+import { type Cpu, gcc, quickJs, strip } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
@@ -68,7 +68,7 @@ export async function compile(
       );
     }
   }
-  await execa('strip', ['--strip-all', '-o', file, program]);
+  await strip(cpu, program, file);
 }
 
 /** Where what is prepared lies: far from everything else in a program of a few megabytes. */

@@ -77,6 +77,12 @@ export async function gcc(cpu: Cpu, args: readonly string[]): Promise<void> {
   if (failed) throw new Error(`the C compiler failed:\n${stderr}`);
 }
 
+/** Writes the program without symbols. */
+export async function strip(cpu: Cpu, program: string, file: string): Promise<void> {
+  const own = cpu === process.arch;
+  await execa(own ? 'strip' : compilers[cpu].replace(/gcc$/, 'strip'), ['--strip-all', '-o', file, program]);
+}
+
 /** The unpacked source. */
 async function fetchSource(): Promise<string> {
   const folder = join(workspaceRoot, '.cache', `quickjs-${pinned.sha256.slice(0, 12)}`);
