@@ -1,5 +1,5 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { findChain } from '../nftables/chain.ts';
+import { chainsThere } from '../nftables/chain.ts';
 import { listRules } from '../nftables/rule.ts';
 import { legacyTable } from './jump.ts';
 import { iptablesNftTable } from './native-table.ts';
@@ -50,7 +50,7 @@ export function readNftChains(
   about?: readonly Uint8Array[],
 ): ChainRules {
   const owner = iptablesNftTable(family, table);
-  const there = chains.filter((name) => findChain(nl, { table: owner, name }));
+  const there = chainsThere(nl, owner, chains);
   const rules: ChainRule[] = [];
   for (const chain of there) {
     for (const listed of listRules(nl, owner, chain, about)) {

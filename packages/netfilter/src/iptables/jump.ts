@@ -4,7 +4,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '../nftables/action.ts';
-import { deleteChain as deleteNftChain, findChain } from '../nftables/chain.ts';
+import { chainsThere, deleteChain as deleteNftChain, findChain } from '../nftables/chain.ts';
 import { dataOf, type Expression } from '../nftables/expression.ts';
 import { deleteRule as deleteNftRule, type ListedRule, listRules } from '../nftables/rule.ts';
 import { retryRaces, transaction } from '../nftables/transaction.ts';
@@ -91,7 +91,7 @@ export function removeChains(
   const gone = new Set<string>();
   retryRaces(() => {
     const owner = iptablesNftTable(family, table);
-    const there = chains.filter((name) => findChain(nl, { table: owner, name }));
+    const there = chainsThere(nl, owner, chains);
     if (!there.length) return;
     const jumps = parents.flatMap((parent) => nftJumps(nl, family, table, parent, there));
     transaction(nl, [

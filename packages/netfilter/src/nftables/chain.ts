@@ -130,6 +130,15 @@ export function findChain(nl: Netlink, chain: Chain): FoundChain | undefined {
   return ask(nl, [chainQuestion(chain)])[0];
 }
 
+/** Those of the chains of a table that are there, asked for in one message. */
+export function chainsThere(nl: Netlink, table: Table, names: readonly string[]): string[] {
+  const found = ask(
+    nl,
+    names.map((name) => chainQuestion({ table, name })),
+  );
+  return names.filter((_, i) => found[i] !== undefined);
+}
+
 /** The chains of one family, of all its tables. */
 export function listChains(nl: Netlink, family: NftFamily): Chain[] {
   const request = {
