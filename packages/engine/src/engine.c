@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/random.h>
@@ -430,7 +432,43 @@ static void prepare(const char *file) {
   _exit(0);
 }
 
+#ifdef LARGE_PAGES_FOR
+/*
+ * What was prepared, as one page of 2 MiB instead of hundreds that are each copied at the first write: for a program
+ * that uses most of it. Not for one that is called by the thousand, since the kernel may first have to make room for
+ * such a page. Where anything of it fails, the small pages stay.
+ */
+static void in_large_page(void) {
+  enum { large = 2 << 20 };
+  const ElfW(Phdr) *segment = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+  for (size_t left = getauxval(AT_PHNUM); left > 0 && segment->p_vaddr != (uintptr_t)arena_start; left--) {
+    if (left == 1) return;
+    segment++;
+  }
+  size_t length = segment->p_filesz;
+  int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  uint8_t *room = mmap(NULL, 2 * large, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (file < 0 || room == MAP_FAILED || length > large) return;
+  uint8_t *page = (uint8_t *)(((uintptr_t)room + large - 1) & ~(uintptr_t)(large - 1));
+  madvise(page, large, MADV_HUGEPAGE);
+  if (pread(file, page, length, segment->p_offset) == (ssize_t)length &&
+      mremap(page, large, large, MREMAP_MAYMOVE | MREMAP_FIXED, arena_start) == arena_start) {
+    heap->piece_at = arena_start + length;
+    heap->piece_ready = heap->piece_end = arena_start + large;
+  }
+  close(file);
+}
+
+static int wants_large_page(const char *name) {
+  const char *slash = strrchr(name, '/');
+  return !strcmp(slash ? slash + 1 : name, LARGE_PAGES_FOR);
+}
+#endif
+
 int main(int count, char **arguments, char **environment) {
+#ifdef LARGE_PAGES_FOR
+  if (heap->runtime && count > 0 && wants_large_page(arguments[0])) in_large_page();
+#endif
   if (!heap->runtime) {
     if (count == 3 && !strcmp(arguments[1], "--prepare")) prepare(arguments[2]);
     begin();

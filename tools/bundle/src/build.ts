@@ -40,7 +40,7 @@ const work = join(workspaceRoot, 'dist/work');
 say(`compiling the multi-call program for ${cpu}`);
 const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
 const { scripts } = await bundleMulticall();
-await compile(scripts, program, cpu, work);
+await compile(scripts, program, cpu, work, { largePageFor: 'cnitool' });
 rmSync(work, { recursive: true });
 const all = [
   'cnitool',

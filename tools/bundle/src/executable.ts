@@ -11,14 +11,15 @@ const engineFolder = join(workspaceRoot, 'packages/engine/src');
 /**
  * The scripts of a program (link.ts) as one executable, `file`, for `cpu`: the engine with their bytecode in it. It
  * needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile. `prepared`: what is the
- * same for every call is done now, where the program can be run (engine.c).
+ * same for every call is done now, where the program can be run. `largePageFor`: the name by which it is called when
+ * that is to lie in one large page (engine.c has both).
  */
 export async function compile(
   scripts: readonly Script[],
   file: string,
   cpu: Cpu,
   work: string,
-  prepared = true,
+  { prepared = true, largePageFor = '' } = {},
 ): Promise<void> {
   mkdirSync(work, { recursive: true });
   const paths = scripts.map(({ text }, index) => {
@@ -47,7 +48,8 @@ export async function compile(
   const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type'];
   const engine = join(work, 'engine.o');
   const includes = ['-I', source, '-I', work];
-  await gcc(cpu, [...options, ...includes, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
+  const names = largePageFor ? [`-DLARGE_PAGES_FOR="${largePageFor}"`] : [];
+  await gcc(cpu, [...options, ...includes, ...names, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
   const linked = async (name: string, arena: string): Promise<string> => {
     const assembly = join(work, `${name}.S`);
     writeFileSync(assembly, arenaOf(arena));

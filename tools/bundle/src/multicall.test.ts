@@ -30,7 +30,7 @@ async function compiled(name: string, { scripts }: Program, prepared = true): Pr
   const file = join(folder, name);
   const { arch } = process;
   if (!isCpu(arch)) throw new Error(`not built for ${arch}`);
-  await compile(scripts, file, arch, join(folder, `${name}.work`), prepared);
+  await compile(scripts, file, arch, join(folder, `${name}.work`), { prepared, largePageFor: 'cnitool' });
   return file;
 }
 
