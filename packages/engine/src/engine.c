@@ -1,7 +1,7 @@
 /*
  * The program that runs the plugins' JavaScript: QuickJS, the bytecode of this build, and the little that JavaScript
  * cannot do for itself. It knows nothing of networks. What it gives to JavaScript is the global object `engine`
- * (prelude.ts has its type): the libc functions of calls.ts, called with the arguments they are given, UTF-8, a clock,
+ * (engine.ts has its type): the libc functions of calls.ts, called with the arguments they are given, UTF-8, a clock,
  * and signals that are remembered instead of ending the process.
  *
  * Generated at build time (tools/bundle): calls.inc, the table of libc functions; chunks.inc and its data, the bytecode.
@@ -97,17 +97,6 @@ static JSValue call_libc(JSContext *context, JSValueConst self, int count, JSVal
   return JS_NewInt32(context, result);
 }
 
-/* libc(): an object with the functions of calls.ts. */
-static JSValue make_libc(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
-  JSValue object = JS_NewObject(context);
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    JSValue function = JS_NewCFunctionMagic(context, call_libc, calls[i].name, calls[i].arguments,
-                                            JS_CFUNC_generic_magic, i);
-    JS_SetPropertyStr(context, object, calls[i].name, function);
-  }
-  return object;
-}
-
 static JSValue get_errno(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
   return JS_NewInt32(context, last_errno);
 }
@@ -117,6 +106,19 @@ static JSValue address(JSContext *context, JSValueConst self, int count, JSValue
   size_t length;
   uint8_t *bytes = bytes_of(context, values[0], &length);
   return bytes ? JS_NewInt64(context, (long)bytes) : JS_EXCEPTION;
+}
+
+/* An object with the functions of calls.ts. */
+static JSValue make_libc(JSContext *context) {
+  JSValue object = JS_NewObject(context);
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    JSValue function = JS_NewCFunctionMagic(context, call_libc, calls[i].name, calls[i].arguments,
+                                            JS_CFUNC_generic_magic, i);
+    JS_SetPropertyStr(context, object, calls[i].name, function);
+  }
+  JS_SetPropertyStr(context, object, "errno", JS_NewCFunction(context, get_errno, "errno", 0));
+  JS_SetPropertyStr(context, object, "address", JS_NewCFunction(context, address, "address", 1));
+  return object;
 }
 
 /* ---- UTF-8 ------------------------------------------------------------------------------------------------------ */
@@ -249,10 +251,6 @@ static JSValue take_signal(JSContext *context, JSValueConst self, int count, JSV
   return JS_NewBool(context, came);
 }
 
-#define CHUNK(name, symbol) extern const uint8_t symbol##_start[], symbol##_end[];
-#include "chunks.inc"
-#undef CHUNK
-
 /* ---- waiting that is left behind ------------------------------------------------------------------------------- */
 
 /*
@@ -277,6 +275,10 @@ static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JS
 }
 
 /* ---- chunks ----------------------------------------------------------------------------------------------------- */
+
+#define CHUNK(name, symbol) extern const uint8_t symbol##_start[], symbol##_end[];
+#include "chunks.inc"
+#undef CHUNK
 
 static const struct {
   const char *name;
@@ -310,9 +312,6 @@ static const char architecture[] = "arm64";
 #endif
 
 static const JSCFunctionListEntry engine_functions[] = {
-    JS_CFUNC_DEF("libc", 0, make_libc),
-    JS_CFUNC_DEF("errno", 0, get_errno),
-    JS_CFUNC_DEF("address", 1, address),
     JS_CFUNC_DEF("encode", 1, encode),
     JS_CFUNC_DEF("decode", 1, decode),
     JS_CFUNC_DEF("sha512", 1, hash),
@@ -392,6 +391,7 @@ static void begin(void) {
   heap->engine = JS_NewObject(context);
   JS_SetPropertyFunctionList(context, heap->engine, engine_functions,
                              sizeof engine_functions / sizeof *engine_functions);
+  JS_SetPropertyStr(context, heap->engine, "libc", make_libc(context));
   JS_SetPropertyStr(context, heap->engine, "arch", JS_NewString(context, architecture));
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "engine", JS_DupValue(context, heap->engine));

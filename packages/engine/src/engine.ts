@@ -6,12 +6,8 @@ export interface Engine {
   readonly args: readonly string[];
   /** `NAME=value`, as the process got it. */
   readonly environment: readonly string[];
-  /** The functions of libc's calls.ts as one object. */
-  libc(): Libc;
-  /** errno after the last of those calls. */
-  errno(): number;
-  /** Where a Uint8Array lies in memory. */
-  address(bytes: Uint8Array): number;
+  /** The functions of libc's calls.ts. */
+  readonly libc: Libc;
   encode(text: string): Uint8Array<ArrayBuffer>;
   /** What is not UTF-8 becomes U+FFFD. */
   decode(bytes: Uint8Array): string;

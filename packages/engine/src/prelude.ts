@@ -2,16 +2,12 @@
  * What plugins, and the libraries they use, take for granted in a JavaScript engine and QuickJS does not have: text
  * encoding, timers, `process`. Evaluated first in the compiled program, and only there; as much as the program uses.
  */
-import type { Engine, Libc } from './engine.ts';
+import type { Engine } from './engine.ts';
 
 // reason: a global that is there wherever this file is evaluated
 const { engine } = globalThis as unknown as { engine: Engine };
 
-let opened: Libc | undefined;
-function libc(): Libc {
-  opened ??= engine.libc();
-  return opened;
-}
+const { libc } = engine;
 
 class Encoder {
   readonly encoding = 'utf-8';
@@ -67,7 +63,7 @@ function turn(): number | undefined {
   const next = timers.reduce((a, b) => (b.due < a.due ? b : a));
   const wait = next.due - engine.now();
   // A signal ends the waiting, and the next turn finds it.
-  if (wait > 0) libc().poll(new Uint8Array(8), 0, Math.ceil(wait));
+  if (wait > 0) libc.poll(new Uint8Array(8), 0, Math.ceil(wait));
   else {
     timers = timers.filter((timer) => timer !== next);
     next.run();
@@ -85,7 +81,7 @@ function listen(name: keyof typeof signals, change: (heard: readonly Listener[])
 function print(descriptor: number, text: string): void {
   let rest = engine.encode(text);
   while (rest.length > 0) {
-    const written = libc().write(descriptor, rest, rest.length);
+    const written = libc.write(descriptor, rest, rest.length);
     if (written < 0) return;
     rest = rest.subarray(written);
   }
@@ -122,10 +118,10 @@ const program: Program = {
     return variables;
   },
   get pid() {
-    return libc().getpid();
+    return libc.getpid();
   },
-  getuid: () => libc().getuid(),
-  exit: (status?: number) => libc()._exit(status ?? program.exitCode ?? 0),
+  getuid: () => libc.getuid(),
+  exit: (status?: number) => libc._exit(status ?? program.exitCode ?? 0),
   stdout: { write: (text: string) => print(1, text) },
   stderr: { write: (text: string) => print(2, text) },
   on(name: keyof typeof signals, listener: Listener) {

@@ -3,8 +3,8 @@
  * of copying its page tables, and waited for by poll(2) and wait4(2), all in the calling thread. What is measured is
  * the time from before the spawn to after the wait, and what the kernel booked on the child. Node only.
  */
-import { cString } from './internal/calls.ts';
-import { cStrings, processCalls } from './internal/process-calls.ts';
+import { cString, cStrings } from './internal/calls.ts';
+import { processCalls } from './internal/process-calls.ts';
 import { SyscallError } from './syscall-error.ts';
 
 const O_CLOEXEC = 0x80000;

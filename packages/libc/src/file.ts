@@ -93,14 +93,19 @@ export function textOf(bytes: Uint8Array): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 }
 
-/** The whole file as text; what is not UTF-8 becomes U+FFFD. Throws `open <path>: …` or `read <path>: …`. */
-export function readText(path: string): string {
+/** The whole file. Throws `open <path>: …` or `read <path>: …`. */
+export function readBytes(path: string): Uint8Array {
   const fd = openFile(path, openFlags.readOnly);
   try {
-    return textOf(readToEnd(fd, path));
+    return readToEnd(fd, path);
   } finally {
     closeFile(fd);
   }
+}
+
+/** The same as text; what is not UTF-8 becomes U+FFFD. */
+export function readText(path: string): string {
+  return textOf(readBytes(path));
 }
 
 /** Makes the file hold this text, as node:fs's writeFileSync does; one that is there keeps its mode. */
@@ -344,14 +349,4 @@ function kindOf(path: string): FolderEntry['kind'] {
 /** fsync(2). Throws `sync <path>: …`. */
 export function syncFile(fd: number, path: string): void {
   if (libc().fsync(fd) !== 0) throw failure('sync', path, 'fsync');
-}
-
-/** The whole file. Throws `open <path>: …` or `read <path>: …`. */
-export function readBytes(path: string): Uint8Array {
-  const fd = openFile(path, openFlags.readOnly);
-  try {
-    return readToEnd(fd, path);
-  } finally {
-    closeFile(fd);
-  }
 }

@@ -1,6 +1,6 @@
 /** Other programs, run to their end in the calling thread's namespaces, by posix_spawn(3). */
 import { textOf } from './file.ts';
-import { cString, libc } from './internal/calls.ts';
+import { cString, cStrings, libc } from './internal/calls.ts';
 import { signalName } from './signal.ts';
 import { SyscallError } from './syscall-error.ts';
 
@@ -79,7 +79,7 @@ function start(file: string, argv: readonly string[], envp: readonly string[], f
     calls.posix_spawnattr_setsigdefault(attributes, signals);
     calls.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
     const pid = new Int32Array(1);
-    const [args, env] = [pointers(argv), pointers(envp)];
+    const [args, env] = [cStrings(argv), cStrings(envp)];
     const errno = calls.posix_spawn(
       new Uint8Array(pid.buffer),
       cString(file),
@@ -94,16 +94,6 @@ function start(file: string, argv: readonly string[], envp: readonly string[], f
     calls.posix_spawn_file_actions_destroy(actions);
     calls.posix_spawnattr_destroy(attributes);
   }
-}
-
-/** A `char *const[]` that ends with NULL, and what it points to, which must be kept as long as it is used. */
-function pointers(texts: readonly string[]): { array: Uint8Array; strings: readonly Uint8Array[] } {
-  const strings = texts.map(cString);
-  const array = new BigUint64Array(strings.length + 1);
-  strings.forEach((bytes, at) => {
-    array[at] = BigInt(libc().address(bytes));
-  });
-  return { array: new Uint8Array(array.buffer), strings };
 }
 
 /** Writes the input and reads both outputs until the program, and whatever it left behind, has closed them. */

@@ -88,8 +88,12 @@ export class Netlink {
     kernelWrite(request.name);
     const writer = new Writer();
     const sequence = this.#write(writer, request, NLM_F.ack);
+    this.#sendAndWait(writer, sequence, request.name);
+  }
+
+  #sendAndWait(writer: Writer, sequence: number, name: string): void {
     this.#socket.send(writer.result());
-    while (!this.#receive().some((reply) => this.#isAck(reply, sequence, request.name)));
+    while (!this.#receive().some((reply) => this.#isAck(reply, sequence, name)));
   }
 
   /**
@@ -101,8 +105,7 @@ export class Netlink {
     const writer = new Writer();
     const sequence = this.#write(writer, request, NLM_F.ack);
     if (!leaveBehind(this.#socket.fd, writer.result(), 0)) {
-      this.#socket.send(writer.result());
-      while (!this.#receive().some((reply) => this.#isAck(reply, sequence, request.name)));
+      this.#sendAndWait(writer, sequence, request.name);
       return undefined;
     }
     return () => {

@@ -8,22 +8,16 @@ import { afterAll, expect, test } from 'vitest';
 import { compile } from './executable.ts';
 import { bundleForEngine } from './javascript.ts';
 import { link } from './link.ts';
-import { type Cpu, gcc, isCpu, quickJs } from './quickjs.ts';
+import { gcc, ownCpu, quickJs } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'engine-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function cpu(): Cpu {
-  const { arch } = process;
-  if (!isCpu(arch)) throw new Error(`not built for ${arch}`);
-  return arch;
-}
-
 async function program(source: string): Promise<string> {
   const name = source.replace(/\W/g, '-');
   const file = join(folder, name);
-  await compile(await bundleForEngine(source), file, cpu(), join(folder, `${name}.work`));
+  await compile(await bundleForEngine(source), file, ownCpu(), join(folder, `${name}.work`));
   return file;
 }
 
@@ -112,15 +106,24 @@ test('a source that asks for chance or time when it is evaluated fails the build
   const parts = { prelude: 'p.cjs', entry: 'a.cjs', prepared: ['d.cjs'] };
   for (const text of ['engine.random();', 'engine.now();']) {
     const chunks = ['p.cjs', 'a.cjs', 'd.cjs'].map((name) => ({ name, text: name === 'd.cjs' ? text : '' }));
-    const built = compile(link(chunks, parts), join(folder, 'early'), cpu(), join(folder, 'early.work'));
+    const built = compile(link(chunks, parts), join(folder, 'early'), ownCpu(), join(folder, 'early.work'));
     await expect(built).rejects.toThrow('asked for while the program is prepared');
   }
 });
 
 test('memory of all sizes keeps what is in it', async () => {
-  const { source } = await quickJs(cpu());
+  const { source } = await quickJs(ownCpu());
   const file = join(folder, 'memory-test');
   const sources = join(workspaceRoot, 'packages/engine/src');
-  await gcc(cpu(), ['-O1', '-g', '-D_GNU_SOURCE', '-I', source, join(sources, 'memory-test.c'), '-o', file]);
+  await gcc(ownCpu(), [
+    '-O1',
+    '-g',
+    '-D_GNU_SOURCE',
+    '-I',
+    source,
+    join(sources, 'memory-test.c'),
+    '-o',
+    file,
+  ]);
   expect(execFileSync(file, { encoding: 'utf8' })).toBe('ok\n');
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
 import type { Script } from './link.ts';
-import { type Cpu, gcc, quickJs, strip } from './quickjs.ts';
+import { type Cpu, gcc, ownCpu, quickJs, strip } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
@@ -34,8 +34,7 @@ export async function compile(
   );
   writeFileSync(
     join(work, 'chunks.S'),
-    `.section .rodata\n${paths.map((path, index) => dataOf(`chunk${index}`, `${path}.bytecode`)).join('')}` +
-      '.section .note.GNU-stack, "", %progbits\n',
+    `.section .rodata\n${paths.map((path, index) => dataOf(`chunk${index}`, `${path}.bytecode`)).join('')}${noStack}`,
   );
   writeFileSync(
     join(work, 'calls.inc'),
@@ -52,18 +51,18 @@ export async function compile(
   await gcc(cpu, [...options, ...includes, ...names, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
   const linked = async (name: string, arena: string): Promise<string> => {
     const assembly = join(work, `${name}.S`);
-    writeFileSync(assembly, arenaOf(arena));
+    writeFileSync(assembly, arena);
     const program = join(work, name);
     const parts = [engine, join(work, 'chunks.S'), assembly, ...objects, '-lm'];
     await gcc(cpu, [...options, `-Wl,--section-start=.arena=${arenaAddress}`, ...parts, '-o', program]);
     return program;
   };
-  let program = await linked('unprepared', `${noBits}.space ${arenaSize}\n`);
+  let program = await linked('unprepared', arenaOf('%nobits', `.space ${arenaSize}`));
   if (prepared && cpu === process.arch) {
     const memory = join(work, 'memory');
     await execa(program, ['--prepare', memory]);
     const unprepared = await addresses(program);
-    program = await linked('prepared', `${withBits}.incbin "${memory}"\n.balign 4096\n`);
+    program = await linked('prepared', arenaOf('%progbits', `.incbin "${memory}"\n.balign 4096`));
     if ((await addresses(program)) !== unprepared) {
       throw new Error(
         'the linker put the prepared program elsewhere: what refers to addresses would be wrong',
@@ -76,14 +75,19 @@ export async function compile(
 /** Where what is prepared lies: far from everything else in a program of a few megabytes. */
 const arenaAddress = '0x10000000';
 const arenaSize = 16 * 2 ** 20;
-const noBits = '.section .arena, "aw", %nobits\n';
-const withBits = '.section .arena, "aw", %progbits\n';
 
-function arenaOf(content: string): string {
-  const [section, ...rest] = content.split(/(?<=\n)/);
-  const body = `.balign 4096\n.global arena_start, arena_end\narena_start:\n${rest.join('')}arena_end:\n`;
-  return `${section}${body}.section .note.GNU-stack, "", %progbits\n`;
+function arenaOf(type: '%nobits' | '%progbits', content: string): string {
+  return `.section .arena, "aw", ${type}
+.balign 4096
+.global arena_start, arena_end
+arena_start:
+${content}
+arena_end:
+${noStack}`;
 }
+
+/** Says that the code needs no executable stack. */
+const noStack = '.section .note.GNU-stack, "", %progbits\n';
 
 /** All symbols of a program with their addresses, but for the end of what is prepared. */
 async function addresses(program: string): Promise<string> {
@@ -101,11 +105,10 @@ function dataOf(symbol: string, file: string): string {
 
 /** Bytecode is the same for all processors we build for, so it is made here. */
 async function bytecodeCompiler(work: string): Promise<string> {
-  const { arch } = process;
-  if (arch !== 'x64' && arch !== 'arm64') throw new Error(`the build runs on x64 and arm64, not on ${arch}`);
-  const { source, objects } = await quickJs(arch);
+  const cpu = ownCpu();
+  const { source, objects } = await quickJs(cpu);
   const compiler = join(work, 'compiler');
-  await gcc(arch, ['-O2', '-I', source, join(engineFolder, 'compiler.c'), ...objects, '-lm', '-o', compiler]);
+  await gcc(cpu, ['-O2', '-I', source, join(engineFolder, 'compiler.c'), ...objects, '-lm', '-o', compiler]);
   return compiler;
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compile } from './executable.ts';
 import { bundleMulticall, type Program } from './javascript.ts';
-import { isCpu } from './quickjs.ts';
+import { ownCpu } from './quickjs.ts';
 import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 
 let folder: string;
@@ -18,7 +18,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cni-multicall-'));
   program = await compiled('program', await bundleMulticall());
   const note = (chunk: string) =>
-    `{ const line = engine.encode("evaluated ${chunk}\\n"); engine.libc().write(2, line, line.length); }\n`;
+    `{ const line = engine.encode("evaluated ${chunk}\\n"); engine.libc.write(2, line, line.length); }\n`;
   const bundled = await bundleMulticall(workspaceRoot, note);
   // Not prepared: then it evaluates just what a call needs.
   noting = await compiled('noting', bundled, false);
@@ -28,9 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function compiled(name: string, { scripts }: Program, prepared = true): Promise<string> {
   const file = join(folder, name);
-  const { arch } = process;
-  if (!isCpu(arch)) throw new Error(`not built for ${arch}`);
-  await compile(scripts, file, arch, join(folder, `${name}.work`), { prepared, largePageFor: 'cnitool' });
+  await compile(scripts, file, ownCpu(), join(folder, `${name}.work`), { prepared, largePageFor: 'cnitool' });
   return file;
 }
 

@@ -34,6 +34,13 @@ export function isCpu(text: string): text is Cpu {
   return Object.hasOwn(compilers, text);
 }
 
+/** The processor this machine has. */
+export function ownCpu(): Cpu {
+  const { arch } = process;
+  if (!isCpu(arch)) throw new Error(`the build runs on x64 and arm64, not on ${arch}`);
+  return arch;
+}
+
 export interface QuickJs {
   /** Folder with quickjs.h and the licence. */
   readonly source: string;

@@ -110,11 +110,10 @@ export const definitions = {
   umount2: 'ptr i32',
 } satisfies Record<Exclude<keyof Calls, 'errno' | 'address'>, string>;
 
-/** The engine of the compiled program: packages/engine. Its functions take these arguments as they are. */
-type Engine = Pick<Calls, 'errno' | 'address'> & { libc(): Omit<Calls, 'errno' | 'address'> };
-
-function openWithEngine(engine: Engine): Calls {
-  return Object.assign(engine.libc(), { errno: engine.errno, address: engine.address });
+/** The part of the compiled program's engine (packages/engine) that we use: its functions take these arguments as they
+ *  are. */
+interface Engine {
+  readonly libc: Calls;
 }
 
 function openWithNode(): Calls {
@@ -145,8 +144,18 @@ let opened: Calls | undefined;
 export function libc(): Calls {
   if (opened) return opened;
   const { engine } = globalThis as { engine?: Engine }; // reason: a global that only the compiled program has
-  opened = engine ? openWithEngine(engine) : openWithNode();
+  opened = engine ? engine.libc : openWithNode();
   return opened;
+}
+
+/** A `char *const[]` that ends with NULL, and what it points to, which must be kept as long as it is used. */
+export function cStrings(texts: readonly string[]): { array: Uint8Array; strings: readonly Uint8Array[] } {
+  const strings = texts.map(cString);
+  const array = new BigUint64Array(strings.length + 1);
+  strings.forEach((bytes, at) => {
+    array[at] = BigInt(libc().address(bytes));
+  });
+  return { array: new Uint8Array(array.buffer), strings };
 }
 
 /** A NUL-terminated copy of a string for a `char *` argument. */

@@ -53,14 +53,3 @@ export function processCalls(): ProcessCalls {
   opened = ffi.dlopen('libc.so.6', definitions as never).functions as unknown as ProcessCalls;
   return opened;
 }
-
-/** A `char *const[]` that ends with NULL, and what it points to, which must be kept as long as it is used. */
-export function cStrings(texts: readonly string[]): { array: Uint8Array; strings: readonly Uint8Array[] } {
-  const { getRawPointer } = process.getBuiltinModule('node:ffi');
-  const strings = texts.map((text) => Buffer.from(`${text}\0`));
-  const array = Buffer.alloc(8 * (strings.length + 1));
-  strings.forEach((one, at) => {
-    array.writeBigUInt64LE(getRawPointer(one), 8 * at);
-  });
-  return { array, strings };
-}

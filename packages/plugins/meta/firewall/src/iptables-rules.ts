@@ -59,6 +59,7 @@ import {
   forwardComment,
   hostText,
   type Plan,
+  sharedMark,
 } from './plan.ts';
 
 const ownersChain = 'CNI-FORWARD-OWNERS';
@@ -199,9 +200,6 @@ interface Made {
 }
 
 const attempts = 10;
-
-/** What the comments of all shared rules have. */
-const sharedMark = new TextEncoder().encode('CNI firewall plugin');
 
 function complete(nl: Netlink, family: Family, plan: Plan, wanted: Wanted): Made {
   const chains = ['FORWARD', ...wanted.chains];

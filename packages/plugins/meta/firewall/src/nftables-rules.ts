@@ -39,7 +39,7 @@ import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-c
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
-import { adminComment, families, forwardChain, forwardComment, type Plan } from './plan.ts';
+import { adminComment, families, forwardChain, forwardComment, type Plan, sharedMark } from './plan.ts';
 
 const ownTable: Table = {
   family: 'inet',
@@ -59,9 +59,6 @@ interface Step {
 }
 
 const encoder = new TextEncoder();
-
-/** What the comments of all shared rules have. */
-const sharedMark = encoder.encode('CNI firewall plugin');
 
 /** What must be there in one table. */
 interface Place {

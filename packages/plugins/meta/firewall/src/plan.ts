@@ -22,6 +22,8 @@ export function familiesOf({ addresses }: Pick<Plan, 'addresses'>): (4 | 6)[] {
 
 /** Names and comments are the reference's. */
 export const forwardChain = 'CNI-FORWARD';
+/** What the comments of all shared rules have. */
+export const sharedMark = new TextEncoder().encode('CNI firewall plugin');
 export const forwardComment = 'CNI firewall plugin rules';
 export const adminComment = 'CNI firewall plugin admin overrides';
 

@@ -50,7 +50,7 @@ export function forgetFormerOwners(
   }
   const answered = ports.filter(({ protocol, port }) => protocol === 'udp' && hostListens(port));
   if (!answered.length) return;
-  pause(answerTime);
+  sleep(answerTime * 1000);
   const isLocal = localTest(host.route);
   forgetWhere(host, container.family, answered, (port, flow) =>
     meant(port, flow)
@@ -89,10 +89,6 @@ function socketTable(name: string): string {
     if (errnoOf(error) === 'ENOENT') return ''; // a kernel without IPv6
     throw error;
   }
-}
-
-function pause(milliseconds: number): void {
-  sleep(milliseconds * 1000);
 }
 
 /** False where the kernel cannot, or would have to be asked too often. */
