@@ -1,19 +1,32 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { relative } from 'node:path';
 
 /** What became of the tests of a stage. */
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** What failed and how, for the end of a run, where it is looked for first. */
+  readonly failures: readonly string[];
 }
 
-export const none: Counts = { passed: 0, failed: 0, skipped: 0 };
+export const none: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
 
 export function sum(counts: readonly Counts[]): Counts {
   return counts.reduce(
-    (a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped }),
+    (a, b) => ({
+      passed: a.passed + b.passed,
+      failed: a.failed + b.failed,
+      skipped: a.skipped + b.skipped,
+      failures: [...a.failures, ...b.failures],
+    }),
     none,
   );
+}
+
+/** One failure, as text. */
+export function failedBecause(failure: string): Counts {
+  return { ...none, failed: 1, failures: [failure] };
 }
 
 /** `12 passed, 1 failed`, and how many were skipped when any were. */
@@ -21,26 +34,39 @@ export function closingLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** The part of vitest's JSON report that is counted. */
+/** The part of vitest's JSON report that is read. */
 interface Report {
-  testResults: { status: string; assertionResults: { status: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message?: string;
+    assertionResults: { status: string; fullName: string; failureMessages?: string[] | null }[];
+  }[];
 }
 
 /** Counts of vitest's JSON report. What goes wrong outside of any test still counts as one failure: a file that could
- *  not be loaded, an error nobody caught, a run that ended without a report. */
-export function countVitest(file: string, exitCode: number | undefined): Counts {
-  if (!existsSync(file)) return { ...none, failed: 1 };
+ *  not be loaded, an error nobody caught, a run that ended without a report. Files are named as seen from `root`. */
+export function countVitest(file: string, exitCode: number | undefined, root: string): Counts {
+  if (!existsSync(file)) return failedBecause(`the run ended with ${exitCode} and without a report`);
   // vitest's own format, checked by counts.test.ts on a real run.
   const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const { status, assertionResults } of report.testResults) {
-    if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) counts.failed += 1;
+  let passed = 0;
+  let skipped = 0;
+  const failures: string[] = [];
+  for (const { name, status, message, assertionResults } of report.testResults) {
+    const source = relative(root, name);
+    if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) {
+      failures.push(`${source}\n${message ?? 'could not be run'}`);
+    }
     for (const test of assertionResults) {
-      if (test.status === 'passed') counts.passed += 1;
-      else if (test.status === 'failed') counts.failed += 1;
-      else counts.skipped += 1;
+      if (test.status === 'passed') passed += 1;
+      else if (test.status === 'failed') {
+        failures.push([`${source} > ${test.fullName}`, ...(test.failureMessages ?? [])].join('\n'));
+      } else skipped += 1;
     }
   }
-  if (exitCode !== 0 && counts.failed === 0) counts.failed = 1;
-  return counts;
+  if (exitCode !== 0 && failures.length === 0) {
+    failures.push(`the run ended with ${exitCode}, though no test failed: its output says why`);
+  }
+  return { passed, failed: failures.length, skipped, failures };
 }

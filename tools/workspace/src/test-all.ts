@@ -4,14 +4,13 @@ import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { type Counts, closingLine, countVitest, none, sum } from './counts.ts';
+import { type Counts, closingLine, countVitest, failedBecause, none, sum } from './counts.ts';
 import { isolated } from './isolated.ts';
 import { haveUml, runInUml } from './uml.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
-const failed: Counts = { ...none, failed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
 const stages: Record<string, () => Promise<Counts>> = {
@@ -47,20 +46,19 @@ for (const [name, run] of Object.entries(stages)) {
 rmSync(reports, { recursive: true });
 
 const total = sum(counts);
+if (total.failures.length > 0) say('\n=== failed');
+for (const failure of total.failures) say(`\n${failure}`);
 say(`\n${closingLine(total)}`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 
 /** A command that succeeds or fails as a whole. */
 async function check(command: string, args: string[]): Promise<Counts> {
   const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
-  return exitCode === 0 ? passed : failed;
+  return exitCode === 0 ? passed : failedBecause([command, ...args].join(' '));
 }
 
 async function vitest(name: string, config: string): Promise<Counts> {
-  if (!existsSync(join(root, config))) {
-    say(`${config} does not exist: nothing to run`);
-    return failed;
-  }
+  if (!existsSync(join(root, config))) return failedBecause(`${config} does not exist: nothing to run`);
   const report = join(reports, `${name}.json`);
   const [command = '', ...args] = [...isolated(process.getuid?.()), ...vitestCommand(config, report)];
   const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
@@ -70,7 +68,7 @@ async function vitest(name: string, config: string): Promise<Counts> {
       '(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0) or run as root.',
     );
   }
-  return countVitest(report, exitCode);
+  return countVitest(report, exitCode, root);
 }
 
 /** The tests that the machine's own kernel may be too small for. */
@@ -94,7 +92,7 @@ async function uml(): Promise<Counts> {
     },
   );
   if (status === undefined) say('user-mode Linux ended before the tests did: its output is above');
-  return countVitest(join(reports, 'uml.json'), status);
+  return countVitest(join(reports, 'uml.json'), status, root);
 }
 
 function vitestCommand(config: string, report: string): string[] {
