@@ -253,6 +253,16 @@ static JSValue take_signal(JSContext *context, JSValueConst self, int count, JSV
 
 /* ---- waiting that is left behind ------------------------------------------------------------------------------- */
 
+/* How far the arena goes. */
+static uint8_t *arena_last = arena_end;
+
+/* A child gets nothing of the heap from now on: it would be copied, page by page, when we write to it next. */
+static void keep_from_children(void) {
+  madvise(arena_start, arena_last - arena_start, MADV_DONTFORK);
+  int in_arena = heap->piece_end >= arena_start && heap->piece_end <= arena_last;
+  if (heap->piece_end && !in_arena) madvise(heap->piece_end - piece, piece, MADV_DONTFORK);
+}
+
 /*
  * leaveBehind(descriptor, message, milliseconds): a process that sends the message on the socket, if there is one,
  * keeps the socket open for so long, and has nothing else of ours: the runtime's pipes end when we do. False where no
@@ -264,12 +274,15 @@ static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JS
   const uint8_t *message = NULL;
   if (JS_ToInt32(context, &descriptor, values[0]) || JS_ToInt32(context, &milliseconds, values[2])) return JS_EXCEPTION;
   if (!JS_IsUndefined(values[1]) && !(message = bytes_of(context, values[1], &length))) return JS_EXCEPTION;
+  uint8_t copy[length + 1];
+  if (message) memcpy(copy, message, length);
+  keep_from_children();
   pid_t child = fork();
   if (child != 0) return JS_NewBool(context, child > 0);
   if ((descriptor > 0 && syscall(SYS_close_range, 0, descriptor - 1, 0)) || syscall(SYS_close_range, descriptor + 1, ~0U, 0))
     for (int other = 0; other < 1024; other++) /* Linux before 5.9 */
       if (other != descriptor) close(other);
-  if (message) send(descriptor, message, length, 0);
+  if (message) send(descriptor, copy, length, 0);
   poll(NULL, 0, milliseconds);
   _exit(0);
 }
@@ -454,7 +467,7 @@ static void in_large_page(void) {
   if (pread(file, page, length, segment->p_offset) == (ssize_t)length &&
       mremap(page, large, large, MREMAP_MAYMOVE | MREMAP_FIXED, arena_start) == arena_start) {
     heap->piece_at = arena_start + length;
-    heap->piece_ready = heap->piece_end = arena_start + large;
+    heap->piece_ready = heap->piece_end = arena_last = arena_start + large;
   }
   close(file);
 }
