@@ -1,4 +1,4 @@
-import { asciiz, type Codec, type ValueOf } from './codec.ts';
+import { asciiz, type Codec, readFrom, type ValueOf } from './codec.ts';
 import type { Writer } from './writer.ts';
 
 const NLA_F_NESTED = 0x8000;
@@ -31,39 +31,44 @@ export type Read<C> = ValueOf<C>;
  * written in the table's order; one that is undefined, or a flag that is false, is left out.
  */
 export function attributes<const T extends Table>(prefix: string, table: T): Attributes<T> {
-  let byType: Map<number, [string, Codec<unknown>]> | undefined;
-  const names = Object.keys(table);
+  const lines = linesOf(table);
+  const byType: (Line | undefined)[] = [];
+  for (const line of lines) {
+    while (byType.length < line.type) byType.push(undefined);
+    byType[line.type] = line;
+  }
   return {
     prefix,
     table,
     nested: true,
     write(to, values) {
       const given: Record<string, unknown> = values;
-      for (let i = 0; i < names.length; i++) {
-        const name = names[i]!;
-        const value = given[name];
+      for (let i = 0; i < lines.length; i++) {
+        const line = lines[i]!;
+        const value = given[line.name];
         if (value === undefined || value === false) continue;
-        const line = table[name]!;
-        const codec = line[1];
-        if (codec.repeated) for (const one of value as unknown[]) writeAttribute(to, line[0], codec, [one]);
-        else writeAttribute(to, line[0], codec, value);
+        const { writtenType, codec } = line;
+        if (codec.repeated) {
+          for (const one of value as unknown[]) writeAttribute(to, writtenType, codec, [one]);
+        } else writeAttribute(to, writtenType, codec, value);
       }
       if (!values.unknown) return;
-      for (const { type, bytes } of values.unknown) writeRaw(to, type, bytes);
+      for (const { type, bytes } of values.unknown) to.bytesAttribute(type, bytes);
     },
     read(payload) {
-      byType ??= codecsByType(table);
       const values: Record<string, unknown> = {};
       let hasUnknown = false;
+      const end = payload.length;
       // As attributesOf, but what nobody knows is not taken apart: a link comes with forty of those.
-      for (let at = 0; at + 4 <= payload.length; ) {
+      for (let at = 0; at + 4 <= end; ) {
         const length = payload[at]! | (payload[at + 1]! << 8);
-        if (length < 4 || at + length > payload.length) break;
-        const known = byType.get((payload[at + 2]! | (payload[at + 3]! << 8)) & TYPE_MASK);
+        const next = at + length;
+        if (length < 4 || next > end) break;
+        const known = byType[(payload[at + 2]! | (payload[at + 3]! << 8)) & TYPE_MASK];
         if (known) {
-          const name = known[0];
-          const codec = known[1];
-          const value = codec.read(payload.subarray(at + 4, at + length));
+          const name = known.name;
+          const codec = known.codec;
+          const value = readFrom(codec, payload, at + 4, next);
           const before = values[name];
           values[name] =
             codec.repeated && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
@@ -72,9 +77,8 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
       }
       if (hasUnknown) {
         const copy = payload.slice();
-        const types = byType;
         Object.defineProperty(values, 'unknown', {
-          get: () => attributesOf(copy).filter(({ type }) => !types.has(type & TYPE_MASK)),
+          get: () => attributesOf(copy).filter(({ type }) => !byType[type & TYPE_MASK]),
         });
       }
       return values as Values<T>; // reason: filled from the same table the type is made of
@@ -82,10 +86,25 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
   };
 }
 
-function codecsByType(table: Table): Map<number, [name: string, codec: Codec<unknown>]> {
-  const byType = new Map<number, [string, Codec<unknown>]>();
-  for (const name in table) byType.set(table[name]![0], [name, table[name]![1]]);
-  return byType;
+interface Line {
+  readonly name: string;
+  readonly type: number;
+  /** With its flag, if it is nested. */
+  readonly writtenType: number;
+  readonly codec: Codec<unknown>;
+}
+
+function linesOf(table: Table): Line[] {
+  return Object.entries(table).map(([name, [type, codec]]) => ({
+    name,
+    type,
+    writtenType: typeFor(type, codec),
+    codec,
+  }));
+}
+
+function typeFor(type: number, codec: Codec<unknown>): number {
+  return codec.nested ? type | NLA_F_NESTED : type;
 }
 
 /** A table inside an attribute: the table itself, under the name the kernel's documents use. */
@@ -110,17 +129,19 @@ export function select<K extends Kinds>(
     nested: true,
     write(to, value) {
       // A kind left empty is none: gets, dumps and deletes need not name it.
-      if (value.kind !== '') writeRaw(to, types.kind, encoder.encode(value.kind));
+      if (value.kind !== '') to.bytesAttribute(types.kind, encoder.encode(value.kind));
       if (value.data === undefined) return;
       const codec = codecOf(value.kind);
-      if (codec) writeAttribute(to, types.data, codec, value.data);
-      else writeRaw(to, types.data, value.data as Uint8Array);
+      if (codec) writeAttribute(to, typeFor(types.data, codec), codec, value.data);
+      else to.bytesAttribute(types.data, value.data as Uint8Array);
     },
     read(payload) {
       let kind = '';
       let data: Uint8Array | undefined;
       const unknown: UnknownAttribute[] = [];
-      for (const { type, bytes } of attributesOf(payload)) {
+      const found = attributesOf(payload);
+      for (let i = 0; i < found.length; i++) {
+        const { type, bytes } = found[i]!;
         if ((type & TYPE_MASK) === types.kind) kind = asciiz.read(bytes);
         else if ((type & TYPE_MASK) === types.data) data = bytes;
         else unknown.push({ type: type & TYPE_MASK, bytes: bytes.slice() });
@@ -143,11 +164,12 @@ export type Selected<K extends Kinds> =
  *  walk does. */
 export function attributesOf(payload: Uint8Array): UnknownAttribute[] {
   const found: UnknownAttribute[] = [];
+  const end = payload.length;
   let at = 0;
   // Numbers are put together right here: a call for each would take longer than the rest.
-  while (at + 4 <= payload.length) {
+  while (at + 4 <= end) {
     const length = payload[at]! | (payload[at + 1]! << 8);
-    if (length < 4 || at + length > payload.length) break;
+    if (length < 4 || at + length > end) break;
     const type = payload[at + 2]! | (payload[at + 3]! << 8);
     found.push({ type, bytes: payload.subarray(at + 4, at + length) });
     at += (length + 3) & ~3;
@@ -156,13 +178,11 @@ export function attributesOf(payload: Uint8Array): UnknownAttribute[] {
 }
 
 function writeAttribute(to: Writer, type: number, codec: Codec<unknown>, value: unknown): void {
-  const start = to.beginAttribute(codec.nested ? type | NLA_F_NESTED : type);
-  codec.write(to, value);
-  to.endAttribute(start);
-}
-
-function writeRaw(to: Writer, type: number, bytes: Uint8Array): void {
+  if (codec.writeAttribute) {
+    codec.writeAttribute(to, type, value);
+    return;
+  }
   const start = to.beginAttribute(type);
-  to.bytes(bytes);
+  codec.write(to, value);
   to.endAttribute(start);
 }

@@ -30,6 +30,7 @@ export function holdsBytes(whole: Uint8Array, part: Uint8Array): boolean {
 
 /** Whether `part` stands there in `whole`. */
 export function standsAt(whole: Uint8Array, at: number, part: Uint8Array): boolean {
-  for (let i = 0; i < part.length; i++) if (whole[at + i] !== part[i]) return false;
+  const { length } = part; // a call in the executables' engine
+  for (let i = 0; i < length; i++) if (whole[at + i] !== part[i]) return false;
   return true;
 }

@@ -10,12 +10,22 @@ export interface Codec<T> {
   write(to: Writer, value: T): void;
   /** `bytes` is exactly this value's payload. */
   read(bytes: Uint8Array): T;
+  /** The same for a payload that lies from `at` to `end` in a message, where it need not be cut out first: most of what
+   *  reading small numbers takes. */
+  readAt?(message: Uint8Array, at: number, end: number): T;
+  /** Writes the whole attribute, where that takes fewer steps than its head, its value and its end. */
+  writeAttribute?(to: Writer, type: number, value: T): void;
   /** Bytes of a fixed-size value; needed for members of a struct. */
   readonly size?: number;
   /** The value is an array, written as one attribute per element (the kernel calls it multi-attr). */
   readonly repeated?: true;
   /** The payload consists of attributes: NLA_F_NESTED is set on it. */
   readonly nested?: true;
+}
+
+/** The value whose payload lies from `at` to `end`. */
+export function readFrom<T>(codec: Codec<T>, message: Uint8Array, at: number, end: number): T {
+  return codec.readAt ? codec.readAt(message, at, end) : codec.read(message.subarray(at, end));
 }
 
 export type ValueOf<C> = C extends Codec<infer T> ? T : never;
@@ -28,16 +38,20 @@ export const u8: Codec<number> = {
   size: 1,
   write: (to, value) => to.u8(value),
   read: (bytes) => bytes[0] ?? 0,
+  readAt: (bytes, at, end) => (at < end ? bytes[at]! : 0),
 };
 export const u16: Codec<number> = {
   size: 2,
   write: (to, value) => to.u16(value),
   read: (bytes) => u16At(bytes, 0),
+  readAt: (bytes, at, end) => (end - at < 2 ? u16At(bytes.subarray(at, end), 0) : u16At(bytes, at)),
 };
 export const u32: Codec<number> = {
   size: 4,
   write: (to, value) => to.u32(value),
+  writeAttribute: (to, type, value) => to.u32Attribute(type, value),
   read: (bytes) => u32At(bytes, 0),
+  readAt: (bytes, at, end) => (end - at < 4 ? u32At(bytes.subarray(at, end), 0) : u32At(bytes, at)),
 };
 export const s32: Codec<number> = {
   size: 4,
@@ -57,8 +71,13 @@ export const be16: Codec<number> = {
 export const be32: Codec<number> = {
   size: 4,
   write: (to, value) => to.be32(value),
+  writeAttribute: (to, type, value) => to.be32Attribute(type, value),
   read: (bytes) =>
     (((bytes[0] ?? 0) << 24) | ((bytes[1] ?? 0) << 16) | ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0)) >>> 0,
+  readAt: (bytes, at, end) =>
+    end - at < 4
+      ? be32.read(bytes.subarray(at, end))
+      : ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0,
 };
 export const be64: Codec<bigint> = {
   size: 8,
@@ -69,7 +88,9 @@ export const be64: Codec<bigint> = {
 /** Whatever it is, as it is. Reading copies, so that the value outlives the receive buffer. */
 export const bytes: Codec<Uint8Array> = {
   write: (to, value) => to.bytes(value),
+  writeAttribute: (to, type, value) => to.bytesAttribute(type, value),
   read: (payload) => payload.slice(),
+  readAt: (message, at, end) => message.slice(at, end),
 };
 
 /** An IPv4 or IPv6 address, told apart by its length. */
@@ -87,29 +108,36 @@ export const asciiz: Codec<string> = {
     to.bytes(encoder.encode(value));
     to.u8(0);
   },
+  writeAttribute: (to, type, value) => to.bytesAttribute(type, encoder.encode(value), 1),
   read: (payload) => {
     const end = payload.indexOf(0);
     return decoder.decode(end < 0 ? payload : payload.subarray(0, end));
+  },
+  readAt: (message, at, end) => {
+    const nul = message.indexOf(0, at);
+    return decoder.decode(message.subarray(at, nul < 0 || nul > end ? end : nul));
   },
 };
 
 /** A string without NUL (IFLA_INFO_KIND as the kernel's own tools write it). Reading drops a NUL if there is one. */
 export const text: Codec<string> = {
   write: (to, value) => to.bytes(encoder.encode(value)),
+  writeAttribute: (to, type, value) => to.bytesAttribute(type, encoder.encode(value)),
   read: asciiz.read,
 };
 
 /** An attribute whose presence is the value. False is not written. */
-export const flag: Codec<true> = { write: () => undefined, read: () => true };
+export const flag: Codec<true> = { write: () => undefined, read: () => true, readAt: () => true };
 
 /** A C structure: members in order, no padding but what is spelled out. */
 // biome-ignore lint/suspicious/noExplicitAny: members are of any type; the mapped type gives each its own
 export function struct<M extends Record<string, Codec<any>>>(
   members: M,
 ): Codec<{ [K in keyof M]: ValueOf<M[K]> }> {
-  const entries = Object.entries(members);
+  const names = Object.keys(members);
+  const codecs = Object.values(members);
   let size = 0;
-  for (const [name, codec] of entries) {
+  for (const [name, codec] of Object.entries(members)) {
     if (codec.size === undefined) throw new Error(`struct member ${name} has no fixed size`);
     size += codec.size;
   }
@@ -117,21 +145,18 @@ export function struct<M extends Record<string, Codec<any>>>(
     size,
     write(to, value) {
       // Not taken apart by iteration, which takes longer than the rest.
-      for (let i = 0; i < entries.length; i++) {
-        const entry = entries[i]!;
-        entry[1].write(to, value[entry[0]] ?? 0);
-      }
+      for (let i = 0; i < names.length; i++) codecs[i]!.write(to, value[names[i]!] ?? 0);
     },
     read(payload) {
       const value: Record<string, unknown> = {};
+      const given = payload.length;
       let offset = 0;
-      for (let i = 0; i < entries.length; i++) {
-        const entry = entries[i]!;
-        const name = entry[0];
-        const codec = entry[1];
+      for (let i = 0; i < names.length; i++) {
+        const name = names[i]!;
+        const codec = codecs[i]!;
         const end = offset + (codec.size ?? 0);
         // An older kernel's structure may be shorter than ours: what it lacks reads as zero.
-        if (end <= payload.length) value[name] = codec.read(payload.subarray(offset, end));
+        if (end <= given) value[name] = readFrom(codec, payload, offset, end);
         else value[name] = codec.read(new Uint8Array(codec.size ?? 0));
         offset = end;
       }
@@ -142,7 +167,7 @@ export function struct<M extends Record<string, Codec<any>>>(
 
 /** Reserved bytes inside a struct. */
 export function padding(size: number): Codec<number> {
-  return { size, write: (to) => to.zeros(size), read: () => 0 };
+  return { size, write: (to) => to.zeros(size), read: () => 0, readAt: () => 0 };
 }
 
 /** A fixed number of raw bytes inside a struct. */
@@ -163,7 +188,7 @@ export function flags<B extends Record<string, number>>(
   bits: B,
 ): Codec<{ [K in keyof B]?: boolean } & { rest?: number }> {
   return {
-    ...codec,
+    ...sizeOf(codec),
     write(to, value) {
       let sum = value.rest ?? 0;
       for (const [name, bit] of Object.entries(bits)) if (value[name]) sum |= bit;
@@ -187,15 +212,22 @@ export function oneOf<W extends Record<string, number>>(
   codec: Codec<number>,
   words: W,
 ): Codec<keyof W & string> {
-  return {
-    ...codec,
-    write: (to, value) => codec.write(to, words[value] ?? Number(value.slice(1))),
-    read: (payload) => {
-      const n = codec.read(payload);
-      for (const [word, number] of Object.entries(words)) if (number === n) return word;
-      return `#${n}` as keyof W & string; // reason: an unknown word still has to be shown
-    },
+  const names = Object.keys(words);
+  const numberOf = (word: string) => words[word] ?? Number(word.slice(1));
+  const wordOf = (n: number): keyof W & string => {
+    for (let i = 0; i < names.length; i++) if (words[names[i]!] === n) return names[i]!;
+    return `#${n}` as keyof W & string; // reason: an unknown word still has to be shown
   };
+  return {
+    ...sizeOf(codec),
+    write: (to, value) => codec.write(to, numberOf(value)),
+    read: (payload) => wordOf(codec.read(payload)),
+    readAt: (message, at, end) => wordOf(readFrom(codec, message, at, end)),
+  };
+}
+
+function sizeOf(codec: Codec<number>): { readonly size?: number } {
+  return codec.size === undefined ? {} : { size: codec.size };
 }
 
 /** An attribute that may occur many times in its table: the value is an array. */
@@ -204,8 +236,9 @@ export function list<T>(codec: Codec<T>): Codec<T[]> {
     repeated: true,
     ...(codec.nested ? { nested: true as const } : {}),
     write: (to, values) => {
-      for (const value of values) codec.write(to, value);
+      for (let i = 0; i < values.length; i++) codec.write(to, values[i]!);
     },
     read: (payload) => [codec.read(payload)],
+    readAt: (message, at, end) => [readFrom(codec, message, at, end)],
   };
 }

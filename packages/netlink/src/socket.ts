@@ -1,10 +1,10 @@
+import { errnoName } from '@cni-ts/libc/errno';
 import { kernelWrite } from '@cni-ts/libc/fault';
 import { leaveBehind } from '@cni-ts/libc/leave-behind';
 import type { Netns } from '@cni-ts/libc/netns';
 import { RawNetlinkSocket } from '@cni-ts/libc/socket';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributesOf } from './attributes.ts';
-import { u16At, u32At } from './bytes.ts';
 import type { Codec } from './codec.ts';
 import { trace } from './trace.ts';
 import { Writer } from './writer.ts';
@@ -40,8 +40,11 @@ const dumpAttempts = 8;
 /** As many answers as surely find room in a socket's receive buffer. */
 const getsAtOnce = 64;
 
-/** Where every socket receives. Conversations are synchronous, so one is over before another begins. */
+/** Where every socket receives, and where what it sends is written. Conversations are synchronous, so one is over before
+ *  another begins. */
 const received = new Uint8Array(65536);
+const receivedNumbers = new DataView(received.buffer);
+const sending = new Writer(4096);
 
 /** One request: its kernel name (for errors and traces), number, flags beyond NLM_F_REQUEST, and body. */
 export interface NetlinkRequest<T> {
@@ -52,11 +55,36 @@ export interface NetlinkRequest<T> {
   readonly value: T;
 }
 
+/** One message of `received`, good until the next is received, on whichever socket. */
 interface Reply {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
-  readonly payload: Uint8Array;
+  /** Where its payload begins and ends. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The kernel's no to a question that may well get one: no error, since making one takes longer than asking. */
+export class Refused {
+  readonly #call: string;
+  readonly #errno: number;
+  readonly #explanation: string;
+
+  constructor(call: string, errno: number, explanation: string) {
+    this.#call = call;
+    this.#errno = errno;
+    this.#explanation = explanation;
+  }
+
+  /** The errno's name. */
+  get code(): string {
+    return errnoName(this.#errno);
+  }
+
+  error(): SyscallError {
+    return new SyscallError(this.#call, this.#errno, this.#explanation);
+  }
 }
 
 /**
@@ -86,7 +114,7 @@ export class Netlink {
   /** Sends a request that changes something and waits for its ack. Throws SyscallError. */
   request<T>(request: NetlinkRequest<T>): void {
     kernelWrite(request.name);
-    const writer = new Writer();
+    const writer = emptyWriter();
     const sequence = this.#write(writer, request, NLM_F.ack);
     this.#sendAndWait(writer, sequence, request.name);
   }
@@ -102,7 +130,7 @@ export class Netlink {
    */
   requestBehind<T>(request: NetlinkRequest<T>): (() => boolean) | undefined {
     kernelWrite(request.name);
-    const writer = new Writer();
+    const writer = emptyWriter();
     const sequence = this.#write(writer, request, NLM_F.ack);
     if (!leaveBehind(this.#socket.fd, writer.result(), 0)) {
       this.#sendAndWait(writer, sequence, request.name);
@@ -127,7 +155,7 @@ export class Netlink {
 
   /** Like `request`, for a request that the kernel answers with a message (NLM_F_ECHO, or a get without dump). */
   get<T>(request: NetlinkRequest<T>): T {
-    const writer = new Writer();
+    const writer = emptyWriter();
     const sequence = this.#write(writer, request, 0);
     this.#socket.send(writer.result());
     for (;;) {
@@ -144,7 +172,7 @@ export class Netlink {
    * a built-in qdisc. undefined then.
    */
   find<T>(request: NetlinkRequest<T>): T | undefined {
-    const writer = new Writer();
+    const writer = emptyWriter();
     const sequence = this.#write(writer, request, NLM_F.ack);
     this.#socket.send(writer.result());
     let found: T | undefined;
@@ -157,8 +185,8 @@ export class Netlink {
   }
 
   /**
-   * Several `get`s in one go: their answers in order, a SyscallError in place of each that the kernel refused. What
-   * is asked together costs one message to the kernel, but is no snapshot.
+   * Several `get`s in one go: their answers in order, a Refused in place of each that the kernel refused. What is asked
+   * together costs one message to the kernel, but is no snapshot.
    */
   getEach(requests: readonly NetlinkRequest<never>[]): unknown[] {
     const answers: unknown[] = [];
@@ -169,7 +197,7 @@ export class Netlink {
   }
 
   #getSome(requests: readonly NetlinkRequest<never>[]): unknown[] {
-    const writer = new Writer(64 * requests.length);
+    const writer = emptyWriter();
     for (const request of requests) this.#write(writer, request, 0);
     this.#socket.send(writer.result());
     const first = this.#sequence - requests.length + 1;
@@ -188,14 +216,7 @@ export class Netlink {
   }
 
   #answerOf(reply: Reply, request: NetlinkRequest<never>): unknown {
-    try {
-      if (reply.type !== NLMSG_ERROR) return this.#read(reply, request);
-      this.#throwUnlessZero(reply, request.name);
-    } catch (error) {
-      if (error instanceof SyscallError) return error;
-      throw error;
-    }
-    return undefined;
+    return reply.type === NLMSG_ERROR ? this.#refusal(reply, request.name) : this.#read(reply, request);
   }
 
   /**
@@ -218,7 +239,7 @@ export class Netlink {
     request: NetlinkRequest<T>,
     reader: Codec<R> = request.message as unknown as Codec<R>,
   ): { readonly values: R[]; readonly interrupted: boolean } {
-    const writer = new Writer();
+    const writer = emptyWriter();
     const sequence = this.#write(writer, request, NLM_F.dump);
     this.#socket.send(writer.result());
     const payloads: Uint8Array[] = [];
@@ -228,12 +249,12 @@ export class Netlink {
         if (reply.sequence !== sequence) continue;
         if (reply.flags & NLM_F.dumpInterrupted) interrupted = true;
         if (reply.type === NLMSG_DONE) {
-          const errno = reply.payload.length >= 4 ? -(u32At(reply.payload, 0) | 0) : 0;
+          const errno = reply.end - reply.start >= 4 ? errnoAt(reply.start) : 0;
           if (errno > 0) throw new SyscallError(request.name, errno);
           return { values: payloads.map((payload) => reader.read(payload)), interrupted };
         }
         if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, request.name);
-        else if (reply.type !== NLMSG_NOOP) payloads.push(reply.payload.slice());
+        else if (reply.type !== NLMSG_NOOP) payloads.push(received.slice(reply.start, reply.end));
       }
     }
   }
@@ -252,7 +273,7 @@ export class Netlink {
     if (removes) this.#hasRemoved = true;
     // All of it leaves at once, so it counts as one write.
     kernelWrite(requests.map((one) => one.name).join('; '));
-    const writer = new Writer(4096);
+    const writer = emptyWriter();
     const waiting = new Map<number, string>();
     for (const request of requests) {
       const acked = expectAcks(request);
@@ -291,27 +312,21 @@ export class Netlink {
 
   #write<T>(writer: Writer, request: NetlinkRequest<T>, flags: number): number {
     const sequence = ++this.#sequence;
-    const start = writer.length;
     const allFlags = NLM_F.request | request.flags | flags;
-    writer.u32(0);
-    writer.u16(request.type);
-    writer.u16(allFlags);
-    writer.u32(sequence);
-    writer.u32(0);
+    const start = writer.beginMessage(request.type, allFlags, sequence);
     request.message.write(writer, request.value);
-    writer.patchU32(start, writer.length - start);
-    writer.align();
+    writer.endMessage(start);
     trace()?.('>', this.#protocol, request.name, allFlags, request.value);
     return sequence;
   }
 
   #read<T>(reply: Reply, request: NetlinkRequest<T>): T {
-    const value = request.message.read(reply.payload);
+    const value = request.message.read(received.subarray(reply.start, reply.end));
     trace()?.('<', this.#protocol, request.name, reply.flags, value);
     return value;
   }
 
-  /** The messages of one datagram; their payloads are good until the next is received, on whichever socket. */
+  /** The messages of one datagram. */
   #receive(): Reply[] {
     return this.#messages(this.#socket.receive(received));
   }
@@ -320,14 +335,15 @@ export class Netlink {
     const replies: Reply[] = [];
     let at = 0;
     while (at + 16 <= length) {
-      const size = u32At(received, at);
+      const size = receivedNumbers.getUint32(at, true);
       if (size < 16 || at + size > length)
         throw new SyscallError('recv', 'EMSGSIZE', 'a netlink message was cut off');
       replies.push({
-        type: u16At(received, at + 4),
-        flags: u16At(received, at + 6),
-        sequence: u32At(received, at + 8),
-        payload: received.subarray(at + 16, at + size),
+        type: receivedNumbers.getUint16(at + 4, true),
+        flags: receivedNumbers.getUint16(at + 6, true),
+        sequence: receivedNumbers.getUint32(at + 8, true),
+        start: at + 16,
+        end: at + size,
       });
       at += (size + 3) & ~3;
     }
@@ -340,18 +356,34 @@ export class Netlink {
     return true;
   }
 
-  /** struct nlmsgerr: the negative errno, the request's header (all of the request on old kernels), attributes. */
   #throwUnlessZero(reply: Reply, name: string): void {
-    const errno = -(u32At(reply.payload, 0) | 0);
-    if (errno === 0) return;
+    const refused = this.#refusal(reply, name);
+    if (refused) throw refused.error();
+  }
+
+  /** struct nlmsgerr: the negative errno, the request's header (all of the request on old kernels), attributes. */
+  #refusal(reply: Reply, name: string): Refused | undefined {
+    const errno = errnoAt(reply.start);
+    if (errno === 0) return undefined;
     let explanation = '';
     if (reply.flags & NLM_F_ACK_TLVS) {
-      const echoed = reply.flags & NLM_F_CAPPED ? 16 : (u32At(reply.payload, 4) + 3) & ~3;
-      for (const { type, bytes } of attributesOf(reply.payload.subarray(4 + echoed))) {
+      const echoed =
+        reply.flags & NLM_F_CAPPED ? 16 : (receivedNumbers.getUint32(reply.start + 4, true) + 3) & ~3;
+      const rest = received.subarray(Math.min(reply.start + 4 + echoed, reply.end), reply.end);
+      for (const { type, bytes } of attributesOf(rest)) {
         if (type === NLMSGERR_ATTR_MSG) explanation = new TextDecoder().decode(bytes.subarray(0, -1));
       }
     }
     trace()?.('<', this.#protocol, name, reply.flags, { errno, explanation });
-    throw new SyscallError(name, errno, explanation);
+    return new Refused(name, errno, explanation);
   }
+}
+
+function errnoAt(at: number): number {
+  return -receivedNumbers.getInt32(at, true);
+}
+
+function emptyWriter(): Writer {
+  sending.reset();
+  return sending;
 }

@@ -38,7 +38,7 @@ export interface FoundChain extends Chain {
 const hooks = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
 
 /** Big-endian and signed, which only priorities are. */
-const be32signed: Codec<number> = { ...be32, read: (payload) => be32.read(payload) | 0 };
+const be32signed: Codec<number> = { size: 4, write: be32.write, read: (payload) => be32.read(payload) | 0 };
 
 const chainMessage = message(
   nfgenmsg,

@@ -1,6 +1,5 @@
-import { SyscallError } from '@cni-ts/libc/syscall-error';
-import type { Netlink, NetlinkRequest } from '@cni-ts/netlink/socket';
-import { unlessAbsent } from './transaction.ts';
+import { type Netlink, type NetlinkRequest, Refused } from '@cni-ts/netlink/socket';
+import { absent, NftablesError } from './transaction.ts';
 
 /**
  * A look-up as a value, made by chainQuestion, setQuestion, elementQuestion, …: several are asked in one message to
@@ -34,14 +33,12 @@ export function ask<const Q extends Questions>(nl: Netlink, questions: Q): Answe
   const all: Question<unknown>[] = [];
   collect(questions, all);
   const found = nl.getEach(all.map(({ request }) => request));
-  const answers = all.map(({ what, read }, i) =>
-    read(
-      unlessAbsent(what, () => {
-        if (found[i] instanceof SyscallError) throw found[i];
-        return found[i];
-      }),
-    ),
-  );
+  const answers = all.map(({ what, read }, i) => {
+    const answer = found[i];
+    if (!(answer instanceof Refused)) return read(answer);
+    if (!absent.has(answer.code)) throw new NftablesError(what, answer.error());
+    return read(undefined);
+  });
   return place(questions, answers.values()) as Answers<Q>; // reason: each question's place holds its own answer
 }
 
@@ -57,5 +54,7 @@ function collect(questions: Questions, into: Question<unknown>[]): void {
 function place(questions: Questions, answers: Iterator<unknown>): unknown {
   if (isQuestion(questions)) return answers.next().value;
   if (Array.isArray(questions)) return questions.map((one) => place(one, answers));
-  return Object.fromEntries(Object.entries(questions).map(([name, one]) => [name, place(one, answers)]));
+  const placed: Record<string, unknown> = {};
+  for (const entry of Object.entries(questions)) placed[entry[0]] = place(entry[1], answers);
+  return placed;
 }

@@ -53,7 +53,7 @@ export class Program {
   }
 
   add(...more: Expression[]): void {
-    this.expressions.push(...more);
+    for (let i = 0; i < more.length; i++) this.expressions.push(more[i]!);
   }
 
   /**

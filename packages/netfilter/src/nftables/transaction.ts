@@ -67,7 +67,7 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
 }
 
 /** ENOENT, and what kernels answer that lack nf_tables or the family: our reads are well-formed. */
-const absent = new Set(['ENOENT', 'EINVAL', 'EOPNOTSUPP', 'EAFNOSUPPORT']);
+export const absent: ReadonlySet<string> = new Set(['ENOENT', 'EINVAL', 'EOPNOTSUPP', 'EAFNOSUPPORT']);
 
 /** Runs a request that reads; what is not there is undefined. */
 export function unlessAbsent<T>(what: string, read: () => T): T | undefined {

@@ -204,10 +204,10 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
     });
   }
   // An ADD repeated may have had mappings for the other family before.
-  for (const family of families) {
-    if (!plan.targets.some(({ address }) => address.ip.family === family))
-      removeFamily(nl, family, plan.owner);
-  }
+  const others = families.filter(
+    (family) => !plan.targets.some(({ address }) => address.ip.family === family),
+  );
+  for (const family of familiesWith(nl, ownChains(plan.owner), others)) removeFamily(nl, family, plan.owner);
   return fresh;
 }
 
@@ -354,14 +354,12 @@ function ownChains(owner: Owner): string[] {
 }
 
 /** Where one of these chains is, or may be: one message to the kernel, and a look whether there are older tables. */
-function familiesWith(nl: Netlink, chains: readonly string[]): Family[] {
+function familiesWith(nl: Netlink, chains: readonly string[], of: readonly Family[] = families): Family[] {
   const found = ask(
     nl,
-    families.map((family) =>
-      chains.map((name) => chainQuestion({ table: iptablesNftTable(family, 'nat'), name })),
-    ),
+    of.map((family) => chains.map((name) => chainQuestion({ table: iptablesNftTable(family, 'nat'), name }))),
   );
-  return families.filter(
+  return of.filter(
     (family, i) => found[i]?.some((chain) => chain !== undefined) || hasLegacyTable(family, 'nat'),
   );
 }

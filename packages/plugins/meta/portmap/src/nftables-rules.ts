@@ -6,7 +6,7 @@ import { daddr, dport, is, l4, saddr } from '@cni-ts/netfilter/nftables/match';
 import { ask } from '@cni-ts/netfilter/nftables/question';
 import { addRule, comment, listRules, type Rule, rule, sameRule } from '@cni-ts/netfilter/nftables/rule';
 import { addElements, addSet, deleteElements, setQuestion } from '@cni-ts/netfilter/nftables/set';
-import { addTable } from '@cni-ts/netfilter/nftables/table';
+import { addTable, countQuestion } from '@cni-ts/netfilter/nftables/table';
 import { type Change, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { HostPort } from './mapping.ts';
@@ -121,6 +121,12 @@ function sources(address: Cidr, all: boolean) {
 
 /** What a few look-ups tell about a family that something is added to. */
 export type Sight = ReturnType<typeof look>['sights'][number];
+
+/** Whether nothing was ever added by nftables here, or all of it is gone: then a look would find nothing. */
+export function isUnused(nl: Netlink): boolean {
+  const [inIpv4, inIpv6] = ask(nl, [countQuestion(objects(4).table), countQuestion(objects(6).table)]);
+  return inIpv4 === 0 && inIpv6 === 0;
+}
 
 /**
  * Looks at both families with one message to the kernel. Nothing is listed, whatever else the tables hold. `former`:

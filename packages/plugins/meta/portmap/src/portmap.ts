@@ -34,7 +34,7 @@ import { readConditions } from './nftables-conditions.ts';
 import { nftablesDifferences } from './nftables-differences.ts';
 import { nftablesHolder } from './nftables-holder.ts';
 import { gcNftables, removeFromNftables } from './nftables-removal.ts';
-import { addToNftables, isKnown, look, type Sight } from './nftables-rules.ts';
+import { addToNftables, isKnown, isUnused, look, type Sight } from './nftables-rules.ts';
 import type { Owner } from './owner.ts';
 import type { Plan } from './plan.ts';
 import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
@@ -108,9 +108,10 @@ function addBy(
   let fresh = true;
   oneAtATime(() =>
     retryRaces(() => {
-      const seen = look(netfilter, planned);
-      refuseTakenPorts(host, planned.owner, seen.sights, backend);
-      if (backend === 'nftables') {
+      // On a host of iptables that is all there is to see of nftables.
+      const seen = backend === 'iptables' && isUnused(netfilter) ? undefined : look(netfilter, planned);
+      refuseTakenPorts(host, planned, seen?.sights, backend);
+      if (backend === 'nftables' && seen) {
         fresh = !seen.sights.some(isKnown);
         addToNftables(netfilter, planned.owner, seen);
         undo.add('port mappings', () => void oneAtATime(() => removeFromNftables(netfilter, planned.owner)));
@@ -131,17 +132,18 @@ function addBy(
 /** A port that another container has is refused before any change; whichever backend holds it. */
 function refuseTakenPorts(
   { netfilter }: Host,
-  owner: Owner,
-  sights: readonly Sight[],
+  { owner, targets }: Plan,
+  sights: readonly Sight[] | undefined,
   backend: Backend,
 ): void {
-  for (const sight of sights) {
-    const { family, ports } = sight.wanted;
+  for (const [i, { address, mappings }] of targets.entries()) {
+    const { family } = address.ip;
+    const sight = sights?.[i];
     const variant = backend === 'iptables' ? variantFor(family) : 'nft';
-    const inIptables = variant === 'legacy' || sight.iptablesEntries !== undefined;
+    const inIptables = variant === 'legacy' || !sight || sight.iptablesEntries !== undefined;
     const holder =
-      nftablesHolder(netfilter, owner, sight) ??
-      (inIptables ? iptablesHolder(netfilter, owner, family, ports, variant) : undefined);
+      (sight && nftablesHolder(netfilter, owner, sight)) ??
+      (inIptables ? iptablesHolder(netfilter, owner, family, mappings, variant) : undefined);
     if (holder) throw portTaken(holder);
   }
 }
