@@ -33,7 +33,7 @@ function clone(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(clone);
   const copy: Record<string, unknown> = { ...value };
-  for (const key of Object.keys(copy)) copy[key] = clone(copy[key]);
+  for (const key in copy) if (typeof copy[key] === 'object') copy[key] = clone(copy[key]);
   return copy;
 }
 

@@ -1,5 +1,5 @@
 /** Replacing a file so that nobody, not even after a power cut, ever sees half of it. */
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import {
   closeFile,
   makeFolder,
@@ -25,7 +25,7 @@ export interface Replacement {
 
 /** Both folders must exist. Throws what the file system said; the file is then as it was. */
 export function replaceFile({ path, text, mode, workshop }: Replacement, calls: FileCalls = fileCalls): void {
-  const temporary = join(workshop, `${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}`);
+  const temporary = `${workshop}/${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   try {
     writeDurably(temporary, text, mode, calls);
     calls.renameFile(temporary, path);

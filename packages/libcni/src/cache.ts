@@ -9,7 +9,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import {
   convertResult,
   decodeAnyResult,
-  printResult,
+  resultJson,
   type VersionedResult,
 } from '@cni-ts/skeleton/result-version';
 import { fromByteArray, toByteArray } from 'base64-js';
@@ -56,7 +56,7 @@ export class Cache {
       ...(netns && { netns }),
       ...(args.length > 0 && { cniArgs: args }),
       ...(Object.keys(capabilityArgs).length > 0 && { capabilityArgs }),
-      ...(result && { result: JSON.parse(printResult(result)) as unknown }),
+      ...(result && { result: resultJson(result) }),
     };
     for (const folder of [this.#results, this.#workshop]) {
       this.#calls.makeFolder(folder, 0o700);
@@ -121,7 +121,7 @@ export class Cache {
   path(key: CacheKey): string {
     const problem = whyNoPath(key);
     if (problem !== undefined) throw new Error(problem);
-    return join(this.#results, `${key.network}-${key.containerId}-${key.ifname}`);
+    return `${this.#results}/${key.network}-${key.containerId}-${key.ifname}`;
   }
 
   #fileNames(): string[] {
@@ -135,12 +135,13 @@ export function keyOf(network: string, { containerId, ifname }: RuntimeConf): Ca
 
 /** The reference lets `../` in these names lead anywhere on the disk. */
 function whyNoPath({ network, containerId, ifname }: CacheKey): string | undefined {
-  const quoted = `network name (${JSON.stringify(network)}), container ID (${JSON.stringify(containerId)}), and interface name (${JSON.stringify(ifname)})`;
   const names = [network, containerId, ifname];
-  if (names.includes('')) return `cache file path requires ${quoted}`;
-  if (names.some((name) => /[/\0]/.test(name)))
-    return `cache file path allows no path separator in ${quoted}`;
-  return undefined;
+  const isEmpty = names.includes('');
+  if (!isEmpty && !/[/\0]/.test(names.join(''))) return undefined;
+  const quoted = `network name (${JSON.stringify(network)}), container ID (${JSON.stringify(containerId)}), and interface name (${JSON.stringify(ifname)})`;
+  return isEmpty
+    ? `cache file path requires ${quoted}`
+    : `cache file path allows no path separator in ${quoted}`;
 }
 
 /** Absent and null are the same; a member of another type makes the file no entry of ours. */

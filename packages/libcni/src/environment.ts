@@ -39,7 +39,7 @@ export function versionEnvironment(own: Environment, span?: SpanContext): Record
 }
 
 function present(own: Environment): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(own).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
+  const set: Record<string, string | undefined> = { ...own };
+  for (const name in set) if (set[name] === undefined) delete set[name];
+  return set as Record<string, string>; // reason: those without a value are gone
 }

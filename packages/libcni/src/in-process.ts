@@ -5,7 +5,7 @@
  * plugin that is running cannot be killed. An ADD that is called off while it runs undoes what it made and fails.
  */
 import { basename } from 'node:path';
-import { tryStat } from '@cni-ts/libc/file';
+import { type FileStatus, tryStat } from '@cni-ts/libc/file';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Outcome } from '@cni-ts/skeleton/run-plugin';
@@ -41,10 +41,13 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
     self = process.execPath,
   } = options;
   const others = options.others ?? syncExecutor({ stderr });
+  // Asked for once: what the program was started from does not change under it.
+  let own: FileStatus | undefined;
   return {
     ...others,
     async run(run) {
-      const plugin = sameFile(run.program, self) ? lookup(basename(run.program)) : undefined;
+      own ??= tryStat(self);
+      const plugin = isFile(run.program, own) ? lookup(basename(run.program)) : undefined;
       if (plugin === undefined || run.signal?.aborted) return others.run(run);
       const held = options.holdSignals?.();
       try {
@@ -79,7 +82,7 @@ async function call(
   return { why: status === 0 ? '' : `exit status ${status}`, stdout, stderr };
 }
 
-function sameFile(a: string, b: string): boolean {
-  const [one, other] = [tryStat(a), tryStat(b)];
-  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
+function isFile(path: string, own: FileStatus | undefined): boolean {
+  const found = own && tryStat(path);
+  return found !== undefined && found.dev === own?.dev && found.ino === own.ino;
 }

@@ -73,7 +73,10 @@ function encode(value: unknown, sorted: boolean): string {
     if (sorted) keys.sort();
     // Without a prototype, so that a member of any name is just a member.
     const copy: Record<string, unknown> = Object.create(null);
-    for (const key of keys) copy[key] = rebuilt((member as JsonObject)[key]); // reason: an object's own keys
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      copy[key] = rebuilt((member as JsonObject)[key]); // reason: an object's own keys
+    }
     return copy;
   };
   const text = JSON.stringify(rebuilt(value));

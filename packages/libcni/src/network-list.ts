@@ -1,5 +1,5 @@
 /** A network configuration list: one network, the plugins that make it, in order (spec section 1). */
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
 import { configFiles } from './config-files.ts';
 import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName, parseJsonBytes } from './json.ts';
@@ -46,7 +46,7 @@ export function parseNetworkList(bytes: Uint8Array): NetworkList {
  */
 export function networkListFromFile(path: string): NetworkList {
   const list = parseNetworkList(readConfigFile(path));
-  const beside = list.loadOnlyInlinedPlugins ? [] : pluginsInFolder(join(dirname(path), list.name));
+  const beside = list.loadOnlyInlinedPlugins ? [] : pluginsInFolder(`${dirname(path)}/${list.name}`);
   const plugins = [...list.plugins, ...beside];
   if (plugins.length === 0) throw new Error('no plugin configs found');
   return { ...list, plugins };

@@ -39,8 +39,8 @@ export function readByShape(shape: Shape, value: unknown): unknown {
 
 function listOf(shape: Shape, list: readonly unknown[]): unknown[] | undefined {
   const read: unknown[] = [];
-  for (const item of list) {
-    const one = readByShape(shape, item);
+  for (let i = 0; i < list.length; i++) {
+    const one = readByShape(shape, list[i]);
     if (one === undefined) return undefined;
     read.push(one);
   }
@@ -52,7 +52,10 @@ function recordOf(
   json: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> | undefined {
   const read: Record<string, unknown> = {};
-  for (const key of Object.keys(json)) {
+  const keys = Object.keys(json);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (json[key] === undefined) continue; // what was put together and not parsed may have such
     const one = readByShape(shape, json[key]);
     // A key of that name would not become a member.
     if (one === undefined || key === '__proto__') return undefined;
@@ -67,17 +70,25 @@ function objectOf(
   json: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> | undefined {
   const read: Record<string, unknown> = {};
-  for (const key of Object.keys(json)) {
+  const keys = Object.keys(json);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
     const shape = Object.hasOwn(object, key) ? object[key] : undefined;
     if (shape !== undefined) {
       const one = readByShape(shape, json[key]);
       if (one === undefined) return undefined;
       read[key] = one;
-    } else {
-      const lower = key.toLowerCase();
-      for (const known in object) if (known.toLowerCase() === lower) return undefined;
-    }
+    } else if (isOtherSpelling(key, object)) return undefined;
   }
-  for (const key of required) if (!(key in read)) return undefined;
+  for (let i = 0; i < required.length; i++) if (!(required[i]! in read)) return undefined;
   return read;
+}
+
+function isOtherSpelling(key: string, object: Readonly<Record<string, Shape>>): boolean {
+  const lower = key.toLowerCase();
+  for (const known in object) {
+    // Ours are ASCII, whose other spellings are as long.
+    if (known.length === key.length && known.toLowerCase() === lower) return true;
+  }
+  return false;
 }

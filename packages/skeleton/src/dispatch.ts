@@ -187,8 +187,13 @@ function undecodable(why: string): CniError {
 /** As the reference's decoder finds a member: without regard to letter case, the last that is not null. */
 function member(json: Json, name: string): unknown {
   let found: unknown;
-  for (const key of Object.keys(json)) {
-    if (key.toLowerCase() === name.toLowerCase()) found = json[key] ?? found;
+  const lower = name.toLowerCase();
+  const keys = Object.keys(json);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    // The names asked for are ASCII, whose other spellings are as long.
+    if (key.length === name.length && (key === name || key.toLowerCase() === lower))
+      found = json[key] ?? found;
   }
   return found;
 }

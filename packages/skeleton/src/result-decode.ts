@@ -21,6 +21,9 @@ import type {
 /** A JSON object, or an element of one, before its members are known. */
 type Json = Readonly<Record<string, unknown>>;
 
+/** While it is put together, member by member: a spread for each that may be absent takes ten times as long. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Every decoder takes the result's JSON object; its `cniVersion` is the caller's to judge. */
 export function decode010(json: Json, cniVersion: string): Result010 {
   const ip4 = optional(json, 'ip4', '', familyConfig);
@@ -81,31 +84,34 @@ function familyConfig(value: unknown, at: string): FamilyConfig {
 
 function interface030(value: unknown, at: string): Interface {
   const json = object(value, at);
-  const [mac, sandbox] = [text(json, 'mac', at), text(json, 'sandbox', at)];
-  return { name: text(json, 'name', at), ...(mac !== '' && { mac }), ...(sandbox !== '' && { sandbox }) };
+  const read: Writable<Interface> = { name: text(json, 'name', at) };
+  const mac = text(json, 'mac', at);
+  const sandbox = text(json, 'sandbox', at);
+  if (mac !== '') read.mac = mac;
+  if (sandbox !== '') read.sandbox = sandbox;
+  return read;
 }
 
 function interface100(value: unknown, at: string): Interface {
   const json = object(value, at);
   const mtu = integer(json, 'mtu', at);
-  const [socketPath, pciID] = [text(json, 'socketPath', at), text(json, 'pciID', at)];
-  return {
-    ...interface030(value, at),
-    ...(mtu && { mtu }),
-    ...(socketPath !== '' && { socketPath }),
-    ...(pciID !== '' && { pciID }),
-  };
+  const socketPath = text(json, 'socketPath', at);
+  const pciID = text(json, 'pciID', at);
+  const read: Writable<Interface> = interface030(value, at);
+  if (mtu) read.mtu = mtu;
+  if (socketPath !== '') read.socketPath = socketPath;
+  if (pciID !== '') read.pciID = pciID;
+  return read;
 }
 
 function ipConfig(value: unknown, at: string): IpConfig {
   const json = object(value, at);
   const index = integer(json, 'interface', at);
   const gateway = ip(json, 'gateway', at);
-  return {
-    address: cidr(json, 'address', at),
-    ...(gateway !== '' && { gateway }),
-    ...(index !== undefined && { interface: index }),
-  };
+  const read: Writable<IpConfig> = { address: cidr(json, 'address', at) };
+  if (gateway !== '') read.gateway = gateway;
+  if (index !== undefined) read.interface = index;
+  return read;
 }
 
 function ipConfigWithVersion(value: unknown, at: string): IpConfigWithVersion {
@@ -115,37 +121,33 @@ function ipConfigWithVersion(value: unknown, at: string): IpConfigWithVersion {
 function route(value: unknown, at: string): Route {
   const json = object(value, at);
   const gw = ip(json, 'gw', at);
-  const [mtu, advmss, priority] = [
-    integer(json, 'mtu', at),
-    integer(json, 'advmss', at),
-    integer(json, 'priority', at),
-  ];
-  const [table, scope] = [integer(json, 'table', at), integer(json, 'scope', at)];
-  return {
-    dst: cidr(json, 'dst', at),
-    ...(gw !== '' && { gw }),
-    ...(mtu && { mtu }),
-    ...(advmss && { advmss }),
-    ...(priority && { priority }),
-    ...(table !== undefined && { table }),
-    ...(scope !== undefined && { scope }),
-  };
+  const mtu = integer(json, 'mtu', at);
+  const advmss = integer(json, 'advmss', at);
+  const priority = integer(json, 'priority', at);
+  const table = integer(json, 'table', at);
+  const scope = integer(json, 'scope', at);
+  const read: Writable<Route> = { dst: cidr(json, 'dst', at) };
+  if (gw !== '') read.gw = gw;
+  if (mtu) read.mtu = mtu;
+  if (advmss) read.advmss = advmss;
+  if (priority) read.priority = priority;
+  if (table !== undefined) read.table = table;
+  if (scope !== undefined) read.scope = scope;
+  return read;
 }
 
 function dns(value: unknown, at: string): Dns {
   const json = object(value, at);
-  const [nameservers, search, options] = [
-    list(json, 'nameservers', at, string),
-    list(json, 'search', at, string),
-    list(json, 'options', at, string),
-  ];
+  const nameservers = list(json, 'nameservers', at, string);
+  const search = list(json, 'search', at, string);
+  const options = list(json, 'options', at, string);
   const domain = text(json, 'domain', at);
-  return {
-    ...(nameservers.length > 0 && { nameservers }),
-    ...(domain !== '' && { domain }),
-    ...(search.length > 0 && { search }),
-    ...(options.length > 0 && { options }),
-  };
+  const read: Writable<Dns> = {};
+  if (nameservers.length > 0) read.nameservers = nameservers;
+  if (domain !== '') read.domain = domain;
+  if (search.length > 0) read.search = search;
+  if (options.length > 0) read.options = options;
+  return read;
 }
 
 function optional<T>(
@@ -164,7 +166,9 @@ function list<T>(json: Json, key: string, at: string, read: (value: unknown, at:
   if (value === undefined || value === null) return [];
   const path = join(at, key);
   if (!Array.isArray(value)) throw wrongType(path, 'a list', value);
-  return value.map((element: unknown, index) => read(element, `${path}[${index}]`));
+  const elements: T[] = [];
+  for (let i = 0; i < value.length; i++) elements.push(read(value[i], `${path}[${i}]`));
+  return elements;
 }
 
 function object(value: unknown, at: string): Json {
@@ -191,29 +195,42 @@ function integer(json: Json, key: string, at: string): number | undefined {
 /** An address with prefix length, which must be there; the reference prints `<nil>` for one that is not. */
 function cidr(json: Json, key: string, at: string): string {
   const value = json[key];
-  const path = join(at, key);
   if (value === undefined) {
     throw new CniError(
       ErrorCode.decodingFailure,
-      `${path} is missing: expected an address with a prefix length, such as 10.1.2.3/24`,
+      `${join(at, key)} is missing: expected an address with a prefix length, such as 10.1.2.3/24`,
     );
   }
-  const given = value === null ? '' : string(value, path);
-  const parsed = parseCidr(given);
-  if (parsed === undefined) {
-    throw new CniError(ErrorCode.decodingFailure, `invalid CIDR address: ${given}`, `at ${path}`);
-  }
-  return formatCidr(parsed);
+  const given = text(json, key, at);
+  return canonical(knownCidrs, given, () => {
+    const parsed = parseCidr(given);
+    if (parsed) return formatCidr(parsed);
+    throw new CniError(ErrorCode.decodingFailure, `invalid CIDR address: ${given}`, `at ${join(at, key)}`);
+  });
 }
 
 function ip(json: Json, key: string, at: string): string {
   const given = text(json, key, at);
   if (given === '') return '';
-  const parsed = parseIp(given);
-  if (parsed === undefined) {
+  return canonical(knownIps, given, () => {
+    const parsed = parseIp(given);
+    if (parsed) return formatIp(parsed);
     throw new CniError(ErrorCode.decodingFailure, `invalid IP address: ${given}`, `at ${join(at, key)}`);
-  }
-  return formatIp(parsed);
+  });
+}
+
+/** What was read before and how it is written: in a chain each address is read a dozen times. */
+const knownCidrs = new Map<string, string>();
+const knownIps = new Map<string, string>();
+const mostKnown = 100;
+
+function canonical(known: Map<string, string>, given: string, read: () => string): string {
+  const before = known.get(given);
+  if (before !== undefined) return before;
+  const text = read();
+  if (known.size >= mostKnown) known.clear();
+  known.set(given, text);
+  return text;
 }
 
 function wrongType(at: string, expected: string, got: unknown): CniError {

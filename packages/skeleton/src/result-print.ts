@@ -38,13 +38,12 @@ export function json030(result: Result030): Json {
 }
 
 export function json100(result: Result100): Json {
-  const servers = dns(result.dns);
   return {
     cniVersion: filled(result.cniVersion),
-    dns: Object.values(servers).some((value) => value !== undefined) ? sorted(servers) : undefined,
+    dns: dns100(result.dns),
     interfaces: filledList(result.interfaces.map(interface100)),
     ips: filledList(result.ips.map(ip100)),
-    routes: filledList(result.routes.map((one) => sorted(route(one)))),
+    routes: filledList(result.routes.map(route100)),
   };
 }
 
@@ -96,6 +95,18 @@ function route(from: Route): Json {
   };
 }
 
+function route100(from: Route): Json {
+  return {
+    advmss: nonZero(from.advmss),
+    dst: from.dst,
+    gw: filled(from.gw),
+    mtu: nonZero(from.mtu),
+    priority: nonZero(from.priority),
+    scope: from.scope,
+    table: from.table,
+  };
+}
+
 function dns(from: Dns): Json {
   return {
     nameservers: filledList(from.nameservers),
@@ -105,8 +116,12 @@ function dns(from: Dns): Json {
   };
 }
 
-function sorted(json: Json): Json {
-  return Object.fromEntries(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)));
+function dns100(from: Dns): Json | undefined {
+  const domain = filled(from.domain);
+  const nameservers = filledList(from.nameservers);
+  const options = filledList(from.options);
+  const search = filledList(from.search);
+  return domain || nameservers || options || search ? { domain, nameservers, options, search } : undefined;
 }
 
 function filled(text: string | undefined): string | undefined {

@@ -86,16 +86,15 @@ export function newestResult(result: VersionedResult): Result {
 
 /** JSON text indented by four spaces, without a final newline. */
 export function printResult(result: VersionedResult): string {
-  return JSON.stringify(jsonOf(result), undefined, 4);
+  return JSON.stringify(resultJson(result), undefined, 4);
 }
 
 const decoders = { '0.1.0': decode010, '0.3.0': decode030, '1.0.0': decode100 } as const;
 
 function shapeOf(version: string): Shape | undefined {
-  for (const shape of ['0.1.0', '0.3.0', '1.0.0'] as const) {
-    if (versionsOf[shape].includes(version)) return shape;
-  }
-  return undefined;
+  if (versionsOf['1.0.0'].includes(version)) return '1.0.0';
+  if (versionsOf['0.3.0'].includes(version)) return '0.3.0';
+  return versionsOf['0.1.0'].includes(version) ? '0.1.0' : undefined;
 }
 
 function versionInside(json: unknown): string {
@@ -129,7 +128,8 @@ function to100(result: VersionedResult): Result100 {
   return result.shape === '1.0.0' ? result : from030to100(to030(result));
 }
 
-function jsonOf(result: VersionedResult): unknown {
+/** What that text says. Members that are undefined are none of it. */
+export function resultJson(result: VersionedResult): object {
   if (result.shape === '0.1.0') return json010(result);
   return result.shape === '0.3.0' ? json030(result) : json100(result);
 }

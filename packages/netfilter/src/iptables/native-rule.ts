@@ -75,14 +75,15 @@ export function applyNatively(nl: Netlink, wanted: readonly FamilyChanges[]): Fa
  * MARK and chains.
  */
 export function nativeRule(family: Family, words: readonly string[]): Rule | undefined {
-  if (words.some(endsLine)) return undefined; // the program's language has no such words
+  if (endsLine(words.join(' '))) return undefined; // the program's language has no such words
   const sides: Partial<Record<'-s' | '-d', Statement>> = {};
   let protocol: Protocol | undefined;
   const matches: Statement[] = [];
   for (let at = 0; at < words.length; at += 2) {
     const negated = words[at] === '!';
     if (negated) at++;
-    const [option, value] = [words[at], words[at + 1]];
+    const option = words[at];
+    const value = words[at + 1];
     if (value === undefined) return undefined;
     if (option === '-s' || option === '-d') {
       const side = sides[option] ? undefined : addressMatch(family, option, negated, value);
@@ -94,8 +95,8 @@ export function nativeRule(family: Family, words: readonly string[]): Rule | und
     if (option === '-j') {
       const target = targetOf(family, value, words.slice(at + 2));
       if (!target) return undefined;
-      const first = protocol ? [xtProtocol(protocol)] : [];
-      return rule(...first, ...Object.values(sides), ...matches, counter, target);
+      const statements = protocol ? [xtProtocol(protocol)] : [];
+      return rule(...statements.concat(Object.values(sides), matches, counter, target));
     }
     if (option === '-p' && !protocol) {
       protocol = protocolOf(value);
@@ -150,7 +151,8 @@ function extensionMatch(
 /** Of `0x2000/0x2000`. */
 function marked(text: string, make: (mark: number, mask: number) => Statement): Statement | undefined {
   const [mark = '', mask = '', more] = text.split('/');
-  const [bits, maskBits] = [Number(mark), Number(mask)];
+  const bits = Number(mark);
+  const maskBits = Number(mask);
   // Only what is written as the program would: other numbers it may know better.
   const known = more === undefined && mark === hex(bits) && mask === hex(maskBits);
   return known && bits <= 0xffffffff && maskBits <= 0xffffffff ? make(bits, maskBits) : undefined;
@@ -166,13 +168,14 @@ function isPort(text: string): boolean {
 }
 
 /* Without regular expressions, whose first use costs more than the rest of a rule. */
-function endsLine(word: string): boolean {
-  return word.includes('\n') || word.includes('\r') || word.includes('\0');
+function endsLine(text: string): boolean {
+  return text.includes('\n') || text.includes('\r') || text.includes('\0');
 }
 
 function targetOf(family: Family, name: string, more: readonly string[]): Statement | undefined {
   if (name === 'DNAT') {
-    const [option, to = ''] = more;
+    const option = more[0];
+    const to = more[1] ?? '';
     const colon = to.lastIndexOf(':');
     const host = to.slice(0, colon);
     const address = parseIp(host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host);
@@ -181,7 +184,8 @@ function targetOf(family: Family, name: string, more: readonly string[]): Statem
     return known && isPort(port) ? xtDnat(address, Number(port)) : undefined;
   }
   if (name === 'MARK') {
-    const [option, value = ''] = more;
+    const option = more[0];
+    const value = more[1] ?? '';
     return more.length === 2 && option === '--set-xmark' ? marked(value, xtSetMark) : undefined;
   }
   if (more.length) return undefined;

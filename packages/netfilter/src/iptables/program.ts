@@ -28,9 +28,21 @@ export function programName(family: Family, action?: 'restore' | 'save', variant
   ].join('');
 }
 
-/** The first executable of this name in PATH. No process is started. */
+/** What was found, by PATH and name: a call asks for the same few programs again and again. */
+const found = new Map<string, string | undefined>();
+
+/**
+ * The first executable of this name in PATH. No process is started. What is installed or removed while this process
+ * lives, it does not see.
+ */
 export function findProgram(name: string): string | undefined {
   const path = process.env.PATH ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  const key = `${path}:${name}`;
+  if (!found.has(key)) found.set(key, searchProgram(path, name));
+  return found.get(key);
+}
+
+function searchProgram(path: string, name: string): string | undefined {
   for (const folder of path.split(':')) {
     if (folder === '') continue;
     const file = `${folder}/${name}`;
@@ -80,8 +92,8 @@ export function runProgram(file: string, args: readonly string[], input?: string
 
 /** The program, or the reference's words for its absence. */
 export function requireProgram(name: string): string {
-  const found = findProgram(name);
-  if (found !== undefined) return found;
+  const program = findProgram(name);
+  if (program !== undefined) return program;
   const plain = name.replace(/-(restore|save)$/, '');
   throw new IptablesError(`failed to locate ${plain}: exec: "${name}": executable file not found in $PATH`);
 }

@@ -3,5 +3,21 @@ import { parseWithWholeNumbers } from '@cni-ts/skeleton/whole-numbers';
 /** Reads JSON, and whole numbers written in digits as bigint: a rate has 64 bits, and a number is exact to 53. All
  *  other numbers (`1.5`, `1e3`) stay numbers, and so can be told apart. The text is valid JSON. */
 export function exactIntegers(text: string): unknown {
-  return parseWithWholeNumbers(text, BigInt);
+  return unusualNumber.test(text) ? parseWithWholeNumbers(text, BigInt) : asBigInts(JSON.parse(text));
+}
+
+/** A number that is not exact when it is read as one, or not written in digits; perhaps also a part of a string. */
+const unusualNumber = /[:[,]\s*-?(?:\d{16}|\d+[.eE])/;
+
+function asBigInts(value: unknown): unknown {
+  if (typeof value === 'number') return BigInt(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(asBigInts);
+  const json: Record<string, unknown> = value as Record<string, unknown>; // reason: an object, and no list
+  for (const key of Object.keys(json)) {
+    const member = json[key];
+    // A key of any name stays an own one.
+    if (typeof member !== 'string' && typeof member !== 'boolean') json[key] = asBigInts(member);
+  }
+  return json;
 }
