@@ -15,8 +15,7 @@ export function pluginEnvironment(
   conf?: RuntimeConf,
   span?: SpanContext,
 ): Record<string, string> {
-  return {
-    ...present(own),
+  return Object.assign(present(own), {
     CNI_COMMAND: command,
     CNI_CONTAINERID: conf?.containerId ?? '',
     CNI_NETNS: conf?.netns ?? '',
@@ -24,7 +23,7 @@ export function pluginEnvironment(
     CNI_IFNAME: conf?.ifname ?? '',
     CNI_PATH: path.join(delimiter),
     ...traceVariables(span),
-  };
+  });
 }
 
 /** Plugins older than the VERSION command check variables before they look at the command: they get dummies. */

@@ -68,7 +68,7 @@ async function call(
   let stdout = '';
   let stderr = '';
   const status = await callPlugin(plugin, {
-    env: { ...run.env },
+    env: run.env,
     readStdin: () => run.stdin,
     writeStdout: (text) => {
       stdout += text;

@@ -48,8 +48,9 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
         const value = given[line.name];
         if (value === undefined || value === false) continue;
         const { writtenType, codec } = line;
-        if (codec.repeated) {
-          for (const one of value as unknown[]) writeAttribute(to, writtenType, codec, [one]);
+        if (codec.element) {
+          const all = value as unknown[];
+          for (let at = 0; at < all.length; at++) writeAttribute(to, writtenType, codec.element, all[at]);
         } else writeAttribute(to, writtenType, codec, value);
       }
       if (!values.unknown) return;
@@ -71,7 +72,7 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
           const value = readFrom(codec, payload, at + 4, next);
           const before = values[name];
           values[name] =
-            codec.repeated && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
+            codec.element && before ? [...(before as unknown[]), ...(value as unknown[])] : value;
         } else hasUnknown = true;
         at += (length + 3) & ~3;
       }

@@ -17,8 +17,9 @@ export interface Codec<T> {
   writeAttribute?(to: Writer, type: number, value: T): void;
   /** Bytes of a fixed-size value; needed for members of a struct. */
   readonly size?: number;
-  /** The value is an array, written as one attribute per element (the kernel calls it multi-attr). */
-  readonly repeated?: true;
+  /** The value is an array, written as one attribute per element, by this codec (the kernel calls it multi-attr). */
+  // biome-ignore lint/suspicious/noExplicitAny: T is an array of what this is for; `list` ties both together
+  readonly element?: Codec<any>;
   /** The payload consists of attributes: NLA_F_NESTED is set on it. */
   readonly nested?: true;
 }
@@ -233,7 +234,7 @@ function sizeOf(codec: Codec<number>): { readonly size?: number } {
 /** An attribute that may occur many times in its table: the value is an array. */
 export function list<T>(codec: Codec<T>): Codec<T[]> {
   return {
-    repeated: true,
+    element: codec,
     ...(codec.nested ? { nested: true as const } : {}),
     write: (to, values) => {
       for (let i = 0; i < values.length; i++) codec.write(to, values[i]!);

@@ -1,5 +1,5 @@
 import { type Cidr, formatCidr, maskOf, networkOf } from '@cni-ts/address/cidr';
-import { expression, register } from '../nftables/expression.ts';
+import { constant, expression, register } from '../nftables/expression.ts';
 import { destinationAddress, sourceAddress } from '../nftables/field.ts';
 import { l4, type Operator, type Protocol } from '../nftables/match.ts';
 import type { Statement } from '../nftables/rule.ts';
@@ -131,11 +131,12 @@ export function xtMark(mark: number, mask: number): Statement {
 /** `-m addrtype --dst-type LOCAL` */
 export const xtToLocal: Statement = {
   text: 'xt match addrtype dst-type LOCAL',
-  compile(into) {
-    // struct xt_addrtype_info_v1, include/uapi/linux/netfilter/xt_addrtype.h
-    const info = new Uint8Array(8);
-    const RTN_LOCAL = 2;
-    new DataView(info.buffer).setUint16(2, 1 << RTN_LOCAL, true);
-    into.add(expression('match', { name: 'addrtype', revision: 1, info }));
-  },
+  compile: (into) => into.add(toLocal),
 };
+
+// struct xt_addrtype_info_v1, include/uapi/linux/netfilter/xt_addrtype.h: destination types 1 << RTN_LOCAL (2)
+const toLocal = constant('match', {
+  name: 'addrtype',
+  revision: 1,
+  info: Uint8Array.of(0, 0, 1 << 2, 0, 0, 0, 0, 0),
+});

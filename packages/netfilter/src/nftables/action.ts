@@ -1,6 +1,7 @@
 import { formatIp, type Ip } from '@cni-ts/address/ip';
+import { Writer } from '@cni-ts/netlink/writer';
 import type { Chain } from './chain.ts';
-import { dataOf, type Expression, expression, register, verdictRegister } from './expression.ts';
+import { constant, dataOf, type Expression, expression, register, verdictRegister } from './expression.ts';
 import { type Field, packetMark } from './field.ts';
 import { loadAll } from './match.ts';
 import type { Statement } from './rule.ts';
@@ -10,12 +11,14 @@ import type { NftSet } from './set.ts';
 const verdicts = { drop: 0, accept: 1, return: -5, jump: -3, goto: -4 } as const;
 
 function verdict(name: keyof typeof verdicts, chain?: string): Statement {
+  const data = { verdict: { code: verdicts[name] >>> 0, chain } };
+  const one = (chain === undefined ? constant : expression)('immediate', {
+    destination: verdictRegister,
+    data,
+  });
   return {
     text: chain === undefined ? name : `${name} ${chain}`,
-    compile(into) {
-      const data = { verdict: { code: verdicts[name] >>> 0, chain } };
-      into.add(expression('immediate', { destination: verdictRegister, data }));
-    },
+    compile: (into) => into.add(one),
   };
 }
 
@@ -31,6 +34,13 @@ export function goto(to: Chain): Statement {
   return verdict('goto', to.name);
 }
 
+/** How a chain stands in the rules that jump or go there: NFTA_VERDICT_CHAIN, as the kernel writes it. */
+export function verdictChain(name: string): Uint8Array {
+  const writer = new Writer(64);
+  writer.bytesAttribute(2, new TextEncoder().encode(name), 1);
+  return writer.result();
+}
+
 /** The chain a rule jumps or goes to, if it does. */
 export function jumpTarget(expressions: readonly Expression[]): string | undefined {
   for (const one of expressions) {
@@ -41,9 +51,10 @@ export function jumpTarget(expressions: readonly Expression[]): string | undefin
 }
 
 /** Source becomes the address of the link the packet leaves by. */
+const masq = constant('masq', {});
 export const masquerade: Statement = {
   text: 'masquerade',
-  compile: (into) => into.add(expression('masq', {})),
+  compile: (into) => into.add(masq),
 };
 
 /** `dnat to 10.1.2.2:80` */
@@ -119,9 +130,10 @@ export function setMark(value: number, mask: number): Statement {
   };
 }
 
+const zeroCounter = constant('counter', { bytes: 0n, packets: 0n });
 export const counter: Statement = {
   text: 'counter',
-  compile: (into) => into.add(expression('counter', { bytes: 0n, packets: 0n })),
+  compile: (into) => into.add(zeroCounter),
 };
 
 function nfproto(family: 4 | 6): number {

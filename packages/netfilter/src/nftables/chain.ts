@@ -130,13 +130,34 @@ export function findChain(nl: Netlink, chain: Chain): FoundChain | undefined {
   return ask(nl, [chainQuestion(chain)])[0];
 }
 
+/** Nothing of a chain is read but that it is there. */
+const presence: Codec<{ family: number; table: string; name: string }> = {
+  write: chainMessage.write,
+  read: () => ({ family: 0, table: '', name: '' }),
+};
+
+/** For whether the chain is there. */
+export function presenceQuestion({ table, name }: Chain): Question<boolean> {
+  return question(
+    `look for chain ${chainText({ table, name })}`,
+    {
+      name: 'NFT_MSG_GETCHAIN',
+      type: messageType('nftables', NFT_MSG_GETCHAIN),
+      flags: 0,
+      message: presence,
+      value: { family: families[table.family], table: table.name, name },
+    },
+    (found) => found !== undefined,
+  );
+}
+
 /** Those of the chains of a table that are there, asked for in one message. */
 export function chainsThere(nl: Netlink, table: Table, names: readonly string[]): string[] {
   const found = ask(
     nl,
-    names.map((name) => chainQuestion({ table, name })),
+    names.map((name) => presenceQuestion({ table, name })),
   );
-  return names.filter((_, i) => found[i] !== undefined);
+  return names.filter((_, i) => found[i]);
 }
 
 /** The chains of one family, of all its tables. */

@@ -1,5 +1,6 @@
 import { attributes, nest, select } from '@cni-ts/netlink/attributes';
 import { asciiz, be32, be64, bytes, list, oneOf, type ValueOf } from '@cni-ts/netlink/codec';
+import { Writer } from '@cni-ts/netlink/writer';
 
 /**
  * The instructions a rule consists of, as include/uapi/linux/netfilter/nf_tables.h numbers them. They work on
@@ -85,15 +86,41 @@ export type ExpressionKind = keyof typeof kinds;
 export type ExpressionData<K extends ExpressionKind> = ValueOf<(typeof kinds)[K]>;
 
 /** One instruction: `{ kind: 'cmp', data: { … } }`. */
-export const nftExpression = select({ kind: 1, data: 2 }, kinds);
+const nftExpression = select({ kind: 1, data: 2 }, kinds);
 export type Expression = ValueOf<typeof nftExpression>;
 
+/** An instruction that was encoded before has its attribute here, head and all. */
+const encoded = Symbol('encoded');
+type Encoded = Expression & { readonly [encoded]?: Uint8Array };
+
+const element: typeof nftExpression = {
+  ...nftExpression,
+  writeAttribute(to, type, one: Encoded) {
+    const known = one[encoded];
+    if (known) {
+      to.bytes(known);
+      return;
+    }
+    const start = to.beginAttribute(type);
+    nftExpression.write(to, one);
+    to.endAttribute(start);
+  },
+};
+
 /** A list of instructions: every one lies in an NFTA_LIST_ELEM of its own. */
-export const nftExpressions = attributes('NFTA_LIST_', { elements: [1, list(nftExpression)] });
+export const nftExpressions = attributes('NFTA_LIST_', { elements: [1, list(element)] });
 
 /** Builds an instruction; the kind decides what `data` may hold. */
 export function expression<K extends ExpressionKind>(kind: K, data: ExpressionData<K>): Expression {
   return { kind, data } as Expression; // reason: kind and data belong together by the signature
+}
+
+/** An instruction that many rules have just so: encoded once, which for the executables is when they are built. */
+export function constant<K extends ExpressionKind>(kind: K, data: ExpressionData<K>): Expression {
+  const one = expression(kind, data);
+  const writer = new Writer(64);
+  nftExpressions.write(writer, { elements: [one] });
+  return Object.defineProperty(one, encoded, { value: writer.result().slice() });
 }
 
 /** The data of `one` if it is of that kind. */

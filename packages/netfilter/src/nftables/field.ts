@@ -1,4 +1,4 @@
-import { expression, register } from './expression.ts';
+import { constant, expression, register } from './expression.ts';
 import type { Program } from './rule.ts';
 import type { DataType } from './set.ts';
 
@@ -23,8 +23,13 @@ function payload(
   length: number,
   require?: (into: Program) => void,
 ): Field & { loadFirst(into: Program, word: number, length: number): void } {
+  const toFirst = constant('payload', { destination: register(0), base, offset, length });
   const loadFirst = (into: Program, word: number, count: number) =>
-    into.add(expression('payload', { destination: register(word), base, offset, length: count }));
+    into.add(
+      word === 0 && count === length
+        ? toFirst
+        : expression('payload', { destination: register(word), base, offset, length: count }),
+    );
   return {
     text,
     type,
@@ -35,10 +40,12 @@ function payload(
 }
 
 function meta(text: string, type: DataType, key: number): Field {
+  const toFirst = constant('meta', { destination: register(0), key });
   return {
     text,
     type,
-    load: (into, word) => into.add(expression('meta', { destination: register(word), key })),
+    load: (into, word) =>
+      into.add(word === 0 ? toFirst : expression('meta', { destination: register(word), key })),
   };
 }
 

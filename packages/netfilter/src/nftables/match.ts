@@ -48,6 +48,12 @@ export function dport(protocol: Protocol, port: number): Statement {
 
 /** `meta l4proto udp` */
 export function l4(protocol: Protocol): Statement {
+  return l4Matches[protocol];
+}
+
+const l4Matches = { tcp: l4Match('tcp'), udp: l4Match('udp'), sctp: l4Match('sctp') };
+
+function l4Match(protocol: Protocol): Statement {
   return {
     text: `${l4proto.text} ${protocol}`,
     compile: (into) => into.require('l4proto', protocols[protocol]),

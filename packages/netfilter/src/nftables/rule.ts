@@ -6,7 +6,7 @@ import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
 import { type Chain, chainText } from './chain.ts';
 import { commentBytes, readComment } from './comment.ts';
-import { type Expression, expression, nftExpressions, register } from './expression.ts';
+import { constant, type Expression, expression, nftExpressions, register } from './expression.ts';
 import { type Table, tableText } from './table.ts';
 import { type Change, change, unlessAbsent } from './transaction.ts';
 
@@ -39,6 +39,13 @@ export interface ListedRule {
   readonly raw: Uint8Array;
 }
 
+/** What `require` looks at: NFT_META_PROTOCOL, _NFPROTO, _L4PROTO. */
+const loads = {
+  protocol: constant('meta', { destination: register(0), key: 1 }),
+  nfproto: constant('meta', { destination: register(0), key: 15 }),
+  l4proto: constant('meta', { destination: register(0), key: 16 }),
+};
+
 /** What statements compile into. */
 export class Program {
   readonly family: NftFamily;
@@ -63,12 +70,8 @@ export class Program {
   require(what: 'nfproto' | 'protocol' | 'l4proto', value: number): void {
     if (this.#known.get(what) === value) return;
     this.#known.set(what, value);
-    const key = { protocol: 1, nfproto: 15, l4proto: 16 }[what];
     const bytes = what === 'protocol' ? Uint8Array.of(value >> 8, value & 0xff) : Uint8Array.of(value);
-    this.add(
-      expression('meta', { destination: register(0), key }),
-      expression('cmp', { source: register(0), op: '==', data: { value: bytes } }),
-    );
+    this.add(loads[what], expression('cmp', { source: register(0), op: '==', data: { value: bytes } }));
   }
 }
 

@@ -3,10 +3,9 @@ import { type Ip, parseIp } from '@cni-ts/address/ip';
 import type { Family, Variant } from '@cni-ts/netfilter/iptables/program';
 import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptables/save';
 import { wordAfter } from '@cni-ts/netfilter/iptables/words';
-import { jumpTarget } from '@cni-ts/netfilter/nftables/action';
-import { chainQuestion, findChain } from '@cni-ts/netfilter/nftables/chain';
+import { jumpTarget, verdictChain } from '@cni-ts/netfilter/nftables/action';
+import { chainsThere, findChain } from '@cni-ts/netfilter/nftables/chain';
 import { dataOf, type Expression } from '@cni-ts/netfilter/nftables/expression';
-import { ask } from '@cni-ts/netfilter/nftables/question';
 import { type ListedRule, listRules } from '@cni-ts/netfilter/nftables/rule';
 import { protocols } from '@cni-ts/netfilter/nftables/set';
 import type { Netlink } from '@cni-ts/netlink/socket';
@@ -30,6 +29,8 @@ export interface NatTable {
   /** The rules of a chain, none where it is not there. `about`: bytes of which a rule must have some to be of interest;
    *  others may be left out. */
   rules(chain: string, about?: readonly Uint8Array[]): SeenRule[];
+  /** Whether one of a chain's rules leads to another chain. */
+  leads(chain: string, to: string): boolean;
 }
 
 /**
@@ -45,11 +46,8 @@ export function natTable(
 ): NatTable {
   if (variant === 'nft') {
     const table = { family: family === 4 ? 'ip' : 'ip6', name: 'nat' } as const;
-    const found = ask(
-      nl,
-      expected.map((name) => chainQuestion({ table, name })),
-    );
-    const there = new Map(expected.map((name, i) => [name, found[i] !== undefined]));
+    const found = chainsThere(nl, table, expected);
+    const there = new Map(expected.map((name) => [name, found.includes(name)]));
     const has = (chain: string) => there.get(chain) ?? findChain(nl, { table, name: chain }) !== undefined;
     return {
       has,
@@ -57,6 +55,9 @@ export function natTable(
         there.get(chain) === false
           ? []
           : listRules(nl, table, chain, about).map((rule) => fromKernel(family, rule)),
+      // By the bytes of the jump alone: no rule is taken apart.
+      leads: (chain, to) =>
+        there.get(chain) !== false && listRules(nl, table, chain, [verdictChain(to)]).length > 0,
     };
   }
   let read: SavedTable | undefined;
@@ -67,6 +68,7 @@ export function natTable(
   return {
     has: (chain) => all().chains.includes(chain),
     rules: (chain) => all().rules.flatMap((rule) => (rule.chain === chain ? [fromWords(rule)] : [])),
+    leads: (chain, to) => all().rules.some((rule) => rule.chain === chain && fromWords(rule).target === to),
   };
 }
 

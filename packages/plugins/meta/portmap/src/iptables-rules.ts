@@ -27,7 +27,7 @@ import {
   restore,
 } from '@cni-ts/netfilter/iptables/restore';
 import { joinWords } from '@cni-ts/netfilter/iptables/words';
-import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
+import { presenceQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
 import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
@@ -291,10 +291,8 @@ function ownRules(plan: Plan, target: Target, chain: string): NewRule[] {
 
 function isThere({ chain, leadsTo, mark }: SharedRule, nat: NatTable): boolean {
   // A chain is named in the rule that leads there; a target of iptables' own need not be.
-  const about = leadsTo.startsWith('CNI-') ? [new TextEncoder().encode(leadsTo)] : undefined;
-  return nat
-    .rules(chain, about)
-    .some((one) => one.target === leadsTo && (mark === undefined || one.mentions(mark)));
+  if (leadsTo.startsWith('CNI-')) return nat.leads(chain, leadsTo);
+  return nat.rules(chain).some((one) => one.target === leadsTo && (mark === undefined || one.mentions(mark)));
 }
 
 /**
@@ -357,11 +355,11 @@ function ownChains(owner: Owner): string[] {
 function familiesWith(nl: Netlink, chains: readonly string[], of: readonly Family[] = families): Family[] {
   const found = ask(
     nl,
-    of.map((family) => chains.map((name) => chainQuestion({ table: iptablesNftTable(family, 'nat'), name }))),
+    of.map((family) =>
+      chains.map((name) => presenceQuestion({ table: iptablesNftTable(family, 'nat'), name })),
+    ),
   );
-  return of.filter(
-    (family, i) => found[i]?.some((chain) => chain !== undefined) || hasLegacyTable(family, 'nat'),
-  );
+  return of.filter((family, i) => found[i]?.includes(true) || hasLegacyTable(family, 'nat'));
 }
 
 function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
