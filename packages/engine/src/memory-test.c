@@ -45,7 +45,16 @@ int main(void) {
     memset(memory[i], content[i], size);
   }
   for (int i = 0; i < blocks; i++) release(&state, memory[i]);
-  assert(state.malloc_size == 0);
+  /* What is left is what lies in the pieces, ready for the next; more of the same takes nothing more. */
+  size_t left = state.malloc_size;
+  for (int i = 0; i < blocks; i++) memory[i] = allocate(&state, i % 300 + 1);
+  for (int i = 0; i < blocks; i++) release(&state, memory[i]);
+  for (int i = 0; i < blocks; i++) memory[i] = allocate(&state, i % 300 + 1);
+  assert(left > 0 && state.malloc_size >= left && state.malloc_size < left + blocks * 400);
+  size_t again = state.malloc_size;
+  for (int i = 0; i < blocks; i++) release(&state, memory[i]);
+  for (int i = 0; i < blocks; i++) memory[i] = allocate(&state, i % 300 + 1);
+  assert(state.malloc_size == again);
   puts("ok");
   return 0;
 }

@@ -2,7 +2,8 @@
  * Memory for a process that lives for milliseconds: taken from the kernel in large pieces, whose pages come with one
  * system call instead of one page fault each, and handed out in a few sizes without looking at neighbours. Freed
  * blocks are kept for the next of their size. Three times as fast as malloc here, which took a quarter of a plugin's
- * instructions.
+ * instructions. What QuickJS is told of (malloc_size, by which it knows when to look for cycles) is what was taken from
+ * the pieces, not what is in use at the moment: counting that would be a third of the work.
  */
 #include <stdint.h>
 #include <string.h>
@@ -84,7 +85,7 @@ static void *map_own(size_t size) {
   return start + 2;
 }
 
-static void *take(size_t whole) {
+static void *take(JSMallocState *state, size_t whole) {
   if ((size_t)(heap->piece_end - heap->piece_at) < whole) {
     uint8_t *fresh = mmap(NULL, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fresh == MAP_FAILED) return NULL;
@@ -93,6 +94,7 @@ static void *take(size_t whole) {
   }
   uint8_t *taken = heap->piece_at;
   heap->piece_at += whole;
+  state->malloc_size += whole;
   if (heap->piece_at > heap->piece_ready) {
     uint8_t *page = (uint8_t *)((uintptr_t)heap->piece_ready & ~(uintptr_t)4095);
     size_t more = ((heap->piece_at - page) + ready - 1) & ~(size_t)(ready - 1);
@@ -105,31 +107,28 @@ static void *take(size_t whole) {
 
 static void *allocate(JSMallocState *state, size_t size) {
   size_t whole = size + sizeof(struct block);
-  void *memory;
   if (whole > (size_t)small << doublings) {
-    memory = map_own(size);
-  } else {
-    uint32_t index = index_for(whole);
-    struct free_block *kept = heap->free_blocks[index];
-    if (kept) {
-      memory = kept;
-      heap->free_blocks[index] = kept->next;
-    } else {
-      struct block *block = take(size_of(index));
-      if (!block) return NULL;
-      block->size_index = index;
-      memory = block + 1;
-    }
+    void *memory = map_own(size);
+    if (memory) state->malloc_size += usable_size(memory);
+    return memory;
   }
-  if (memory) state->malloc_size += usable_size(memory);
-  return memory;
+  uint32_t index = index_for(whole);
+  struct free_block *kept = heap->free_blocks[index];
+  if (kept) {
+    heap->free_blocks[index] = kept->next;
+    return kept;
+  }
+  struct block *block = take(state, size_of(index));
+  if (!block) return NULL;
+  block->size_index = index;
+  return block + 1;
 }
 
 static void release(JSMallocState *state, void *memory) {
   if (!memory) return;
   struct block *block = (struct block *)memory - 1;
-  state->malloc_size -= usable_size(memory);
   if (block->size_index == own) {
+    state->malloc_size -= usable_size(memory);
     size_t *start = (size_t *)block - 1;
     munmap(start, start[0] + 16);
     return;

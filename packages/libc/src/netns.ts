@@ -18,6 +18,16 @@ const NSFS_MAGIC = 0x6e736673;
 const PROC_SUPER_MAGIC = 0x9fa0;
 const own = '/proc/thread-self/ns/net';
 
+/** A namespace is one inode of the kernel's nsfs, whatever path it is bound to. */
+export interface NamespaceId {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** The namespace the thread is in, once it had to be known: its own, or the one whose `run` it is in. Opening the
+ *  thread's own takes as long as a small request to the kernel. */
+let place: Netns | undefined;
+
 /** A path that does not lead to a network namespace. */
 export class NetnsError extends Error {
   override readonly name = 'NetnsError';
@@ -39,6 +49,7 @@ export class Netns {
   readonly path: string;
   readonly fd: number;
   #closed = false;
+  #id: NamespaceId | undefined;
 
   private constructor(path: string, fd: number) {
     this.path = path;
@@ -74,18 +85,20 @@ export class Netns {
     return new Netns(own, openFile(own, openFlags.readOnly));
   }
 
+  /** The same, opened at the first call and kept open: not to be closed. */
+  static here(): Netns {
+    place ??= Netns.current();
+    return place;
+  }
+
   /** A new, unnamed namespace; it ends when the last descriptor and process in it do. */
   static create(): Netns {
-    const home = Netns.current();
+    const home = Netns.here();
+    if (libc().unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', libc().errno());
     try {
-      if (libc().unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', libc().errno());
-      try {
-        return new Netns('', openFile(own, openFlags.readOnly));
-      } finally {
-        home.enter();
-      }
+      return new Netns('', openFile(own, openFlags.readOnly));
     } finally {
-      home.close();
+      home.enter();
     }
   }
 
@@ -107,13 +120,18 @@ export class Netns {
   /** Moves the calling thread into a new namespace for good: for tests and tools that must not touch the machine's. */
   static unshareThread(): void {
     if (libc().unshare(CLONE_NEWNET) !== 0) throw new SyscallError('unshare', libc().errno());
+    place?.close();
+    place = undefined;
+  }
+
+  get id(): NamespaceId {
+    this.#id ??= statDescriptor(this.fd);
+    return this.#id;
   }
 
   /** The same namespace, whatever the paths: device and inode agree. */
   sameAs(other: Netns): boolean {
-    const a = statDescriptor(this.fd);
-    const b = statDescriptor(other.fd);
-    return a.dev === b.dev && a.ino === b.ino;
+    return this.id.dev === other.id.dev && this.id.ino === other.id.ino;
   }
 
   /**
@@ -121,16 +139,14 @@ export class Netns {
    * write, and programs to run; a promise would be continued outside, so the type refuses one.
    */
   run<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
-    const home = Netns.current();
+    const before = Netns.here();
+    this.enter();
+    place = this;
     try {
-      this.enter();
-      try {
-        return work();
-      } finally {
-        home.enter();
-      }
+      return work();
     } finally {
-      home.close();
+      before.enter();
+      place = before;
     }
   }
 

@@ -51,7 +51,8 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
         if (codec.element) {
           const all = value as unknown[];
           for (let at = 0; at < all.length; at++) writeAttribute(to, writtenType, codec.element, all[at]);
-        } else writeAttribute(to, writtenType, codec, value);
+        } else if (codec.writeAttribute) codec.writeAttribute(to, writtenType, value);
+        else writeAttribute(to, writtenType, codec, value);
       }
       if (!values.unknown) return;
       for (const { type, bytes } of values.unknown) to.bytesAttribute(type, bytes);

@@ -1,10 +1,11 @@
 /** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
  *  and exit status. Everything it touches of the process comes in through Streams. */
+import type { NamespaceId } from '@cni-ts/libc/netns';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error.ts';
 import { delegateTo } from './delegate.ts';
 import { type Environment, readEnvironment, type Variables } from './environment.ts';
 import { checkNetworkName } from './names.ts';
-import { type NamespaceId, refuseOwnNetns } from './own-netns.ts';
+import { refuseOwnNetns } from './own-netns.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
 import type { Result } from './result.ts';
 import { convertResult, decodeResult, newestResult, printResult } from './result-version.ts';

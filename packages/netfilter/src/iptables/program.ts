@@ -52,8 +52,16 @@ function searchProgram(path: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Which variant a program is, from the name of the file that its links lead to (`xtables-nft-multi`). */
+const variants = new Map<string, Variant | undefined>();
+
+/** Which variant a program is, from the name of the file that its links lead to (`xtables-nft-multi`), as that is at
+ *  the first look. */
 export function variantOf(file: string): Variant | undefined {
+  if (!variants.has(file)) variants.set(file, readVariant(file));
+  return variants.get(file);
+}
+
+function readVariant(file: string): Variant | undefined {
   const target = realPath(file);
   if (target.includes('legacy')) return 'legacy';
   return target.includes('nft') ? 'nft' : undefined;
