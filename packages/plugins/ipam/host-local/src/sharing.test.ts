@@ -127,8 +127,9 @@ withReference(
       expect((await net.call(ours, { command: 'ADD', id: `c${n}` })).status).toBe(0);
       times.push(performance.now() - before);
     }
-    // The reference takes 62 ms, most of it for opening every file.
-    expect(times.sort((a, b) => a - b)[10]).toBeLessThan(15);
+    // The reference takes 62 ms, most of it for opening every file. Ours could not once be below, however busy the
+    // machine is, if it did the same.
+    expect(Math.min(...times)).toBeLessThan(15);
     const [one, other] = await Promise.all([
       net.run('reference', { command: 'ADD', id: 'beside' }),
       net.run('ours', { command: 'ADD', id: 'here' }),
