@@ -32,6 +32,7 @@ export type Read<C> = ValueOf<C>;
  */
 export function attributes<const T extends Table>(prefix: string, table: T): Attributes<T> {
   const lines = linesOf(table);
+  // Without holes, which the executables' engine looks up as it does members of an object.
   const byType: (Line | undefined)[] = [];
   for (const line of lines) {
     while (byType.length < line.type) byType.push(undefined);
@@ -51,8 +52,7 @@ export function attributes<const T extends Table>(prefix: string, table: T): Att
         if (codec.element) {
           const all = value as unknown[];
           for (let at = 0; at < all.length; at++) writeAttribute(to, writtenType, codec.element, all[at]);
-        } else if (codec.writeAttribute) codec.writeAttribute(to, writtenType, value);
-        else writeAttribute(to, writtenType, codec, value);
+        } else writeAttribute(to, writtenType, codec, value);
       }
       if (!values.unknown) return;
       for (const { type, bytes } of values.unknown) to.bytesAttribute(type, bytes);

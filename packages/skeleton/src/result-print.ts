@@ -96,15 +96,8 @@ function route(from: Route): Json {
 }
 
 function route100(from: Route): Json {
-  return {
-    advmss: nonZero(from.advmss),
-    dst: from.dst,
-    gw: filled(from.gw),
-    mtu: nonZero(from.mtu),
-    priority: nonZero(from.priority),
-    scope: from.scope,
-    table: from.table,
-  };
+  const { advmss, dst, gw, mtu, priority, scope, table } = route(from);
+  return { advmss, dst, gw, mtu, priority, scope, table };
 }
 
 function dns(from: Dns): Json {
@@ -117,10 +110,7 @@ function dns(from: Dns): Json {
 }
 
 function dns100(from: Dns): Json | undefined {
-  const domain = filled(from.domain);
-  const nameservers = filledList(from.nameservers);
-  const options = filledList(from.options);
-  const search = filledList(from.search);
+  const { domain, nameservers, options, search } = dns(from);
   return domain || nameservers || options || search ? { domain, nameservers, options, search } : undefined;
 }
 

@@ -54,5 +54,6 @@ it('takes a run without a report for one failure', () => {
 
 it('adds up', () => {
   const total = sum([{ ...none, passed: 2, skipped: 1 }, failedBecause('lint'), failedBecause('types')]);
-  expect(total).toEqual({ passed: 2, failed: 2, skipped: 1, failures: ['lint', 'types'] });
+  expect(closingLine(total)).toBe('2 passed, 2 failed, 1 skipped');
+  expect(total).toEqual({ passed: 2, skipped: 1, failures: ['lint', 'types'] });
 });

@@ -49,7 +49,7 @@ const total = sum(counts);
 if (total.failures.length > 0) say('\n=== failed');
 for (const failure of total.failures) say(`\n${failure}`);
 say(`\n${closingLine(total)}`);
-process.exitCode = total.failed > 0 ? 1 : 0;
+process.exitCode = total.failures.length > 0 ? 1 : 0;
 
 /** A command that succeeds or fails as a whole. */
 async function check(command: string, args: string[]): Promise<Counts> {

@@ -167,7 +167,7 @@ function isPort(text: string): boolean {
   return String(port) === text && Number.isInteger(port) && port >= 0 && port <= 0xffff;
 }
 
-/* Without regular expressions, whose first use costs more than the rest of a rule. */
+/* Three looks take half of what a regular expression does. */
 function endsLine(text: string): boolean {
   return text.includes('\n') || text.includes('\r') || text.includes('\0');
 }

@@ -50,8 +50,8 @@ export function jumpTarget(expressions: readonly Expression[]): string | undefin
   return undefined;
 }
 
-/** Source becomes the address of the link the packet leaves by. */
 const masq = constant('masq', {});
+/** Source becomes the address of the link the packet leaves by. */
 export const masquerade: Statement = {
   text: 'masquerade',
   compile: (into) => into.add(masq),

@@ -109,46 +109,41 @@ function removal(chain: Chain, flags: number): Change {
   });
 }
 
+function lookFor<T>(
+  { table, name }: Chain,
+  codec: typeof chainMessage,
+  read: (found: ReturnType<typeof chainMessage.read> | undefined) => T,
+): Question<T> {
+  const request = {
+    name: 'NFT_MSG_GETCHAIN',
+    type: messageType('nftables', NFT_MSG_GETCHAIN),
+    flags: 0,
+    message: codec,
+    value: { family: families[table.family], table: table.name, name },
+  };
+  return question(`look for chain ${chainText({ table, name })}`, request, read);
+}
+
 /** For the chain as the kernel has it; undefined if it (or its table) is not there. */
 export function chainQuestion(chain: Chain): Question<FoundChain | undefined> {
-  const { table, name } = chain;
-  return question(
-    `look for chain ${chainText(chain)}`,
-    {
-      name: 'NFT_MSG_GETCHAIN',
-      type: messageType('nftables', NFT_MSG_GETCHAIN),
-      flags: 0,
-      message: chainMessage,
-      value: { family: families[table.family], table: table.name, name },
-    },
-    (found) => found && { ...fromKernel(table, found), use: found.use ?? 0 },
+  return lookFor(
+    chain,
+    chainMessage,
+    (found) => found && { ...fromKernel(chain.table, found), use: found.use ?? 0 },
   );
+}
+
+/** Nothing of a chain is read but that it is there. */
+const presence: typeof chainMessage = { ...chainMessage, read: () => ({}) };
+
+/** For whether the chain is there. */
+export function presenceQuestion(chain: Chain): Question<boolean> {
+  return lookFor(chain, presence, (found) => found !== undefined);
 }
 
 /** The chain as the kernel has it; undefined if it (or its table) is not there. */
 export function findChain(nl: Netlink, chain: Chain): FoundChain | undefined {
   return ask(nl, [chainQuestion(chain)])[0];
-}
-
-/** Nothing of a chain is read but that it is there. */
-const presence: Codec<{ family: number; table: string; name: string }> = {
-  write: chainMessage.write,
-  read: () => ({ family: 0, table: '', name: '' }),
-};
-
-/** For whether the chain is there. */
-export function presenceQuestion({ table, name }: Chain): Question<boolean> {
-  return question(
-    `look for chain ${chainText({ table, name })}`,
-    {
-      name: 'NFT_MSG_GETCHAIN',
-      type: messageType('nftables', NFT_MSG_GETCHAIN),
-      flags: 0,
-      message: presence,
-      value: { family: families[table.family], table: table.name, name },
-    },
-    (found) => found !== undefined,
-  );
 }
 
 /** Those of the chains of a table that are there, asked for in one message. */
