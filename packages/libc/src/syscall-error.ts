@@ -22,6 +22,17 @@ export class SyscallError extends Error {
   }
 }
 
+/**
+ * Whether the kernel refused what was asked, so that nothing was done. An answer that was not received ('recv': ENOBUFS,
+ * or a wait that ended) says nothing of the kind: what it answered may have been done.
+ */
+export function wasRefused(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if (error instanceof SyscallError) return error.call !== 'recv';
+  }
+  return false;
+}
+
 /** The errno's name of a SyscallError or of an error of node:fs; undefined for anything else. */
 export function errnoOf(thrown: unknown): string | undefined {
   if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') return thrown.code;

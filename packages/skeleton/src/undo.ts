@@ -1,9 +1,31 @@
+import { wasRefused } from '@cni-ts/libc/syscall-error';
 import { errorText } from './cni-error.ts';
 
-/** What one ADD has made, as steps that take it back. Each step is added right after the thing it undoes, so that
- *  a failure anywhere later finds it here. The skeleton runs the list; a plugin only adds to it. */
+interface Step {
+  readonly what: string;
+  readonly step: () => void | Promise<void>;
+}
+
+/** What one ADD has made, as steps that take it back. Each step is there before the thing it undoes, so that a failure
+ *  at any moment finds it here. The skeleton runs the list; a plugin only adds to it. */
 export class Undo {
-  #steps: { what: string; step: () => void | Promise<void> }[] = [];
+  #steps: Step[] = [];
+
+  /**
+   * Makes one thing, with its undo registered first: the kernel's answer can be lost after it did what was asked. When
+   * the kernel refuses (see wasRefused), nothing was made and the step is withdrawn. So `step` may run although the
+   * thing was never made, or while another's thing has its name: it removes only what carries this attachment's mark.
+   */
+  make<T>(what: string, work: () => T, step: () => void | Promise<void>): T {
+    const registered: Step = { what, step };
+    this.#steps.push(registered);
+    try {
+      return work();
+    } catch (error) {
+      if (wasRefused(error)) this.#steps.splice(this.#steps.indexOf(registered), 1);
+      throw error;
+    }
+  }
 
   /** `what` names the thing in an operator's words (`veth veth1a2b`); `step` removes it and may find it gone. */
   add(what: string, step: () => void | Promise<void>): void {
