@@ -4,7 +4,7 @@
  * (engine.ts has its type): the libc functions of calls.ts, called with the arguments they are given, UTF-8, a clock,
  * and signals that are remembered instead of ending the process.
  *
- * Generated at build time (tools/bundle): calls.inc, the table of libc functions; chunks.inc and its data, the bytecode.
+ * Generated at build time (tools/bundle): calls.inc, the table of libc functions, and the bytecode.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -88,7 +88,23 @@ static int argument_of(JSContext *context, JSValueConst value, long *argument) {
   return bytes ? 0 : -1;
 }
 
+/* Whether a call is served. Before, while the program is prepared, there is no time, no chance, no environment and no
+ * kernel: what a source took of them then, all calls would share. */
+static int started;
+/* Whether sources are evaluated for that. */
+static int evaluating;
+
+static JSValue too_early(JSContext *context, const char *what) {
+  return JS_ThrowTypeError(context, "%s asked for while the program is prepared: ask in the call that needs it", what);
+}
+
+static void refuse_preparation(const char *why) {
+  dprintf(2, "the program cannot be prepared: %s\n", why);
+  _exit(1);
+}
+
 static JSValue call_libc(JSContext *context, JSValueConst self, int count, JSValueConst *values, int which) {
+  if (!started) return too_early(context, calls[which].name);
   long a[most_arguments] = {0};
   for (int i = 0; i < count && i < most_arguments; i++)
     if (argument_of(context, values[i], &a[i])) return JS_EXCEPTION;
@@ -204,17 +220,19 @@ static JSValue hash(JSContext *context, JSValueConst self, int count, JSValueCon
 
 /* ---- time and signals ------------------------------------------------------------------------------------------- */
 
-/* Whether a call is served. Before, while the program is prepared, there is no time, no chance and no environment: what
- * a source took of them then, all calls would share. */
-static int started;
-
-static JSValue too_early(JSContext *context) {
-  return JS_ThrowTypeError(context, "asked for while the program is prepared: ask in the call that needs it");
+/* Instead of libc's, by the linker: QuickJS asks it for Date, and when it begins for where chance begins, which is not
+ * used (Math.random is ours). What Date says while the program is prepared, all calls would share. */
+int __real_gettimeofday(struct timeval *time, void *zone);
+int __wrap_gettimeofday(struct timeval *time, void *zone) {
+  if (started) return __real_gettimeofday(time, zone);
+  if (evaluating) refuse_preparation("Date asked for while a source is evaluated: ask in the call that needs it");
+  *time = (struct timeval){0};
+  return 0;
 }
 
 /* now(): milliseconds since some moment, not set back or forth. */
 static JSValue now(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
-  if (!started) return too_early(context);
+  if (!started) return too_early(context, "the time");
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return JS_NewFloat64(context, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
@@ -222,7 +240,7 @@ static JSValue now(JSContext *context, JSValueConst self, int count, JSValueCons
 
 /* random(): as Math.random, from the kernel. */
 static JSValue draw(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
-  if (!started) return too_early(context);
+  if (!started) return too_early(context, "chance");
   uint64_t bits = 0;
   if (getrandom(&bits, sizeof bits, 0) != sizeof bits) return JS_ThrowInternalError(context, "no random numbers");
   return JS_NewFloat64(context, (bits >> 11) * 0x1p-53);
@@ -287,33 +305,14 @@ static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JS
   _exit(0);
 }
 
-/* ---- chunks ----------------------------------------------------------------------------------------------------- */
+/* ---- the program ------------------------------------------------------------------------------------------------ */
 
-#define CHUNK(name, symbol) extern const uint8_t symbol##_start[], symbol##_end[];
-#include "chunks.inc"
-#undef CHUNK
+/* Its bytecode. In a program that was prepared there is none: it was evaluated then. */
+extern const uint8_t program_start[], program_end[];
 
-static const struct {
-  const char *name;
-  const uint8_t *start, *end;
-} chunks[] = {
-#define CHUNK(name, symbol) {name, symbol##_start, symbol##_end},
-#include "chunks.inc"
-#undef CHUNK
-};
-
-/* chunk(index): what a piece of the program evaluates to. The first is the one the program begins with. */
-static JSValue evaluate(JSContext *context, size_t index) {
-  JSValue function = JS_ReadObject(context, chunks[index].start, chunks[index].end - chunks[index].start,
-                                   JS_READ_OBJ_BYTECODE | JS_READ_OBJ_ROM_DATA);
+static JSValue evaluate(JSContext *context) {
+  JSValue function = JS_ReadObject(context, program_start, program_end - program_start, JS_READ_OBJ_BYTECODE);
   return JS_IsException(function) ? function : JS_EvalFunction(context, function);
-}
-
-static JSValue chunk(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
-  uint32_t index;
-  if (JS_ToUint32(context, &index, values[0])) return JS_EXCEPTION;
-  if (index >= sizeof chunks / sizeof *chunks) return JS_ThrowRangeError(context, "no chunk %u", index);
-  return evaluate(context, index);
 }
 
 /* ---- the process ------------------------------------------------------------------------------------------------ */
@@ -333,7 +332,6 @@ static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("holdSignal", 2, hold_signal),
     JS_CFUNC_DEF("takeSignal", 1, take_signal),
     JS_CFUNC_DEF("leaveBehind", 3, leave_behind),
-    JS_CFUNC_DEF("chunk", 1, chunk),
 };
 
 static JSValue string_list(JSContext *context, char **strings) {
@@ -382,7 +380,7 @@ static void run_jobs(JSRuntime *runtime) {
     if (status < 0) end_with(context, JS_GetException(context));
 }
 
-/* The engine, and what chunk 0 evaluates to: the functions `prepare` and `start` of `engine`. */
+/* The engine, and all that the program makes when it is evaluated; it leaves `start` in `engine`. */
 static void begin(void) {
   begin_heap();
   JSRuntime *runtime = heap->runtime = JS_NewRuntime2(&memory_functions, NULL);
@@ -409,7 +407,8 @@ static void begin(void) {
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "engine", JS_DupValue(context, heap->engine));
   JS_FreeValue(context, global);
-  JSValue result = evaluate(context, 0);
+  evaluating = 1;
+  JSValue result = evaluate(context);
   if (JS_IsException(result)) end_with(context, JS_GetException(context));
   JS_FreeValue(context, result);
 }
@@ -426,17 +425,40 @@ static JSValue call(const char *name) {
 }
 
 /*
+ * QuickJS doubles its table of shapes (one for each set of keys that objects have) when it is half full, and every call
+ * would do so, and copy its pages, if the program were prepared shortly before that. With these made and let go, the
+ * table has room for as many as a call makes.
+ */
+static void make_room_for_shapes(JSContext *context) {
+  enum { enough = 200 };
+  JSValue made[enough];
+  for (int i = 0; i < enough; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "room %d", i);
+    made[i] = JS_NewObject(context);
+    JS_SetPropertyStr(context, made[i], key, JS_TRUE);
+  }
+  for (int i = 0; i < enough; i++) JS_FreeValue(context, made[i]);
+}
+
+/*
  * The build runs the program once like this: everything that does not depend on the call is done, and the memory it
  * left, which refers to nothing outside the program, is written to a file. Linked into the program as its arena, it is
  * where each call goes on from.
  */
 static void prepare(const char *file) {
+  const uintptr_t stack = (uintptr_t)&file, most = 64 << 20;
   begin();
-  call("prepare");
   run_jobs(heap->runtime);
   if (unhandled_count) end_with(heap->context, unhandled[1]);
+  make_room_for_shapes(heap->context);
   size_t length = heap->piece_at - arena_start;
-  if (heap->piece_end != arena_end) dprintf(2, "the arena is too small for what is prepared\n"), _exit(1);
+  if (heap->piece_end != arena_end) refuse_preparation("the arena is too small (arenaSize in tools/bundle/src/executable.ts)");
+  if (mapped_blocks) refuse_preparation("a source keeps a block of more than 128 KiB, which lies outside of the arena; make it in the call");
+  /* Where the stack is differs from run to run: QuickJS notes it (stack_top, stack_limit), and main tells it anew. */
+  uintptr_t *words = (uintptr_t *)heap->runtime;
+  for (size_t i = 0; i < usable_size(words) / sizeof *words; i++)
+    if (words[i] > stack - most && words[i] < stack + most) words[i] = 0;
   /* What the program takes from now on lies elsewhere: a page of the file that is written to is copied first. */
   heap->piece_at = heap->piece_ready = heap->piece_end = NULL;
   memset(heap->free_blocks, 0, sizeof heap->free_blocks);
@@ -447,32 +469,34 @@ static void prepare(const char *file) {
 
 #ifdef LARGE_PAGES_FOR
 /*
- * What was prepared, as one page of 2 MiB instead of hundreds that are each copied at the first write: for a program
- * that uses most of it. Not for one that is called by the thousand, since the kernel may first have to make room for
- * such a page. Where anything of it fails, the small pages stay.
+ * What was prepared, and room for what a call adds, in pages of 2 MiB instead of hundreds that are each copied at the
+ * first write: for a program that uses most of it. Not for one that is called by the thousand, since the kernel may
+ * first have to make room for such pages. Where anything of it fails, the small pages stay.
  */
-static void in_large_page(void) {
-  enum { large = 2 << 20 };
+static void in_large_pages(void) {
+  enum { page = 2 << 20, room = 256 << 10 };
   const ElfW(Phdr) *segment = (const ElfW(Phdr) *)getauxval(AT_PHDR);
   for (size_t left = getauxval(AT_PHNUM); left > 0 && segment->p_vaddr != (uintptr_t)arena_start; left--) {
     if (left == 1) return;
     segment++;
   }
-  size_t length = segment->p_filesz;
+  size_t length = segment->p_filesz, whole = (length + room + page - 1) & ~(size_t)(page - 1);
   int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  uint8_t *room = mmap(NULL, 2 * large, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (file < 0 || room == MAP_FAILED || length > large) return;
-  uint8_t *page = (uint8_t *)(((uintptr_t)room + large - 1) & ~(uintptr_t)(large - 1));
-  madvise(page, large, MADV_HUGEPAGE);
-  if (pread(file, page, length, segment->p_offset) == (ssize_t)length &&
-      mremap(page, large, large, MREMAP_MAYMOVE | MREMAP_FIXED, arena_start) == arena_start) {
-    heap->piece_at = arena_start + length;
-    heap->piece_ready = heap->piece_end = arena_last = arena_start + large;
+  if (file < 0) return;
+  uint8_t *mapped = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped != MAP_FAILED) {
+    uint8_t *start = (uint8_t *)(((uintptr_t)mapped + page - 1) & ~(uintptr_t)(page - 1));
+    madvise(start, whole, MADV_HUGEPAGE);
+    if (pread(file, start, length, segment->p_offset) == (ssize_t)length &&
+        mremap(start, whole, whole, MREMAP_MAYMOVE | MREMAP_FIXED, arena_start) == arena_start) {
+      heap->piece_at = arena_start + length;
+      heap->piece_ready = heap->piece_end = arena_last = arena_start + whole;
+    }
   }
   close(file);
 }
 
-static int wants_large_page(const char *name) {
+static int wants_large_pages(const char *name) {
   const char *slash = strrchr(name, '/');
   return !strcmp(slash ? slash + 1 : name, LARGE_PAGES_FOR);
 }
@@ -480,11 +504,11 @@ static int wants_large_page(const char *name) {
 
 int main(int count, char **arguments, char **environment) {
 #ifdef LARGE_PAGES_FOR
-  if (heap->runtime && count > 0 && wants_large_page(arguments[0])) in_large_page();
+  if (heap->runtime && count > 0 && wants_large_pages(arguments[0])) in_large_pages();
 #endif
   if (!heap->runtime) {
     if (count == 3 && !strcmp(arguments[1], "--prepare")) prepare(arguments[2]);
-    begin();
+    refuse_preparation("call it with --prepare FILE first");
   }
   started = 1;
   signal(SIGPIPE, SIG_IGN); /* whoever writes is told by EPIPE, and can undo what it did */

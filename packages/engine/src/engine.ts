@@ -2,10 +2,10 @@
 export interface Engine {
   /** `x64` or `arm64`. */
   readonly arch: string;
-  /** The command line; the first is how the program was called. */
-  readonly args: readonly string[];
-  /** `NAME=value`, as the process got it. */
-  readonly environment: readonly string[];
+  /** The command line; the first is how the program was called. Undefined before there is a call. */
+  readonly args: readonly string[] | undefined;
+  /** `NAME=value`, as the process got it. Undefined before there is a call. */
+  readonly environment: readonly string[] | undefined;
   /** The functions of libc's calls.ts. */
   readonly libc: Libc;
   encode(text: string): Uint8Array<ArrayBuffer>;
@@ -23,11 +23,7 @@ export interface Engine {
   takeSignal(signal: number): boolean;
   /** Leaves a process behind that sends the message on a socket and keeps it open for so long. Whether it could. */
   leaveBehind(descriptor: number, message: Uint8Array | undefined, milliseconds: number): boolean;
-  /** What a piece of the program evaluates to. */
-  chunk(index: number): unknown;
-  /** Does what is the same for every call, when the program is built; it must ask for nothing of the call. */
-  prepare?: () => void;
-  /** Begins to serve the call. */
+  /** Begins to serve the call. All else is evaluated when the program is built, and must ask for nothing of the call. */
   start?: () => void;
   /** Called when there is nothing left to do at once: the status to end with, undefined to go on. */
   turn?: () => number | undefined;

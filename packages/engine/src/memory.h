@@ -75,11 +75,15 @@ static size_t usable_size(const void *memory) {
   return size_of(block->size_index) - sizeof *block;
 }
 
+/* How many blocks are mapped on their own. */
+static size_t mapped_blocks;
+
 /* The size of the mapping is in front of the block. */
 static void *map_own(size_t size) {
   size_t whole = (size + 16 + 4095) & ~(size_t)4095;
   size_t *start = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (start == MAP_FAILED) return NULL;
+  mapped_blocks++;
   start[0] = whole - 16;
   ((struct block *)(start + 1))->size_index = own;
   return start + 2;
@@ -131,6 +135,7 @@ static void release(JSMallocState *state, void *memory) {
     state->malloc_size -= usable_size(memory);
     size_t *start = (size_t *)block - 1;
     munmap(start, start[0] + 16);
+    mapped_blocks--;
     return;
   }
   ((struct free_block *)memory)->next = heap->free_blocks[block->size_index];

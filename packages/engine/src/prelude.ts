@@ -87,10 +87,16 @@ function print(descriptor: number, text: string): void {
   }
 }
 
+/** What the engine has once a call is served. */
+function ofTheCall<T>(value: T | undefined, what: string): T {
+  if (value !== undefined) return value;
+  throw new TypeError(`${what} asked for while the program is prepared: ask in the call that needs it`);
+}
+
 let variables: Record<string, string> | undefined;
 function environment(): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const entry of engine.environment) {
+  for (const entry of ofTheCall(engine.environment, 'the environment')) {
     const at = entry.indexOf('=');
     if (at > 0) found[entry.slice(0, at)] = entry.slice(at + 1);
   }
@@ -106,12 +112,12 @@ const program: Program = {
   exitCode: undefined,
   arch: engine.arch,
   get argv0() {
-    return engine.args[0] ?? '';
+    return ofTheCall(engine.args, 'the command line')[0] ?? '';
   },
   /** Leads to the file, which is all that is asked of it; its name may be another's by now. */
   execPath: '/proc/self/exe',
   get argv() {
-    return [this.argv0, ...engine.args];
+    return [this.argv0, ...ofTheCall(engine.args, 'the command line')];
   },
   get env() {
     variables ??= environment();

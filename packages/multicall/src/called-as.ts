@@ -9,14 +9,14 @@ export function calledAs(argv0: string): string {
   return argv0.slice(argv0.lastIndexOf('/') + 1);
 }
 
-/** Whether the program has a plugin of that name; loads nothing. */
+/** Whether the program has a plugin of that name. */
 export function isPlugin(name: string): boolean {
   return Object.hasOwn(registry, name);
 }
 
-/** The plugin of that name, loaded now; undefined for a name the program does not have. */
+/** The plugin of that name; undefined for a name the program does not have. */
 export function findPlugin(name: string): Plugin | undefined {
-  return isPlugin(name) ? registry[name]?.() : undefined;
+  return isPlugin(name) ? registry[name] : undefined;
 }
 
 /** What to tell whoever calls the program by a name it does not have. */

@@ -1,19 +1,26 @@
 // Generated from the folders in packages/plugins by `npm run build`. Do not edit.
-import { createRequire } from 'node:module';
+import { bandwidth } from '@cni-ts/bandwidth/bandwidth';
+import { bridge } from '@cni-ts/bridge/bridge';
+import { firewall } from '@cni-ts/firewall/firewall';
+import { hostLocal } from '@cni-ts/host-local/host-local';
+import { loopback } from '@cni-ts/loopback/loopback';
+import { macvlan } from '@cni-ts/macvlan/macvlan';
+import { portmap } from '@cni-ts/portmap/portmap';
+import { ptp } from '@cni-ts/ptp/ptp';
+import { staticPlugin } from '@cni-ts/static/static';
+import { tuning } from '@cni-ts/tuning/tuning';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 
-const require = createRequire(import.meta.url);
-
-/** Every plugin by its name, loaded when called for: a program started as `bridge` evaluates bridge alone. */
-export const registry: Readonly<Record<string, () => Plugin>> = {
-  bandwidth: () => require('@cni-ts/bandwidth/bandwidth').bandwidth,
-  bridge: () => require('@cni-ts/bridge/bridge').bridge,
-  firewall: () => require('@cni-ts/firewall/firewall').firewall,
-  'host-local': () => require('@cni-ts/host-local/host-local').hostLocal,
-  loopback: () => require('@cni-ts/loopback/loopback').loopback,
-  macvlan: () => require('@cni-ts/macvlan/macvlan').macvlan,
-  portmap: () => require('@cni-ts/portmap/portmap').portmap,
-  ptp: () => require('@cni-ts/ptp/ptp').ptp,
-  static: () => require('@cni-ts/static/static').staticPlugin,
-  tuning: () => require('@cni-ts/tuning/tuning').tuning,
+/** Every plugin by its name. */
+export const registry: Readonly<Record<string, Plugin>> = {
+  bandwidth,
+  bridge,
+  firewall,
+  'host-local': hostLocal,
+  loopback,
+  macvlan,
+  portmap,
+  ptp,
+  static: staticPlugin,
+  tuning,
 };

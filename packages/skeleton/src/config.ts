@@ -54,7 +54,7 @@ export function readConfigOf<S extends z.core.$ZodType>(
   json: unknown,
   prefix?: string,
 ): z.output<S> {
-  const shape = compiledShapes[name]?.();
+  const shape = compiledShapes[name];
   const read = shape && readByShape(shape, json);
   return read === undefined ? readConfig(schema(), json, prefix) : (read as z.output<S>); // reason: see above
 }

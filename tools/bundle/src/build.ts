@@ -39,8 +39,7 @@ const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${
 const work = join(workspaceRoot, 'dist/work');
 say(`compiling the multi-call program for ${cpu}`);
 const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
-const { scripts } = await bundleMulticall();
-await compile(scripts, program, cpu, work, { largePageFor: 'cnitool' });
+await compile(await bundleMulticall(), program, cpu, work, { largePagesFor: 'cnitool' });
 rmSync(work, { recursive: true });
 const all = [
   'cnitool',

@@ -132,7 +132,7 @@ export function compiledShapes(schemas: readonly NamedSchema[]): EsbuildPlugin {
     setup(build) {
       build.onLoad({ filter: /[/\\]skeleton[/\\]src[/\\]compiled-shapes\.ts$/ }, () => {
         const lines = schemas.map(
-          ({ name, schema }) => `  ${JSON.stringify(name)}: () => (${textOf(shapeOf(schema()))}),\n`,
+          ({ name, schema }) => `  ${JSON.stringify(name)}: ${textOf(shapeOf(schema()))},\n`,
         );
         return { contents: `export const compiledShapes = {\n${lines.join('')}};\n`, loader: 'js' };
       });

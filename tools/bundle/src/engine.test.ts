@@ -1,17 +1,17 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { compile } from './executable.ts';
 import { bundleForEngine } from './javascript.ts';
-import { link } from './link.ts';
 import { gcc, ownCpu, quickJs } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'engine-'));
+const engineSources = join(workspaceRoot, 'packages/engine/src');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function program(source: string): Promise<string> {
@@ -102,26 +102,55 @@ test('chance and time are those of the call, not of the build', async () => {
   ]);
 });
 
-test('a source that asks for chance or time when it is evaluated fails the build', async () => {
-  const parts = { prelude: 'p.cjs', entry: 'a.cjs', prepared: ['d.cjs'] };
-  for (const text of ['engine.random();', 'engine.now();']) {
-    const chunks = ['p.cjs', 'a.cjs', 'd.cjs'].map((name) => ({ name, text: name === 'd.cjs' ? text : '' }));
-    const built = compile(link(chunks, parts), join(folder, 'early'), ownCpu(), join(folder, 'early.work'));
-    await expect(built).rejects.toThrow('asked for while the program is prepared');
-  }
+describe('what a source must not do when it is evaluated, since all calls would share it', () => {
+  test.for([
+    ['chance', 'Math.random();', 'chance asked for while the program is prepared'],
+    ['the time', 'performance.now();', 'the time asked for while the program is prepared'],
+    ['a date', 'new Date();', 'Date asked for while a source is evaluated'],
+    ['the date as a number', 'Date.now();', 'Date asked for while a source is evaluated'],
+    ['the kernel', 'process.pid;', 'getpid asked for while the program is prepared'],
+    ['the environment', 'process.env.HOME;', 'the environment asked for while the program is prepared'],
+    ['the command line', 'process.argv;', 'the command line asked for while the program is prepared'],
+    ['a block that is not in the arena', 'globalThis.kept = new Uint8Array(200_000);', 'more than 128 KiB'],
+  ])('%s', async ([what = '', text = '', why = '']) => {
+    const name = what.replaceAll(' ', '-');
+    const prelude = (await bundleForEngine(join(engineSources, 'prelude.ts'))).script.split(
+      'engine.start = ',
+    )[0];
+    const script = `${prelude}engine.start = () => {};\n${text}\n`;
+    const built = compile({ script }, join(folder, name), ownCpu(), join(folder, `${name}.work`));
+    await expect(built).rejects.toThrow(why);
+  });
+
+  test('a large block that is let go is none', async () => {
+    const file = await lines('large', 'process.stdout.write(String(new Uint8Array(200_000).length));');
+    expect(execFileSync(file, { encoding: 'utf8' })).toBe('200000');
+  });
+});
+
+test('two builds give the same bytes', async () => {
+  const { script } = await bundleForEngine(
+    fileURLToPath(new URL('fixtures/engine-probe.ts', import.meta.url)),
+  );
+  const built = await Promise.all(
+    ['once', 'twice'].map(async (name) => {
+      await compile({ script }, join(folder, name), ownCpu(), join(folder, `${name}.work`));
+      return readFileSync(join(folder, name));
+    }),
+  );
+  expect(built[0]?.equals(built[1] ?? new Uint8Array())).toBe(true);
 });
 
 test('memory of all sizes keeps what is in it', async () => {
   const { source } = await quickJs(ownCpu());
   const file = join(folder, 'memory-test');
-  const sources = join(workspaceRoot, 'packages/engine/src');
   await gcc(ownCpu(), [
     '-O1',
     '-g',
     '-D_GNU_SOURCE',
     '-I',
     source,
-    join(sources, 'memory-test.c'),
+    join(engineSources, 'memory-test.c'),
     '-o',
     file,
   ]);

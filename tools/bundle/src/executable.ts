@@ -2,40 +2,29 @@ import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
-import type { Script } from './link.ts';
+import type { Program } from './javascript.ts';
 import { type Cpu, gcc, ownCpu, quickJs, strip } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
 /**
- * The scripts of a program (link.ts) as one executable, `file`, for `cpu`: the engine with their bytecode in it. It
- * needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile. `prepared`: what is the
- * same for every call is done now, where the program can be run. `largePageFor`: the name by which it is called when
- * that is to lie in one large page (engine.c has both).
+ * A program (javascript.ts) as one executable, `file`, for `cpu`: the engine with all that its script makes when it is
+ * evaluated. It needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile.
+ * `largePagesFor`: the name by which it is called when what is prepared is to lie in one large page (engine.c has both).
  */
 export async function compile(
-  scripts: readonly Script[],
+  { script }: Pick<Program, 'script'>,
   file: string,
   cpu: Cpu,
   work: string,
-  { prepared = true, largePageFor = '' } = {},
+  { largePagesFor = '' } = {},
 ): Promise<void> {
   mkdirSync(work, { recursive: true });
-  const paths = scripts.map(({ text }, index) => {
-    const path = join(work, `${index}.js`);
-    writeFileSync(path, text);
-    return path;
-  });
-  await execa(await bytecodeCompiler(work), paths);
-  writeFileSync(
-    join(work, 'chunks.inc'),
-    scripts.map(({ name }, index) => `CHUNK(${JSON.stringify(name)}, chunk${index})\n`).join(''),
-  );
-  writeFileSync(
-    join(work, 'chunks.S'),
-    `.section .rodata\n${paths.map((path, index) => dataOf(`chunk${index}`, `${path}.bytecode`)).join('')}${noStack}`,
-  );
+  const path = join(work, 'program.js');
+  writeFileSync(path, script);
+  await execa(await bytecodeCompiler(work), [path]);
+  const bytecode = `.balign 8\n.global program_start, program_end\nprogram_start: .incbin "${path}.bytecode"\nprogram_end:\n`;
   writeFileSync(
     join(work, 'calls.inc'),
     Object.entries(definitions)
@@ -47,34 +36,51 @@ export async function compile(
   const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type'];
   const engine = join(work, 'engine.o');
   const includes = ['-I', source, '-I', work];
-  const names = largePageFor ? [`-DLARGE_PAGES_FOR="${largePageFor}"`] : [];
+  const names = largePagesFor ? [`-DLARGE_PAGES_FOR="${largePagesFor}"`] : [];
   await gcc(cpu, [...options, ...includes, ...names, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
   const linked = async (name: string, arena: string): Promise<string> => {
     const assembly = join(work, `${name}.S`);
     writeFileSync(assembly, arena);
     const program = join(work, name);
-    const parts = [engine, join(work, 'chunks.S'), assembly, ...objects, '-lm'];
-    await gcc(cpu, [...options, `-Wl,--section-start=.arena=${arenaAddress}`, ...parts, '-o', program]);
+    // The bytecode comes last: the prepared program goes without it, and all else stays where it is.
+    const sections = [
+      '-Wl,--wrap=gettimeofday',
+      `-Wl,--section-start=.arena=${arenaAddress}`,
+      `-Wl,--section-start=.bytecode=${bytecodeAddress}`,
+    ];
+    await gcc(cpu, [...options, ...sections, engine, assembly, ...objects, '-lm', '-o', program]);
     return program;
   };
-  let program = await linked('unprepared', arenaOf('%nobits', `.space ${arenaSize}`));
-  if (prepared && cpu === process.arch) {
-    const memory = join(work, 'memory');
-    await execa(program, ['--prepare', memory]);
-    const unprepared = await addresses(program);
-    program = await linked('prepared', arenaOf('%progbits', `.incbin "${memory}"\n.balign 4096`));
-    if ((await addresses(program)) !== unprepared) {
-      throw new Error(
-        'the linker put the prepared program elsewhere: what refers to addresses would be wrong',
-      );
-    }
+  const unprepared = await linked(
+    'unprepared',
+    arenaOf('%nobits', `.space ${arenaSize}`) + bytecodeOf(bytecode),
+  );
+  const memory = join(work, 'memory');
+  await execa(...runOn(cpu, unprepared, ['--prepare', memory]));
+  const prepared = await linked(
+    'prepared',
+    arenaOf('%progbits', `.incbin "${memory}"\n.balign 4096`) +
+      bytecodeOf('.global program_start, program_end\nprogram_start: .byte 0\nprogram_end:\n'),
+  );
+  if ((await addresses(prepared)) !== (await addresses(unprepared))) {
+    throw new Error('the linker put the prepared program elsewhere: what refers to addresses would be wrong');
   }
-  await strip(cpu, program, file);
+  await strip(cpu, prepared, file);
+}
+
+/** A program for `cpu` as a command: of another processor than this machine's it is emulated. */
+function runOn(cpu: Cpu, program: string, args: string[]): [string, string[]] {
+  return cpu === process.arch ? [program, args] : [emulators[cpu], [program, ...args]];
 }
 
 /** Where what is prepared lies: far from everything else in a program of a few megabytes. */
 const arenaAddress = '0x10000000';
 const arenaSize = 16 * 2 ** 20;
+/** What is read when the program is prepared and never again. */
+const bytecodeAddress = '0x20000000';
+
+/** Debian's qemu-user. */
+const emulators: Record<Cpu, string> = { x64: 'qemu-x86_64', arm64: 'qemu-aarch64' };
 
 function arenaOf(type: '%nobits' | '%progbits', content: string): string {
   return `.section .arena, "aw", ${type}
@@ -86,21 +92,24 @@ arena_end:
 ${noStack}`;
 }
 
+function bytecodeOf(content: string): string {
+  return `.section .bytecode, "a", %progbits\n${content}${noStack}`;
+}
+
 /** Says that the code needs no executable stack. */
 const noStack = '.section .note.GNU-stack, "", %progbits\n';
 
-/** All symbols of a program with their addresses, but for the end of what is prepared. */
+/** All symbols of a program with their addresses, but for the ends of what differs. */
 async function addresses(program: string): Promise<string> {
   const { stdout } = await execa('nm', [program]);
-  return stdout
-    .split('\n')
-    .filter((line) => !line.endsWith(' arena_end'))
-    .map((line) => line.replace(/ \w /, ' '))
-    .join('\n');
-}
-
-function dataOf(symbol: string, file: string): string {
-  return `.balign 8\n.global ${symbol}_start, ${symbol}_end\n${symbol}_start: .incbin "${file}"\n${symbol}_end:\n`;
+  return (
+    stdout
+      .split('\n')
+      // `$x` and `$d` say where code and data are, in programs for arm64.
+      .filter((line) => !/ (?:arena_end|program_end|\$.*)$/.test(line))
+      .map((line) => line.replace(/ \w /, ' '))
+      .join('\n')
+  );
 }
 
 /** Bytecode is the same for all processors we build for, so it is made here. */

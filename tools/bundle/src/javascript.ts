@@ -1,11 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { compiledShapes, namedSchemas } from './config-shapes.ts';
-import { lazyZod, zodEntry } from './lazy-zod.ts';
-import { link, type Script } from './link.ts';
-import { lazyRegistry } from './registry.ts';
-import { hasSource, pluginFolders, readManifest, workspaceRoot } from './workspace.ts';
+import { readManifest, workspaceRoot } from './workspace.ts';
 
 /** Node says with every use of FFI that it is experimental. On stderr of a plugin that is noise for the operator. */
 const shebang = '#!/usr/bin/env -S node --disable-warning=ExperimentalWarning';
@@ -60,78 +57,65 @@ function sayCommonJs(folder: string): void {
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
 }
 
-/** The multi-call program: the scripts it is compiled of, and the sources that are in each, relative to the root. */
+/** A program for the engine: its script, and the sources that are in it, relative to the root. */
 export interface Program {
-  readonly scripts: readonly Script[];
-  readonly sources: Readonly<Record<string, readonly string[]>>;
+  readonly script: string;
+  readonly sources: readonly string[];
 }
 
-/**
- * The multi-call program for the engine. `prologue`: code to begin each chunk with. A program called as `bridge`
- * evaluates the chunks that bridge needs, and VERSION next to nothing.
- */
-export async function bundleMulticall(
-  root: string = workspaceRoot,
-  prologue: (chunk: string) => string = () => '',
+/** The multi-call program. All of it is evaluated when the program is built (engine.c); a call is `run`. */
+export async function bundleMulticall(root: string = workspaceRoot): Promise<Program> {
+  const main = join(root, 'packages/multicall/src/main.ts');
+  const contents = `import { run } from ${JSON.stringify(main)};\nengine.start = run;\n`;
+  const plugins = [compiledShapes(await namedSchemas(root))];
+  return programOf(root, { stdin: { contents, resolveDir: root, sourcefile: 'entry.js' }, plugins });
+}
+
+/** A program for the engine that is one source, `entry`, and what it imports. It is evaluated by the call. */
+export async function bundleForEngine(entry: string, root: string = workspaceRoot): Promise<Program> {
+  const { script, sources } = await programOf(
+    root,
+    { entryPoints: [entry] },
+    (own) => `engine.start = () => {\n${own}};\n`,
+  );
+  return { script, sources };
+}
+
+/** The prelude, then what `options` name, as one script without modules. */
+async function programOf(
+  root: string,
+  options: BuildOptions,
+  wrap: (own: string) => string = (own) => own,
 ): Promise<Program> {
-  const plugins = pluginFolders(root).filter(hasSource);
+  const prelude = await scriptOf(root, { entryPoints: [join(root, 'packages/engine/src/prelude.ts')] });
+  const own = await scriptOf(root, options);
+  return { script: prelude.script + wrap(own.script), sources: [...prelude.sources, ...own.sources] };
+}
+
+async function scriptOf(root: string, options: BuildOptions): Promise<Program> {
   const { outputFiles, metafile } = await build({
     ...common,
-    ...engineOptions(root),
-    metafile: true,
-    chunkNames: 'shared-[hash]',
-    entryPoints: {
-      prelude: join(root, 'packages/engine/src/prelude.ts'),
-      main: join(root, 'packages/multicall/src/main.ts'),
-      zod: zodEntry,
-      ...Object.fromEntries(
-        plugins.map((plugin) => [plugin.name, join(plugin.folder, 'src', `${plugin.name}.ts`)]),
-      ),
-    },
-    plugins: [lazyRegistry, lazyZod(root), compiledShapes(await namedSchemas(root))],
-  });
-  for (const [path, { imports }] of Object.entries(metafile.outputs)) {
-    const missing = imports.find((one) => one.external && !one.path.endsWith('.cjs'));
-    if (missing) throw new Error(`${path} needs ${missing.path}, which the engine does not have`);
-  }
-  const sources = Object.fromEntries(
-    Object.entries(metafile.outputs).map(([path, output]) => [basename(path), Object.keys(output.inputs)]),
-  );
-  const chunks = outputFiles.map(({ path, text }) => ({
-    name: basename(path),
-    text: prologue(basename(path)) + text,
-  }));
-  const prepared = chunks.map(({ name }) => name).filter((name) => name !== 'zod.cjs');
-  return { scripts: link(chunks, { prelude: 'prelude.cjs', entry: 'main.cjs', prepared }), sources };
-}
-
-/** A program for the engine that is one source, `entry`, and what it imports. */
-export async function bundleForEngine(entry: string, root: string = workspaceRoot): Promise<Script[]> {
-  const { outputFiles } = await build({
-    ...common,
-    ...engineOptions(root),
-    entryPoints: { main: entry, prelude: join(root, 'packages/engine/src/prelude.ts') },
-  });
-  return link(
-    outputFiles.map(({ path, text }) => ({ name: basename(path), text })),
-    { prelude: 'prelude.cjs', entry: 'main.cjs', prepared: [] },
-  );
-}
-
-/** ES modules that link can read, in what the engine knows of the language. */
-function engineOptions(root: string) {
-  return {
-    format: 'esm',
+    format: 'iife',
+    // What the engine knows of the language.
     target: 'es2022',
     // The names of variables are in the bytecode; whitespace is not.
     minifyIdentifiers: true,
     minifySyntax: true,
-    splitting: true,
-    write: false,
     absWorkingDir: root,
-    outdir: root,
-    outExtension: { '.js': '.cjs' },
     // The engine has no modules of its own, and of Node's nothing but this is used.
     alias: { 'node:path': 'path-browserify' },
-  } satisfies BuildOptions;
+    ...options,
+    metafile: true,
+    write: false,
+    outdir: root,
+  });
+  const [output] = Object.values(metafile.outputs);
+  const missing = output?.imports.find((one) => one.external);
+  if (missing) {
+    const importer = Object.entries(metafile.inputs).find(([, { imports }]) =>
+      imports.some(({ path }) => path === missing.path),
+    );
+    throw new Error(`${importer?.[0]} needs ${missing.path}, which the engine does not have`);
+  }
+  return { script: outputFiles[0]?.text ?? '', sources: Object.keys(output?.inputs ?? {}) };
 }

@@ -4,12 +4,25 @@
  *
  * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
  */
+
 import { formatMac } from '@cni-ts/address/mac';
 import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import {
+  addMacSpoofing,
+  checkMacSpoofing,
+  gcMacSpoofing,
+  removeMacSpoofing,
+} from '@cni-ts/plugin-kit/mac-spoofing';
+import {
+  addMasquerade,
+  checkMasquerade,
+  gcMasquerade,
+  removeMasquerade,
+} from '@cni-ts/plugin-kit/masquerade';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
@@ -28,10 +41,6 @@ import { differences } from './check.ts';
 import { type Config, checkForAdd, parse, schema } from './config.ts';
 import { ensureGatewayAddress, planAddressing } from './gateway.ts';
 import { ensureVlanGateway } from './vlan-gateway.ts';
-
-// Rules are a third of the code, and most networks need none: what writes them is loaded when it is called for.
-const masquerading = () => import('@cni-ts/plugin-kit/masquerade');
-const spoofChecking = () => import('@cni-ts/plugin-kit/mac-spoofing');
 
 /** Places in the result's `interfaces`. */
 const container = 2;
@@ -78,7 +87,6 @@ async function add(request: Request<Config>): Promise<Result> {
   const veth = createVethPair(pair, host, inside, undo);
   const bridge = connectToBridge(host, veth.host, planned.bridge, found, planned.port, undo);
   if (config.macSpoofCheck) {
-    const { addMacSpoofing } = await spoofChecking();
     failing('failed to setup spoof-check', () =>
       addMacSpoofing(ownNetfilter(request), request, planned.hostName, veth.container.mac, undo),
     );
@@ -163,7 +171,6 @@ async function connectIp(
   }
   if (config.ipMasq) {
     const addresses = ips.map((ip, i) => addressOf(ip, i).cidr);
-    const { addMasquerade } = await masquerading();
     addMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
 }
@@ -188,7 +195,6 @@ async function del(request: Request<Config>): Promise<void> {
     },
     async () => {
       if (!config.ipam || !config.ipMasq) return;
-      const { removeMasquerade } = await masquerading();
       removeMasquerade(ownNetfilter(request), request, end?.addresses);
     },
     () => (config.macSpoofCheck ? removeSpoofCheck(request) : undefined),
@@ -200,7 +206,6 @@ async function del(request: Request<Config>): Promise<void> {
 /** The rules name a link that is about to go: they match nothing any more then, so the container may go without. */
 async function removeSpoofCheck(request: Request<Config>): Promise<void> {
   try {
-    const { removeMacSpoofing } = await spoofChecking();
     removeMacSpoofing(ownNetfilter(request), request);
   } catch (error) {
     request.log(errorText(error));
@@ -216,7 +221,6 @@ async function check(request: Request<Config>): Promise<void> {
   const link = config.macSpoofCheck && findLink(inside.route, request.ifname);
   if (link) {
     const hostName = plan(config, request).hostName;
-    const { checkMacSpoofing } = await spoofChecking();
     drift.push(...checkMacSpoofing(ownNetfilter(request), request, hostName, link.mac));
   }
   if (config.ipam && config.ipMasq) {
@@ -227,7 +231,6 @@ async function check(request: Request<Config>): Promise<void> {
           ip.interface === undefined || prevResult.interfaces?.[ip.interface]?.name === request.ifname,
       )
       .map(({ cidr }) => cidr);
-    const { checkMasquerade } = await masquerading();
     drift.push(...checkMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend));
   }
   failOn(drift);
@@ -238,8 +241,8 @@ async function gc(request: Request<Config>): Promise<void> {
   const { config } = request;
   const host = ownNamespace(request);
   const netfilter = ownNetfilter(request);
-  (await masquerading()).gcMasquerade(netfilter, request.network, request.validAttachments);
-  (await spoofChecking()).gcMacSpoofing(netfilter, (name) => findLink(host.route, name) !== undefined);
+  gcMasquerade(netfilter, request.network, request.validAttachments);
+  gcMacSpoofing(netfilter, (name) => findLink(host.route, name) !== undefined);
   if (config.ipam) await request.ipam(config.ipam).gc();
 }
 

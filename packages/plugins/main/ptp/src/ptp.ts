@@ -6,6 +6,7 @@
  * All containers of the network may share one gateway address: it lies as a /32 (/128) on each host end, and a route
  * to each container's address tells the host which end leads there.
  */
+
 import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { formatMac } from '@cni-ts/address/mac';
@@ -15,6 +16,12 @@ import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding, forwardingDifferences } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import {
+  addMasquerade,
+  checkMasquerade,
+  gcMasquerade,
+  removeMasquerade,
+} from '@cni-ts/plugin-kit/masquerade';
 import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
@@ -33,9 +40,6 @@ import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { differences } from './check.ts';
 import { type Config, parse, schema } from './config.ts';
-
-// Loaded when it is called for: rules are a third of the code, and many networks need none.
-const masquerading = () => import('@cni-ts/plugin-kit/masquerade');
 
 /** Places in the result's `interfaces`. */
 const atContainer = 1;
@@ -141,7 +145,6 @@ async function add(request: Request<Config>): Promise<Result> {
   connectHost(request, host, veth.host, planned);
   if (config.ipMasq) {
     const addresses = planned.wires.map(({ address }) => address);
-    const { addMasquerade } = await masquerading();
     addMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
   // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
@@ -227,7 +230,6 @@ async function del(request: Request<Config>): Promise<void> {
     },
     async () => {
       if (!config.ipMasq) return;
-      const { removeMasquerade } = await masquerading();
       removeMasquerade(ownNetfilter(request), request, end?.addresses);
     },
     () => deleteVethPair(request, end, hostNameOf(request)),
@@ -249,7 +251,6 @@ async function check(request: Request<Config>): Promise<void> {
   const drift = differences(expected, prevResult, ownNamespace(request), inside);
   if (config.ipMasq) {
     const addresses = wires.map(({ cidr }) => cidr);
-    const { checkMasquerade } = await masquerading();
     drift.push(...checkMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend));
   }
   drift.push(...forwardingDifferences(wires.map(({ cidr }) => cidr.ip.family)).map((one) => `ptp: ${one}`));
@@ -262,7 +263,7 @@ async function gc(request: Request<Config>): Promise<void> {
   // Asked for first: without the list nothing may be done, by the delegate neither.
   const valid = request.validAttachments;
   await tryAll([
-    async () => (await masquerading()).gcMasquerade(ownNetfilter(request), request.network, valid),
+    async () => gcMasquerade(ownNetfilter(request), request.network, valid),
     () => (ipam ? request.ipam(ipam).gc() : undefined),
   ]);
 }
