@@ -7,9 +7,9 @@ import { loopback } from '@cni-ts/loopback/loopback';
 import { macvlan } from '@cni-ts/macvlan/macvlan';
 import { portmap } from '@cni-ts/portmap/portmap';
 import { ptp } from '@cni-ts/ptp/ptp';
+import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { staticPlugin } from '@cni-ts/static/static';
 import { tuning } from '@cni-ts/tuning/tuning';
-import type { Plugin } from '@cni-ts/skeleton/plugin';
 
 /** Every plugin by its name. */
 export const registry: Readonly<Record<string, Plugin>> = {

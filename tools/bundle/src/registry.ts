@@ -10,9 +10,14 @@ export function registryText(root: string = workspaceRoot): string {
   const plugins = pluginFolders(root).filter(hasSource);
   const member = (name: string, exportName: string) =>
     name === exportName ? name : `${/^[a-z]+$/.test(name) ? name : `'${name}'`}: ${exportName}`;
+  const imports = plugins.map(({ name, exportName }) => ({
+    from: `@cni-ts/${name}/${name}`,
+    what: `{ ${exportName} }`,
+  }));
+  imports.push({ from: '@cni-ts/skeleton/plugin', what: 'type { Plugin }' });
+  imports.sort((a, b) => (a.from < b.from ? -1 : 1));
   return `// Generated from the folders in packages/plugins by \`npm run build\`. Do not edit.
-${plugins.map(({ name, exportName }) => `import { ${exportName} } from '@cni-ts/${name}/${name}';\n`).join('')}import type { Plugin } from '@cni-ts/skeleton/plugin';
-
+${imports.map(({ from, what }) => `import ${what} from '${from}';\n`).join('')}
 /** Every plugin by its name. */
 export const registry: Readonly<Record<string, Plugin>> = {
 ${plugins.map(({ name, exportName }) => `  ${member(name, exportName)},\n`).join('')}};
