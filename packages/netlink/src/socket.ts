@@ -37,6 +37,9 @@ const NETLINK_GET_STRICT_CHK = 12;
 
 const protocols = { route: 0, netfilter: 12 } as const;
 const dumpAttempts = 8;
+/** How long an answer is waited for, milliseconds, whatever else comes in meanwhile. The kernel answers at once, but may
+ *  first have to wait for others that change links or rules. A socket gives up receiving after as long. */
+export const answerPatience = 60_000;
 /** As many answers as surely find room in a socket's receive buffer. */
 const getsAtOnce = 64;
 
@@ -63,6 +66,13 @@ interface Reply {
   /** Where its payload begins and ends. */
   readonly start: number;
   readonly end: number;
+}
+
+/** A request that a process left behind has sent, and what the kernel answered, once it has. */
+interface Behind {
+  readonly sequence: number;
+  readonly name: string;
+  outcome?: Refused | true;
 }
 
 /** The kernel's no to a question that may well get one: no error, since making one takes longer than asking. */
@@ -96,6 +106,11 @@ export class Netlink {
   readonly #protocol: keyof typeof protocols;
   #sequence = 0;
   #hasRemoved = false;
+  /** Datagrams received since the last was sent, and until when one more is waited for. */
+  #datagrams = 0;
+  #until = 0;
+  /** The request that somebody else has sent (see requestBehind), as long as its outcome was not asked for. */
+  #behind: Behind | undefined;
 
   private constructor(protocol: keyof typeof protocols) {
     this.#protocol = protocol;
@@ -120,13 +135,14 @@ export class Netlink {
   }
 
   #sendAndWait(writer: Writer, sequence: number, name: string): void {
-    this.#socket.send(writer.result());
-    while (!this.#receive().some((reply) => this.#isAck(reply, sequence, name)));
+    this.#send(writer);
+    while (!this.#receive(name).some((reply) => this.#isAck(reply, sequence, name)));
   }
 
   /**
    * Like `request`, but where a process can be left behind to wait for it, it is only sent: whether the kernel has
    * answered tells what is returned (false: not yet; a refusal is thrown). Undefined where it has been waited for.
+   * Other requests may be made meanwhile: an answer that comes between theirs is kept. One can be pending at a time.
    */
   requestBehind<T>(request: NetlinkRequest<T>): (() => boolean) | undefined {
     kernelWrite(request.name);
@@ -136,10 +152,17 @@ export class Netlink {
       this.#sendAndWait(writer, sequence, request.name);
       return undefined;
     }
+    const behind: Behind = { sequence, name: request.name };
+    this.#behind = behind;
     return () => {
-      const length = this.#socket.receiveNow(received);
-      if (length === undefined) return false;
-      return this.#messages(length).some((reply) => this.#isAck(reply, sequence, request.name));
+      if (!behind.outcome) {
+        const length = this.#socket.receiveNow(received);
+        if (length !== undefined) this.#messages(length);
+      }
+      if (!behind.outcome) return false;
+      this.#behind = undefined;
+      if (behind.outcome !== true) throw behind.outcome.error();
+      return true;
     };
   }
 
@@ -157,9 +180,9 @@ export class Netlink {
   get<T>(request: NetlinkRequest<T>): T {
     const writer = emptyWriter();
     const sequence = this.#write(writer, request, 0);
-    this.#socket.send(writer.result());
+    this.#send(writer);
     for (;;) {
-      for (const reply of this.#receive()) {
+      for (const reply of this.#receive(request.name)) {
         if (reply.sequence !== sequence) continue;
         if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, request.name);
         else return this.#read(reply, request);
@@ -174,10 +197,10 @@ export class Netlink {
   find<T>(request: NetlinkRequest<T>): T | undefined {
     const writer = emptyWriter();
     const sequence = this.#write(writer, request, NLM_F.ack);
-    this.#socket.send(writer.result());
+    this.#send(writer);
     let found: T | undefined;
     for (;;) {
-      for (const reply of this.#receive()) {
+      for (const reply of this.#receive(request.name)) {
         if (this.#isAck(reply, sequence, request.name)) return found;
         if (reply.sequence === sequence) found = this.#read(reply, request);
       }
@@ -199,12 +222,12 @@ export class Netlink {
   #getSome(requests: readonly NetlinkRequest<never>[]): unknown[] {
     const writer = emptyWriter();
     for (const request of requests) this.#write(writer, request, 0);
-    this.#socket.send(writer.result());
+    this.#send(writer);
     const first = this.#sequence - requests.length + 1;
     const answers: unknown[] = [];
     let missing = requests.length;
     while (missing > 0) {
-      for (const reply of this.#receive()) {
+      for (const reply of this.#receive(requests[0]!.name)) {
         const at = reply.sequence - first;
         const request = requests[at];
         if (!request || at in answers) continue;
@@ -241,11 +264,11 @@ export class Netlink {
   ): { readonly values: R[]; readonly interrupted: boolean } {
     const writer = emptyWriter();
     const sequence = this.#write(writer, request, NLM_F.dump);
-    this.#socket.send(writer.result());
+    this.#send(writer);
     const payloads: Uint8Array[] = [];
     let interrupted = false;
     for (;;) {
-      for (const reply of this.#receive()) {
+      for (const reply of this.#receive(request.name)) {
         if (reply.sequence !== sequence) continue;
         if (reply.flags & NLM_F.dumpInterrupted) interrupted = true;
         if (reply.type === NLMSG_DONE) {
@@ -282,11 +305,11 @@ export class Netlink {
     }
     if (requests.length > 100) this.#socket.enlargeReceiveBuffer(requests.length * 1024);
     if (writer.length > 100_000) this.#socket.enlargeSendBuffer(writer.length + 4096);
-    this.#socket.send(writer.result());
+    this.#send(writer);
     let failure: unknown;
     const first = this.#sequence - requests.length + 1;
     while (waiting.size) {
-      for (const reply of this.#receive()) {
+      for (const reply of this.#receive(requests[0]!.name)) {
         if (reply.sequence < first) continue;
         const name = waiting.get(reply.sequence) ?? requests[reply.sequence - first]?.name ?? 'batch';
         waiting.delete(reply.sequence);
@@ -326,13 +349,37 @@ export class Netlink {
     return value;
   }
 
-  /** The messages of one datagram. */
-  #receive(): Reply[] {
-    return this.#messages(this.#socket.receive(received));
+  #send(writer: Writer): void {
+    this.#datagrams = 0;
+    this.#socket.send(writer.result());
+  }
+
+  /**
+   * The messages of one datagram; `name` is whose answer is waited for. The first mostly is the answer: the clock is
+   * asked from the second on, so that a socket that is flooded with others' messages is not read for ever.
+   */
+  #receive(name: string): Reply[] {
+    if (this.#datagrams++ > 0) this.#stillWaiting(name);
+    let length: number;
+    try {
+      length = this.#socket.receive(received);
+    } catch (error) {
+      throw unanswered(error, name);
+    }
+    return this.#messages(length);
+  }
+
+  #stillWaiting(name: string): void {
+    const now = performance.now();
+    if (this.#datagrams === 2) this.#until = now + answerPatience;
+    else if (now > this.#until) {
+      throw new SyscallError('recv', 'ETIMEDOUT', `the kernel has not answered ${name} for 60 seconds`);
+    }
   }
 
   #messages(length: number): Reply[] {
     const replies: Reply[] = [];
+    const behind = this.#behind;
     let at = 0;
     while (at + 16 <= length) {
       const size = receivedNumbers.getUint32(at, true);
@@ -345,9 +392,16 @@ export class Netlink {
         start: at + 16,
         end: at + size,
       });
+      if (behind) this.#keep(replies.at(-1)!, behind);
       at += (size + 3) & ~3;
     }
     return replies;
+  }
+
+  /** The outcome of the request that was sent by the process left behind, if this is it. */
+  #keep(reply: Reply, behind: Behind): void {
+    if (reply.sequence !== behind.sequence || reply.type !== NLMSG_ERROR) return;
+    behind.outcome = this.#refusal(reply, behind.name) ?? true;
   }
 
   #isAck(reply: Reply, sequence: number, name: string): boolean {
@@ -377,6 +431,15 @@ export class Netlink {
     trace()?.('<', this.#protocol, name, reply.flags, { errno, explanation });
     return new Refused(name, errno, explanation);
   }
+}
+
+/** Why there is no answer to a request, and that it may have been done all the same (see wasRefused). */
+function unanswered(error: unknown, name: string): unknown {
+  if (!(error instanceof SyscallError) || error.call !== 'recv') return error;
+  if (error.code === 'EAGAIN') {
+    return new SyscallError('recv', 'ETIMEDOUT', `the kernel has not answered ${name} for 60 seconds`);
+  }
+  return new SyscallError('recv', error.code, `the kernel's answer to ${name} was lost`);
 }
 
 function errnoAt(at: number): number {

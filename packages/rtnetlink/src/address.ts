@@ -4,6 +4,7 @@ import { attributes, type Read } from '@cni-ts/netlink/attributes';
 import { asciiz, ip, struct, u8, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { indexOf } from './link.ts';
 
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -50,7 +51,7 @@ function body(link: { readonly index: number }, cidr: Cidr): Read<typeof address
   return {
     family: AF[own.family],
     prefixLength: prefix,
-    index: link.index,
+    index: indexOf(link),
     local: own,
     address: own,
     // A /31 or /32 has no broadcast address.

@@ -2,7 +2,7 @@ import { attributes, nest, type Read } from '@cni-ts/netlink/attributes';
 import { u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { ifinfomsg, type Link, RTM_SETLINK } from './link.ts';
+import { ifinfomsg, indexOf, type Link, RTM_SETLINK } from './link.ts';
 
 const AF_BRIDGE = 7;
 const INFO_SLAVE_DATA = 5;
@@ -34,7 +34,7 @@ export function setBridgePort(
     type: RTM_SETLINK,
     flags: 0,
     message: portMessage,
-    value: { family: AF_BRIDGE, index: link.index, portInfo: port },
+    value: { family: AF_BRIDGE, index: indexOf(link), portInfo: port },
   });
 }
 

@@ -2,7 +2,7 @@ import { attributes, nest } from '@cni-ts/netlink/attributes';
 import { list, struct, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { ifinfomsg, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK } from './link.ts';
+import { ifinfomsg, indexOf, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK } from './link.ts';
 
 const AF_BRIDGE = 7;
 const EXT_MASK_BRVLAN = 2;
@@ -67,7 +67,7 @@ function change(
     message: vlanMessage,
     value: {
       family: AF_BRIDGE,
-      index: link.index,
+      index: indexOf(link),
       afSpec: { flags: BRIDGE_FLAGS_MASTER, vlanInfo: [{ flags, id: vlan.id }] },
     },
   });

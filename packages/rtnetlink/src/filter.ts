@@ -2,6 +2,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { attributes, type Read, select } from '@cni-ts/netlink/attributes';
 import { be16, be32, s32, struct, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { indexOf } from './link.ts';
 import { tcHandle, tcMessage } from './qdisc.ts';
 
 const RTM_NEWTFILTER = 44;
@@ -93,7 +94,7 @@ export function redirectIngress(
     refCount: 0,
     bindCount: 0,
     eaction: EGRESS_REDIRECT,
-    ifindex: target.index,
+    ifindex: indexOf(target),
   };
   nl.request({
     name: 'RTM_NEWTFILTER',
@@ -101,7 +102,7 @@ export function redirectIngress(
     flags: NLM_F.create | NLM_F.exclusive,
     message: filterMessage,
     value: {
-      index: link.index,
+      index: indexOf(link),
       parent: tcHandle.ingress,
       info: everyPacketFirst,
       kind: 'u32',

@@ -3,7 +3,7 @@ import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, nest, type Read, select } from '@cni-ts/netlink/attributes';
 import { asciiz, bytes, list, s32, struct, text, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
-import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { answerPatience, type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { bridge } from './kinds/bridge.ts';
 import { macvlan } from './kinds/macvlan.ts';
 import { vlan } from './kinds/vlan.ts';
@@ -148,6 +148,7 @@ export function findLink(nl: Netlink, name: string): Link | undefined {
 
 /** The link with that index; undefined if there is none. */
 export function findLinkByIndex(nl: Netlink, index: number): Link | undefined {
+  if (index <= 0) return undefined;
   return getOne(nl, { index, extMask: EXT_MASK_SKIP_STATS });
 }
 
@@ -180,6 +181,8 @@ export function listLinks(nl: Netlink): Link[] {
  * EADDRNOTAVAIL for a multicast MAC, EOPNOTSUPP if the kernel lacks the kind.
  */
 export function createLink(nl: Netlink, link: NewLink): void {
+  checkNewName(link.name);
+  if (link.lower !== undefined) indexOf({ index: link.lower });
   nl.request({
     name: 'RTM_NEWLINK',
     type: RTM_NEWLINK,
@@ -199,13 +202,21 @@ export function createLink(nl: Netlink, link: NewLink): void {
   });
 }
 
+/** A new link gets exactly this name. To the kernel `%` begins a template (`eth%d`), and nothing means the kind's own. */
+function checkNewName(name: string): void {
+  if (name !== '' && !name.includes('%')) return;
+  throw new Error(
+    `"${name}" is no name for a link: it is empty or contains %, which the kernel takes for a template`,
+  );
+}
+
 /**
  * Deletes a link, and returns when it is gone; false if it was gone already. Its name can be taken again then, and
  * nothing passes it. The kernel would let us wait for 20 ms more, until it has freed the memory: that waiting is left
  * behind.
  */
 export function deleteLink(nl: Netlink, link: { readonly index: number } | string): boolean {
-  const value = typeof link === 'string' ? { ifname: link } : { index: link.index };
+  const value = typeof link === 'string' ? { ifname: link } : { index: indexOf(link) };
   try {
     const answered = nl.requestBehind({
       name: 'RTM_DELLINK',
@@ -214,7 +225,7 @@ export function deleteLink(nl: Netlink, link: { readonly index: number } | strin
       message: linkMessage,
       value,
     });
-    if (answered) while (!answered() && getOne(nl, value)) sleep(100);
+    if (answered) waitUntilGone(nl, value, answered);
     return true;
   } catch (error) {
     if (error instanceof SyscallError && error.code === 'ENODEV') return false;
@@ -222,8 +233,30 @@ export function deleteLink(nl: Netlink, link: { readonly index: number } | strin
   }
 }
 
+/** Looks for the link until it is gone or the kernel has answered, with growing pauses from a tenth of a millisecond. */
+function waitUntilGone(nl: Netlink, value: LinkMessage, answered: () => boolean): void {
+  let until: number | undefined;
+  for (let pause = 100; !answered() && getOne(nl, value); pause = Math.min(5000, pause + 50)) {
+    const now = performance.now();
+    until ??= now + answerPatience;
+    if (now > until) {
+      throw new SyscallError('recv', 'ETIMEDOUT', 'the kernel has not answered RTM_DELLINK for 60 seconds');
+    }
+    sleep(pause);
+  }
+}
+
+/**
+ * The index of a link that a request is about. Without one the kernel goes by other members, or takes whichever link
+ * comes first: throws for 0, which is no link's.
+ */
+export function indexOf({ index }: { readonly index: number }): number {
+  if (index > 0) return index;
+  throw new Error(`no link has the index ${index}; the kernel was not asked`);
+}
+
 function setLink(nl: Netlink, link: { readonly index: number }, value: LinkMessage): void {
-  const change = { ...value, index: link.index };
+  const change = { ...value, index: indexOf(link) };
   nl.request({ name: 'RTM_SETLINK', type: RTM_SETLINK, flags: 0, message: linkMessage, value: change });
 }
 
@@ -231,8 +264,9 @@ function setFlag(nl: Netlink, link: { readonly index: number }, flag: number, on
   setLink(nl, link, { flags: on ? flag : 0, change: flag });
 }
 
-export function setUp(nl: Netlink, link: { readonly index: number }): void {
-  setFlag(nl, link, IFF_UP, true);
+/** `ifAlias`: and gives it this alias (see setAlias), in the same request. */
+export function setUp(nl: Netlink, link: { readonly index: number }, ifAlias?: string): void {
+  setLink(nl, link, { flags: IFF_UP, change: IFF_UP, ifAlias });
 }
 
 export function setDown(nl: Netlink, link: { readonly index: number }): void {
@@ -248,16 +282,16 @@ export function setAllmulti(nl: Netlink, link: { readonly index: number }, on: b
 }
 
 /**
- * Makes the link a port of `master` (an index; 0 takes it off). `up`: and sets it up, in the same request; when it
- * cannot be a port, it stays as it is.
+ * Makes the link a port of `master` (an index; 0 takes it off). `up`: and sets it up, `ifAlias`: and gives it this
+ * alias, in the same request; when it cannot be a port, it stays as it is.
  */
 export function setMaster(
   nl: Netlink,
   link: { readonly index: number },
   master: number,
-  { up }: { readonly up?: boolean } = {},
+  { up, ifAlias }: { readonly up?: boolean; readonly ifAlias?: string | undefined } = {},
 ): void {
-  setLink(nl, link, { master, ...(up && { flags: IFF_UP, change: IFF_UP }) });
+  setLink(nl, link, { master, ifAlias, ...(up && { flags: IFF_UP, change: IFF_UP }) });
 }
 
 export function setMac(nl: Netlink, link: { readonly index: number }, mac: Uint8Array): void {
@@ -279,6 +313,7 @@ export function setAlias(nl: Netlink, link: { readonly index: number }, ifAlias:
 
 /** The link must be down on older kernels (EBUSY). */
 export function renameLink(nl: Netlink, link: { readonly index: number }, name: string): void {
+  checkNewName(name);
   setLink(nl, link, { ifname: name });
 }
 

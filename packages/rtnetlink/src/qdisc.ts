@@ -2,6 +2,7 @@ import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, type Read, type Selected, select } from '@cni-ts/netlink/attributes';
 import { type Codec, s32, struct, u8, u16, u32, u64 } from '@cni-ts/netlink/codec';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { indexOf } from './link.ts';
 
 const RTM_NEWQDISC = 36;
 const RTM_DELQDISC = 37;
@@ -141,7 +142,7 @@ export function addTokenBucket(nl: Netlink, link: { readonly index: number }, bu
   const parms = { rate, peakRate: noRate, limit: bucket.limit, buffer: bucket.buffer, mtu: 0 };
   const rate64 = bucket.rate >= 2n ** 32n ? bucket.rate : undefined;
   change(nl, RTM_NEWQDISC, NLM_F.create | NLM_F.exclusive, {
-    index: link.index,
+    index: indexOf(link),
     handle: tcHandle.first,
     parent: tcParent.root,
     kind: 'tbf',
@@ -152,7 +153,7 @@ export function addTokenBucket(nl: Netlink, link: { readonly index: number }, bu
 /** Lets filters see what the link receives. EEXIST if it has an ingress qdisc (or clsact) already. */
 export function addIngress(nl: Netlink, link: { readonly index: number }): void {
   change(nl, RTM_NEWQDISC, NLM_F.create | NLM_F.exclusive, {
-    index: link.index,
+    index: indexOf(link),
     handle: tcHandle.ingress,
     parent: tcParent.ingress,
     kind: 'ingress',
@@ -167,7 +168,7 @@ export function deleteQdisc(
 ): boolean {
   try {
     const { parent, handle } = qdisc;
-    change(nl, RTM_DELQDISC, 0, { index: link.index, parent, handle, kind: '' });
+    change(nl, RTM_DELQDISC, 0, { index: indexOf(link), parent, handle, kind: '' });
     return true;
   } catch (error) {
     if (error instanceof SyscallError && absent.has(error.code)) return false;

@@ -5,6 +5,7 @@ import { attributes, attributesOf, nest, type Read } from '@cni-ts/netlink/attri
 import { bytes, type Codec, ip, s32, struct, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { indexOf } from './link.ts';
 
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
@@ -113,7 +114,7 @@ function body(route: NewRoute): Read<typeof routeMessage> {
     type: RTN_UNICAST,
     dst: isDefault ? undefined : dst.ip,
     gateway,
-    oif: link.index,
+    oif: indexOf(link),
     priority: priority || undefined,
     prefSrc: source,
     metrics: mtu || advmss ? { mtu: mtu || undefined, advmss: advmss || undefined } : undefined,

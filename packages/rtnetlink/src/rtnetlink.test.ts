@@ -110,6 +110,29 @@ describe('links', () => {
     expect(unknown.explanation).toBe('Unknown device type');
   });
 
+  test('nothing is asked of the kernel for a link without an index, or under a name it would make up', () => {
+    const none = { index: 0 };
+    const refused = [
+      () => setUp(nl, none),
+      () => renameLink(nl, none, 'other'),
+      () => deleteLink(nl, none),
+      () => setMaster(nl, none, 1),
+      () => setBridgePort(nl, none, { hairpin: 1 }),
+      () => addAddress(nl, none, cidr('10.0.0.1/24')),
+      () => deleteAddress(nl, none, cidr('10.0.0.1/24')),
+      () => addRoute(nl, { dst: cidr('10.0.0.0/24'), link: none }),
+      () => deleteRoute(nl, { dst: cidr('10.0.0.0/24'), link: none }),
+      () => createLink(nl, { name: 'x', lower: 0, info: { kind: 'macvlan', data: { mode: 'bridge' } } }),
+    ];
+    for (const work of refused) expect(work).toThrow('no link has the index 0; the kernel was not asked');
+    expect(findLinkByIndex(nl, 0)).toBeUndefined();
+    for (const name of ['', 'br%d']) {
+      const make = () => createLink(nl, { name, info: { kind: 'bridge', data: {} } });
+      expect(make).toThrow(`"${name}" is no name for a link`);
+    }
+    expect(listLinks(nl).map(({ name }) => name)).toEqual(['lo']);
+  });
+
   test('up, down, MTU, MAC, queue length, promiscuous mode and name are changed', () => {
     const { outside } = veth();
     setUp(nl, outside);
