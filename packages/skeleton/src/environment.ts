@@ -1,6 +1,6 @@
 /** The environment a runtime gives to a plugin (CNI specification, section 2, "Parameters"). */
 import { CniError, ErrorCode } from './cni-error.ts';
-import { checkContainerId, checkInterfaceName } from './names.ts';
+import { checkContainerId, checkInterfaceName, checkNameOfOld } from './names.ts';
 
 /** Environment variables by name, as the process has them. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -21,7 +21,8 @@ export interface Environment {
 const required: readonly { name: string; by: readonly string[]; check?: (value: string) => void }[] = [
   { name: 'CNI_CONTAINERID', by: ['ADD', 'CHECK', 'DEL'], check: checkContainerId },
   { name: 'CNI_NETNS', by: ['ADD', 'CHECK'] },
-  { name: 'CNI_IFNAME', by: ['ADD', 'CHECK', 'DEL'], check: checkInterfaceName },
+  { name: 'CNI_IFNAME', by: ['ADD', 'CHECK'], check: checkInterfaceName },
+  { name: 'CNI_IFNAME', by: ['DEL'], check: checkNameOfOld },
   { name: 'CNI_PATH', by: ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS'] },
 ];
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkContainerId, checkInterfaceName, checkNetworkName } from './names.ts';
+import { checkContainerId, checkInterfaceName, checkNameOfOld, checkNetworkName } from './names.ts';
 
 function refusal(check: () => void): unknown {
   try {
@@ -72,5 +72,16 @@ test.each(['a/b', 'a:b', 'a b', 'a\tb', 'a\u0085b', 'a\u00a0b', 'a\u3000b', 'a\n
 );
 
 test('other characters, U+FEFF among them, are allowed in an interface name', () => {
-  for (const value of ['eth0', 'veth@x', 'a\ufeffb', 'ü%$']) checkInterfaceName(value);
+  for (const value of ['eth0', 'veth@x', 'a\ufeffb', 'ü$']) checkInterfaceName(value);
+});
+
+test('a template is no interface name, but one that DEL takes', () => {
+  for (const value of ['eth%d', '%', 'ü%']) {
+    expect(refusal(() => checkInterfaceName(value))).toMatchObject({
+      code: 4,
+      message: 'interface name contains %',
+      details: 'the kernel takes it for a template and would give the link another name',
+    });
+    checkNameOfOld(value);
+  }
 });

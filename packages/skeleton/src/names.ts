@@ -15,7 +15,7 @@ const longestInterfaceName = 15;
 const notInInterfaceName = /[/:\u0085]|(?!\ufeff)\s/;
 
 /** A short name of visible ASCII characters, as nearly all are: it needs no closer look. */
-const plainInterfaceName = /^(?!\.\.?$)[!-.0-9;-~]{1,15}$/;
+const plainInterfaceName = /^(?!\.\.?$)[!-$&-.0-9;-~]{1,15}$/;
 
 export function checkContainerId(value: string): void {
   if (value === '') throw new CniError(ErrorCode.unknownContainer, 'missing containerID');
@@ -31,8 +31,19 @@ export function checkNetworkName(value: string): void {
   }
 }
 
-/** What dev_valid_name() in the kernel takes, measured in bytes, and no colon: old ioctls end a name there. */
+/** What dev_valid_name() in the kernel takes, measured in bytes, and no colon: old ioctls end a name there. No % either,
+ *  with which the kernel would choose the name itself: `eth%d` becomes eth0. */
 export function checkInterfaceName(value: string): void {
+  checkNameOfOld(value);
+  if (!value.includes('%')) return;
+  throw badInterfaceName(
+    'contains %',
+    'the kernel takes it for a template and would give the link another name',
+  );
+}
+
+/** The same for DEL, which makes no link: an interface that was refused must be removable. */
+export function checkNameOfOld(value: string): void {
   if (value === '') throw badInterfaceName('is empty');
   if (plainInterfaceName.test(value)) return;
   if (new TextEncoder().encode(value).length > longestInterfaceName) {
