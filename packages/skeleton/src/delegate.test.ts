@@ -120,6 +120,16 @@ test('a delegate that fails is told to clean up, and its error is the answer', a
   expect(log()).toEqual([`ADD ${stdin}`, `DEL ${stdin}`]);
 });
 
+test.each([
+  'failed to allocate for range 0: 10.0.0.2 has been allocated to c1, duplicate allocation is not allowed',
+  'failed to allocate for range 0: requested IP address 10.0.0.2 is not available in range set 10.0.0.1-10.0.0.254',
+])('a delegate that refuses because the address is taken is not told to release it: %s', async (msg) => {
+  const log = child('ipam', { ADD: `echo '${JSON.stringify({ code: 999, msg })}'; exit 1` });
+  const { answer } = await call('ADD', (request) => request.ipam('ipam').add());
+  expect(answer).toEqual({ code: 999, msg });
+  expect(log()).toEqual([`ADD ${stdin}`]);
+});
+
 test('a delegate that printed no result is told to clean up', async () => {
   const log = child('ipam', { ADD: 'echo x' });
   const { answer } = await call('ADD', (request) => request.ipam('ipam').add());

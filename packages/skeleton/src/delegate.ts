@@ -45,8 +45,21 @@ async function add(type: string, call: DelegatingCall): Promise<Result> {
     });
     return result;
   } catch (thrown) {
-    throw await afterDel(toCniError(thrown), type, call);
+    const failure = toCniError(thrown);
+    throw isTaken(failure) ? failure : await afterDel(failure, type, call);
   }
+}
+
+/**
+ * What host-local says, the reference's as well as ours, when this very container and interface has an address already,
+ * or the one asked for is held, maybe by itself. It has taken nothing then, and its DEL would release what an earlier ADD
+ * took, from under a living container.
+ */
+function isTaken({ message }: CniError): boolean {
+  return (
+    message.includes('duplicate allocation is not allowed') ||
+    (message.includes('requested IP address ') && message.includes(' is not available in range set '))
+  );
 }
 
 /** A delegate that failed halfway cleans up by its own DEL (CNI specification, section 4). */
