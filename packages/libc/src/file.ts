@@ -17,6 +17,8 @@ export const openFlags = {
   truncate: 0o1000,
   /** Fails with ELOOP on a symbolic link. The number is the architecture's own. */
   noFollow: process.arch === 'arm64' ? 0o100000 : 0o400000,
+  /** A FIFO is opened without waiting for its other end. Regular files do not care. */
+  nonBlocking: 0o4000,
 } as const;
 const O_CLOEXEC = 0o2000000;
 

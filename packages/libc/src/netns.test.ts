@@ -70,11 +70,11 @@ describe('opening by path', () => {
     expect(failure(path).gone).toBe(true);
   });
 
-  test('a plain file is refused, and is not taken for a namespace that is gone', () => {
+  test('a plain file is refused: the namespace whose mount point it was is gone', () => {
     const path = join(dir, 'file');
     writeFileSync(path, '');
     expect(failure(path).message).toMatch(new RegExp(`^unknown FS magic on "${path}": [0-9a-f]+$`));
-    expect(failure(path).gone).toBe(false);
+    expect(failure(path).gone).toBe(true);
   });
 
   test('a namespace of another kind is refused when it is entered', () => {

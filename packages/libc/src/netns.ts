@@ -31,12 +31,30 @@ let place: Netns | undefined;
 /** A path that does not lead to a network namespace. */
 export class NetnsError extends Error {
   override readonly name = 'NetnsError';
-  /** True when there is nothing at the path: the namespace is gone, which DEL takes as done. */
+  /** True when no namespace is at the path: nothing at all, or the plain file on which it was mounted before a reboot. It
+   *  is gone, which DEL takes as done. */
   readonly gone: boolean;
   constructor(message: string, gone: boolean, cause?: unknown) {
     super(message, { cause });
     this.gone = gone;
   }
+}
+
+/** In the words of the reference, which looks at the file system first. */
+function notOpened(path: string, error: unknown): NetnsError {
+  const code = errnoOf(error) ?? 'EIO';
+  const gone = code === 'ENOENT' || code === 'ENOTDIR';
+  if (gone) return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true, error);
+  // No namespace needs another end or a driver to be opened: a socket, a device.
+  if (code === 'ENXIO' || code === 'ENODEV') requireNamespace(path);
+  return new NetnsError(error instanceof Error ? error.message : String(error), false, error);
+}
+
+/** On old kernels namespaces are files of /proc. */
+function requireNamespace(path: string): void {
+  const magic = fileSystemOf(path);
+  if (magic === NSFS_MAGIC || magic === PROC_SUPER_MAGIC) return;
+  throw new NetnsError(`unknown FS magic on "${path}": ${magic.toString(16)}`, true);
 }
 
 /**
@@ -57,26 +75,27 @@ export class Netns {
   }
 
   /**
-   * Opens the namespace at `path` after looking that it is one at all, since a leftover regular file or the mount
-   * point of a namespace that went away would fail later and less clearly. Throws NetnsError, `gone` if nothing is
-   * there.
+   * Opens the namespace at `path`, and looks at what was opened whether it is one: a leftover regular file or the mount
+   * point of a namespace that went away would fail later and less clearly. Throws NetnsError, `gone` if there is none.
    */
   static open(path: string): Netns {
-    let magic: number;
+    let fd: number;
     try {
-      magic = fileSystemOf(path);
+      // A FIFO must not keep us waiting.
+      fd = openFile(path, openFlags.readOnly | openFlags.nonBlocking);
     } catch (error) {
-      const code = errnoOf(error) ?? 'EIO';
-      throw new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, code === 'ENOENT', error);
+      throw notOpened(path, error);
     }
-    if (magic !== NSFS_MAGIC && magic !== PROC_SUPER_MAGIC) {
-      throw new NetnsError(`unknown FS magic on "${path}": ${magic.toString(16)}`, false);
-    }
+    const netns = new Netns(path, fd);
     try {
-      return new Netns(path, openFile(path, openFlags.readOnly));
+      // All namespaces are on one file system.
+      if (netns.id.dev !== Netns.here().id.dev) requireNamespace(path);
+      return netns;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      throw new NetnsError(message, errnoOf(error) === 'ENOENT', error);
+      netns.close();
+      if (error instanceof NetnsError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new NetnsError(`cannot tell what "${path}" is: ${why}`, false, error);
     }
   }
 

@@ -1,5 +1,7 @@
-import { Netns, NetnsError } from '@cni-ts/libc/netns';
+import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
+import { CniError } from '@cni-ts/skeleton/cni-error';
+import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import type { Request } from '@cni-ts/skeleton/plugin';
 
 /** A network namespace to work on: held open, with a socket to its links, addresses and routes. */
@@ -10,6 +12,8 @@ export interface Namespace {
 
 /** The call a namespace is opened for: it is closed when that is over, for its undo may still need it. */
 type Owner = Pick<Request<unknown>, 'onEnd'>;
+/** The call that is about the container's namespace. */
+type Inside = Owner & Pick<Request<unknown>, 'netns' | 'netnsOverride' | 'ownNetns'>;
 
 /** The plugin's own namespace, which the runtime makes the host's. */
 export function ownNamespace(owner: Owner): Namespace {
@@ -30,9 +34,9 @@ export function ownNetfilter(owner: Owner): Netlink {
  */
 const asLongAsRulesAreFreed = 60;
 
-/** The container's namespace. Throws `failed to open netns "<path>": …`. */
-export function openNamespace(owner: Owner, path: string): Namespace {
-  return held(owner, openNetns(path));
+/** The container's namespace. Throws `failed to open netns "<path>": …`, and CniError 8 when it is the plugin's own. */
+export function openNamespace(request: Inside): Namespace {
+  return held(request, opening(request, openContainerNetns));
 }
 
 function held(owner: Owner, netns: Netns, route = Netlink.open('route', netns)): Namespace {
@@ -41,22 +45,18 @@ function held(owner: Owner, netns: Netns, route = Netlink.open('route', netns)):
   return { netns, route };
 }
 
-/** The container's namespace for DEL: undefined when the path is empty or nothing is there any more. */
-export function findNamespace(owner: Owner, path: string): Namespace | undefined {
-  if (path === '') return undefined;
-  try {
-    return openNamespace(owner, path);
-  } catch (error) {
-    if (error instanceof Error && error.cause instanceof NetnsError && error.cause.gone) return undefined;
-    throw error;
-  }
+/** The container's namespace for DEL: undefined when the path is empty or leads to no namespace, or to the plugin's own. */
+export function findNamespace(request: Inside): Namespace | undefined {
+  const found = opening(request, findContainerNetns);
+  return found && held(request, found);
 }
 
-function openNetns(path: string): Netns {
+function opening<T>(request: Inside, open: (place: Inside) => T): T {
   try {
-    return Netns.open(path);
+    return open(request);
   } catch (error) {
+    if (error instanceof CniError) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`failed to open netns "${path}": ${why}`, { cause: error });
+    throw new Error(`failed to open netns "${request.netns}": ${why}`, { cause: error });
   }
 }

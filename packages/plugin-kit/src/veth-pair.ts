@@ -75,7 +75,7 @@ export interface ContainerEnd {
 
 /** Looks for the container's end by its name; undefined when the link or its namespace is gone, or not told. */
 export function findContainerEnd(request: Request<unknown>): ContainerEnd | undefined {
-  const inside = findNamespace(request, request.netns);
+  const inside = findNamespace(request);
   const link = inside && findLink(inside.route, request.ifname);
   if (!link) return undefined;
   const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);

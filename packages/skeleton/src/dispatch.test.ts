@@ -1,9 +1,9 @@
-import { tryStat } from '@cni-ts/libc/file';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { CniError } from './cni-error.ts';
 import { networkConfig } from './config.ts';
 import { callPlugin, type Streams } from './dispatch.ts';
+import { findContainerNetns, openContainerNetns } from './own-netns.ts';
 import { type Definition, definePlugin, type Plugin, type Request } from './plugin.ts';
 
 const schema = z.object({ ...networkConfig, mtu: z.optional(z.int()) });
@@ -399,51 +399,72 @@ describe('namespace', () => {
     as(command, { ...base, CNI_NETNS: path, ...more });
   const refused = { code: 8, msg: "plugin's netns and netns from CNI_NETNS should not be the same" };
 
-  test("ADD and DEL do nothing in the plugin's own namespace; CHECK only looks (protocol 29, checked before)", async () => {
-    const ran: string[] = [];
-    const plugin = pluginWith({
-      add: () => ({ cniVersion: `${ran.push('add')}` }),
-      del: () => void ran.push('del'),
-      check: () => void ran.push('check'),
+  /** A plugin that enters CNI_NETNS, before it does anything else; `ran` tells what it came to do. */
+  function entering(ran: string[] = []): Plugin {
+    const enter = (verb: string) => (request: Request<Config>) => {
+      openContainerNetns(request).close();
+      return { cniVersion: `${ran.push(verb)}` };
+    };
+    return pluginWith({
+      add: enter('add'),
+      check: (request) => void enter('check')(request),
+      del(request) {
+        const netns = findContainerNetns(request);
+        netns?.close();
+        ran.push(netns ? 'del inside' : 'del outside');
+      },
     });
+  }
+
+  test("ADD and CHECK do nothing in the plugin's own namespace; to DEL the container's is gone (protocol 29, checked before)", async () => {
+    const ran: string[] = [];
+    const plugin = entering(ran);
     expect(await refusal(inOwn('ADD'), { plugin })).toMatchObject(refused);
-    expect(await refusal(inOwn('DEL'), { plugin })).toMatchObject(refused);
-    expect((await call(inOwn('CHECK'), { plugin })).status).toBe(0);
-    expect(ran).toEqual(['check']);
+    expect(await refusal(inOwn('CHECK'), { plugin })).toMatchObject(refused);
+    expect((await call(inOwn('DEL'), { plugin })).status).toBe(0);
+    expect(ran).toEqual(['del outside']);
+  });
+
+  test('a plugin that does not enter it does not care', async () => {
+    for (const command of ['ADD', 'CHECK', 'DEL']) expect((await call(inOwn(command))).status).toBe(0);
   });
 
   test('the override is 1 or true in any letter case, nothing else (protocol 30)', async () => {
-    const status = async (value: string) => (await call(inOwn('ADD', { CNI_NETNS_OVERRIDE: value }))).status;
+    const plugin = entering();
+    const status = async (value: string) =>
+      (await call(inOwn('ADD', { CNI_NETNS_OVERRIDE: value }), { plugin })).status;
     expect(await Promise.all(['1', 'tRuE', 'yes', '0', 'true\n'].map(status))).toEqual([0, 0, 1, 1, 1]);
+    const ran: string[] = [];
+    await call(inOwn('DEL', { CNI_NETNS_OVERRIDE: '1' }), { plugin: entering(ran) });
+    expect(ran).toEqual(['del inside']);
   });
 
   test('DEL runs without a namespace, or with one that is gone (protocol 31)', async () => {
     expect((await call(as('DEL', { ...base, CNI_NETNS: undefined }))).status).toBe(0);
-    expect((await call(as('DEL'))).status).toBe(0);
+    const ran: string[] = [];
+    expect((await call(as('DEL'), { plugin: entering(ran) })).status).toBe(0);
+    const file = { ...base, CNI_NETNS: process.execPath };
+    expect((await call(as('DEL', file), { plugin: entering(ran) })).status).toBe(0);
+    expect(ran).toEqual(['del outside', 'del outside']);
   });
 
-  test('in its own namespace a plugin that would fail is not asked (protocol 32, checked before)', async () => {
-    const add = () => {
-      throw new Error('potato');
+  test('an own namespace that cannot be told is an error, also to DEL', async () => {
+    const failing = () => {
+      throw new Error('statx is not permitted');
     };
-    expect(await refusal(inOwn('ADD'), { plugin: pluginWith({ add }) })).toMatchObject(refused);
-  });
-
-  test('an own namespace that cannot be looked at is an error', async () => {
-    const ownNetns = () => undefined;
-    expect(await refusal(inOwn('ADD'), { ownNetns })).toMatchObject({
-      code: 8,
-      msg: "get plugin's netns failed",
-    });
-    expect((await call(as('ADD'), { ownNetns })).status).toBe(0);
+    for (const ownNetns of [() => undefined, failing]) {
+      for (const command of ['ADD', 'CHECK', 'DEL']) {
+        expect(await refusal(inOwn(command), { ownNetns, plugin: entering() })).toMatchObject({
+          code: 8,
+          msg: "get plugin's netns failed",
+        });
+      }
+    }
   });
 
   test('a namespace is the same under every path', async () => {
-    const ownNetns = () => tryStat('/tmp');
-    expect(
-      await refusal(as('ADD', { ...base, CNI_NETNS: '/proc/self/root/tmp' }), { ownNetns }),
-    ).toMatchObject(refused);
-    expect((await call(inOwn('ADD'), { ownNetns })).status).toBe(0);
+    const same = { ...base, CNI_NETNS: `/proc/self/root/proc/thread-self/ns/net` };
+    expect(await refusal(as('ADD', same), { plugin: entering() })).toMatchObject(refused);
   });
 });
 

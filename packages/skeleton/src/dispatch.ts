@@ -5,7 +5,6 @@ import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error
 import { delegateTo } from './delegate.ts';
 import { type Environment, readEnvironment, type Variables } from './environment.ts';
 import { checkNetworkName } from './names.ts';
-import { refuseOwnNetns } from './own-netns.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
 import type { Result } from './result.ts';
 import { convertResult, decodeResult, newestResult, printResult } from './result-version.ts';
@@ -32,13 +31,11 @@ interface Command {
   readonly verb: Verb;
   /** Where the command is younger than the protocol: the first spec version that has it. */
   readonly since?: string;
-  /** Enters CNI_NETNS, so that must not be the plugin's own. */
-  readonly entersNetns?: true;
 }
 
 const commands: Readonly<Record<string, Command>> = {
-  ADD: { verb: 'add', entersNetns: true },
-  DEL: { verb: 'del', entersNetns: true },
+  ADD: { verb: 'add' },
+  DEL: { verb: 'del' },
   CHECK: { verb: 'check', since: '0.4.0' },
   GC: { verb: 'gc', since: '1.1.0' },
   STATUS: { verb: 'status', since: '1.1.0' },
@@ -78,9 +75,6 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
     checkCommandVersion(environment.command, command.since, cniVersion, plugin.versions);
   }
   checkVersion(cniVersion, plugin.versions);
-  if (command.entersNetns && !environment.netnsOverride) {
-    refuseOwnNetns(environment.netns, streams.ownNetns);
-  }
   const releases: (() => void)[] = [];
   const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
   try {
@@ -243,6 +237,8 @@ function requestOf(
   return {
     containerId,
     netns,
+    netnsOverride: environment.netnsOverride,
+    ownNetns: streams.ownNetns,
     ifname,
     args,
     network: String(member(json, 'name')),

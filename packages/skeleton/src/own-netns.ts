@@ -1,34 +1,71 @@
-import { tryStat } from '@cni-ts/libc/file';
-import { type NamespaceId, Netns } from '@cni-ts/libc/netns';
-import { CniError, ErrorCode } from './cni-error.ts';
+import { type NamespaceId, Netns, NetnsError } from '@cni-ts/libc/netns';
+import { CniError, ErrorCode, errorText } from './cni-error.ts';
+import type { RawRequest } from './plugin.ts';
 
 /** The network namespace of the thread that asks. */
-function ownId(): NamespaceId | undefined {
-  try {
-    return Netns.here().id;
-  } catch {
-    return undefined; // reason: refused below, in the reference's words
-  }
+function ownId(): NamespaceId {
+  return Netns.here().id;
 }
 
-/** Throws CniError 8 when CNI_NETNS is the plugin's own namespace: a plugin that went on would give the host's
- *  interfaces to a container. A path that cannot be looked at is fine here; the plugin meets it itself. */
-export function refuseOwnNetns(netns: string, ownNetns: () => NamespaceId | undefined = ownId): void {
-  // Absent, not permitted, not a path: the spec lets DEL come when the namespace is gone.
-  const container = netns === '' ? undefined : tryStat(netns);
-  if (container === undefined) return;
-  const mine = ownNetns();
-  if (mine === undefined) {
-    throw new CniError(
-      ErrorCode.invalidNetns,
-      "get plugin's netns failed",
-      '/proc/thread-self/ns/net cannot be looked at',
-    );
+/** How CNI_NETNS is opened: where it is, whether it may be the plugin's own, and which that is. */
+type Place = Pick<RawRequest, 'netns' | 'netnsOverride' | 'ownNetns'>;
+
+/**
+ * Opens CNI_NETNS. It must not be the plugin's own namespace: a plugin that went on would give the host's interfaces to
+ * a container. What is compared is what was opened, since a path may lead elsewhere the next time. Throws NetnsError,
+ * and CniError 8 for the plugin's own namespace or when that cannot be told.
+ */
+export function openContainerNetns(place: Place): Netns {
+  const opened = Netns.open(place.netns);
+  try {
+    if (place.netnsOverride || !isOwn(opened, place)) return opened;
+  } catch (error) {
+    opened.close();
+    throw error;
   }
-  if (container.dev !== mine.dev || container.ino !== mine.ino) return;
+  opened.close();
   throw new CniError(
     ErrorCode.invalidNetns,
     `plugin's netns and netns from CNI_NETNS should not be the same`,
-    `nothing was done; CNI_NETNS is ${netns}; CNI_NETNS_OVERRIDE=1 lifts this check`,
+    `nothing was done; CNI_NETNS is ${place.netns}; CNI_NETNS_OVERRIDE=1 lifts this check`,
   );
+}
+
+/**
+ * Opens CNI_NETNS for DEL: undefined when CNI_NETNS is empty or no namespace is there any more. One that is the plugin's own is
+ * gone too: after a reboot the process ID in the path may be that of a process of the host.
+ */
+export function findContainerNetns(place: Place): Netns | undefined {
+  if (place.netns === '') return undefined;
+  let opened: Netns;
+  try {
+    opened = Netns.open(place.netns);
+  } catch (error) {
+    if (error instanceof NetnsError && error.gone) return undefined;
+    throw error;
+  }
+  try {
+    if (place.netnsOverride || !isOwn(opened, place)) return opened;
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+  opened.close();
+  return undefined;
+}
+
+function isOwn({ id }: Netns, { ownNetns = ownId }: Place): boolean {
+  const mine = known(ownNetns);
+  return mine.dev === id.dev && mine.ino === id.ino;
+}
+
+function known(ownNetns: () => NamespaceId | undefined): NamespaceId {
+  let why = '/proc/thread-self/ns/net cannot be looked at';
+  try {
+    const mine = ownNetns();
+    if (mine) return mine;
+  } catch (error) {
+    why += `: ${errorText(error)}`;
+  }
+  throw new CniError(ErrorCode.invalidNetns, "get plugin's netns failed", why);
 }

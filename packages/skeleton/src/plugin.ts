@@ -1,3 +1,4 @@
+import type { NamespaceId } from '@cni-ts/libc/netns';
 import type * as z from 'zod/mini';
 import { readConfigOf } from './config.ts';
 import { specVersions } from './released-versions.ts';
@@ -30,6 +31,10 @@ export interface Request<C> {
   /** CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME and CNI_ARGS as received, '' when absent. GC and STATUS have none. */
   readonly containerId: string;
   readonly netns: string;
+  /** CNI_NETNS may be the plugin's own namespace. Whoever opens it goes through own-netns.ts, which knows. */
+  readonly netnsOverride: boolean;
+  /** The plugin's own namespace, where that is not simply that of the running thread. */
+  readonly ownNetns: (() => NamespaceId | undefined) | undefined;
   readonly ifname: string;
   readonly args: string;
   /** Name of the network; safe as a file name. */

@@ -74,7 +74,7 @@ async function add(request: Request<Config>): Promise<Result> {
   checkForAdd(config);
   const planned = plan(config, request);
   const host = ownNamespace(request);
-  const inside = openNamespace(request, request.netns);
+  const inside = openNamespace(request);
 
   const found = ensureBridge(host, planned.bridge, undo);
   const pair = {
@@ -214,7 +214,7 @@ async function removeSpoofCheck(request: Request<Config>): Promise<void> {
 
 async function check(request: Request<Config>): Promise<void> {
   const { config, prevResult } = request;
-  const inside = openNamespace(request, request.netns);
+  const inside = openNamespace(request);
   if (config.ipam) await request.ipam(config.ipam).check();
   if (!prevResult) throw new Error('Required prevResult missing');
   const drift = differences(config, request, prevResult, ownNamespace(request), inside);

@@ -6,12 +6,12 @@
  */
 import { formatCidr } from '@cni-ts/address/cidr';
 import { formatIp, isLoopback } from '@cni-ts/address/ip';
-import { Netns, NetnsError } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { type Address, listAddresses } from '@cni-ts/rtnetlink/address';
 import { getLink, IFF_UP, setDown, setUp } from '@cni-ts/rtnetlink/link';
 import { CniError, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import * as z from 'zod/mini';
@@ -23,19 +23,23 @@ const name = 'lo';
 
 function add(request: Request<Config>): Result {
   const passedOn = previous(request);
-  const route = enter(request, Netns.open(request.netns));
+  const route = enter(request);
   const link = getLink(route, name);
   // Looked at before anything is changed; going up only adds loopback addresses.
   refuseForeign(listAddresses(route, link));
   if (!(link.flags & IFF_UP)) {
-    request.undo.add(`${name} up`, () => setDown(route, link));
-    setUp(route, link);
+    request.undo.make(
+      `${name} up`,
+      () => setUp(route, link),
+      () => setDown(route, link),
+    );
   }
   return passedOn ?? result(request.netns, listAddresses(route, link));
 }
 
 /** A socket in the namespace; the plugin itself stays outside. */
-function enter(request: Request<Config>, netns: Netns): Netlink {
+function enter(request: Request<Config>): Netlink {
+  const netns = openContainerNetns(request);
   request.onEnd(() => netns.close());
   const route = Netlink.open('route', netns);
   request.onEnd(() => route.close());
@@ -73,29 +77,11 @@ function result(sandbox: string, addresses: readonly Address[]): Result {
 
 /** Up, and with the address every program takes for granted. What later plugins add to `lo` is their business. */
 function check(request: Request<Config>): void {
-  const route = enter(request, Netns.open(request.netns));
+  const route = enter(request);
   const link = getLink(route, name);
   if (!(link.flags & IFF_UP)) throw new Error('loopback interface is down');
   if (!listAddresses(route, link, 4).some(({ cidr }) => isLoopback(cidr.ip))) {
     throw new Error('loopback interface has no address of 127.0.0.0/8');
-  }
-}
-
-/** The configuration is not read: a container must be removable with a broken one, too. */
-function del(request: Request<Config>): void {
-  const netns = request.netns === '' ? undefined : openUnlessGone(request.netns);
-  if (!netns) return;
-  const route = enter(request, netns);
-  setDown(route, getLink(route, name));
-}
-
-function openUnlessGone(path: string): Netns | undefined {
-  try {
-    return Netns.open(path);
-  } catch (error) {
-    // The namespace is gone, and its `lo` with it.
-    if (error instanceof NetnsError && error.gone) return undefined;
-    throw error;
   }
 }
 
@@ -105,7 +91,9 @@ export const loopback = definePlugin({
   configError: 'failed to parse network config',
   add,
   check,
-  del,
+  // `lo` is the kernel's own, and goes with the namespace. A namespace that goes on living (a pod's, whose network is
+  // made anew; a path that leads to another container by now) has programs in it that need `lo` up.
+  del: () => {},
   // Nothing outlives the namespace, and the kernel always has `lo`.
   gc: () => {},
   status: () => {},

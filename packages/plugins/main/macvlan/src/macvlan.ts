@@ -35,7 +35,7 @@ import { checkMtu, findMaster } from './master.ts';
 async function add(request: Request<Config>): Promise<Result> {
   const { config, ifname, netns, undo } = request;
   const settings = linkSettings(config, request.args);
-  const inside = openNamespace(request, netns);
+  const inside = openNamespace(request);
   const outside = config.linkInContainer ? inside : ownNamespace(request);
   const master = findMaster(outside, config.master);
   checkMtu(config.mtu, master);
@@ -132,11 +132,11 @@ function refused(error: unknown, master: Link): Error {
 
 /** The link first, for an address is given back when nobody uses it any more. Both are tried. */
 async function del(request: Request<Config>): Promise<void> {
-  const { config, ifname, netns } = request;
+  const { config, ifname } = request;
   await tryAll([
     () => {
       // Without the namespace there is nothing to delete: the link went with it.
-      const inside = findNamespace(request, netns);
+      const inside = findNamespace(request);
       if (inside) failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, ifname));
     },
     () => (config.ipam ? request.ipam(config.ipam).del() : undefined),
@@ -146,7 +146,7 @@ async function del(request: Request<Config>): Promise<void> {
 async function check(request: Request<Config>): Promise<void> {
   const { config } = request;
   const settings = linkSettings(config, request.args);
-  const inside = openNamespace(request, request.netns);
+  const inside = openNamespace(request);
   const master = findMaster(config.linkInContainer ? inside : ownNamespace(request), config.master);
   if (config.ipam) await request.ipam(config.ipam).check();
   const { prevResult } = request;

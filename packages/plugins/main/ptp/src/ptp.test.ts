@@ -564,7 +564,7 @@ test('forwarding that is on already needs no writable /proc/sys (ptp 20)', async
 });
 
 describe('DEL', () => {
-  test('reports a file that is no namespace, and gives the address back all the same (ptp 13)', async ({
+  test('takes a file that is no namespace for one that is gone, and gives the address back (ptp 13)', async ({
     host,
   }) => {
     const log = fakeIpam(host.bin, 'fake', {});
@@ -572,8 +572,7 @@ describe('DEL', () => {
     const netns = join(host.dir, 'file');
     writeFileSync(netns, '');
     await succeed(ptp, 'DEL', { path: host.bin, netns: '/nowhere', config });
-    const { error } = await call(ptp, 'DEL', { path: host.bin, netns, config });
-    expect(error?.msg).toMatch(/unknown FS magic on ".*\/file": /);
+    await succeed(ptp, 'DEL', { path: host.bin, netns, config });
     expect(log()).toEqual(['DEL', 'DEL']);
   });
 

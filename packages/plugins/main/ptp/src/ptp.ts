@@ -120,7 +120,7 @@ function hasRoute(ipam: Result, address: Cidr): boolean {
 async function add(request: Request<Config>): Promise<Result> {
   const { config, undo, ifname } = request;
   if (config.ipMasq) checkBackend(config.ipMasqBackend);
-  const inside = openNamespace(request, request.netns);
+  const inside = openNamespace(request);
   const ipam = await request.ipam(config.ipam).add();
   const planned = plan(request, ipam);
 
@@ -239,7 +239,7 @@ async function del(request: Request<Config>): Promise<void> {
 
 async function check(request: Request<Config>): Promise<void> {
   const { config, prevResult } = request;
-  const inside = openNamespace(request, request.netns);
+  const inside = openNamespace(request);
   if (!prevResult) throw new Error('ptp: Required prevResult missing');
   await request.ipam(config.ipam).check();
   const own = (prevResult.ips ?? []).filter(

@@ -12,8 +12,8 @@ import { compareVersions } from '@cni-ts/skeleton/spec-version';
  * plugins before this one, so that no link is touched that is not theirs; results before 0.3.0 list no links.
  */
 export function hostEnd(request: Request<unknown>, prevResult: Result, host: Netlink): Link {
-  const { ifname, netns, cniVersion } = request;
-  const container = openNamespace(request, netns);
+  const { ifname, cniVersion } = request;
+  const container = openNamespace(request);
   const listed = prevResult.interfaces ?? [];
   const lists = compareVersions(cniVersion, '0.3.0') >= 0;
   if (lists && listed.length === 0) throw new Error('no interfaces provided');
@@ -48,7 +48,7 @@ export function remainingHostEnd(request: Request<unknown>, host: Netlink): Link
   const { network, containerId, ifname, netns } = request;
   if (netns !== '') {
     try {
-      const inside = findLink(openNamespace(request, netns).route, ifname);
+      const inside = findLink(openNamespace(request).route, ifname);
       return inside?.kind === 'veth' ? peerOf(inside, host) : undefined;
     } catch {
       // The namespace is gone, or the path leads to none (any more): the host's side is looked at alone.

@@ -5,11 +5,12 @@
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
 import { formatMac } from '@cni-ts/address/mac';
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
-import { Netns, NetnsError } from '@cni-ts/libc/netns';
+import { NetnsError } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { findLink, getLink, type Link } from '@cni-ts/rtnetlink/link';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { checkAllowed } from './allowlist.ts';
@@ -70,7 +71,7 @@ function add(request: Request<Config>, allowlist: string): Result {
   const planned = plan(request);
   const { prevResult } = request;
   if (prevResult === undefined) throw new Error('Required prevResult missing');
-  const container = Netns.open(request.netns);
+  const container = openContainerNetns(request);
   const names = toSet(planned.link);
   const route = names.length > 0 ? Netlink.open('route', container) : undefined;
   const link = route && getLink(route, request.ifname);
@@ -134,7 +135,7 @@ function completed(prevResult: Result, { ifname }: Request<Config>, { mac, mtu }
 function check(request: Request<Config>): void {
   const planned = plan(request);
   if (request.prevResult === undefined) throw new Error('Required prevResult missing');
-  const container = Netns.open(request.netns);
+  const container = openContainerNetns(request);
   const drift = settingDifferences(planned.settings, container);
   if (linkValues.some((name) => planned.link[name] !== undefined)) {
     const link = findLink(Netlink.open('route', container), request.ifname);
@@ -164,11 +165,12 @@ function del(request: Request<Config>): void {
 /** MTU first: some drivers refuse a MAC or a queue length while it is out of their usual range. All are tried. */
 const restoreOrder: readonly LinkValue[] = ['mtu', 'mac', 'promisc', 'allmulti', 'txQLen'];
 
-function restore({ netns, ifname }: Request<Config>, saved: SomeValues): string[] {
+function restore(request: Request<Config>, saved: SomeValues): string[] {
   const failures: string[] = [];
   try {
-    const route = netns === '' ? undefined : Netlink.open('route', Netns.open(netns));
-    const link = route && findLink(route, ifname);
+    const container = findContainerNetns(request);
+    const route = container && Netlink.open('route', container);
+    const link = route && findLink(route, request.ifname);
     if (!link) return [];
     for (const name of restoreOrder) {
       const value = saved[name];
