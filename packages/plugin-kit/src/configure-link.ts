@@ -1,5 +1,6 @@
 import { type Cidr, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { addAddress, addressFlags, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import { addRoute } from '@cni-ts/rtnetlink/route';
@@ -13,6 +14,8 @@ import { setSysctl } from './set-sysctl.ts';
 export interface LinkSettings {
   /** The link, where the caller has just made it; else it is looked up. */
   readonly link?: Link | undefined;
+  /** Whose the link is (linkOwner): its alias, given to it when it is set up. */
+  readonly alias?: string | undefined;
   /** Settings of this link to write before it comes up, by their last part: `ipv4/arp_notify`. Failures are ignored. */
   readonly before?: (() => void) | undefined;
   /** IPv6 addresses are used at once: IPAM owns them and nobody else is on the wire. */
@@ -58,6 +61,7 @@ export async function configureLink(
     addresses.push(addressOf(ip, i));
   }
   const hasIp6 = addresses.some(({ cidr }) => cidr.ip.family === 6);
+  if (hasIp6) checkMtuForIp6(link);
   if (hasIp6 || settings.before) {
     container.netns.run(() => {
       settings.before?.();
@@ -74,7 +78,7 @@ export async function configureLink(
       ),
     );
   }
-  failing(`failed to set "${ifname}" UP`, () => setUp(container.route, link));
+  failing(`failed to set "${ifname}" UP`, () => setUp(container.route, link, settings.alias));
   const gateways = {
     4: addresses.find(({ gateway }) => gateway?.family === 4)?.gateway,
     6: addresses.find(({ gateway }) => gateway?.family === 6)?.gateway,
@@ -103,7 +107,35 @@ function addOne(
   if (gateway && gateway.family !== dst.ip.family) {
     throw new Error(`${what}: gateway, source, and destination ip are not the same IP family`);
   }
-  failing(what, () => addRoute(container.route, { dst, gateway, link, scope, table, priority }));
+  try {
+    addRoute(container.route, { dst, gateway, link, scope, table, priority });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const advice = gateway && unreachable.has(errnoOf(error) ?? '') ? gatewayAdvice(route, i, gateway) : '';
+    throw new Error(`${what}: ${why}${advice}`, { cause: error });
+  }
+}
+
+/** What the kernel says of a gateway that is on none of its links: IPv4, IPv6, and a route that must lead to a link. */
+const unreachable = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL']);
+
+/** Which field of the result (that is, of the `ipam` section) the kernel means. */
+function gatewayAdvice({ gw }: Route, i: number, gateway: Ip): string {
+  const field = gw === undefined ? `the gateway of ips, which routes[${i}] goes by,` : `routes[${i}].gw`;
+  return (
+    `; ${field} is ${formatIp(gateway)}: it must lie in the subnet of one of the addresses, ` +
+    'or an earlier route without gateway must lead to it'
+  );
+}
+
+/** RFC 8200, section 5. Below it the kernel has no IPv6 on the link, and calls an address an invalid argument. */
+const leastMtuForIp6 = 1280;
+
+function checkMtuForIp6({ name, mtu }: Link): void {
+  if (mtu >= leastMtuForIp6) return;
+  throw new Error(
+    `"${name}" has mtu ${mtu}, and IPAM gave it an IPv6 address: IPv6 needs an mtu of at least ${leastMtuForIp6}`,
+  );
 }
 
 /** A namespace with IPv6 switched off gets it for `lo` and this link, since an IPv6 address was asked for. */

@@ -1,4 +1,7 @@
+import { deleteLink, type Link, listLinks } from '@cni-ts/rtnetlink/link';
+import { tryEach } from './failing.ts';
 import { hashedName } from './name-hash.ts';
+import type { Namespace } from './namespace.ts';
 import type { Owner } from './owner-comment.ts';
 
 /** What the kernel keeps of an alias: IFALIASZ with the closing zero byte is 256 (include/uapi/linux/if.h). */
@@ -18,6 +21,12 @@ export function linkOwner({ network, containerId, ifname }: Owner, plugin: strin
 /** Whether an alias says that the link is this attachment's. */
 export function isOwnedBy(alias: string, owner: Owner, plugin: string): boolean {
   return alias === linkOwner(owner, plugin);
+}
+
+/** Whether the link's alias names another attachment. Without one of ours it may be anybody's, or ours from before. */
+export function isAnothers(link: Link, owner: Owner, plugin: string): boolean {
+  const alias = link.attributes.ifAlias;
+  return !!alias && !isOwnedBy(alias, owner, plugin) && readLinkOwner(alias) !== undefined;
 }
 
 /** What an alias says, its long names as hashes; undefined when it is none of ours. */
@@ -40,6 +49,18 @@ export function isStale(
   return !valid.some(
     ({ containerId, ifname }) => owner.containerId === short(containerId) && owner.ifname === short(ifname),
   );
+}
+
+/** GC: deletes the links of the host that the plugin made in this network for attachments that are not in the list. */
+export function collectLinks(
+  host: Namespace,
+  network: string,
+  plugin: string,
+  valid: readonly Omit<Owner, 'network'>[],
+): void {
+  const all = listLinks(host.route);
+  const stale = all.filter(({ attributes }) => isStale(attributes.ifAlias ?? '', network, plugin, valid));
+  tryEach(stale, (link) => void deleteLink(host.route, link));
 }
 
 function short(name: string): string {

@@ -10,8 +10,11 @@ export function setSysctl(key: string, value: string, undo?: Undo): void {
   }
   const before = readSysctl(key);
   if (before === value) return;
-  undo.add(`${key}=${value}`, () => writeSysctl(key, before));
-  writeSysctl(key, value);
+  undo.make(
+    `${key}=${value}`,
+    () => writeSysctl(key, value),
+    () => writeSysctl(key, before),
+  );
 }
 
 /** Of a link that goes with the attachment: nothing has to be known of it before. Where it cannot be written, as in a

@@ -1,13 +1,26 @@
 import type { Cidr } from '@cni-ts/address/cidr';
 import { isGlobalUnicast } from '@cni-ts/address/ip';
-import { parseMac } from '@cni-ts/address/mac';
+import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { listAddresses } from '@cni-ts/rtnetlink/address';
-import { createLink, deleteLink, findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
+import {
+  createLink,
+  deleteLink,
+  findLink,
+  findLinkByIndex,
+  getLink,
+  IFF_UP,
+  type Link,
+  setUp,
+} from '@cni-ts/rtnetlink/link';
 import type { Request } from '@cni-ts/skeleton/plugin';
+import type { Interface } from '@cni-ts/skeleton/result';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing } from './failing.ts';
-import { findNamespace, type Namespace, ownNamespace } from './namespace.ts';
+import { hostLinkName } from './link-name.ts';
+import { isAnothers } from './link-owner.ts';
+import { findNamespace, type Namespace } from './namespace.ts';
+import { recordedAddresses, recordedInterfaces } from './recorded-interfaces.ts';
 import { trySysctl } from './set-sysctl.ts';
 
 /** Two links joined back to back: one in the container, one on the host. */
@@ -24,6 +37,10 @@ export interface VethPair {
   readonly alone?: boolean | undefined;
   /** The host's end becomes a port of a bridge, and is set up when it does. */
   readonly port?: boolean | undefined;
+  /** Whose the host's end is (linkOwner). A port gets it when it becomes one. */
+  readonly alias?: string | undefined;
+  /** Of a pair that others may come to use: whether they have, so that it must stay when this ADD fails. */
+  readonly inUse?: (() => boolean) | undefined;
 }
 
 /**
@@ -44,60 +61,127 @@ export function createVethPair(
   if (pair.mac !== undefined && !mac) {
     throw new Error(`failed to make veth pair: address ${pair.mac}: invalid MAC address`);
   }
-  try {
-    createLink(container.route, {
-      name: containerName,
-      mac,
-      mtu: pair.mtu,
-      info: {
-        kind: 'veth',
-        data: { peer: { ifname: hostName, mtu: pair.mtu, txQueueLength: 0, netnsFd: host.netns.fd } },
-      },
-    });
-  } catch (error) {
-    throw explain(error, pair, host, container);
-  }
-  undo.add(`veth ${hostName}`, () => void deleteLink(container.route, containerName));
+  let isMade = false;
+  undo.make(
+    `veth ${hostName}`,
+    () => {
+      try {
+        createLink(container.route, {
+          name: containerName,
+          mac,
+          mtu: pair.mtu,
+          info: {
+            kind: 'veth',
+            data: { peer: { ifname: hostName, mtu: pair.mtu, txQueueLength: 0, netnsFd: host.netns.fd } },
+          },
+        });
+      } catch (error) {
+        throw explain(error, pair, host, container);
+      }
+    },
+    () => takeBack(pair, host, isMade),
+  );
+  isMade = true;
   const hostLink = getLink(host.route, hostName);
   if (pair.alone) trySysctl(`net/ipv6/conf/${hostName}/accept_dad`, '0');
-  if (!pair.port) setUp(host.route, hostLink);
+  if (!pair.port) setUp(host.route, hostLink, pair.alias);
   trySysctl(`net/ipv6/conf/${hostName}/accept_ra`, '0');
   return { host: hostLink, container: getLink(container.route, containerName) };
 }
 
-/** The container's end of a pair as DEL finds it. */
-export interface ContainerEnd {
-  readonly inside: Namespace;
-  readonly link: Link;
-  /** Without those that every link has by itself. */
-  readonly addresses: readonly Cidr[];
+/**
+ * Takes a pair back by the host's end, whose name is this attachment's alone. As long as the kernel has not said that it
+ * made the pair, the link may be an earlier ADD's: that one is up.
+ */
+function takeBack({ hostName, inUse }: VethPair, host: Namespace, isMade: boolean): void {
+  const link = findLink(host.route, hostName);
+  if (link?.kind !== 'veth' || (!isMade && link.flags & IFF_UP)) return;
+  if (!inUse?.()) deleteLink(host.route, link);
 }
 
-/** Looks for the container's end by its name; undefined when the link or its namespace is gone, or not told. */
-export function findContainerEnd(request: Request<unknown>): ContainerEnd | undefined {
-  const inside = findNamespace(request);
-  const link = inside && findLink(inside.route, request.ifname);
-  if (!link) return undefined;
-  const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);
-  return { inside, link, addresses: addresses.filter(({ ip }) => isGlobalUnicast(ip)) };
+/** One end of a pair, and where it is: whichever is enough to delete both. */
+export interface VethEnd {
+  readonly at: Namespace;
+  readonly link: Link;
 }
 
 /**
- * Deletes the pair from whichever end there is: the container's, else the host's, which is left when the container's
- * namespace could not be told or the link in it was renamed. Nothing there is fine.
+ * Looks for the pair of an attachment, for DEL: not for whatever has the interface's name, which may be another
+ * container's, whose namespace has got the process ID in the path, or another network's. The attachment's own is
+ * - the host's link of the name that we give it, wherever the other end is;
+ * - one that prevResult tells, with the MAC it tells: the reference names its links at random;
+ * - without prevResult, the container's link if `isTheirs` takes the host's end for one that the reference made for this
+ *   network.
+ * A link whose alias names another attachment is none of these.
+ */
+export function findVethPair(
+  request: Request<unknown>,
+  plugin: string,
+  host: Namespace,
+  isTheirs: (hostEnd: Link) => boolean,
+): VethEnd | undefined {
+  const { network, containerId, ifname } = request;
+  const named = findLink(host.route, hostLinkName('veth', network, containerId, ifname));
+  if (named?.kind === 'veth' && !isAnothers(named, request, plugin)) return { at: host, link: named };
+  const recorded = recordedInterfaces(request);
+  const hostEnd = recordedHostEnd(recorded, host);
+  if (hostEnd) return isAnothers(hostEnd, request, plugin) ? undefined : { at: host, link: hostEnd };
+
+  const inside = findNamespace(request);
+  const link = inside && findLink(inside.route, ifname);
+  if (!inside || link?.kind !== 'veth') return undefined;
+  const peer = peerOf(link, host);
+  if (peer && isAnothers(peer, request, plugin)) return undefined;
+  const entry = recorded.findLast(({ name, sandbox }) => name === ifname && sandbox);
+  if (entry) return hasMac(link, entry) ? { at: inside, link } : undefined;
+  const looksTheirs = peer && !peer.attributes.ifAlias && /^veth[0-9a-f]{8}$/.test(peer.name);
+  return looksTheirs && isTheirs(peer) ? { at: host, link: peer } : undefined;
+}
+
+/**
+ * The container's addresses, by which DEL spares the rules of its other interfaces: those that prevResult tells, else
+ * those of the pair's end in the container, without what every link has by itself. undefined where neither is known.
+ */
+export function vethAddresses(request: Request<unknown>, end: VethEnd | undefined): Cidr[] | undefined {
+  const recorded = recordedAddresses(request);
+  if (recorded || !end) return recorded;
+  const inside = findNamespace(request);
+  const link = inside && findLink(inside.route, request.ifname);
+  if (!inside || link?.kind !== 'veth') return undefined;
+  if (link.index !== end.link.lower && link.index !== end.link.index) return undefined;
+  const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);
+  return addresses.filter(({ ip }) => isGlobalUnicast(ip));
+}
+
+/** The one link of the host in a result that is a veth with its other end elsewhere. */
+function recordedHostEnd(recorded: readonly Interface[], host: Namespace): Link | undefined {
+  for (const entry of recorded) {
+    const link = entry.sandbox ? undefined : findLink(host.route, entry.name);
+    if (link?.kind === 'veth' && link.attributes.linkNetnsId !== undefined && hasMac(link, entry))
+      return link;
+  }
+  return undefined;
+}
+
+function hasMac(link: Link, { mac }: Interface): boolean {
+  const recorded = mac ? parseMac(mac) : undefined;
+  return recorded !== undefined && formatMac(recorded) === formatMac(link.mac);
+}
+
+/** Indexes count per namespace: the link with that index on the host is another one if its peer is not this. */
+function peerOf(inside: Link, host: Namespace): Link | undefined {
+  const peer = findLinkByIndex(host.route, inside.lower);
+  return peer?.kind === 'veth' && peer.lower === inside.index ? peer : undefined;
+}
+
+/**
+ * Deletes the pair by one of its ends. Nothing there is fine.
  *
  * The kernel lets the call wait until nobody can be using the links any more (20 ms). What it clears away meanwhile
  * need not be waited for again: remove rules before, not after.
  */
-export function deleteVethPair(
-  request: Request<unknown>,
-  end: ContainerEnd | undefined,
-  hostName: string,
-): void {
-  if (end) failing(`failed to delete "${request.ifname}"`, () => deleteLink(end.inside.route, end.link));
-  const host = ownNamespace(request);
-  const left = findLink(host.route, hostName);
-  if (left?.kind === 'veth') failing(`failed to delete "${hostName}"`, () => deleteLink(host.route, left));
+export function deleteVethPair(end: VethEnd | undefined): void {
+  if (end) failing(`failed to delete "${end.link.name}"`, () => deleteLink(end.at.route, end.link));
 }
 
 function explain(error: unknown, pair: VethPair, host: Namespace, container: Namespace): Error {

@@ -1,6 +1,8 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { failing } from '@cni-ts/plugin-kit/failing';
+import { isOwnedBy, isStale } from '@cni-ts/plugin-kit/link-owner';
 import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import type { Owner } from '@cni-ts/plugin-kit/owner-comment';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import { setBridgePort } from '@cni-ts/rtnetlink/bridge-port';
 import {
@@ -26,6 +28,8 @@ export interface Bridge {
   readonly mtu: number | undefined;
   readonly vlanFiltering: boolean;
   readonly promisc: boolean;
+  /** The attachment this is for: its port does not count when it is asked whether others use the bridge. */
+  readonly owner: Owner;
 }
 
 /** Finds the bridge or creates it, and sees that it is up. Safe when many attachments start at once. */
@@ -33,15 +37,28 @@ export function ensureBridge(host: Namespace, bridge: Bridge, undo: Undo): Link 
   return failing(`failed to create bridge "${bridge.name}"`, () => {
     const link = findLink(host.route, bridge.name) ?? create(host, bridge, undo);
     if (link.kind !== 'bridge') throw new Error(`"${bridge.name}" already exists but is not a bridge`);
+    // What is shared stays as it is by now where others have come to use it.
+    const unlessUsed = (step: () => void) => () => {
+      if (!isUsed(host, bridge, link.index)) step();
+    };
     if (bridge.promisc && !(link.flags & IFF_PROMISC)) {
-      undo.add(`promiscuous mode of ${bridge.name}`, () => setPromisc(host.route, link, false));
-      failing(`could not set promiscuous mode on "${bridge.name}"`, () => setPromisc(host.route, link, true));
+      undo.make(
+        `promiscuous mode of ${bridge.name}`,
+        () =>
+          failing(`could not set promiscuous mode on "${bridge.name}"`, () =>
+            setPromisc(host.route, link, true),
+          ),
+        unlessUsed(() => setPromisc(host.route, link, false)),
+      );
     }
     // The host is a router here: it must not take its own addresses from router advertisements of containers.
     trySysctl(`net/ipv6/conf/${bridge.name}/accept_ra`, '0', undo);
     if (!(link.flags & IFF_UP)) {
-      undo.add(`bridge ${bridge.name} up`, () => setDown(host.route, link));
-      setUp(host.route, link);
+      undo.make(
+        `bridge ${bridge.name} up`,
+        () => setUp(host.route, link),
+        unlessUsed(() => setDown(host.route, link)),
+      );
     }
     return link;
   });
@@ -50,12 +67,16 @@ export function ensureBridge(host: Namespace, bridge: Bridge, undo: Undo): Link 
 function create(host: Namespace, bridge: Bridge, undo: Undo): Link {
   failing(`could not add "${bridge.name}"`, () => {
     try {
-      createLink(host.route, {
-        name: bridge.name,
-        mtu: bridge.mtu,
-        info: { kind: 'bridge', data: bridge.vlanFiltering ? { vlanFiltering: 1 } : {} },
-      });
-      undo.add(`bridge ${bridge.name}`, () => deleteUnused(host, bridge.name));
+      undo.make(
+        `bridge ${bridge.name}`,
+        () =>
+          createLink(host.route, {
+            name: bridge.name,
+            mtu: bridge.mtu,
+            info: { kind: 'bridge', data: bridge.vlanFiltering ? { vlanFiltering: 1 } : {} },
+          }),
+        () => deleteUnused(host, bridge),
+      );
       // Nobody is on it yet who could have its link-local address. Until that is in use (a second or two, if it were
       // asked for) the kernel looks for no neighbour on behalf of others: nothing the host forwards would get in.
       trySysctl(`net/ipv6/conf/${bridge.name}/accept_dad`, '0');
@@ -70,10 +91,25 @@ function create(host: Namespace, bridge: Bridge, undo: Undo): Link {
 }
 
 /** Takes a bridge away that this ADD made, unless another attachment came to use it meanwhile. */
-function deleteUnused(host: Namespace, name: string): void {
-  const link = findLink(host.route, name);
-  if (link && !listLinks(host.route).some(({ master }) => master === link.index))
-    deleteLink(host.route, link);
+function deleteUnused(host: Namespace, bridge: Bridge): void {
+  const link = findLink(host.route, bridge.name);
+  if (link?.kind === 'bridge' && !isUsed(host, bridge, link.index)) deleteLink(host.route, link);
+}
+
+/** Whether the bridge has ports besides the one of this attachment. */
+function isUsed(host: Namespace, { owner }: Bridge, index: number): boolean {
+  return listLinks(host.route).some(
+    ({ master, attributes }) => master === index && !isOwnedBy(attributes.ifAlias ?? '', owner, 'bridge'),
+  );
+}
+
+/** Whether other attachments of this network are on the bridge, which then need what the network's have in common. */
+export function isShared(host: Namespace, { index }: Link, owner: Owner): boolean {
+  const { network, containerId, ifname } = owner;
+  const own = [{ containerId, ifname }];
+  return listLinks(host.route).some(
+    ({ master, attributes }) => master === index && isStale(attributes.ifAlias ?? '', network, 'bridge', own),
+  );
 }
 
 /** How a link hangs on the bridge. */
@@ -81,6 +117,8 @@ export interface Port {
   readonly hairpin: boolean;
   readonly isolated: boolean;
   readonly vlans: PortVlans;
+  /** Whose it is (linkOwner). */
+  readonly alias?: string | undefined;
 }
 
 /**
@@ -98,13 +136,13 @@ export function connectToBridge(
   const what = `failed to connect "${link.name}" to bridge ${bridge.name}`;
   let current = found;
   try {
-    setMaster(host.route, link, current.index, { up: true });
+    setMaster(host.route, link, current.index, { up: true, ifAlias: port.alias });
   } catch (error) {
     if (findLinkByIndex(host.route, current.index)) {
       throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
     current = ensureBridge(host, bridge, undo);
-    failing(what, () => setMaster(host.route, link, current.index, { up: true }));
+    failing(what, () => setMaster(host.route, link, current.index, { up: true, ifAlias: port.alias }));
   }
   // A new port has both switched off.
   if (port.hairpin) {

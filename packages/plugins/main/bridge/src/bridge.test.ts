@@ -3,6 +3,7 @@ import { hostLocal } from '@cni-ts/host-local/host-local';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
+import { ownLinks } from '@cni-ts/testing/own-links';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { bridge } from './bridge.ts';
@@ -16,6 +17,16 @@ function ipam(host: Host, ...ranges: object[][]): object {
 }
 
 const dual = (more: object) => (host: Host) => ({ ...more, ipam: ipam(host, v4, v6) });
+
+ownLinks(
+  bridge,
+  {
+    title: 'a dual-stack gateway',
+    plugins,
+    config: dual({ isDefaultGateway: true, promiscMode: true }),
+  },
+  { hostLinks: true },
+);
 
 conformance(bridge, [
   {
@@ -668,6 +679,15 @@ describe('the bridge and its ports', () => {
     );
     const path = await call(bridge, 'ADD', given(host, container, { bridge: '../x' }));
     expect(path.status).toBe(1);
+    const template = await call(bridge, 'ADD', given(host, container, { bridge: 'cni%d' }));
+    expect(template.error?.msg).toMatch(
+      /^failed to create bridge "cni%d": .*: bridge: interface name contains %; the kernel takes it for a template/,
+    );
+    const vlan = { bridge: 'abcdefghijklm', vlan: 100, isGateway: true, ipam: { type: 'host-local' } };
+    expect((await call(bridge, 'ADD', given(host, container, vlan))).error?.msg).toMatch(
+      /"abcdefghijklm\.100": numerical result out of range: the gateway's link in vlan: interface name is too long/,
+    );
+    expect(json(host.sh('ip -j link show type bridge'))).toEqual([]);
   });
 });
 

@@ -11,6 +11,7 @@ import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import { collectLinks, linkOwner } from '@cni-ts/plugin-kit/link-owner';
 import {
   addMacSpoofing,
   checkMacSpoofing,
@@ -27,16 +28,17 @@ import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import {
-  type ContainerEnd,
   createVethPair,
   deleteVethPair,
-  findContainerEnd,
+  findVethPair,
+  type VethEnd,
+  vethAddresses,
 } from '@cni-ts/plugin-kit/veth-pair';
 import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { type Delegate, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Interface, Result } from '@cni-ts/skeleton/result';
-import { type Bridge, connectToBridge, ensureBridge, type Port, portUp } from './bridge-link.ts';
+import { type Bridge, connectToBridge, ensureBridge, isShared, type Port, portUp } from './bridge-link.ts';
 import { differences } from './check.ts';
 import { type Config, checkForAdd, parse, schema } from './config.ts';
 import { ensureGatewayAddress, planAddressing } from './gateway.ts';
@@ -59,11 +61,13 @@ function plan(config: Config, request: Request<Config>): Plan {
       mtu: config.mtu,
       vlanFiltering: config.vlan !== 0 || config.trunk !== undefined,
       promisc: config.promisc,
+      owner: request,
     },
     hostName: hostLinkName('veth', request.network, request.containerId, request.ifname),
     port: {
       hairpin: config.hairpin,
       isolated: config.portIsolation,
+      alias: linkOwner(request, 'bridge'),
       vlans: { vlan: config.vlan, trunk: config.trunk ?? [], preserveDefault: config.preserveDefaultVlan },
     },
   };
@@ -99,8 +103,9 @@ async function add(request: Request<Config>): Promise<Result> {
       { name: request.ifname, mac: formatMac(veth.container.mac), sandbox: request.netns },
     ],
   };
+  let families: readonly (4 | 6)[] = [];
   if (config.ipam) {
-    await connectIp(
+    families = await connectIp(
       request,
       request.ipam(config.ipam),
       host,
@@ -116,6 +121,8 @@ async function add(request: Request<Config>): Promise<Result> {
   const port = config.disableContainerInterface ? veth.host : await portUp(host, planned.hostName);
   setMacOf(result.interfaces?.[1], port);
   setMacOf(result.interfaces?.[0], getLink(host.route, bridge.name));
+  // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
+  for (const family of families) enableForwarding(family, undo);
   const dns = resultDns(config.dns, result.dns);
   if (dns) result.dns = dns;
   return result;
@@ -125,7 +132,8 @@ function setMacOf(entry: Interface | undefined, link: Link): void {
   if (entry) entry.mac = formatMac(link.mac);
 }
 
-/** The IP side: addresses and routes in the container, gateway addresses, forwarding and masquerading on the host. */
+/** The IP side: addresses and routes in the container, gateway addresses and masquerading on the host. Returns the
+ *  families that the host is to forward. */
 async function connectIp(
   request: Request<Config>,
   ipam: Delegate,
@@ -133,7 +141,7 @@ async function connectIp(
   inside: Namespace,
   { bridge, link }: { bridge: Link; link: Link },
   result: Result,
-): Promise<void> {
+): Promise<readonly (4 | 6)[]> {
   const { config, undo, ifname } = request;
   const assigned = await ipam.add();
   if (!assigned.ips?.length) throw new Error('IPAM plugin returned missing IP config');
@@ -159,20 +167,19 @@ async function connectIp(
       ),
     );
   const target = config.vlan && gateways.length ? vlanLink() : bridge;
+  const shared = () => isShared(host, bridge, request);
   for (const gateway of gateways) {
     const what = config.vlan
       ? 'failed to set vlan interface for bridge with addr'
       : 'failed to set bridge addr';
-    failing(what, () => ensureGatewayAddress(host, target, gateway, config.forceAddress, undo));
+    failing(what, () => ensureGatewayAddress(host, target, gateway, config.forceAddress, undo, shared));
   }
   if (target !== bridge) result.interfaces?.push({ name: target.name, mac: formatMac(target.mac) });
-  for (const family of [4, 6] as const) {
-    if (gateways.some(({ ip }) => ip.family === family)) enableForwarding(family, undo);
-  }
   if (config.ipMasq) {
     const addresses = ips.map((ip, i) => addressOf(ip, i).cidr);
     addMasquerade(ownNetfilter(request), request, addresses, config.ipMasqBackend, undo);
   }
+  return ([4, 6] as const).filter((family) => gateways.some(({ ip }) => ip.family === family));
 }
 
 /**
@@ -188,17 +195,20 @@ function quickAddresses(ifname: string, dad: boolean): void {
 /** Everything that can be named without the container goes also when its namespace is gone or not told. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
-  let end: ContainerEnd | undefined;
+  const host = ownNamespace(request);
+  let end: VethEnd | undefined;
   await tryAll([
     () => {
-      end = findContainerEnd(request);
+      const ofNetwork = (port: Link) =>
+        port.master !== 0 && port.master === findLink(host.route, config.bridge)?.index;
+      end = findVethPair(request, 'bridge', host, ofNetwork);
     },
     async () => {
       if (!config.ipam || !config.ipMasq) return;
-      removeMasquerade(ownNetfilter(request), request, end?.addresses);
+      removeMasquerade(ownNetfilter(request), request, vethAddresses(request, end));
     },
     () => (config.macSpoofCheck ? removeSpoofCheck(request) : undefined),
-    () => deleteVethPair(request, end, plan(config, request).hostName),
+    () => deleteVethPair(end),
     () => (config.ipam ? request.ipam(config.ipam).del() : undefined),
   ]);
 }
@@ -236,14 +246,19 @@ async function check(request: Request<Config>): Promise<void> {
   failOn(drift);
 }
 
-/** Links and addresses of a container that is gone went with its namespace; rules on the host stay until now. */
+/** Links of a container that is gone mostly went with its namespace, unless that is still alive; rules on the host stay
+ *  until now. Links first: rules for the spoof check are known to be stale by the links they name. */
 async function gc(request: Request<Config>): Promise<void> {
-  const { config } = request;
+  const { config, network } = request;
+  // Asked for first: without the list nothing may be done, by the delegate neither.
+  const valid = request.validAttachments;
   const host = ownNamespace(request);
-  const netfilter = ownNetfilter(request);
-  gcMasquerade(netfilter, request.network, request.validAttachments);
-  gcMacSpoofing(netfilter, (name) => findLink(host.route, name) !== undefined);
-  if (config.ipam) await request.ipam(config.ipam).gc();
+  await tryAll([
+    () => collectLinks(host, network, 'bridge', valid),
+    async () => gcMasquerade(ownNetfilter(request), network, valid),
+    async () => gcMacSpoofing(ownNetfilter(request), (name) => findLink(host.route, name) !== undefined),
+    () => (config.ipam ? request.ipam(config.ipam).gc() : undefined),
+  ]);
 }
 
 async function status(request: Request<Config>): Promise<void> {

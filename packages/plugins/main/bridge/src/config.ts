@@ -1,6 +1,9 @@
 import { parseMac } from '@cni-ts/address/mac';
+import { checkMtu } from '@cni-ts/plugin-kit/link-mtu';
 import { parseCniArgs } from '@cni-ts/skeleton/cni-args';
+import { errorText } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { checkInterfaceName } from '@cni-ts/skeleton/names';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import type { Dns } from '@cni-ts/skeleton/result';
 import * as z from 'zod/mini';
@@ -102,6 +105,19 @@ function given(item: {
   return { id: item.id, minID: item.minID, maxID: item.maxID };
 }
 
+/** A name that the kernel would refuse, or take for a template. */
+function checkLinkName(field: string, name: string): void {
+  try {
+    checkInterfaceName(name);
+  } catch (error) {
+    const isLong = new TextEncoder().encode(name).length > 15;
+    const why = isLong ? 'numerical result out of range' : 'invalid argument';
+    const what = `failed to create bridge "${name}": could not add "${name}": ${why}`;
+    // Without the cause, whose code is that of a wrong variable.
+    throw new Error(`${what}: ${field}: ${errorText(error)}`);
+  }
+}
+
 /** What cannot work, said before anything is changed. */
 export function checkForAdd(config: Config): void {
   if (config.ipam && config.disableContainerInterface) {
@@ -113,6 +129,11 @@ export function checkForAdd(config: Config): void {
   if (config.bridge === '') {
     throw new Error('failed to create bridge "": could not add "": LinkAttrs.Name cannot be empty');
   }
+  checkLinkName('bridge', config.bridge);
+  if (config.vlan && config.ipam && config.isGateway) {
+    checkLinkName("the gateway's link in vlan", `${config.bridge}.${config.vlan}`);
+  }
+  checkMtu(`failed to create bridge "${config.bridge}": could not add "${config.bridge}"`, config.mtu);
   const { ipMasqBackend: backend } = config;
   if (
     config.ipam &&

@@ -63,6 +63,8 @@ function isDefault(route: Route, family: 4 | 6): boolean {
  *
  * The link's MAC is pinned to what it was before this attachment's port came: a bridge without an address of its own
  * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves.
+ *
+ * `isShared`: whether other attachments of the network have come to use the address, when this one fails.
  */
 export function ensureGatewayAddress(
   host: Namespace,
@@ -70,6 +72,7 @@ export function ensureGatewayAddress(
   gateway: Cidr,
   force: boolean,
   undo: Undo,
+  isShared: () => boolean,
 ): void {
   const present = failing('could not get list of IP addresses', () =>
     listAddresses(host.route, target, gateway.ip.family),
@@ -86,26 +89,43 @@ export function ensureGatewayAddress(
     );
   }
   for (const cidr of inTheWay) {
-    undo.add(`address ${formatCidr(cidr)} of ${target.name}`, () => addAddress(host.route, target, cidr));
-    failing(`could not remove IP address from "${target.name}"`, () =>
-      deleteAddress(host.route, target, cidr),
+    undo.make(
+      `address ${formatCidr(cidr)} of ${target.name}`,
+      () =>
+        failing(`could not remove IP address from "${target.name}"`, () =>
+          deleteAddress(host.route, target, cidr),
+        ),
+      () => {
+        if (!isShared()) addUnlessThere(host, target, cidr);
+      },
     );
   }
   failing(`could not add IP address ${formatCidr(gateway)} to "${target.name}"`, () =>
-    add(host, target, gateway, undo),
+    add(host, target, gateway, undo, isShared),
   );
   failing("could not set bridge's mac", () => pinMac(host, target));
 }
 
-function add(host: Namespace, target: Link, gateway: Cidr, undo: Undo): void {
+function add(host: Namespace, target: Link, gateway: Cidr, undo: Undo, isShared: () => boolean): void {
   try {
-    // The host is the gateway whatever else claims to be; containers are to reach it at once.
-    addAddress(host.route, target, gateway, gateway.ip.family === 6 ? addressFlags.nodad : 0);
-    undo.add(`address ${formatCidr(gateway)} of ${target.name}`, () => {
-      deleteAddress(host.route, target, gateway);
-    });
+    undo.make(
+      `address ${formatCidr(gateway)} of ${target.name}`,
+      // The host is the gateway whatever else claims to be; containers are to reach it at once.
+      () => addAddress(host.route, target, gateway, gateway.ip.family === 6 ? addressFlags.nodad : 0),
+      () => {
+        if (!isShared()) deleteAddress(host.route, target, gateway);
+      },
+    );
   } catch (error) {
     // Another attachment of the network did it meanwhile.
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+function addUnlessThere(host: Namespace, target: Link, cidr: Cidr): void {
+  try {
+    addAddress(host.route, target, cidr);
+  } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
   }
 }

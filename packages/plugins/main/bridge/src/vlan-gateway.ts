@@ -1,10 +1,11 @@
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
 import type { Namespace } from '@cni-ts/plugin-kit/namespace';
 import { createVethPair } from '@cni-ts/plugin-kit/veth-pair';
 import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import type { Undo } from '@cni-ts/skeleton/undo';
-import { type Bridge, connectToBridge } from './bridge-link.ts';
+import { type Bridge, connectToBridge, isShared } from './bridge-link.ts';
 
 /**
  * The host's own leg in a VLAN of the bridge: a veth pair within the host, `<bridge>.<vlan>` to carry the gateway
@@ -38,13 +39,20 @@ function make(
 ): Link {
   const name = `${bridge.name}.${vlan}`;
   const port = hostLinkName('veth', bridge.name, 'vlan-gateway', String(vlan));
-  const pair = { containerName: name, hostName: port, mtu: bridgeLink.mtu };
+  const pair = {
+    containerName: name,
+    hostName: port,
+    mtu: bridgeLink.mtu,
+    port: true,
+    inUse: () => isShared(host, bridgeLink, bridge.owner),
+  };
   const made = failing(`faild to create vlan gateway "${name}"`, () => {
     try {
       return createVethPair(pair, host, host, undo);
     } catch (error) {
       // Another container of this VLAN made it meanwhile.
-      const there = findLink(host.route, name);
+      const isTaken = error instanceof Error && errnoOf(error.cause) === 'EEXIST';
+      const there = isTaken && findLink(host.route, name);
       if (there) return { container: there, host: undefined };
       throw error;
     }

@@ -5,6 +5,7 @@ import { hostLocal } from '@cni-ts/host-local/host-local';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
+import { ownLinks } from '@cni-ts/testing/own-links';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { macvlan } from './macvlan.ts';
@@ -35,6 +36,31 @@ function ranges(host: Host, ...subnets: string[]): object {
     ranges: subnets.map((subnet) => [{ subnet }]),
   };
 }
+
+ownLinks(
+  macvlan,
+  {
+    title: 'macvlan',
+    plugins,
+    prepare: wire,
+    config: (host) => ({ master: 'm0', ipam: ranges(host, '10.1.2.0/24') }),
+  },
+  { hostLinks: false },
+);
+
+ownLinks(
+  macvlan,
+  {
+    title: 'macvlan with a name that the host has too',
+    plugins,
+    prepare(host) {
+      wire(host);
+      host.sh('ip link set m0 name eth0');
+    },
+    config: (host) => ({ master: 'eth0', ipam: ranges(host, '10.1.2.0/24') }),
+  },
+  { hostLinks: false },
+);
 
 conformance(macvlan, [
   {
@@ -335,7 +361,7 @@ describe('what goes wrong', () => {
       `failed to find plugin "nope" in path [${host.bin}]`,
     );
     expect(container.succeeds('ip link show eth0')).toBe(false);
-    container.sh('ip link add eth0 type veth peer name x');
+    await succeed(macvlan, 'ADD', given(host, container, {}));
     expect(await message(call(macvlan, 'DEL', missing))).toBe(
       `failed to find plugin "nope" in path [${host.bin}]`,
     );
@@ -476,13 +502,13 @@ describe('addresses, DNS, CHECK, DEL, STATUS', () => {
     await succeed(macvlan, 'DEL', { ...config, container: undefined, netns: '' });
   });
 
-  test('DEL deletes what has the interface name, of whatever kind (macvlan 25)', async ({
+  test('DEL leaves a link of another kind that has the interface name (macvlan 25)', async ({
     host,
     container,
   }) => {
     container.sh('ip link add eth0 type veth peer name x');
     await succeed(macvlan, 'DEL', given(host, container, {}));
-    expect(container.succeeds('ip link show eth0')).toBe(false);
+    expect(container.succeeds('ip link show eth0')).toBe(true);
   });
 
   test('STATUS tells a missing master and asks IPAM (macvlan 24)', async ({ host, container }) => {

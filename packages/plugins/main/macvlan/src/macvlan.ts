@@ -12,7 +12,9 @@ import { configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import { isAnothers, isOwnedBy, linkOwner } from '@cni-ts/plugin-kit/link-owner';
 import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { recordedInterfaces } from '@cni-ts/plugin-kit/recorded-interfaces';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import {
@@ -41,10 +43,11 @@ async function add(request: Request<Config>): Promise<Result> {
   checkMtu(config.mtu, master);
 
   const link = createMacvlan(request, settings, master, outside, inside);
+  const alias = linkOwner(request, 'macvlan');
   const result: Result = { interfaces: [{ name: ifname, mac: formatMac(link.mac), sandbox: netns }] };
   if (!config.ipam) {
     if (config.dns) result.dns = config.dns;
-    failing(`failed to set "${ifname}" UP`, () => setUp(inside.route, link));
+    failing(`failed to set "${ifname}" UP`, () => setUp(inside.route, link, alias));
     return result;
   }
   const ipam = await request.ipam(config.ipam).add();
@@ -54,7 +57,7 @@ async function add(request: Request<Config>): Promise<Result> {
   const dns = resultDns(config.dns, ipam.dns);
   if (dns) result.dns = dns;
   // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
-  await configureLink(inside, ifname, result, undo, { link, before: () => announce(ifname) });
+  await configureLink(inside, ifname, result, undo, { link, alias, before: () => announce(ifname) });
   return result;
 }
 
@@ -64,7 +67,12 @@ function announce(ifname: string): void {
   trySysctl(`net/ipv6/conf/${ifname}/ndisc_notify`, '1');
 }
 
-/** Creates the link straight in the container, which costs a twentieth of moving it there. It is still down. */
+/**
+ * Creates the link straight in the container, which costs a twentieth of moving it there. It is still down.
+ *
+ * Its MAC is chosen here where the configuration leaves it open: so the link is known again although the kernel's answer
+ * was lost, and told from another's of the same name.
+ */
 function createMacvlan(
   request: Request<Config>,
   { mode, mac }: LinkSettings,
@@ -76,14 +84,17 @@ function createMacvlan(
   const wanted: NewLink = {
     name: ifname,
     lower: master.index,
-    mac,
+    mac: mac ?? (mode === 'passthru' ? undefined : randomMac()),
     mtu: config.mtu || undefined,
     netnsFd: outside === inside ? undefined : inside.netns.fd,
     info: { kind: 'macvlan', data: { mode, broadcastQueueLength: config.broadcastQueueLength || undefined } },
   };
   try {
-    createLink(outside.route, wanted);
-    undo.add(`macvlan ${ifname}`, () => void deleteLink(inside.route, ifname));
+    undo.make(
+      `macvlan ${ifname}`,
+      () => createLink(outside.route, wanted),
+      () => takeBack(inside, ifname, wanted),
+    );
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw refused(error, master);
     if (findLink(inside.route, ifname)) {
@@ -109,16 +120,33 @@ function createAndRename(
   const { ifname, undo } = request;
   const name = hostLinkName('macv', request.network, request.containerId, ifname);
   try {
-    createLink(outside.route, { ...wanted, name });
+    undo.make(
+      `macvlan ${ifname}`,
+      () => createLink(outside.route, { ...wanted, name }),
+      () => {
+        for (const one of [name, ifname]) takeBack(inside, one, wanted);
+      },
+    );
   } catch (error) {
     throw refused(error, master);
   }
-  let current = name;
-  undo.add(`macvlan ${ifname}`, () => void deleteLink(inside.route, current));
-  failing(`failed to rename macvlan to "${ifname}"`, () => {
-    renameLink(inside.route, getLink(inside.route, name), ifname);
-    current = ifname;
-  });
+  failing(`failed to rename macvlan to "${ifname}"`, () =>
+    renameLink(inside.route, getLink(inside.route, name), ifname),
+  );
+}
+
+/** Deletes the link of that name if it is the one that was asked for: of this kind, on this master, with this MAC. */
+function takeBack(inside: Namespace, name: string, { lower, mac }: NewLink): void {
+  const link = findLink(inside.route, name);
+  if (link?.kind !== 'macvlan' || link.lower !== lower) return;
+  if (!mac || formatMac(mac) === formatMac(link.mac)) deleteLink(inside.route, link);
+}
+
+/** As the kernel makes one: any but for the bits that say unicast and locally administered. */
+function randomMac(): Uint8Array {
+  const high = Math.random() * 0x1000000;
+  const low = Math.random() * 0x1000000;
+  return Uint8Array.of(((high >> 16) & 0xfc) | 2, high >> 8, high, low >> 16, low >> 8, low);
 }
 
 function refused(error: unknown, master: Link): Error {
@@ -137,10 +165,40 @@ async function del(request: Request<Config>): Promise<void> {
     () => {
       // Without the namespace there is nothing to delete: the link went with it.
       const inside = findNamespace(request);
-      if (inside) failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, ifname));
+      const link = inside && findLink(inside.route, ifname);
+      if (!link || !isOwn(request, link, inside)) return;
+      failing(`failed to delete "${ifname}"`, () => deleteLink(inside.route, link));
     },
     () => (config.ipam ? request.ipam(config.ipam).del() : undefined),
   ]);
+}
+
+/**
+ * Whether the container's link is this attachment's, and not another container's, whose namespace has got the process ID
+ * in the path, or another network's. By its alias; where it has none (the reference gives none, nor has a link that was
+ * not finished) by the MAC that prevResult tells; without prevResult by its mode and master.
+ */
+function isOwn(request: Request<Config>, link: Link, inside: Namespace): boolean {
+  if (link.kind !== 'macvlan') return false;
+  const { config, ifname } = request;
+  if (link.attributes.ifAlias) {
+    if (isOwnedBy(link.attributes.ifAlias, request, 'macvlan')) return true;
+    if (isAnothers(link, request, 'macvlan')) return false;
+  }
+  const entry = recordedInterfaces(request).findLast(({ name, sandbox }) => name === ifname && sandbox);
+  if (entry) {
+    const mac = parseMac(entry.mac ?? '');
+    return mac !== undefined && formatMac(mac) === formatMac(link.mac);
+  }
+  try {
+    // reason: of a link of this kind the table in rtnetlink read the data
+    const { mode } = (link.attributes.linkInfo?.data ?? {}) as { mode?: string };
+    const at = config.linkInContainer ? inside : ownNamespace(request);
+    return mode === modeOf(config) && link.lower === findMaster(at, config.master).index;
+  } catch (error) {
+    request.log(`macvlan: cannot tell whose "${ifname}" is, it is left: ${errorText(error)}`);
+    return false;
+  }
 }
 
 async function check(request: Request<Config>): Promise<void> {

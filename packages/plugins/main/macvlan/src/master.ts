@@ -1,3 +1,4 @@
+import { mtuLimits } from '@cni-ts/plugin-kit/link-mtu';
 import type { Namespace } from '@cni-ts/plugin-kit/namespace';
 import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
@@ -32,9 +33,13 @@ function defaultRouteLink(at: Namespace): Link {
   throw new Error('no default route interface found: name a link as master, or add a default route');
 }
 
-/** An upper link cannot take packets that are longer than what its master takes. */
+/** An upper link cannot take packets that are longer than what its master takes, nor shorter ones than any link. */
 export function checkMtu(mtu: number, master: Link): void {
   if (mtu < 0 || mtu > master.mtu) {
     throw new Error(`invalid MTU ${mtu}, must be [0, master MTU(${master.mtu})]`);
+  }
+  if (mtu !== 0 && mtu < mtuLimits.min) {
+    const allowed = `0 (the master's) or at least ${mtuLimits.min}`;
+    throw new Error(`failed to create macvlan: invalid argument: mtu is ${mtu}, must be ${allowed}`);
   }
 }

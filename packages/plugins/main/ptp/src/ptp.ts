@@ -15,7 +15,9 @@ import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
 import { enableForwarding, forwardingDifferences } from '@cni-ts/plugin-kit/forwarding';
+import { checkMtu } from '@cni-ts/plugin-kit/link-mtu';
 import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
+import { collectLinks, linkOwner } from '@cni-ts/plugin-kit/link-owner';
 import {
   addMasquerade,
   checkMasquerade,
@@ -26,11 +28,11 @@ import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
 import {
-  type ContainerEnd,
   createVethPair,
   deleteVethPair,
-  findContainerEnd,
-  type VethPair,
+  findVethPair,
+  type VethEnd,
+  vethAddresses,
 } from '@cni-ts/plugin-kit/veth-pair';
 import { addAddress, addressFlags } from '@cni-ts/rtnetlink/address';
 import type { Link } from '@cni-ts/rtnetlink/link';
@@ -50,25 +52,18 @@ export interface Wire {
   readonly gateway: Ip;
 }
 
-/** What must exist, before anything is looked at or changed. */
+/** What IPAM's result means for the pair, before that is given anything. */
 interface Plan {
-  readonly pair: VethPair;
   readonly wires: readonly Wire[];
   /** The same, each gateway and each network once: addresses may share them. */
   readonly gateways: readonly Wire[];
   readonly networks: readonly Wire[];
 }
 
-function plan(request: Request<Config>, ipam: Result): Plan {
+function plan(ipam: Result): Plan {
   if (!ipam.ips?.length) throw new Error('IPAM plugin returned missing IP config');
   const wires = wiresOf(ipam);
   return {
-    pair: {
-      containerName: request.ifname,
-      hostName: hostNameOf(request),
-      mtu: request.config.mtu,
-      alone: true,
-    },
     wires,
     gateways: firstOf(wires, (a, b) => equalIp(a.gateway, b.gateway)),
     networks: firstOf(
@@ -120,15 +115,25 @@ function hasRoute(ipam: Result, address: Cidr): boolean {
 async function add(request: Request<Config>): Promise<Result> {
   const { config, undo, ifname } = request;
   if (config.ipMasq) checkBackend(config.ipMasqBackend);
+  checkMtu('failed to make veth pair', config.mtu);
+  const delegate = request.ipam(config.ipam);
   const inside = openNamespace(request);
-  const ipam = await request.ipam(config.ipam).add();
-  const planned = plan(request, ipam);
-
   const host = ownNamespace(request);
-  const veth = createVethPair(planned.pair, host, inside, undo);
+  // Before IPAM is asked: where the attachment is there already, nothing of it must be touched.
+  const hostName = hostNameOf(request);
+  const pair = {
+    containerName: ifname,
+    hostName,
+    mtu: config.mtu,
+    alone: true,
+    alias: linkOwner(request, 'ptp'),
+  };
+  const veth = createVethPair(pair, host, inside, undo);
+  const ipam = await delegate.add();
+  const planned = plan(ipam);
   const result: Result = {
     interfaces: [
-      { name: planned.pair.hostName, mac: formatMac(veth.host.mac) },
+      { name: hostName, mac: formatMac(veth.host.mac) },
       { name: ifname, mac: formatMac(veth.container.mac), sandbox: request.netns },
     ],
     ips: (ipam.ips ?? []).map((ip) => ({ ...ip, interface: atContainer })),
@@ -223,16 +228,17 @@ function host(ip: Ip): Cidr {
 /** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
-  let end: ContainerEnd | undefined;
+  const host = ownNamespace(request);
+  let end: VethEnd | undefined;
   await tryAll([
     () => {
-      end = findContainerEnd(request);
+      end = findVethPair(request, 'ptp', host, ({ master }) => master === 0);
     },
     async () => {
       if (!config.ipMasq) return;
-      removeMasquerade(ownNetfilter(request), request, end?.addresses);
+      removeMasquerade(ownNetfilter(request), request, vethAddresses(request, end));
     },
-    () => deleteVethPair(request, end, hostNameOf(request)),
+    () => deleteVethPair(end),
     () => request.ipam(config.ipam).del(),
   ]);
 }
@@ -257,12 +263,14 @@ async function check(request: Request<Config>): Promise<void> {
   failOn(drift);
 }
 
-/** Links, addresses and routes of a container that is gone went with its namespace; rules stay until now. */
+/** Links, addresses and routes of a container that is gone mostly went with its namespace, unless that is still alive;
+ *  rules stay until now. */
 async function gc(request: Request<Config>): Promise<void> {
   const { ipam } = request.config;
   // Asked for first: without the list nothing may be done, by the delegate neither.
   const valid = request.validAttachments;
   await tryAll([
+    () => collectLinks(ownNamespace(request), request.network, 'ptp', valid),
     async () => gcMasquerade(ownNetfilter(request), request.network, valid),
     () => (ipam ? request.ipam(ipam).gc() : undefined),
   ]);
