@@ -111,20 +111,21 @@ function addOne(
     addRoute(container.route, { dst, gateway, link, scope, table, priority });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    const advice = gateway && unreachable.has(errnoOf(error) ?? '') ? gatewayAdvice(route, i, gateway) : '';
+    const isGateway = unreachable.has(errnoOf(error) ?? '') || why.includes('invalid gateway');
+    const advice = gateway && isGateway ? gatewayAdvice(route, i, gateway) : '';
     throw new Error(`${what}: ${why}${advice}`, { cause: error });
   }
 }
 
-/** What the kernel says of a gateway that is on none of its links: IPv4, IPv6, and a route that must lead to a link. */
-const unreachable = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL']);
+/** What the kernel says of a gateway that is on none of its links, for IPv4 and IPv6. */
+const unreachable = new Set(['ENETUNREACH', 'EHOSTUNREACH']);
 
 /** Which field of the result (that is, of the `ipam` section) the kernel means. */
 function gatewayAdvice({ gw }: Route, i: number, gateway: Ip): string {
   const field = gw === undefined ? `the gateway of ips, which routes[${i}] goes by,` : `routes[${i}].gw`;
   return (
     `; ${field} is ${formatIp(gateway)}: it must lie in the subnet of one of the addresses, ` +
-    'or an earlier route without gateway must lead to it'
+    'or an earlier route with scope 253 (link) and no gateway must lead to it'
   );
 }
 

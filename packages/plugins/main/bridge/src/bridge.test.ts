@@ -600,7 +600,16 @@ describe('the bridge and its ports', () => {
     );
     expect(json(host.sh('ip -j link show br2'))[0].mtu).toBe(1500);
     const big = await call(bridge, 'ADD', given(host, host.container('c3'), { bridge: 'br3', mtu: 70000 }));
-    expect(big.error?.msg).toMatch(/^failed to create bridge "br3": could not add "br3": invalid argument/);
+    expect(big.error?.msg).toBe(
+      'failed to create bridge "br3": could not add "br3": invalid argument: mtu is 70000, must be 68 to 65535',
+    );
+    expect(host.succeeds('ip link show br3')).toBe(false);
+    const small = { mtu: 1000, ipam: ipam(host, v6) };
+    const given4 = withHostLocal(host, host.container('c4'), small, { containerId: 'c4' });
+    expect((await call(bridge, 'ADD', given4)).error?.msg).toBe(
+      '"eth0" has mtu 1000, and IPAM gave it an IPv6 address: IPv6 needs an mtu of at least 1280',
+    );
+    expect(leases(host)).toEqual([]);
   });
 
   test('hairpin mode is a switch of the port, and refuses promiscuous mode beside it (bridge 22)', async ({

@@ -3,6 +3,7 @@ import { hostLocal } from '@cni-ts/host-local/host-local';
 import { type Call, call, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { has } from '@cni-ts/testing/needs';
+import { ownLinks } from '@cni-ts/testing/own-links';
 import { describe, expect } from 'vitest';
 import { bridge } from './bridge.ts';
 
@@ -31,6 +32,16 @@ function vlans(host: Host, hostLink: string | undefined): string[] {
 }
 
 describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
+  ownLinks(
+    bridge,
+    {
+      title: 'a gateway in a VLAN',
+      plugins,
+      config: (host) => ({ isGateway: true, vlan: 100, ipam: dual(host) }),
+    },
+    { hostLinks: true },
+  );
+
   test('vlan makes the port untagged in it alone; preserveDefaultVlan keeps VLAN 1 (bridge 25)', async ({
     host,
     container,

@@ -377,9 +377,20 @@ describe('what goes wrong', () => {
     });
     const answer = await call(macvlan, 'ADD', given(host, container, { ipam: { type: 'fake' } }));
     expect(answer.error?.msg).toMatch(
-      /^failed to add route '10\.8\.0\.0\/16 via 10\.99\.0\.1 dev eth0.*network is unreachable/,
+      /^failed to add route '10\.8\.0\.0\/16 via 10\.99\.0\.1 dev eth0.*network is unreachable.*; routes\[0\]\.gw is 10\.99\.0\.1: it must lie in the subnet of one of the addresses/,
     );
     expect(log()).toEqual(['ADD', 'DEL']);
+    const ips = [{ address: '10.1.2.2/24', gateway: '10.99.0.1' }];
+    fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips, routes: [{ dst: '0.0.0.0/0' }] });
+    const outside = await call(macvlan, 'ADD', given(host, container, { ipam: { type: 'fake' } }));
+    expect(outside.error?.msg).toContain('the gateway of ips, which routes[0] goes by, is 10.99.0.1');
+    // One that an earlier route leads to is none of that.
+    const onLink = [
+      { dst: '10.99.0.1/32', scope: 253 },
+      { dst: '0.0.0.0/0', gw: '10.99.0.1' },
+    ];
+    fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: [{ address: '10.1.2.2/24' }], routes: onLink });
+    await succeed(macvlan, 'ADD', given(host, container, { ipam: { type: 'fake' } }));
   });
 
   test('an IPAM without addresses is refused (macvlan 18)', async ({ host, container }) => {
