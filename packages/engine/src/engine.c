@@ -305,6 +305,62 @@ static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JS
   _exit(0);
 }
 
+/* ---- what the file says of itself ------------------------------------------------------------------------------- */
+
+/*
+ * In the file: of which build it is (BUILD, a hash of all that went into it), and which plugin it is, where `cnitool
+ * install` has written that. So a file of the same program is known by 32 bytes of it, and one by any name is what it
+ * was installed as.
+ */
+struct mark {
+  char build[32], plugin[32];
+};
+__attribute__((section(".mark"), used)) static const struct mark mark = {BUILD, ""};
+
+/* The compiler must not take the mark for what stands above. */
+static const struct mark *own_mark(void) {
+  const struct mark *at = &mark;
+  __asm__("" : "+r"(at));
+  return at;
+}
+
+/* Where in the file, -1 when the kernel has not told how the program lies in memory. */
+static long mark_offset(void) {
+  const ElfW(Phdr) *segment = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+  uintptr_t at = (uintptr_t)&mark;
+  for (size_t left = getauxval(AT_PHNUM); segment && left > 0; left--, segment++)
+    if (segment->p_type == PT_LOAD && at >= segment->p_vaddr && at < segment->p_vaddr + segment->p_filesz)
+      return at - segment->p_vaddr + segment->p_offset;
+  return -1;
+}
+
+/* sameBuild(path): whether the file there is this program, be it another file. One that cannot be read is not. */
+static JSValue same_build(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length;
+  char build[sizeof mark.build];
+  const char *path = JS_ToCStringLen(context, &length, values[0]);
+  if (!path) return JS_EXCEPTION;
+  int file = strlen(path) == length ? open_file(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0) : -1;
+  JS_FreeCString(context, path);
+  if (file < 0) return JS_FALSE;
+  long offset = mark_offset();
+  int same = offset >= 0 && pread(file, build, sizeof build, offset) == sizeof build &&
+             !memcmp(build, own_mark()->build, sizeof build);
+  close(file);
+  return JS_NewBool(context, same);
+}
+
+/* mark(): [where in the file the plugin's name is, how many bytes there are for it, the name that is there] */
+static JSValue get_mark(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  long offset = mark_offset();
+  const char *plugin = own_mark()->plugin;
+  JSValue list = JS_NewArray(context);
+  JS_SetPropertyUint32(context, list, 0, JS_NewInt64(context, offset < 0 ? -1 : offset + (long)sizeof mark.build));
+  JS_SetPropertyUint32(context, list, 1, JS_NewInt64(context, sizeof mark.plugin));
+  JS_SetPropertyUint32(context, list, 2, JS_NewStringLen(context, plugin, strnlen(plugin, sizeof mark.plugin)));
+  return list;
+}
+
 /* ---- the program ------------------------------------------------------------------------------------------------ */
 
 /* Its bytecode. In a program that was prepared there is none: it was evaluated then. */
@@ -332,6 +388,8 @@ static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("holdSignal", 2, hold_signal),
     JS_CFUNC_DEF("takeSignal", 1, take_signal),
     JS_CFUNC_DEF("leaveBehind", 3, leave_behind),
+    JS_CFUNC_DEF("sameBuild", 1, same_build),
+    JS_CFUNC_DEF("mark", 0, get_mark),
 };
 
 static JSValue string_list(JSContext *context, char **strings) {

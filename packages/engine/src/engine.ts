@@ -23,6 +23,11 @@ export interface Engine {
   takeSignal(signal: number): boolean;
   /** Leaves a process behind that sends the message on a socket and keeps it open for so long. Whether it could. */
   leaveBehind(descriptor: number, message: Uint8Array | undefined, milliseconds: number): boolean;
+  /** Whether the file is this program too, by the build it says it is of. False for one that cannot be read. */
+  sameBuild(path: string): boolean;
+  /** Where in the program's file the name of a plugin may be written (-1: not known), how many bytes there are for it,
+   *  and the one that is written there, '' for none. */
+  mark(): readonly [offset: number, length: number, plugin: string];
   /** Begins to serve the call. All else is evaluated when the program is built, and must ask for nothing of the call. */
   start?: () => void;
   /** Called when there is nothing left to do at once: the status to end with, undefined to go on. */

@@ -257,6 +257,13 @@ export function realPath(path: string): string {
   }
 }
 
+/** Where a symbolic link leads, as it is written in it; undefined for what is none, or cannot be read. */
+export function readLink(path: string): string | undefined {
+  const into = new Uint8Array(4096);
+  const length = libc().readlink(cString(path), into, into.length);
+  return length < 0 ? undefined : textOf(into.subarray(0, length));
+}
+
 /** Makes a folder and those above it where they are missing. Throws `mkdir <path>: …`. */
 export function makeFolder(path: string, mode: number): void {
   // Nearly always it is there.
@@ -346,6 +353,34 @@ function kindOf(path: string): FolderEntry['kind'] {
   if (status?.isFile) return 'file';
   if (status?.isFolder) return 'folder';
   return status && (status.mode & 0o170000) === 0o120000 ? 'link' : 'other';
+}
+
+/** fchmod(2): the mode as it is given, whatever the umask. Throws `chmod <path>: …`. */
+export function setMode(fd: number, mode: number, path: string): void {
+  if (libc().fchmod(fd, mode) !== 0) throw failure('chmod', path, 'fchmod');
+}
+
+/** All of one open file into another that is empty: by copy_file_range(2), which shares the blocks where the file
+ *  system can, else by reading and writing. Throws `read <path>: …` or `write <path>: …`. */
+export function copyFile(from: number, to: number, paths: { from: string; to: string }): void {
+  const [offset, same] = [new Uint8Array(8), new Uint8Array(8)];
+  const most = 1 << 30;
+  let copied = 0;
+  for (;;) {
+    const done = libc().copy_file_range(from, offset, to, same, most, 0);
+    if (done === 0 && copied > 0) return;
+    if (done > 0) copied += done;
+    else if (done === 0 || libc().errno() !== EINTR) break;
+  }
+  // Across file systems, or on one that cannot: from where it stopped.
+  const piece = new Uint8Array(1 << 18);
+  for (let at = copied; ; ) {
+    const got = libc().pread(from, piece, piece.length, at);
+    if (got === 0) return;
+    if (got > 0) writeAt(to, piece.subarray(0, got), at);
+    else if (libc().errno() !== EINTR) throw failure('read', paths.from, 'pread');
+    at += Math.max(got, 0);
+  }
 }
 
 /** fsync(2). Throws `sync <path>: …`. */

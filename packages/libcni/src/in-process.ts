@@ -1,11 +1,11 @@
 /**
  * Plugins that are part of the running program are called instead of executed: a program start is most of what a
- * short plugin costs. A file counts as part of the program when it *is* the program's file (a hard link of it) and
- * the program knows a plugin of its name. What a caller sees is the same as after execution, but for one thing: a
+ * short plugin costs. A file counts as part of the program when it is the same program (isThisProgram) and the program
+ * knows a plugin of its name. What a caller sees is the same as after execution, but for one thing: a
  * plugin that is running cannot be killed. An ADD that is called off while it runs undoes what it made and fails.
  */
 import { basename } from 'node:path';
-import { type FileStatus, tryStat } from '@cni-ts/libc/file';
+import { isThisProgram } from '@cni-ts/libc/program-file';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Outcome } from '@cni-ts/skeleton/run-plugin';
@@ -22,7 +22,7 @@ export interface InProcessOptions {
    */
   readonly others?: Executor;
   readonly stderr?: (text: string) => void;
-  /** The program's own file. Default: process.execPath. */
+  /** The program's own file, where the program itself cannot tell: then only links to it are the program. */
   readonly self?: string;
   /** Called around each plugin, so that a signal meant for the plugin does not end the program in the middle of it. */
   readonly holdSignals?: () => HeldSignals;
@@ -35,19 +35,12 @@ export interface HeldSignals {
 }
 
 export function inProcessExecutor(options: InProcessOptions): Executor {
-  const {
-    lookup,
-    stderr = (text: string) => void process.stderr.write(text),
-    self = process.execPath,
-  } = options;
+  const { lookup, self, stderr = (text: string) => void process.stderr.write(text) } = options;
   const others = options.others ?? syncExecutor({ stderr });
-  // Asked for once: what the program was started from does not change under it.
-  let own: FileStatus | undefined;
   return {
     ...others,
     async run(run) {
-      own ??= tryStat(self);
-      const plugin = isFile(run.program, own) ? lookup(basename(run.program)) : undefined;
+      const plugin = isThisProgram(run.program, self) ? lookup(basename(run.program)) : undefined;
       if (plugin === undefined || run.signal?.aborted) return others.run(run);
       const held = options.holdSignals?.();
       try {
@@ -80,9 +73,4 @@ async function call(
     interrupted: () => held?.interrupted() ?? (run.signal?.aborted ? 'the caller' : undefined),
   });
   return { why: status === 0 ? '' : `exit status ${status}`, stdout, stderr };
-}
-
-function isFile(path: string, own: FileStatus | undefined): boolean {
-  const found = own && tryStat(path);
-  return found !== undefined && found.dev === own?.dev && found.ino === own.ino;
 }

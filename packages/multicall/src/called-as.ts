@@ -19,8 +19,15 @@ export function findPlugin(name: string): Plugin | undefined {
   return isPlugin(name) ? registry[name] : undefined;
 }
 
-/** What to tell whoever calls the program by a name it does not have. */
-export function unknownName(name: string): string {
-  const names = [...Object.keys(registry), toolName].join(', ');
-  return `${name}: this program does not go by that name. Call it (a copy, hard link or symbolic link) as one of: ${names}`;
+/** Every name the program goes by. */
+export function ownNames(): string[] {
+  return [...Object.keys(registry), toolName];
+}
+
+/** What to tell whoever calls the program by a name that does not say which plugin it is. */
+export function unknownName(name: string): { msg: string; details: string } {
+  return {
+    msg: `${JSON.stringify(name)} does not say which plugin this is`,
+    details: `call this program (a copy, hard link or symbolic link) by a name that has one of these as a part between separators, as cnv-bridge or bridge.real: ${ownNames().join(', ')}; or let "cnitool install" put it in place, whose files may be renamed`,
+  };
 }

@@ -1,4 +1,4 @@
-import { tryStat } from '@cni-ts/libc/file';
+import { isThisProgram } from '@cni-ts/libc/program-file';
 import { CniError, oneLine, toCniError } from './cni-error.ts';
 import type { Streams } from './dispatch.ts';
 import { searchFolders } from './environment.ts';
@@ -69,7 +69,11 @@ async function afterDel(failure: CniError, type: string, call: DelegatingCall): 
     return failure;
   } catch (thrown) {
     // The first failure is the one to report; this one only says that something may be left.
-    const left = `the DEL of ${type} after it failed too: ${oneLine(toCniError(thrown))}`;
+    const why = oneLine(toCniError(thrown));
+    // What stands in the way of both, such as a folder that cannot be opened, is told once.
+    const left = oneLine(failure).includes(why)
+      ? `the DEL of ${type} after it failed for the same reason`
+      : `the DEL of ${type} after it failed too: ${why}`;
     const details = failure.details === '' ? left : `${failure.details}; ${left}`;
     return new CniError(failure.code, failure.message, details, { cause: failure });
   }
@@ -114,11 +118,4 @@ async function callInProcess(
     ...(streams.ownNetns && { ownNetns: streams.ownNetns }),
   });
   return { stdout, stderr: '', why: status === 0 ? '' : `exit status ${status}` };
-}
-
-/** Links of every kind to the running program are the running program. Replaced or removed while running, as upgrades
- *  do, it is none: then a child process is right. */
-function isThisProgram(path: string): boolean {
-  const [found, running] = [tryStat(path), tryStat(process.execPath)];
-  return found !== undefined && found.dev === running?.dev && found.ino === running.ino;
 }

@@ -1,4 +1,5 @@
-import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
@@ -37,7 +38,11 @@ export async function compile(
   const engine = join(work, 'engine.o');
   const includes = ['-I', source, '-I', work];
   const names = largePagesFor ? [`-DLARGE_PAGES_FOR="${largePagesFor}"`] : [];
-  await gcc(cpu, [...options, ...includes, ...names, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
+  const sources = ['engine.c', 'memory.h', 'sha512.h'].map((name) => join(engineFolder, name));
+  const made = [path, ...sources, join(work, 'calls.inc'), ...objects];
+  const build = `-DBUILD="${buildOf(made, [cpu, ...options, ...names])}"`;
+  const defined = [...names, build];
+  await gcc(cpu, [...options, ...includes, ...defined, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
   const linked = async (name: string, arena: string): Promise<string> => {
     const assembly = join(work, `${name}.S`);
     writeFileSync(assembly, arena);
@@ -71,6 +76,14 @@ export async function compile(
 /** A program for `cpu` as a command: of another processor than this machine's it is emulated. */
 function runOn(cpu: Cpu, program: string, args: string[]): [string, string[]] {
   return cpu === process.arch ? [program, args] : [emulators[cpu], [program, ...args]];
+}
+
+/** Names a build by all that goes into it, in the 32 characters that engine.c has room for: two programs of one name
+ *  do the same. */
+function buildOf(files: readonly string[], options: readonly string[]): string {
+  const hash = createHash('sha256').update(options.join('\0'));
+  for (const file of files) hash.update('\0').update(readFileSync(file));
+  return hash.digest('hex').slice(0, 32);
 }
 
 /** Where what is prepared lies: far from everything else in a program of a few megabytes. */

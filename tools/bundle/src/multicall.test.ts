@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -34,14 +34,50 @@ test.each(plugins)('called as $name it is that plugin', ({ name }) => {
   expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
 });
 
-test('called by a name it does not have, it says which it has', () => {
+test('called by a name it does not have, it answers with an error that says which it has', () => {
   const { stdout, stderr, status } = callAs('brigde', { CNI_COMMAND: 'VERSION' });
-  expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
-  expect(stderr).toMatch(/^brigde: this program does not go by that name\. .*\bbridge\b.*\bcnitool\n$/);
+  expect({ stderr, status }).toEqual({ stderr: '', status: 1 });
+  expect(JSON.parse(stdout)).toEqual({
+    code: 999,
+    msg: '"brigde" does not say which plugin this is',
+    details: expect.stringMatching(/ bridge, .*\bcnitool;/),
+  });
 });
 
-test('called by the name of something every object has, it says so as well', () => {
-  expect(callAs('constructor', {}).stderr).toContain('does not go by that name');
+test('called at a shell by a name it does not have, it says so on stderr', () => {
+  const { stdout, stderr, status } = callAs('constructor', {});
+  expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
+  expect(stderr).toMatch(/^"constructor" does not say which plugin this is: .*\n$/);
+});
+
+test.each([
+  ['cnv-bridge', 'ADD', 7],
+  ['bridge.real', 'ADD', 7],
+  ['cnv-host-local', 'STATUS', 7],
+])('called as %s it is the plugin in that name', (name, command, code) => {
+  const version = callAs(name, { CNI_COMMAND: 'VERSION' });
+  expect(JSON.parse(version.stdout)).toHaveProperty('supportedVersions');
+  const env = {
+    CNI_COMMAND: command,
+    CNI_PATH: '/x',
+    CNI_CONTAINERID: 'c',
+    CNI_NETNS: '/x',
+    CNI_IFNAME: 'e',
+  };
+  expect(JSON.parse(callAs(name, env, program, '{"cniVersion":"1.1.0"}').stdout)).toEqual({
+    code,
+    msg: 'missing network name',
+  });
+});
+
+test('a link to a name of its own is that plugin, whatever it is called', () => {
+  linkSync(program, join(folder, 'static'));
+  symlinkSync(join(folder, 'static'), join(folder, 'net1'));
+  const { stdout } = spawnSync(join(folder, 'net1'), {
+    env: { CNI_COMMAND: 'VERSION' },
+    encoding: 'utf8',
+  });
+  expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
 });
 
 test('every plugin is in it, and the libraries that only other programs use are not', () => {

@@ -24,6 +24,16 @@ export interface Calls {
   utimensat(folder: number, path: Uint8Array, times: Uint8Array, flags: number): number;
   poll(descriptors: Uint8Array, count: number, timeoutMs: number): number;
   fsync(fd: number): number;
+  fchmod(fd: number, mode: number): number;
+  /** Offsets are 64 bits each, and are moved on. */
+  copy_file_range(
+    from: number,
+    fromOffset: Uint8Array,
+    to: number,
+    toOffset: Uint8Array,
+    length: number,
+    flags: number,
+  ): number;
   /** struct linux_dirent64 after struct linux_dirent64, as many as there is room for; 0 at the end. */
   getdents64(fd: number, into: Uint8Array, length: number): number;
   usleep(microseconds: number): number;
@@ -83,6 +93,8 @@ export const definitions = {
   utimensat: 'i32 ptr ptr i32',
   poll: 'ptr u32 i32',
   fsync: 'i32',
+  fchmod: 'i32 u32',
+  copy_file_range: 'i32 ptr i32 ptr u32 u32',
   getdents64: 'i32 ptr u32',
   usleep: 'u32',
   getpid: '',
