@@ -8,7 +8,7 @@ function refusal(text: string): string {
   try {
     parseCniArgs(text, known);
   } catch (error) {
-    expect(error).toMatchObject({ code: 4 });
+    expect(error).toMatchObject({ code: 999 });
     if (error instanceof Error) return error.message;
   }
   return 'accepted';

@@ -11,7 +11,7 @@ export type CniArgs<K> = { [Key in keyof K]?: K[Key] extends ArgReader<infer T> 
 /**
  * Reads CNI_ARGS. Keys match exactly and the last of several wins. A key not in `known` is an error unless
  * `IgnoreUnknown=1` stands anywhere in the text; that key is understood always. A pair without exactly one `=`,
- * which includes what follows a trailing `;`, is an error even then. Throws CniError 4 with the reference's texts.
+ * which includes what follows a trailing `;`, is an error even then. Throws CniError 999 with the reference's texts.
  */
 export function parseCniArgs<K extends Readonly<Record<string, ArgReader<unknown>>>>(
   text: string,
@@ -62,7 +62,7 @@ export function ipArg(value: string): Ip | undefined {
 
 /** The spec wants the variable named, the reference's texts do not name it: the details do. */
 function bad(text: string, message: string, cause?: unknown): CniError {
-  return new CniError(ErrorCode.invalidEnvironment, message, `CNI_ARGS is ${JSON.stringify(text)}`, {
+  return new CniError(ErrorCode.internal, message, `CNI_ARGS is ${JSON.stringify(text)}`, {
     cause,
   });
 }

@@ -5,7 +5,7 @@ import { searchFolders } from './environment.ts';
 import { findPlugin } from './find-plugin.ts';
 import type { Delegate, Plugin } from './plugin.ts';
 import type { Result } from './result.ts';
-import { newestResult } from './result-version.ts';
+import { takenResult } from './result-version.ts';
 import { type Outcome, pluginError, printedResult, runPlugin } from './run-plugin.ts';
 import type { Undo } from './undo.ts';
 
@@ -39,7 +39,7 @@ async function add(type: string, call: DelegatingCall): Promise<Result> {
   // Outside the try: where there is no plugin, there is nothing its DEL could clean up.
   const path = findDelegate(type, call);
   try {
-    const result = newestResult(printedResult(await run(type, 'ADD', call, path), call.cniVersion));
+    const result = takenResult(printedResult(await run(type, 'ADD', call, path), call.cniVersion));
     call.undo.add(`${type} (its ADD)`, async () => {
       await run(type, 'DEL', call);
     });

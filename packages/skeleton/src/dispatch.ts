@@ -7,7 +7,7 @@ import { type Environment, readEnvironment, type Variables } from './environment
 import { checkNetworkName } from './names.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
 import type { Result } from './result.ts';
-import { convertResult, decodeResult, newestResult, printResult } from './result-version.ts';
+import { convertResult, decodeResult, printResult, takenResult } from './result-version.ts';
 import { compareVersions, parseVersion } from './spec-version.ts';
 import { Undo } from './undo.ts';
 
@@ -264,7 +264,7 @@ function previousResult(json: unknown, cniVersion: string): Result | undefined {
   if (json === undefined) return undefined;
   try {
     const labelled = typeof json === 'object' && !Array.isArray(json) ? { cniVersion, ...json } : json;
-    return newestResult(decodeResult(cniVersion, labelled));
+    return takenResult(decodeResult(cniVersion, labelled));
   } catch (cause) {
     const { code, message, details } = toCniError(cause);
     throw new CniError(code, `could not parse prevResult: ${message}`, details, { cause });

@@ -225,9 +225,52 @@ test('addresses become canonical, host bits stay (protocol 51)', () => {
   expect(convertResult(read, '0.4.0')).toMatchObject({ ips: [{ version: '4' }, { version: '6' }] });
 });
 
-test('members nobody knows are dropped, and `version` of an address from 1.0.0 on (protocol 52)', () => {
+test('members nobody knows are handed on, and `version` of an address is dropped from 1.0.0 on (protocol 52)', () => {
   const given = { ips: [{ ...address, version: '4', colour: 'red' }], ip4: { ip: 'x' }, weight: 5 };
-  expect(readAndPrinted('1.0.0', given)).toEqual({ cniVersion: '1.0.0', ips: [address] });
+  expect(readAndPrinted('1.0.0', given)).toEqual({
+    cniVersion: '1.0.0',
+    ips: [{ ...address, colour: 'red' }],
+    weight: 5,
+  });
+});
+
+test('members nobody knows are handed on at every level, by every conversion that keeps what they are in', () => {
+  const more = { colour: 'red', deep: { list: [1, null] } };
+  const given = {
+    interfaces: [{ name: 'eth0', ...more }, { ...more }],
+    ips: [{ ...address, interface: 0, ...more }],
+    routes: [{ dst: '0.0.0.0/0', table: 5, ...more }],
+    dns: { domain: 'd', ...more },
+    ...more,
+  };
+  const expected = { ...given, interfaces: [given.interfaces[0], { name: '', ...more }] };
+  expect(readAndPrinted('1.1.0', given)).toEqual({ ...expected, cniVersion: '1.1.0' });
+  const read = decodeResult('1.1.0', { ...given, cniVersion: '1.1.0' });
+  for (const version of ['1.0.0', '0.4.0', '0.3.0']) {
+    const there = convertResult(read, version);
+    expect(JSON.parse(printResult(there))).toMatchObject({ ...expected, cniVersion: version });
+    const again = decodeResult(version, JSON.parse(printResult(there)));
+    expect(JSON.parse(printResult(convertResult(again, '1.1.0')))).toEqual({
+      ...expected,
+      cniVersion: '1.1.0',
+    });
+    // As a plugin sees it and gives it back.
+    expect(converted('1.1.0', newestResult(again))).toEqual({ ...expected, cniVersion: '1.1.0' });
+  }
+  expect(JSON.parse(printResult(convertResult(read, '0.2.0')))).toEqual({
+    cniVersion: '0.2.0',
+    ip4: { ip: '10.1.2.3/24', routes: [{ dst: '0.0.0.0/0', ...more }], ...more },
+    dns: { domain: 'd', ...more },
+    ...more,
+  });
+});
+
+test('a member of any name is just a member', () => {
+  const odd = JSON.parse('{"__proto__": {"x": 1}, "toString": 5, "more": {"y": 2}}');
+  const text = printResult(decodeResult('1.1.0', { cniVersion: '1.1.0', ...odd, interfaces: [odd] }));
+  const printed = JSON.parse(text);
+  expect(Object.keys(printed).sort()).toEqual(['__proto__', 'cniVersion', 'interfaces', 'more', 'toString']);
+  expect(Object.keys(printed.interfaces[0]).sort()).toEqual(['__proto__', 'more', 'name', 'toString']);
 });
 
 test('members of the wrong type are refused by their path', () => {

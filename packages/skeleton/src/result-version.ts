@@ -3,8 +3,8 @@
  * versions that share one differ in their label only.
  */
 import { CniError, ErrorCode, errorText } from './cni-error.ts';
-import type { Result, Result010, Result030, Result100 } from './result.ts';
-import { from010to030, from030to010, from030to100, from100to030, relabel } from './result-convert.ts';
+import { others, type Result, type Result010, type Result030, type Result100 } from './result.ts';
+import { copy, from010to030, from030to010, from030to100, from100to030, relabel } from './result-convert.ts';
 import { decode010, decode030, decode100, resultObject, text } from './result-decode.ts';
 import { json010, json030, json100 } from './result-print.ts';
 
@@ -50,13 +50,23 @@ export function decodeAnyResult(json: unknown): VersionedResult {
 
 /** A result a plugin has built, which is in the newest arrangement whatever its `cniVersion` says. */
 export function versionedResult(result: Result): Result100 {
-  const { interfaces = [], ips = [], routes = [], dns = {} } = structuredClone(result);
-  return { shape: '1.0.0', cniVersion: '1.1.0', interfaces, ips, routes, dns };
+  const copied = copy(result);
+  const { interfaces = [], ips = [], routes = [], dns = {} } = copied;
+  const more = copied[others];
+  return {
+    shape: '1.0.0',
+    cniVersion: '1.1.0',
+    interfaces,
+    ips,
+    routes,
+    dns,
+    ...(more && { [others]: more }),
+  };
 }
 
 /**
  * The same result for another spec version ('' is 0.1.0); the same object if it has that version already. What the
- * other version cannot say is left out; throws CniError 1 for an unknown version, and for one that must have an
+ * other version cannot say is left out; throws CniError 999 for an unknown version, and for one that must have an
  * address where there is none.
  */
 export function convertResult(result: VersionedResult, version: string): VersionedResult {
@@ -65,7 +75,7 @@ export function convertResult(result: VersionedResult, version: string): Version
   const shape = shapeOf(target);
   if (shape === undefined || !versionsOf[result.shape].includes(result.cniVersion)) {
     throw new CniError(
-      ErrorCode.incompatibleVersion,
+      ErrorCode.internal, // the reference's own
       `no converter for CNI result version ${result.cniVersion} to ${target}`,
     );
   }
@@ -74,14 +84,20 @@ export function convertResult(result: VersionedResult, version: string): Version
 
 /** The form plugins work with, labelled 1.1.0. Nothing in it is shared with `result`; empty members are left out. */
 export function newestResult(result: VersionedResult): Result {
-  const { cniVersion, interfaces, ips, routes, dns } = relabel(to100(result), '1.1.0');
-  return {
-    cniVersion,
-    ...(interfaces.length > 0 && { interfaces }),
-    ...(ips.length > 0 && { ips }),
-    ...(routes.length > 0 && { routes }),
-    ...(Object.keys(dns).length > 0 && { dns }),
-  };
+  return takenResult(copy(result));
+}
+
+/** The same of a result that nobody else has, such as one that was just read: its parts are taken over. */
+export function takenResult(result: VersionedResult): Result {
+  const whole = to100(result);
+  const newest: Result = { cniVersion: '1.1.0' };
+  if (whole.interfaces.length > 0) newest.interfaces = whole.interfaces;
+  if (whole.ips.length > 0) newest.ips = whole.ips;
+  if (whole.routes.length > 0) newest.routes = whole.routes;
+  if (Object.keys(whole.dns).length > 0 || whole.dns[others]) newest.dns = whole.dns;
+  const more = whole[others];
+  if (more) newest[others] = more;
+  return newest;
 }
 
 /** JSON text indented by four spaces, without a final newline. */

@@ -1,4 +1,12 @@
 /**
+ * Members of a result, or of an entry in it, that no spec version we know has. They are handed on as they came, through
+ * every conversion that keeps the entry. Under a symbol, which no member of a result can be taken for, and which goes
+ * along where an entry is spread into another.
+ */
+export const others: unique symbol = Symbol('others');
+export type Others = Readonly<Record<string, unknown>>;
+
+/**
  * What ADD answers. `Result` is the form plugins work with: that of the newest spec. Older spec versions arrange the
  * same facts differently; result-version.ts reads, converts and prints them.
  *
@@ -6,6 +14,7 @@
  * one mean the same, except where 0 has a meaning of its own.
  */
 export interface Result {
+  [others]?: Others;
   cniVersion?: string;
   interfaces?: Interface[];
   ips?: IpConfig[];
@@ -14,6 +23,7 @@ export interface Result {
 }
 
 export interface Interface {
+  [others]?: Others;
   name: string;
   mac?: string;
   /** Bytes. Since spec 1.1.0, like `socketPath` and `pciID`. */
@@ -25,6 +35,7 @@ export interface Interface {
 }
 
 export interface IpConfig {
+  [others]?: Others;
   /** Address of the interface with its network's prefix length; host bits are kept. */
   address: string;
   gateway?: string;
@@ -33,6 +44,7 @@ export interface IpConfig {
 }
 
 export interface Route {
+  [others]?: Others;
   /** Destination with prefix length. */
   dst: string;
   gw?: string;
@@ -46,6 +58,7 @@ export interface Route {
 }
 
 export interface Dns {
+  [others]?: Others;
   nameservers?: string[];
   domain?: string;
   search?: string[];
@@ -54,6 +67,7 @@ export interface Dns {
 
 /** Results as 0.1.0 and 0.2.0 arrange them: one address per family, routes beneath it. */
 export interface Result010 {
+  readonly [others]?: Others;
   readonly shape: '0.1.0';
   readonly cniVersion: string;
   readonly ip4?: FamilyConfig;
@@ -62,6 +76,7 @@ export interface Result010 {
 }
 
 export interface FamilyConfig {
+  readonly [others]?: Others;
   readonly ip: string;
   readonly gateway?: string;
   readonly routes: Route[];
@@ -69,6 +84,7 @@ export interface FamilyConfig {
 
 /** Results as 0.3.0, 0.3.1 and 0.4.0 arrange them; every address says its family. */
 export interface Result030 {
+  readonly [others]?: Others;
   readonly shape: '0.3.0';
   readonly cniVersion: string;
   /** Name, mac and sandbox only. */
@@ -85,6 +101,7 @@ export interface IpConfigWithVersion extends IpConfig {
 
 /** Results as 1.0.0 and 1.1.0 arrange them: a Result with nothing left open. */
 export interface Result100 {
+  readonly [others]?: Others;
   readonly shape: '1.0.0';
   readonly cniVersion: string;
   readonly interfaces: Interface[];
