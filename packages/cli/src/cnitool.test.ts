@@ -1,12 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RecordingPlugins } from '@cni-ts/libcni/recording-plugins';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cnitool } from './cnitool.ts';
-import { containerIdOf } from './settings.ts';
+import { containerIdOf, pluginPath } from './settings.ts';
 
 const netns = '/var/run/netns/testing';
 const cid = 'cnitool-77383ca0a0715733ca6f';
@@ -49,7 +57,7 @@ async function run(...argv: string[]) {
     },
   });
   const lines = stderr.trimEnd().split('\n');
-  return { status, stdout, stderr, first: lines[0], last: lines.at(-1) };
+  return { status, stdout, stderr, first: lines[0], last: lines.at(-1)?.replace(/^Error: /, '') };
 }
 
 test('the container id follows from the path of the namespace (protocol 104)', () => {
@@ -60,7 +68,7 @@ test('the container id follows from the path of the namespace (protocol 104)', (
 test('add prints the result indented and names container and interface to the plugin (protocol 104)', async () => {
   expect(await run('add', 'net', netns)).toMatchObject({
     status: 0,
-    stdout: JSON.stringify({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] }, undefined, 4),
+    stdout: `${JSON.stringify({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] }, undefined, 4)}\n`,
     stderr: '',
   });
   expect(plugins.calls()[0]?.env).toMatchObject({
@@ -71,13 +79,24 @@ test('add prints the result indented and names container and interface to the pl
   expect(readdirSync(join(plugins.dir, 'cache', 'results'))).toEqual([`net-${cid}-eth0`]);
 });
 
-test('check, del and status say nothing when all is well, and ignore further arguments', async () => {
+test('check, del and status say nothing when all is well', async () => {
   await run('add', 'net', netns);
   plugins.taken();
   for (const command of ['check', 'status', 'del']) {
-    expect(await run(command, 'net', netns, 'further')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    expect(await run(command, 'net', netns)).toMatchObject({ status: 0, stdout: '', stderr: '' });
   }
   expect(plugins.taken()).toEqual(['p1 CHECK', 'p2 CHECK', 'p1 STATUS', 'p2 STATUS', 'p2 DEL', 'p1 DEL']);
+});
+
+test('an argument too many is refused before anything is done', async () => {
+  for (const command of ['add', 'check', 'del', 'gc', 'status']) {
+    expect(await run(command, 'net', netns, 'further')).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: `Error: ${command} takes 2 arg(s), there is nothing to do with "further"\n`,
+    });
+  }
+  expect(plugins.taken()).toEqual([]);
 });
 
 test('the interface comes from the flag, else from CNI_IFNAME (protocol 105)', async () => {
@@ -102,13 +121,13 @@ test('a relative namespace is made absolute before it is hashed (protocol 105)',
   });
 });
 
-test('CNI_ARGS that are no pairs are refused, the reason first and last (protocol 106)', async () => {
+test('CNI_ARGS that are no pairs are refused, without the usage, which is another matter (protocol 106)', async () => {
   env.CNI_ARGS = 'A=1;';
   expect(await run('add', 'net', netns)).toMatchObject({
     status: 1,
     stdout: '',
     first: 'Error: invalid CNI_ARGS pair ""',
-    last: 'invalid CNI_ARGS pair ""',
+    stderr: 'Error: invalid CNI_ARGS pair ""\n',
   });
   expect(plugins.taken()).toEqual([]);
   for (const bad of ['A', '=1', 'A=', 'A=b=c']) {
@@ -160,6 +179,7 @@ Options:
   --exec                            run every plugin as a process, also those
                                     that are part of this program
                                     ($CNITOOL_EXEC=1)
+  --version                         print the version of the tool
   -h, --help                        display help for command
 
 Commands:
@@ -169,19 +189,23 @@ Commands:
                                     is as ADD left it
   del [network] [netns]             Remove the network interface from a network
                                     namespace
-  gc [options] [network] [netns]    Remove EVERY attachment of a network that
-                                    the cache remembers, but those to keep
+  gc [options] [network] [netns]    Remove the attachments of a network whose
+                                    namespace is gone
   status [network] [netns]          Ask whether a network could serve ADD now
   validate [network]                Check that a network's plugins are there and
                                     speak its version
   version [networks-or-plugins...]  Print the spec versions of the plugins of a
                                     network, or of plugins by name, and those
                                     all share
+  install [options] [names...]      Put this program into a folder as each
+                                    plugin and as cnitool, or as those that are
+                                    named
   help [command]                    display help for command
 
 Environment:
   NETCONFPATH    folder with network configurations (default: /etc/cni/net.d)
-  CNI_PATH       folders with plugins, separated by ":"
+  CNI_PATH       folders with plugins, separated by ":" (default: the folder of
+                 cnitool, then /opt/cni/bin)
   CNI_ARGS       K=V;K=V for the plugins
   CAP_ARGS       JSON object with values for the plugins' capabilities
   CNI_IFNAME     interface name when --ifname is not given
@@ -197,10 +221,14 @@ test.each([
   expect((await run(...argv)).stdout).toBe(`\
 Usage: cnitool gc [options] [network] [netns]
 
-Remove EVERY attachment of a network that the cache remembers, but those to keep
+Remove the attachments of a network whose namespace is gone
 
 Options:
-  --keep <id/ifname...>  attachments that stay, as ‹container ID›/‹interface›
+  --keep <id/ifname...>  the attachments that stay, as ‹container
+                         ID›/‹interface›, instead of those whose namespace lives
+  --all                  no attachment stays, whether its namespace lives or
+                         not, but those of --keep
+  --dry-run              tell what would be removed, and remove nothing
   -h, --help             display help for command
 
 Global Options:
@@ -219,19 +247,23 @@ test.each(['nobody', 'constructor'])('help on %s, which is no command, says so',
   });
 });
 
-test('an unknown flag is an error like any other', async () => {
-  const told = await run('add', 'net', netns, '--bogus');
-  expect(told).toMatchObject({ status: 1, stdout: '', last: "unknown option '--bogus'" });
-  expect(told.first).toBe("Error: unknown option '--bogus'");
-  expect(told.stderr).toContain('\nUsage: cnitool add ');
-  expect((await run('add', 'net', netns, '--keep', 'c1/eth0')).last).toBe("unknown option '--keep'");
-  expect((await run('--bogus', 'add', 'net', netns)).last).toBe("unknown option '--bogus'");
+test('an unknown flag is told in a sentence, and ends with 2', async () => {
+  expect(await run('add', 'net', netns, '--bogus')).toMatchObject({
+    status: 2,
+    stdout: '',
+    stderr: `Error: unknown option '--bogus': see "cnitool add --help"\n`,
+  });
+  expect((await run('add', 'net', netns, '--keep', 'c1/eth0')).last).toMatch(/^unknown option '--keep'/);
+  expect((await run('--bogus', 'add', 'net', netns)).last).toMatch(/^unknown option '--bogus'/);
 });
 
-test('a flag without its value is an error like any other', async () => {
-  expect((await run('add', 'net', netns, '-i')).last).toBe("option '-i, --ifname <name>' argument missing");
-  expect((await run('gc', 'net', netns, '--keep')).last).toBe(
-    "option '--keep <id/ifname...>' argument missing",
+test('a flag without its value is told in the same way', async () => {
+  expect(await run('add', 'net', netns, '-i')).toMatchObject({
+    status: 2,
+    stderr: `Error: option '-i, --ifname <name>' argument missing: see "cnitool add --help"\n`,
+  });
+  expect((await run('gc', 'net', netns, '--keep')).last).toMatch(
+    /^option '--keep <id\/ifname...>' argument missing/,
   );
 });
 
@@ -253,9 +285,14 @@ test('CAP_ARGS reach the plugins that want them, and must be an object (protocol
   expect(plugins.taken()).toEqual([]);
 });
 
-test('without CNI_PATH the first plugin is not looked for anywhere', async () => {
+test('without CNI_PATH plugins are looked for beside the tool, then where runtimes look', async () => {
   delete env.CNI_PATH;
-  expect((await run('add', 'net', netns)).last).toBe('plugin type="p1" failed (add): no paths provided');
+  expect((await run('add', 'net', netns)).last).toBe(
+    'plugin type="p1" failed (add): failed to find plugin "p1" in path [/opt/cni/bin]',
+  );
+  expect(pluginPath({}, () => '/usr/local/lib/cni')).toEqual(['/usr/local/lib/cni', '/opt/cni/bin']);
+  expect(pluginPath({ CNI_PATH: '' }, () => '/opt/cni/bin')).toEqual(['/opt/cni/bin']);
+  expect(pluginPath({ CNI_PATH: '/a:/b' }, () => '/c')).toEqual(['/a', '/b']);
 });
 
 test("a plugin's failure is told with what it said", async () => {
@@ -263,8 +300,7 @@ test("a plugin's failure is told with what it said", async () => {
   expect(await run('add', 'net', netns)).toMatchObject({
     status: 1,
     stdout: '',
-    first: 'Error: plugin type="p2" failed (add): m; d',
-    last: 'plugin type="p2" failed (add): m; d',
+    stderr: 'Error: plugin type="p2" failed (add): m; d\n',
   });
 });
 
@@ -287,10 +323,110 @@ describe('gc', () => {
   });
   const told = () => plugins.calls().at(-1)?.request['cni.dev/valid-attachments'];
 
-  test('deletes every remembered attachment and tells the plugins that nothing is valid', async () => {
-    expect(await run('gc', 'net', '/unused')).toMatchObject({ status: 0, stdout: '', stderr: '' });
-    expect(told()).toEqual([]);
+  /** A network namespace that is there: that of this process. */
+  const alive = '/proc/self/ns/net';
+
+  test('deletes what is remembered of namespaces that are gone, says so, and keeps the others', async () => {
+    await run('add', 'net', alive);
+    plugins.taken();
+    expect(await run('gc', 'net', '/unused')).toMatchObject({
+      status: 0,
+      stdout: `removed ${cid}/eth0: its namespace ${netns} is gone\n`,
+      stderr: '',
+    });
+    expect(told()).toEqual([{ containerID: containerIdOf(alive), ifname: 'eth0' }]);
     expect(plugins.taken()).toEqual([...dels, ...gcs]);
+    expect(await run('gc', 'net', '/unused')).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    expect(plugins.taken()).toEqual(gcs);
+  });
+
+  test('a plain file, as a reboot leaves where a namespace was mounted, is none', async () => {
+    const left = join(plugins.dir, 'left');
+    writeFileSync(left, '');
+    await run('add', 'net', left);
+    expect((await run('gc', 'net', '/unused')).stdout).toContain(`its namespace ${left} is gone\n`);
+  });
+
+  test('--all deletes those whose namespace lives as well', async () => {
+    await run('add', 'net', alive);
+    plugins.taken();
+    const { stdout } = await run('gc', 'net', '/unused', '--all');
+    const lines = [
+      `removed ${containerIdOf(alive)}/eth0: its namespace ${alive} lives\n`,
+      `removed ${cid}/eth0: its namespace ${netns} is gone\n`,
+    ];
+    expect(stdout).toBe(lines.toReversed().join(''));
+    expect(told()).toEqual([]);
+    expect(plugins.taken()).toEqual([...dels, ...dels, ...gcs]);
+  });
+
+  test('--dry-run tells what would be done and does nothing', async () => {
+    expect(await run('gc', 'net', '/unused', '--dry-run')).toMatchObject({
+      status: 0,
+      stdout: `would remove ${cid}/eth0: its namespace ${netns} is gone\nplugins would be told that nothing is in use\n`,
+    });
+    expect(plugins.taken()).toEqual([]);
+    expect(readdirSync(join(plugins.dir, 'cache', 'results'))).toEqual([`net-${cid}-eth0`]);
+  });
+
+  test('before 1.1.0 it says that no plugin was asked', async () => {
+    putList({ cniVersion: '1.0.0' });
+    expect((await run('gc', 'net', '/unused')).stdout).toBe(
+      `removed ${cid}/eth0: its namespace ${netns} is gone\n` +
+        'plugins were not asked to collect: network net is of version 1.0.0, and GC came with 1.1.0\n',
+    );
+    expect(plugins.taken()).toEqual(dels);
+    putList({ disableGC: true });
+    expect((await run('gc', 'net', '/unused')).stdout).toBe('nothing was done: network net says disableGC\n');
+  });
+
+  test('what was removed is told although something fails after it', async () => {
+    plugins.answer('p1', 'GC', { status: 1, stdout: { code: 11, msg: 'busy' } });
+    expect(await run('gc', 'net', '/unused')).toMatchObject({
+      status: 1,
+      stdout: `removed ${cid}/eth0: its namespace ${netns} is gone\n`,
+      stderr: 'Error: failed to GC plugin p1: busy\n',
+    });
+  });
+
+  const entry = () => join(plugins.dir, 'cache', 'results', `net-${cid}-eth0`);
+
+  test("an entry without its ID has it in its name, and stands in nobody's way", async () => {
+    writeFileSync(entry(), readFileSync(entry(), 'utf8').replace('containerId', 'containerIe'));
+    expect(await run('gc', 'net', '/unused')).toMatchObject({
+      status: 0,
+      stdout: `removed ${cid}/eth0: its namespace ${netns} is gone\n`,
+      stderr: '',
+    });
+    expect(plugins.calls()[0]?.env.CNI_CONTAINERID).toBe(cid);
+    expect(existsSync(entry())).toBe(false);
+  });
+
+  test('a damaged entry stays with all it may stand for, until --all', async () => {
+    writeFileSync(entry(), '{');
+    const plain = join(plugins.dir, 'cache', 'results', 'net-c1-eth0');
+    writeFileSync(plain, '');
+    const first = await run('gc', 'net', '/unused');
+    expect(first).toMatchObject({ status: 0, stdout: '' });
+    expect(first.stderr).toContain(`${plain}: it is damaged; c1/eth0 was kept, and --all removes it\n`);
+    expect(told()).toEqual([
+      { containerID: 'c1', ifname: 'eth0' },
+      { containerID: 'cnitool', ifname: cid.replace('cnitool-', '').concat('-eth0') },
+      { containerID: cid, ifname: 'eth0' },
+    ]);
+    const all = await run('gc', 'net', '/unused', '--all');
+    expect(all.stdout).toBe('removed c1/eth0: its entry in the cache is damaged\n');
+    expect(all.stderr).toContain(`${entry()}: it is damaged; it stays, for it may be `);
+    expect(existsSync(plain)).toBe(false);
+  });
+
+  test('an entry that says another ID than its name is removed with its file, and neither is collected', async () => {
+    writeFileSync(entry(), readFileSync(entry(), 'utf8').replace(cid, 'c7'));
+    const { stdout, stderr } = await run('gc', 'net', '/unused');
+    expect(stdout).toBe(`removed c7/eth0: its namespace ${netns} is gone\n`);
+    expect(stderr).toContain('it says that it is container c7, interface eth0 of net');
+    expect(told()).toContainEqual({ containerID: cid, ifname: 'eth0' });
+    expect(existsSync(entry())).toBe(false);
   });
 
   test('--keep leaves what it names and tells the plugins of it', async () => {
@@ -310,6 +446,141 @@ describe('gc', () => {
   });
 });
 
+describe('an ADD that fails', () => {
+  const broken = { status: 1, stdout: { code: 11, msg: 'm' } };
+
+  test('is taken back: DEL of the plugin that failed and those before it, last first', async () => {
+    plugins.answer('p2', 'ADD', broken);
+    putList({ plugins: [{ type: 'p1' }, { type: 'p2' }, { type: 'p1', name: 'never' }] });
+    expect((await run('add', 'net', netns)).stderr).toBe('Error: plugin type="p2" failed (add): m\n');
+    const calls = plugins.calls();
+    expect(plugins.taken()).toEqual(['p1 ADD', 'p2 ADD', 'p2 DEL', 'p1 DEL']);
+    expect(calls.at(-1)?.request.prevResult).toEqual(result);
+    expect(existsSync(join(plugins.dir, 'cache', 'results', `net-${cid}-eth0`))).toBe(false);
+  });
+
+  test('and cannot be taken back whole says what is left, the same reason once', async () => {
+    plugins.answer('p2', 'ADD', broken);
+    plugins.answer('p2', 'DEL', broken);
+    plugins.answer('p1', 'DEL', { status: 1, stdout: { code: 1, msg: 'in use' } });
+    expect((await run('add', 'net', netns)).last).toBe(
+      'plugin type="p2" failed (add): m; taking back what was made failed too, of p2 for the same reason; of p1: in use',
+    );
+  });
+
+  test('takes nothing back from an attachment that was there before it', async () => {
+    await run('add', 'net', netns);
+    plugins.taken();
+    plugins.answer('p2', 'ADD', broken);
+    expect((await run('add', 'net', netns)).last).toBe(
+      `plugin type="p2" failed (add): m; ${cid}, eth0 was attached to net before, so nothing was taken back: DEL first`,
+    );
+    expect(plugins.taken()).toEqual(['p1 ADD', 'p2 ADD']);
+  });
+
+  test('since a plugin is missing has started none', async () => {
+    putList({ plugins: [{ type: 'p1' }, { type: 'absent' }] });
+    expect((await run('add', 'net', netns)).last).toMatch(
+      /^plugin type="absent" failed \(add\): failed to find/,
+    );
+    expect(plugins.taken()).toEqual([]);
+  });
+
+  test('since it could not be remembered has started no plugin', async () => {
+    writeFileSync(join(plugins.dir, 'cache'), 'a file where the folder should be');
+    expect((await run('add', 'net', netns)).last).toMatch(/^failed to set network "net" cached result: /);
+    expect(plugins.taken()).toEqual([]);
+  });
+});
+
+test('DEL does all it can where a plugin is missing, and says which', async () => {
+  await run('add', 'net', netns);
+  plugins.taken();
+  putList({ plugins: [{ type: 'p1' }, { type: 'absent' }, { type: 'p2' }] });
+  expect((await run('del', 'net', netns)).last).toMatch(
+    /^plugin type="absent" failed \(delete\): failed to find plugin "absent"/,
+  );
+  expect(plugins.taken()).toEqual(['p2 DEL', 'p1 DEL']);
+  expect(readdirSync(join(plugins.dir, 'cache', 'results'))).toEqual([`net-${cid}-eth0`]);
+  putList({});
+  expect((await run('del', 'net', netns)).status).toBe(0);
+  expect(readdirSync(join(plugins.dir, 'cache', 'results'))).toEqual([]);
+});
+
+test('CHECK and DEL get the arguments of the ADD, unless they are given others', async () => {
+  putList({ plugins: [{ type: 'p1', capabilities: { mac: true } }] });
+  env.CAP_ARGS = '{"mac":"02:00:00:00:00:01"}';
+  env.CNI_ARGS = 'A=1';
+  await run('add', 'net', netns);
+  delete env.CAP_ARGS;
+  delete env.CNI_ARGS;
+  await run('check', 'net', netns);
+  env.CNI_ARGS = 'A=2';
+  await run('check', 'net', netns);
+  env.CAP_ARGS = '{"mac":"02:00:00:00:00:02"}';
+  await run('del', 'net', netns);
+  expect(plugins.calls().map((call) => [call.env.CNI_ARGS, call.request.runtimeConfig])).toEqual([
+    ['A=1', { mac: '02:00:00:00:00:01' }],
+    ['A=1', { mac: '02:00:00:00:00:01' }],
+    ['A=2', { mac: '02:00:00:00:00:01' }],
+    ['A=2', { mac: '02:00:00:00:00:02' }],
+  ]);
+});
+
+describe('a namespace that can be reached by several paths', () => {
+  let real: string;
+  let other: string;
+  beforeEach(() => {
+    real = join(plugins.dir, 'run', 'x');
+    other = join(plugins.dir, 'var-run', 'x');
+    mkdirSync(join(plugins.dir, 'run'));
+    symlinkSync('run', join(plugins.dir, 'var-run'));
+  });
+  const results = () => readdirSync(join(plugins.dir, 'cache', 'results'));
+
+  test.each([
+    ['without links, removed by a link', () => [real, other]],
+    ['by a link, removed without', () => [other, real]],
+  ])('%s, is one container, though its file be gone', async (_name, paths) => {
+    const [first = '', second = ''] = paths();
+    await run('add', 'net', first);
+    await run('check', 'net', second);
+    await run('del', 'net', second);
+    const seen = plugins
+      .calls()
+      .map(({ env: { CNI_CONTAINERID, CNI_NETNS } }) => [CNI_CONTAINERID, CNI_NETNS]);
+    expect(new Set(seen.map(String))).toEqual(new Set([`${containerIdOf(first)},${first}`]));
+    expect(results()).toEqual([]);
+  });
+
+  test('/run and /var/run are one for ADD too, in either order, as the reference tool names them', async () => {
+    for (const [first, second] of [
+      ['/run/netns/none', '/var/run/netns/none'],
+      ['/var/run/netns/none', '/run/netns/none'],
+    ] as const) {
+      await run('add', 'net', first);
+      await run('add', 'net', second);
+      expect(results()).toEqual([`net-${containerIdOf(first)}-eth0`]);
+      await run('del', 'net', second);
+      expect(results()).toEqual([]);
+    }
+  });
+
+  test('a link to the namespace itself is the same', async () => {
+    const link = join(plugins.dir, 'link');
+    symlinkSync('/proc/self/ns/net', link);
+    await run('add', 'net', '/proc/self/ns/net');
+    await run('del', 'net', link);
+    expect(results()).toEqual([]);
+  });
+
+  test('another is another', async () => {
+    await run('add', 'net', real);
+    await run('del', 'net', `${other}y`);
+    expect(results()).toHaveLength(1);
+  });
+});
+
 describe('version and validate', () => {
   beforeEach(() => {
     plugins.answer('p1', 'VERSION', {
@@ -323,6 +594,7 @@ describe('version and validate', () => {
   test('version without names is that of the tool', async () => {
     const { stdout } = await run('version');
     expect(stdout).toMatch(/^cnitool v\d+\.\d+\.\d+\nCNI protocol versions supported: 0\.1\.0, .*1\.1\.0\n$/);
+    expect((await run('--version')).stdout).toBe(stdout);
   });
 
   test("version prints what a network's plugins support and what all of them do", async () => {
@@ -363,7 +635,7 @@ test('as a program it exits with the status', () => {
       encoding: 'utf8',
     });
   const ended = start('add', 'net', netns);
-  expect(ended).toMatchObject({ status: 0, stdout: JSON.stringify(result, undefined, 4), stderr: '' });
+  expect(ended).toMatchObject({ status: 0, stdout: `${JSON.stringify(result, undefined, 4)}\n`, stderr: '' });
   const failed = start('foo');
   expect(failed).toMatchObject({ status: 1, stdout: '' });
 });

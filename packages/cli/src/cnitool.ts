@@ -1,18 +1,18 @@
 /**
  * cnitool: the operator's way to attach a network namespace to a network by hand. Commands, outputs and errors are
- * those of the reference tool; `validate`, `version`, `--keep`, `--exec` and CNI_CACHE_DIR are ours.
+ * those of the reference tool; `validate`, `version`, `install`, most options and CNI_CACHE_DIR are ours.
  */
 import type { Environment } from '@cni-ts/libcni/environment';
-import { inProcessExecutor } from '@cni-ts/libcni/in-process';
+import { type HeldSignals, inProcessExecutor } from '@cni-ts/libcni/in-process';
 import { Operations } from '@cni-ts/libcni/operations';
 import { syncExecutor } from '@cni-ts/libcni/sync-executor';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { type CommandLine, type Option, readCommandLine } from './command-line.ts';
-import { holdSignals } from './hold-signals.ts';
+import { holdSignals, whichStopped } from './hold-signals.ts';
 import { pluginPath } from './settings.ts';
-import { commonOptions, helpOf, helpOption, usageOf } from './usage.ts';
-import { verbNamed } from './verbs.ts';
+import { commonOptions, helpOf, helpOption, usageOf, versionOption } from './usage.ts';
+import { verbNamed, versionText } from './verbs.ts';
 
 export interface CnitoolIo {
   readonly env: Environment;
@@ -20,11 +20,16 @@ export interface CnitoolIo {
   readonly stderr: (text: string) => void;
   /** The plugins that are part of this very program: called instead of executed, unless `--exec` says otherwise. */
   readonly inProcess?: (type: string) => Plugin | undefined;
-  /** The file of this program. Default: process.execPath. */
+  /** The file of this program, where the program itself cannot tell. */
   readonly self?: string;
+  /** The folder this program is in. */
+  readonly folder?: () => string | undefined;
+  /** The names this very program can be installed under. */
+  readonly names?: () => readonly string[];
 }
 
-/** `argv` without the program's name. Returns the exit status: 0, or 1 with the reason on stderr. */
+/** `argv` without the program's name. Returns the exit status: 0; 1 with the reason on stderr, 2 where it is how the tool
+ *  was called. */
 export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<number> {
   const line = readCommandLine(argv, optionsOf);
   const [name] = line.words;
@@ -32,45 +37,61 @@ export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<n
   try {
     answer = await answerTo(line, io);
   } catch (error) {
-    const usage =
-      error instanceof UnknownCommandError ? "Run 'cnitool --help' for usage.\n" : `${usageOf(name)}\n`;
-    return report(io, textOf(error), usage);
+    return report(io, error, name);
   }
   io.stdout(answer);
   return 0;
 }
 
 function optionsOf(command: string | undefined): readonly Option[] {
-  return [...(verbNamed(command)?.options ?? []), ...commonOptions, helpOption];
+  return [...(verbNamed(command)?.options ?? []), ...commonOptions, versionOption, helpOption];
 }
 
-class UnknownCommandError extends Error {
+/** How the tool was called is wrong. */
+class UsageError extends Error {}
+
+class UnknownCommandError extends UsageError {
   constructor(name: string) {
     super(`unknown command ${JSON.stringify(name)} for "cnitool"`);
   }
 }
+
+class TooFewArgumentsError extends UsageError {}
 
 async function answerTo({ words, options, problem }: CommandLine, io: CnitoolIo): Promise<string> {
   const [name, ...args] = words;
   const verb = verbNamed(name);
   // Who asks for help gets it, whatever else is wrong.
   if (options.has('help')) return helpOf(verb && name);
-  if (problem !== undefined) throw new Error(problem);
+  if (problem !== undefined) {
+    throw new UsageError(`${problem}: see "cnitool ${verb ? `${name} ` : ''}--help"`);
+  }
+  if (options.has('version')) return versionText();
   if (name === undefined) return helpOf();
   if (name === 'help') return helpOn(args[0]);
   if (!verb) throw new UnknownCommandError(name);
   const least = verb.needs.length;
   if (args.length < least) {
-    throw new Error(`requires at least ${least} arg(s), only received ${args.length}`);
+    throw new TooFewArgumentsError(`requires at least ${least} arg(s), only received ${args.length}`);
   }
-  const ifname = options.get('ifname')?.at(-1);
-  const keep = options.get('keep');
-  return verb.run({
-    args,
-    options: { ...(ifname !== undefined && { ifname }), ...(keep && { keep }) },
-    env: io.env,
-    runtime: runtimeOf(io, options.has('exec') || io.env.CNITOOL_EXEC === '1'),
-  });
+  if (verb.takes === undefined && args.length > least) {
+    const more = args.slice(least).map((one) => JSON.stringify(one));
+    throw new UsageError(`${name} takes ${least} arg(s), there is nothing to do with ${more.join(', ')}`);
+  }
+  const held = verb.holdsSignals ? holdSignals() : undefined;
+  try {
+    return await verb.run({
+      args,
+      options: (option) => options.get(option),
+      env: io.env,
+      runtime: runtimeOf(io, options.has('exec') || io.env.CNITOOL_EXEC === '1', held),
+      say: (line) => io.stdout(`${line}\n`),
+      note: (line) => io.stderr(`cnitool: ${line}\n`),
+      names: io.names,
+    });
+  } finally {
+    held?.release();
+  }
 }
 
 function helpOn(name: string | undefined): string {
@@ -79,17 +100,33 @@ function helpOn(name: string | undefined): string {
   return helpOf(name);
 }
 
-function runtimeOf({ env, stderr, inProcess, self }: CnitoolIo, exec: boolean): Operations {
+function runtimeOf(
+  { env, stderr, inProcess, self, folder }: CnitoolIo,
+  exec: boolean,
+  held: HeldSignals | undefined,
+): Operations {
   const executor =
     inProcess === undefined || exec
       ? syncExecutor({ stderr })
       : inProcessExecutor({ lookup: inProcess, stderr, holdSignals, ...(self && { self }) });
-  const log = (line: string) => stderr(`cnitool: ${line}\n`);
-  return new Operations({ path: pluginPath(env), cacheDir: env.CNI_CACHE_DIR ?? '', executor, env, log });
+  return new Operations({
+    path: pluginPath(env, folder),
+    cacheDir: env.CNI_CACHE_DIR ?? '',
+    executor,
+    env,
+    log: (line) => stderr(`cnitool: ${line}\n`),
+    ...(held && { stopped: () => whichStopped(held) }),
+  });
 }
 
-/** The reason first and last: scripts read the first line, people the end of what is on their screen. */
-function report(io: CnitoolIo, reason: string, usage: string): number {
-  io.stderr(`Error: ${reason}\n${usage}${reason}\n`);
-  return 1;
+/** The reason, once. Where the usage follows the reason stands at its end as well: scripts read the first line, people the
+ *  end of what is on their screen. */
+function report(io: CnitoolIo, error: unknown, name: string | undefined): number {
+  const reason = textOf(error);
+  let usage: string | undefined;
+  if (error instanceof UnknownCommandError) usage = "Run 'cnitool --help' for usage.\n";
+  else if (error instanceof TooFewArgumentsError) usage = `${usageOf(name)}\n`;
+  io.stderr(usage === undefined ? `Error: ${reason}\n` : `Error: ${reason}\n${usage}${reason}\n`);
+  // The reference tool ends with 1 for what it knows itself.
+  return error instanceof UsageError && usage === undefined ? 2 : 1;
 }

@@ -17,3 +17,10 @@ export function holdSignals(): HeldSignals {
     },
   };
 }
+
+/** Asks held signals which came first: they are told by the event loop, which nothing else gives a turn to meanwhile. */
+export async function whichStopped(held: HeldSignals): Promise<string | undefined> {
+  // The first turn may be the rest of one that had looked for signals already.
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+  return held.interrupted();
+}

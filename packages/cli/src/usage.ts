@@ -15,6 +15,7 @@ export const commonOptions: readonly Option[] = [
     about: 'run every plugin as a process, also those that are part of this program ($CNITOOL_EXEC=1)',
   },
 ];
+export const versionOption: Option = { name: 'version', about: 'print the version of the tool' };
 export const helpOption: Option = { name: 'help', short: '-h', about: 'display help for command' };
 
 /** How to call the tool, or one of its commands. */
@@ -31,7 +32,8 @@ export function helpOf(name?: string): string {
 const environment = `
 Environment:
   NETCONFPATH    folder with network configurations (default: /etc/cni/net.d)
-  CNI_PATH       folders with plugins, separated by ":"
+  CNI_PATH       folders with plugins, separated by ":" (default: the folder of
+                 cnitool, then /opt/cni/bin)
   CNI_ARGS       K=V;K=V for the plugins
   CAP_ARGS       JSON object with values for the plugins' capabilities
   CNI_IFNAME     interface name when --ifname is not given
@@ -46,7 +48,7 @@ function toolUsage(): string {
     ],
   );
   return page('[options] [command]', 'Attach network namespaces to CNI networks by hand', {
-    Options: [...commonOptions, helpOption].map(rowOf),
+    Options: [...commonOptions, versionOption, helpOption].map(rowOf),
     Commands: [...commands, ['help [command]', helpOption.about]],
   });
 }

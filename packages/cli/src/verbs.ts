@@ -1,31 +1,43 @@
 /** What each command of cnitool does, once its arguments are there. */
+import type { RuntimeConf } from '@cni-ts/libcni/attachment';
 import { loadNetworkList, NetworkNotFoundError, NoConfigsFoundError } from '@cni-ts/libcni/discovery';
 import type { Environment } from '@cni-ts/libcni/environment';
+import { staleAttachments } from '@cni-ts/libcni/garbage-collection';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
-import type { Operations } from '@cni-ts/libcni/operations';
-import { pluginVersion } from '@cni-ts/skeleton/plugin';
+import { asksPluginsToCollect, type Operations } from '@cni-ts/libcni/operations';
+import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/skeleton/released-versions';
 import { printResult } from '@cni-ts/skeleton/result-version';
 import type { Option } from './command-line.ts';
-import { attachmentOf, configDir } from './settings.ts';
+import { install } from './install.ts';
+import { attachmentOf, configDir, namespaceLives, pluginFolder } from './settings.ts';
 
 export interface Verb {
   readonly about: string;
-  /** Names of the arguments; all of them must be given, and what comes after them is ignored. */
+  /** Names of the arguments; all of them must be given, and no others unless it `takes` more. */
   readonly needs: readonly string[];
   /** Any number of arguments after those. */
   readonly takes?: string;
   /** Besides those that every command has. */
   readonly options?: readonly Option[];
-  /** What goes to stdout. */
+  /** Changes something, so a signal is to end it between two steps and not in the middle of one. */
+  readonly holdsSignals?: true;
+  /** What goes to stdout at the end. */
   run(call: VerbCall): Promise<string>;
 }
 
 export interface VerbCall {
-  readonly options: { readonly ifname?: string; readonly keep?: readonly string[] };
+  /** The values of an option; undefined where it was not given, [''] for one that has none. */
+  options(name: string): readonly string[] | undefined;
   readonly args: readonly string[];
   readonly env: Environment;
   readonly runtime: Operations;
+  /** A line of what was done, at once: it stays true when something fails afterwards. */
+  say(line: string): void;
+  /** A line on stderr. */
+  note(line: string): void;
+  /** The names this very program can be installed under; undefined where it is none that can be. */
+  readonly names: (() => readonly string[]) | undefined;
 }
 
 const onNamespace = ['network', 'netns'];
@@ -34,10 +46,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
   add: {
     about: 'Add a network interface to a network namespace and print the result',
     needs: onNamespace,
+    holdsSignals: true,
     async run(call) {
-      const { list, conf } = attachment(call);
-      const result = await call.runtime.addNetworkList(list, conf);
-      return result === undefined ? '' : printResult(result);
+      const { list, conf } = attachment(call, true);
+      const result = await call.runtime.addNetworkList(list, conf, { takeBack: true });
+      return result === undefined ? '' : `${printResult(result)}\n`;
     },
   },
   check: {
@@ -52,6 +65,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   del: {
     about: 'Remove the network interface from a network namespace',
     needs: onNamespace,
+    holdsSignals: true,
     async run(call) {
       const { list, conf } = attachment(call);
       await call.runtime.delNetworkList(list, conf);
@@ -59,29 +73,27 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   },
   gc: {
-    about: 'Remove EVERY attachment of a network that the cache remembers, but those to keep',
+    about: 'Remove the attachments of a network whose namespace is gone',
     needs: onNamespace,
+    holdsSignals: true,
     options: [
       {
         name: 'keep',
         value: 'id/ifname',
         many: true,
-        about: 'attachments that stay, as ‹container ID›/‹interface›',
+        about:
+          'the attachments that stay, as ‹container ID›/‹interface›, instead of those whose namespace lives',
       },
+      { name: 'all', about: 'no attachment stays, whether its namespace lives or not, but those of --keep' },
+      { name: 'dry-run', about: 'tell what would be removed, and remove nothing' },
     ],
-    async run(call) {
-      const { list } = attachment(call);
-      // Told in so many words also when nothing is to stay: a plugin does not collect without being told what to keep.
-      await call.runtime.gcNetworkList(list, { valid: (call.options.keep ?? []).map(readKept) });
-      return '';
-    },
+    run: collectGarbage,
   },
   status: {
     about: 'Ask whether a network could serve ADD now',
     needs: onNamespace,
     async run(call) {
-      const { list } = attachment(call);
-      await call.runtime.statusNetworkList(list);
+      await call.runtime.statusNetworkList(networkOf(call));
       return '';
     },
   },
@@ -101,9 +113,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     needs: [],
     takes: 'networks-or-plugins',
     async run({ args, env, runtime }) {
-      if (args.length === 0) {
-        return `cnitool v${pluginVersion}\nCNI protocol versions supported: ${specVersions.join(', ')}\n`;
-      }
+      if (args.length === 0) return versionText();
       const types = [...new Set(args.flatMap((name) => pluginTypes(name, env)))];
       let shared = specVersions;
       let text = '';
@@ -115,16 +125,93 @@ export const verbs: Readonly<Record<string, Verb>> = {
       return types.length < 2 ? text : `${text}shared by all: ${shared.join(', ') || 'none'}\n`;
     },
   },
+  install: {
+    about: 'Put this program into a folder as each plugin and as cnitool, or as those that are named',
+    needs: [],
+    takes: 'names',
+    options: [{ name: 'dir', value: 'folder', about: `where to (default: ${pluginFolder})` }],
+    async run({ args, options, say, names }) {
+      const folder = options('dir')?.at(-1) ?? pluginFolder;
+      install(args, folder, names?.(), say);
+      return '';
+    },
+  },
 };
+
+export function versionText(): string {
+  return `cnitool v${pluginVersion}\nCNI protocol versions supported: ${specVersions.join(', ')}\n`;
+}
 
 /** Undefined for a name that is no command's. */
 export function verbNamed(name: string | undefined): Verb | undefined {
   return name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
 }
 
-function attachment({ args: [network = '', netns = ''], options, env }: VerbCall) {
-  const list = loadNetworkList(configDir(env), network);
-  return { list, conf: attachmentOf(netns, options.ifname, env) };
+function networkOf({ args: [network = ''], env }: VerbCall): NetworkList {
+  return loadNetworkList(configDir(env), network);
+}
+
+function attachment(call: VerbCall, isNew = false): { list: NetworkList; conf: RuntimeConf } {
+  const list = networkOf(call);
+  const [, netns = ''] = call.args;
+  const ifname = call.options('ifname')?.at(-1);
+  return { list, conf: attachmentOf(list.name, netns, ifname, call.env, call.runtime, isNew) };
+}
+
+/**
+ * The cache is all that is known of who lives: an attachment whose namespace is there stays, unless told otherwise. What
+ * cannot be read stays too, for its container may live, and plugins would give its addresses to others.
+ */
+async function collectGarbage(call: VerbCall): Promise<string> {
+  const { runtime, say, note, options } = call;
+  const list = networkOf(call);
+  if (list.disableGC) {
+    say(`nothing was done: network ${list.name} says disableGC`);
+    return '';
+  }
+  const { attachments, unreadable } = runtime.remembered(list.name);
+  const living = new Set(attachments.filter(({ netns = '' }) => netns === '' || namespaceLives(netns)));
+  const keep = options('keep')?.map(readKept);
+  const everything = options('all') !== undefined;
+  const valid = keep ?? (everything ? [] : [...living, ...unreadable.flatMap(({ mayBe }) => mayBe)]);
+  const also: Attachment[] = [];
+  for (const { path, why, mayBe } of unreadable) {
+    const [only] = mayBe;
+    const readings = mayBe.map(nameOf).join(' or ');
+    if (everything && only && mayBe.length === 1) also.push(only);
+    else if (keep || everything) note(`${path}: ${why}; it stays, for it may be ${readings}`);
+    else note(`${path}: ${why}; ${readings} was kept, and --all removes it`);
+  }
+  const why = (one: RuntimeConf) => {
+    if (!one.netns) return 'its entry in the cache is damaged';
+    return namespaceLives(one.netns)
+      ? `its namespace ${one.netns} lives`
+      : `its namespace ${one.netns} is gone`;
+  };
+  const told = `plugins were not asked to collect: network ${list.name} is of version ${list.cniVersion || '0.1.0'}, and GC came with 1.1.0`;
+  if (options('dry-run') !== undefined) {
+    const stale = [...staleAttachments(attachments, list.name, { valid }), ...also];
+    for (const one of stale) say(`would remove ${nameOf(one)}: ${why(one)}`);
+    say(
+      asksPluginsToCollect(list)
+        ? `plugins would be told that ${valid.length === 0 ? 'nothing' : valid.map(nameOf).join(', ')} is in use`
+        : told.replace('were not', 'would not be'),
+    );
+    return '';
+  }
+  // Told in so many words also when nothing is to stay: a plugin does not collect without being told what to keep.
+  const bare = valid.map(({ containerId, ifname }) => ({ containerId, ifname }));
+  await runtime.gcNetworkList(list, {
+    valid: bare,
+    also,
+    onRemoved: (one) => say(`removed ${nameOf(one)}: ${why(one)}`),
+  });
+  if (!asksPluginsToCollect(list)) say(told);
+  return '';
+}
+
+function nameOf({ containerId, ifname }: Attachment): string {
+  return `${containerId}/${ifname}`;
 }
 
 function readKept(text: string): { containerId: string; ifname: string } {

@@ -19,13 +19,17 @@ export interface Replacement {
   readonly path: string;
   readonly text: string;
   readonly mode: number;
-  /** Where the new file is written before it takes its place: on the same file system, and where nobody lists. */
-  readonly workshop: string;
+  /** What the path of the new file begins with before it takes its place: on the same file system, and where nobody
+   *  takes it for one. */
+  readonly temporaries: string;
 }
 
 /** Both folders must exist. Throws what the file system said; the file is then as it was. */
-export function replaceFile({ path, text, mode, workshop }: Replacement, calls: FileCalls = fileCalls): void {
-  const temporary = `${workshop}/${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+export function replaceFile(
+  { path, text, mode, temporaries }: Replacement,
+  calls: FileCalls = fileCalls,
+): void {
+  const temporary = `${temporaries}${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   try {
     writeDurably(temporary, text, mode, calls);
     calls.renameFile(temporary, path);

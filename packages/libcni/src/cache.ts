@@ -4,8 +4,9 @@
  * empty file that no DEL gets past).
  */
 import { join } from 'node:path';
-import { listFolder, readText, removeFile, tryStat } from '@cni-ts/libc/file';
+import { listFolder, readText, removeFile, requireAccess, tryStat } from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import type { Attachment } from '@cni-ts/skeleton/plugin';
 import {
   convertResult,
   decodeAnyResult,
@@ -13,11 +14,10 @@ import {
   type VersionedResult,
 } from '@cni-ts/skeleton/result-version';
 import { fromByteArray, toByteArray } from 'base64-js';
-import * as z from 'zod/mini';
 import { type FileCalls, fileCalls, replaceFile } from './atomic-file.ts';
-import type { CachedAttachment, RuntimeConf } from './attachment.ts';
+import type { Argument, CachedAttachment, RuntimeConf } from './attachment.ts';
 import { byBytes } from './byte-order.ts';
-import { encodeJson, isJsonObject, parseJson } from './json.ts';
+import { encodeJson, isJsonObject, type JsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 
 export const defaultCacheDir = '/var/lib/cni';
@@ -31,10 +31,33 @@ export interface CacheKey {
   readonly ifname: string;
 }
 
+/** A file among the entries that does not say, or not credibly, which attachment it is. */
+export interface UnreadableEntry {
+  readonly path: string;
+  readonly why: string;
+  /** What its name may stand for, for one network: a name with several dashes can be read in several ways. */
+  readonly mayBe: readonly Attachment[];
+}
+
+/** What is remembered of one network. */
+export interface Remembered {
+  readonly attachments: readonly CachedAttachment[];
+  readonly unreadable: readonly UnreadableEntry[];
+}
+
+/** What an attachment was added with besides its configuration. */
+export interface CachedArguments {
+  readonly netns: string;
+  readonly args: readonly Argument[];
+  readonly capabilityArgs: Readonly<Record<string, unknown>>;
+}
+
 export class Cache {
   readonly #results: string;
   readonly #workshop: string;
   readonly #calls: FileCalls;
+  /** Where each attachment that was listed lies: not always where its own words would have it. */
+  readonly #files = new WeakMap<RuntimeConf, string>();
 
   constructor(dir: string = defaultCacheDir, calls: FileCalls = fileCalls) {
     this.#results = join(dir, 'results');
@@ -61,8 +84,27 @@ export class Cache {
     for (const folder of [this.#results, this.#workshop]) {
       this.#calls.makeFolder(folder, 0o700);
     }
-    const text = encodeJson(content);
-    replaceFile({ path, text, mode: 0o600, workshop: this.#workshop }, this.#calls);
+    const replacement = { path, text: encodeJson(content), mode: 0o600 };
+    try {
+      replaceFile({ ...replacement, temporaries: `${this.#workshop}/` }, this.#calls);
+    } catch (error) {
+      if (errnoOf(error) !== 'EXDEV') throw error;
+      // `results` is a mount, or a link to another file system. There the new file can only lie beside the old one.
+      replaceFile({ ...replacement, temporaries: `${this.#results}/${hidden}` }, this.#calls);
+    }
+  }
+
+  /** Makes the folders and throws where they are not to be written to: asked before there is something to remember. */
+  prepare(): void {
+    for (const folder of [this.#results, this.#workshop]) {
+      this.#calls.makeFolder(folder, 0o700);
+      requireAccess(folder, { write: true, execute: true });
+    }
+  }
+
+  /** Whether there is an entry, readable or not. */
+  has(key: CacheKey): boolean {
+    return whyNoPath(key) === undefined && tryStat(this.path(key)) !== undefined;
   }
 
   /** A missing file is fine, and so are names that cannot have one. */
@@ -100,19 +142,66 @@ export class Cache {
     };
   }
 
+  /** What an attachment was added with; undefined where nothing is remembered that can be read. */
+  arguments(key: CacheKey): CachedArguments | undefined {
+    const text = whyNoPath(key) === undefined ? readIfThere(this.path(key)) : undefined;
+    const entry = text === undefined ? undefined : parseEntry(text);
+    if (entry === undefined) return undefined;
+    const { netns = '', cniArgs: args = [], capabilityArgs = {} } = entry;
+    return { netns, args, capabilityArgs };
+  }
+
   /** All there are, or those of one container, in order of file name. Files that are no entries are passed over. */
   attachments(containerId = ''): CachedAttachment[] {
     return this.#fileNames()
       .filter((name) => containerId === '' || mentions(name, containerId))
-      .map((name) => attachmentIn(join(this.#results, name)))
+      .map((name) => this.#attachment(name))
       .filter((found) => found !== undefined)
       .filter((found) => containerId === '' || found.containerId === containerId);
   }
 
+  /** Of one network, with the files that may be of it and cannot be read, or say another thing than their name. */
+  remembered(network: string): Remembered {
+    const attachments: CachedAttachment[] = [];
+    const unreadable: UnreadableEntry[] = [];
+    for (const name of this.#fileNames()) {
+      const found = this.#attachment(name);
+      if (found?.network === network) attachments.push(found);
+      if (!name.startsWith(`${network}-`)) continue;
+      const mayBe = readingsOf(name.slice(network.length + 1));
+      const path = `${this.#results}/${name}`;
+      if (found === undefined) unreadable.push({ path, why: 'it is damaged', mayBe });
+      else if (`${found.network}-${found.containerId}-${found.ifname}` !== name) {
+        const says = `it says that it is container ${found.containerId}, interface ${found.ifname} of ${found.network}`;
+        unreadable.push({ path, why: says, mayBe });
+      }
+    }
+    return { attachments, unreadable };
+  }
+
+  /** Container IDs of entries of this network and interface that begin so; by the names of files, none is read. */
+  containerIds(network: string, ifname: string, beginning: string): string[] {
+    const [start, end] = [`${network}-`, `-${ifname}`];
+    return this.#fileNames()
+      .filter((name) => name.startsWith(start + beginning) && name.endsWith(end))
+      .map((name) => name.slice(start.length, -end.length));
+  }
+
+  /** Removes the file that an attachment was read from, whatever it is called. */
+  removeListed(attachment: RuntimeConf): void {
+    const path = this.#files.get(attachment);
+    if (path !== undefined) removeFile(path);
+  }
+
   /** Removes what writers that were killed left behind. An hour is longer than any write. */
   sweep(now: number = Date.now()): void {
-    for (const name of listIfThere(this.#workshop)) {
-      const path = join(this.#workshop, name);
+    const left = [
+      ...listIfThere(this.#workshop).map((name) => join(this.#workshop, name)),
+      ...listIfThere(this.#results)
+        .filter((name) => name.startsWith(hidden))
+        .map((name) => join(this.#results, name)),
+    ];
+    for (const path of left) {
       const written = tryStat(path)?.mtimeNs;
       if (written !== undefined && now - Number(written / 1_000_000n) > 3_600_000) removeFile(path);
     }
@@ -125,8 +214,49 @@ export class Cache {
   }
 
   #fileNames(): string[] {
-    return listIfThere(this.#results).sort(byBytes);
+    return listIfThere(this.#results)
+      .filter((name) => !name.startsWith(hidden))
+      .sort(byBytes);
   }
+
+  #attachment(name: string): CachedAttachment | undefined {
+    const text = readIfThere(join(this.#results, name));
+    const entry = text === undefined ? undefined : parseEntry(text);
+    if (!entry?.ifName || !entry.networkName || !isBase64(entry.config ?? '')) return undefined;
+    // One without its ID has it in its name; without it no DEL would get past the entry.
+    const { ifName: ifname, networkName: network } = entry;
+    const containerId = entry.containerId || between(name, `${network}-`, `-${ifname}`);
+    if (containerId === '') return undefined;
+    const found: CachedAttachment = {
+      network,
+      containerId,
+      ifname,
+      netns: entry.netns ?? '',
+      args: entry.cniArgs ?? [],
+      capabilityArgs: entry.capabilityArgs ?? {},
+      config: toByteArray(entry.config ?? ''),
+    };
+    this.#files.set(found, join(this.#results, name));
+    return found;
+  }
+}
+
+/** What names of files begin with that are being written and not yet entries. No network's name does. */
+const hidden = '.';
+
+/** What is left of a text between this beginning and this end; '' where it has not both. */
+function between(text: string, start: string, end: string): string {
+  if (text.length <= start.length + end.length || !text.startsWith(start) || !text.endsWith(end)) return '';
+  return text.slice(start.length, -end.length);
+}
+
+/** `a-b-c` is container a, interface b-c, or container a-b, interface c. */
+function readingsOf(name: string): Attachment[] {
+  const found: Attachment[] = [];
+  for (let at = name.indexOf('-', 1); at > 0 && at + 1 < name.length; at = name.indexOf('-', at + 1)) {
+    found.push({ containerId: name.slice(0, at), ifname: name.slice(at + 1) });
+  }
+  return found;
 }
 
 export function keyOf(network: string, { containerId, ifname }: RuntimeConf): CacheKey {
@@ -144,41 +274,67 @@ function whyNoPath({ network, containerId, ifname }: CacheKey): string | undefin
     : `cache file path allows no path separator in ${quoted}`;
 }
 
-/** Absent and null are the same; a member of another type makes the file no entry of ours. */
-function makeEntrySchema() {
-  const text = z.nullish(z.string());
-  const base64 = z
-    .string()
-    .check(z.regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/));
-  return z.object({
-    kind: text,
-    containerId: text,
-    config: z.nullish(base64),
-    ifName: text,
-    networkName: text,
-    netns: text,
-    cniArgs: z.nullish(z.array(z.tuple([z.string(), z.string()]))),
-    capabilityArgs: z.nullish(z.record(z.string(), z.unknown())),
-    result: z.nullish(z.record(z.string(), z.unknown())),
-  });
+/** An entry by its members. Absent and null are the same. */
+interface Entry {
+  readonly kind?: string | undefined;
+  readonly containerId?: string | undefined;
+  readonly config?: string | undefined;
+  readonly ifName?: string | undefined;
+  readonly networkName?: string | undefined;
+  readonly netns?: string | undefined;
+  readonly cniArgs?: readonly Argument[] | undefined;
+  readonly capabilityArgs?: JsonObject | undefined;
+  readonly result?: JsonObject | undefined;
 }
 
-/** Made when an entry is read: a program that merely contains this library must not pay for it at its start. */
-let entrySchema: ReturnType<typeof makeEntrySchema> | undefined;
+/** Throws when a member is of another type: then the file is no entry of ours. By hand, for every CHECK and DEL reads
+ *  one. */
+function entryOf(json: unknown): Entry {
+  if (!isJsonObject(json)) throw new Error('expected a JSON object');
+  const text = (key: string) => member(json, key, 'a string', (value) => typeof value === 'string');
+  const object = (key: string) => member(json, key, 'an object', isJsonObject);
+  // reason: each was looked at by what it was read with
+  return {
+    kind: text('kind'),
+    containerId: text('containerId'),
+    config: text('config'),
+    ifName: text('ifName'),
+    networkName: text('networkName'),
+    netns: text('netns'),
+    cniArgs: member(json, 'cniArgs', 'a list of pairs', arePairs),
+    capabilityArgs: object('capabilityArgs'),
+    result: object('result'),
+  } as Entry;
+}
 
-type Entry = z.output<ReturnType<typeof makeEntrySchema>>;
+function member(json: JsonObject, key: string, expected: string, fits: (value: unknown) => boolean): unknown {
+  const value = json[key] ?? undefined;
+  if (value !== undefined && !fits(value)) throw new Error(`${key}: expected ${expected}`);
+  return value;
+}
+
+function arePairs(value: unknown): boolean {
+  return (
+    Array.isArray(value) && value.every((pair) => Array.isArray(pair) && pair.length === 2 && isText(pair))
+  );
+}
+
+function isText([key, value]: unknown[]): boolean {
+  return typeof key === 'string' && typeof value === 'string';
+}
+
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}
 
 /** undefined: not an entry of this kind, so perhaps the bare result that older runtimes kept. */
 function parseEntry(text: string): Entry | undefined {
-  let json: unknown;
   try {
-    json = parseJson(text);
+    const entry = entryOf(parseJson(text));
+    return entry.kind === kind ? entry : undefined;
   } catch {
     return undefined; // whoever reads it as a bare result says what is wrong with it
   }
-  entrySchema ??= makeEntrySchema();
-  const entry = entrySchema.safeParse(json);
-  return entry.success && entry.data.kind === kind ? entry.data : undefined;
 }
 
 function parseLegacy(text: string): unknown {
@@ -195,8 +351,8 @@ function parseConfigEntry(text: string, network: string): Entry {
   const cached = `cached network ${JSON.stringify(network)} config`;
   let entry: Entry;
   try {
-    entrySchema ??= makeEntrySchema();
-    entry = entrySchema.parse(parseJson(text));
+    entry = entryOf(parseJson(text));
+    if (!isBase64(entry.config ?? '')) throw new Error('config: expected base64');
   } catch (error) {
     throw wrapped(`failed to unmarshal ${cached}`, error);
   }
@@ -209,21 +365,6 @@ function mentions(fileName: string, containerId: string): boolean {
   const part = `-${containerId}-`;
   const at = fileName.indexOf(part);
   return at > 0 && at + part.length < fileName.length;
-}
-
-function attachmentIn(path: string): CachedAttachment | undefined {
-  const text = readIfThere(path);
-  const entry = text === undefined ? undefined : parseEntry(text);
-  if (!entry?.ifName || !entry.networkName) return undefined;
-  return {
-    network: entry.networkName,
-    containerId: entry.containerId ?? '',
-    ifname: entry.ifName,
-    netns: entry.netns ?? '',
-    args: entry.cniArgs ?? [],
-    capabilityArgs: entry.capabilityArgs ?? {},
-    config: toByteArray(entry.config ?? ''),
-  };
 }
 
 function readIfThere(path: string): string | undefined {

@@ -1,11 +1,15 @@
 /** Removing what containers that are gone left behind (spec section 2, GC). */
 import type { Attachment } from '@cni-ts/skeleton/plugin';
-import type { CachedAttachment } from './attachment.ts';
+import type { CachedAttachment, RuntimeConf } from './attachment.ts';
 import { textOf, wrapped } from './wrapped-error.ts';
 
 export interface GcArgs {
   /** The attachments that must stay. Absent: plugins are told `null`, and every cached attachment is stale. */
   readonly valid?: readonly Attachment[];
+  /** Attachments to remove that the cache does not list, such as one whose entry is damaged. */
+  readonly also?: readonly RuntimeConf[];
+  /** Told of each attachment whose DEL has succeeded. */
+  onRemoved?(attachment: RuntimeConf): void;
 }
 
 /** The cached attachments of this network that are not among the valid ones. */

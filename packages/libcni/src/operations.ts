@@ -4,11 +4,11 @@
  */
 import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/skeleton/names';
-import type { VersionedResult } from '@cni-ts/skeleton/result-version';
+import { convertResult, type VersionedResult } from '@cni-ts/skeleton/result-version';
 import { printedResult } from '@cni-ts/skeleton/run-plugin';
 import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
-import { Cache, keyOf } from './cache.ts';
+import { Cache, type CachedArguments, keyOf, type Remembered } from './cache.ts';
 import { type Command, type Environment, pluginEnvironment, versionEnvironment } from './environment.ts';
 import type { Executor } from './executor.ts';
 import { Failures, type GcArgs, staleAttachments } from './garbage-collection.ts';
@@ -26,6 +26,9 @@ export interface OperationsOptions {
   readonly executor: Executor;
   /** The environment plugins start from. Default: our own. */
   readonly env?: Environment;
+  /** Name of the signal that asked to stop, asked between plugins; for who holds signals during an operation. ADD and
+   *  GC go no further then. */
+  readonly stopped?: () => Promise<string | undefined>;
   /** Told what was put right silently, such as a damaged cache entry. Default: nobody. */
   readonly log?: (line: string) => void;
 }
@@ -37,6 +40,14 @@ export interface CallOptions {
   readonly timeout?: number;
   /** The span plugins are to make theirs a part of. */
   readonly span?: SpanContext;
+}
+
+export interface AddOptions extends CallOptions {
+  /**
+   * Runs DEL when ADD fails, on the plugin that failed and those before it, last first: for a caller who will not call
+   * DEL himself. Not where the attachment was there before, for then DEL would take a living one.
+   */
+  readonly takeBack?: boolean;
 }
 
 /** The network's version is too old for CHECK. Found as the `cause` of what CHECK throws. */
@@ -59,6 +70,7 @@ export class Operations {
   readonly #executor: Executor;
   readonly #env: Environment;
   readonly #log: (line: string) => void;
+  readonly #stopped: (() => Promise<string | undefined>) | undefined;
 
   constructor(options: OperationsOptions) {
     this.path = options.path;
@@ -66,31 +78,85 @@ export class Operations {
     this.#executor = options.executor;
     this.#env = options.env ?? process.env;
     this.#log = options.log ?? (() => {});
+    this.#stopped = options.stopped;
   }
 
   /**
    * Runs ADD on every plugin and returns the last one's result in the version it was printed in (undefined for a
-   * list without plugins). Stops at the first failure; undoing what was done is the caller's DEL. The plugin's own
-   * CniError is the `cause` of what is thrown.
+   * list without plugins). Stops at the first failure; undoing what was done is the caller's DEL, unless `takeBack` is
+   * asked for. The plugin's own CniError is the `cause` of what is thrown.
+   *
+   * Unlike the reference library, a plugin that is missing and a cache that is not to be written to are told before the
+   * first plugin is started.
    */
   async addNetworkList(
     list: NetworkList,
     conf: RuntimeConf,
-    options?: CallOptions,
+    options?: AddOptions,
   ): Promise<VersionedResult | undefined> {
     const call = callOf(options);
-    let result: VersionedResult | undefined;
+    const programs: string[] = [];
     for (const plugin of list.plugins) {
-      const before = result;
-      result = await naming(plugin, 'add', () => this.#add(list, plugin, conf, before, call));
+      programs.push(await naming(plugin, 'add', async () => this.#executor.find(plugin.type, this.path)));
     }
-    this.#remember(list, list.bytes, conf, result);
-    return result;
+    this.#prepare(list.name);
+    const wasThere = this.#cache.has(keyOf(list.name, conf));
+    let result: VersionedResult | undefined;
+    let begun = 0;
+    try {
+      for (const [at, plugin] of list.plugins.entries()) {
+        const before = result;
+        await this.#goOn();
+        result = await naming(plugin, 'add', () => {
+          const request = this.#addRequest(list, plugin, conf, before);
+          begun = at + 1;
+          return this.#add(list, programs[at] ?? '', request, conf, call);
+        });
+      }
+      await this.#goOn();
+      this.#remember(list, list.bytes, conf, result);
+      return result;
+    } catch (error) {
+      if (options?.takeBack !== true || begun === 0) throw error;
+      if (wasThere) throw wasThereBefore(error, list, conf);
+      throw await this.#takenBack(error, list, begun, conf, result, call.span);
+    }
+  }
+
+  /** DEL of the first `begun` plugins, all of them whatever happens. What is thrown then: the first failure, and what
+   *  else went wrong. */
+  async #takenBack(
+    error: unknown,
+    list: NetworkList,
+    begun: number,
+    conf: RuntimeConf,
+    last: VersionedResult | undefined,
+    span: SpanContext | undefined,
+  ): Promise<unknown> {
+    const result = inVersionForDel(last, list.cniVersion);
+    const first = textOf(error);
+    const left: string[] = [];
+    for (const plugin of list.plugins.slice(0, begun).reverse()) {
+      try {
+        // Without the signal that may have stopped the ADD: this is what has to be done after it.
+        await this.#attachment('DEL', list, plugin, conf, result, { signal: undefined, span });
+      } catch (thrown) {
+        const why = textOf(thrown);
+        left.push(first.includes(why) ? `${plugin.type} for the same reason` : `${plugin.type}: ${why}`);
+      }
+    }
+    if (left.length === 0) return error;
+    return new Error(`${first}; taking back what was made failed too, of ${left.join('; of ')}`, {
+      cause: error,
+    });
   }
 
   /** The same for a single plugin object, under its own name and version. */
   async addNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<VersionedResult> {
-    const result = await this.#add(plugin, plugin, conf, undefined, callOf(options));
+    const program = this.#executor.find(plugin.type, this.path);
+    const request = this.#addRequest(plugin, plugin, conf, undefined);
+    this.#prepare(plugin.name);
+    const result = await this.#add(plugin, program, request, conf, callOf(options));
     this.#remember(plugin, plugin.bytes, conf, result);
     return result;
   }
@@ -140,11 +206,16 @@ export class Operations {
       cached = this.#cache.attachments();
       this.#cache.sweep();
     });
-    for (const stale of staleAttachments(cached, list.name, args)) {
+    for (const stale of [...staleAttachments(cached, list.name, args), ...(args?.also ?? [])]) {
       const doing = `failed to delete stale attachment ${stale.containerId} ${stale.ifname}`;
-      await failures.attempt(doing, () => this.#delList(list, stale, call));
+      await this.#goOn();
+      await failures.attempt(doing, async () => {
+        await this.#delList(list, stale, call);
+        this.#cache.removeListed(stale);
+        args?.onRemoved?.(stale);
+      });
     }
-    if (hasGcAndStatus(list.cniVersion)) {
+    if (asksPluginsToCollect(list)) {
       for (const plugin of list.plugins) await this.#gcPlugin(list, plugin, args, call, failures);
     }
     failures.throwAny();
@@ -216,18 +287,47 @@ export class Operations {
     return this.#cache.attachments(containerId);
   }
 
-  async #add(
+  async #goOn(): Promise<void> {
+    const signal = await this.#stopped?.();
+    if (signal === undefined) return;
+    throw new CniError(ErrorCode.tryAgainLater, `interrupted by ${signal}`);
+  }
+
+  /** What is remembered of a network, and what may be of it and cannot be read. */
+  remembered(network: string): Remembered {
+    return this.#cache.remembered(network);
+  }
+
+  /** What an attachment was added with; undefined where nothing is remembered, or it cannot be read. */
+  getCachedArguments(network: string, conf: RuntimeConf): CachedArguments | undefined {
+    return this.#cache.arguments(keyOf(network, conf));
+  }
+
+  /** Container IDs of remembered attachments of this network and interface that begin so. */
+  getCachedContainerIds(network: string, ifname: string, beginning: string): string[] {
+    return this.#cache.containerIds(network, ifname, beginning);
+  }
+
+  /** What ADD is asked with; refuses names before anything is run. */
+  #addRequest(
     network: Network,
     plugin: PluginConfig,
     conf: RuntimeConf,
     before: VersionedResult | undefined,
-    call: Call,
-  ): Promise<VersionedResult> {
-    const program = this.#executor.find(plugin.type, this.path);
+  ): string {
     checkContainerId(conf.containerId);
     checkNetworkName(network.name);
     checkInterfaceName(conf.ifname);
-    const stdin = attachmentRequest(network, plugin, conf, before);
+    return attachmentRequest(network, plugin, conf, before);
+  }
+
+  async #add(
+    network: Network,
+    program: string,
+    stdin: string,
+    conf: RuntimeConf,
+    call: Call,
+  ): Promise<VersionedResult> {
     return printedResult(await this.#run('ADD', program, stdin, conf, call), network.cniVersion);
   }
 
@@ -243,12 +343,28 @@ export class Operations {
     await this.#run(command, program, attachmentRequest(network, plugin, conf, result), conf, call);
   }
 
+  /** Where a plugin's program is missing the others are called all the same: what they made must not stay for that. */
   async #delList(list: NetworkList, conf: RuntimeConf, call: Call): Promise<void> {
     const result = this.#resultForDel(list, conf);
+    const missing: Error[] = [];
     for (const plugin of list.plugins.toReversed()) {
-      await naming(plugin, 'delete', () => this.#attachment('DEL', list, plugin, conf, result, call));
+      await naming(plugin, 'delete', async () => {
+        const program = this.#findIfAny(plugin, missing);
+        if (program === undefined) return;
+        await this.#run('DEL', program, attachmentRequest(list, plugin, conf, result), conf, call);
+      });
     }
+    if (missing.length > 0) throw missing.length === 1 ? missing[0] : together(missing);
     this.#cache.remove(keyOf(list.name, conf));
+  }
+
+  #findIfAny(plugin: PluginConfig, missing: Error[]): string | undefined {
+    try {
+      return this.#executor.find(plugin.type, this.path);
+    } catch (error) {
+      missing.push(failed(plugin, 'delete', error));
+      return undefined;
+    }
   }
 
   async #gcPlugin(
@@ -299,6 +415,10 @@ export class Operations {
     );
   }
 
+  #prepare(network: string): void {
+    during(`failed to set network ${JSON.stringify(network)} cached result`, () => this.#cache.prepare());
+  }
+
   #resultForCheck(network: Network, conf: RuntimeConf): VersionedResult | undefined {
     return during(`failed to get network ${JSON.stringify(network.name)} cached result`, () =>
       this.#cache.result(keyOf(network.name, conf), network.cniVersion),
@@ -336,6 +456,11 @@ function requireCheck(cniVersion: string): void {
   throw new CniError(ErrorCode.incompatibleVersion, message, '', { cause });
 }
 
+/** GC and STATUS came with 1.1.0. */
+export function asksPluginsToCollect({ cniVersion }: NetworkList): boolean {
+  return hasGcAndStatus(cniVersion);
+}
+
 /** A version nobody can read has neither. */
 function hasGcAndStatus(cniVersion: string): boolean {
   try {
@@ -350,13 +475,39 @@ function capabilitiesOf({ capabilities }: PluginConfig): string[] {
   return Object.keys(capabilities).filter((name) => capabilities[name]);
 }
 
-/** `name` appears when the plugin object has one of its own, so that two of a type can be told apart. */
 async function naming<T>(plugin: PluginConfig, verb: 'add' | 'delete', work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const own = plugin.name === '' ? '' : ` name=${JSON.stringify(plugin.name)}`;
-    throw wrapped(`plugin type=${JSON.stringify(plugin.type)}${own} failed (${verb})`, error);
+    throw failed(plugin, verb, error);
+  }
+}
+
+/** `name` appears when the plugin object has one of its own, so that two of a type can be told apart. */
+function failed(plugin: PluginConfig, verb: 'add' | 'delete', error: unknown): Error {
+  const own = plugin.name === '' ? '' : ` name=${JSON.stringify(plugin.name)}`;
+  return wrapped(`plugin type=${JSON.stringify(plugin.type)}${own} failed (${verb})`, error);
+}
+
+function together(errors: readonly Error[]): Error {
+  return new AggregateError(errors, errors.map(textOf).join('\n'));
+}
+
+function wasThereBefore(error: unknown, { name }: NetworkList, { containerId, ifname }: RuntimeConf): Error {
+  const advice = `${containerId}, ${ifname} was attached to ${name} before, so nothing was taken back: DEL first`;
+  return new Error(`${textOf(error)}; ${advice}`, { cause: error });
+}
+
+/** Before 0.4.0 DEL has no `prevResult`; a result that has no words in this version is none. */
+function inVersionForDel(
+  result: VersionedResult | undefined,
+  cniVersion: string,
+): VersionedResult | undefined {
+  try {
+    if (result === undefined || compareVersions(cniVersion, '0.4.0') < 0) return undefined;
+    return convertResult(result, cniVersion);
+  } catch {
+    return undefined; // DEL works without it
   }
 }
 

@@ -1,9 +1,10 @@
 /** The operator's tool, which calls the plugins of this program instead of executing them. */
 import { cnitool } from '@cni-ts/cli/cnitool';
+import { realPath } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
 import { errorText } from '@cni-ts/skeleton/cni-error';
 import { write } from '@cni-ts/skeleton/main';
-import { findPlugin } from './called-as.ts';
+import { findPlugin, ownNames } from './called-as.ts';
 
 /** Serves the call this process was started for. */
 export function runTool(): void {
@@ -12,9 +13,20 @@ export function runTool(): void {
     stdout: (text) => write(1, text),
     stderr: (text) => write(2, text),
     inProcess: findPlugin,
+    names: ownNames,
+    folder: ownFolder,
   }).then(exit, (error: unknown) => {
     // Nobody reads what it prints, as in `cnitool --help | head -1`.
     write(2, `cnitool: ${errorText(error)}\n`);
     exit(1);
   });
+}
+
+function ownFolder(): string | undefined {
+  try {
+    const file = realPath(process.execPath);
+    return file.slice(0, file.lastIndexOf('/')) || '/';
+  } catch {
+    return undefined; // without /proc the other folder is left
+  }
 }

@@ -1,0 +1,99 @@
+/**
+ * Putting this very program into a folder under the names of its plugins. Each name gets a file of its own: with one file
+ * under all names, `cp another-bridge /opt/cni/bin/bridge` would write into all of them. A file is complete and on disk
+ * before it takes its name, in one step, so a plugin can be called meanwhile, and a copy that fails leaves the folder as
+ * it was.
+ */
+import {
+  closeFile,
+  copyFile,
+  listFolder,
+  makeFolder,
+  openFile,
+  openFlags,
+  removeFile,
+  renameFile,
+  setMode,
+  statDescriptor,
+  statLink,
+  syncFile,
+  writeAt,
+} from '@cni-ts/libc/file';
+import { isThisProgram, type ProgramMark, programMark } from '@cni-ts/libc/program-file';
+
+/** `wanted`: which of `names`, all of them where it is empty. `say` is told of each file that is in its place. */
+export function install(
+  wanted: readonly string[],
+  folder: string,
+  names: readonly string[] | undefined,
+  say: (line: string) => void,
+): void {
+  const mark = programMark();
+  if (names === undefined || mark === undefined) {
+    throw new Error('only the compiled program installs itself: build it, and call dist/bin/cnitool install');
+  }
+  for (const name of wanted) {
+    if (!names.includes(name))
+      throw new Error(`there is no ${name} in this program: it has ${names.join(', ')}`);
+  }
+  makeFolder(folder, 0o755);
+  const own = openFile('/proc/self/exe', openFlags.readOnly);
+  try {
+    sweep(folder);
+    for (const name of wanted.length > 0 ? wanted : names) {
+      const path = `${folder}/${name}`;
+      const before = statLink(path);
+      const same = before !== undefined && isThisProgram(path);
+      replace(own, name, folder, mark);
+      const what =
+        before === undefined ? '' : same ? ' (this build was there before)' : ' (replaced another program)';
+      say(`installed ${path}${what}`);
+    }
+    const fd = openFile(folder, openFlags.readOnly);
+    try {
+      // Until the folder is on disk too, a power cut may bring the old files back.
+      syncFile(fd, folder);
+    } finally {
+      closeFile(fd);
+    }
+  } finally {
+    closeFile(own);
+  }
+}
+
+/** What files begin with that are not in their place yet. No plugin is called so. */
+const temporary = '.cnitool-install-';
+
+function replace(own: number, name: string, folder: string, mark: ProgramMark): void {
+  const fresh = `${folder}/${temporary}${name}.${process.pid}`;
+  removeFile(fresh);
+  const fd = openFile(fresh, openFlags.readWrite | openFlags.create | openFlags.exclusive, 0o700);
+  try {
+    try {
+      copyFile(own, fd, { from: 'this program', to: fresh });
+      const size = statDescriptor(own).size;
+      if (statDescriptor(fd).size !== size)
+        throw new Error(`${fresh}: it has not the ${size} bytes it should have`);
+      // So that it is this plugin under any name.
+      const written = new Uint8Array(mark.length);
+      written.set(new TextEncoder().encode(name).subarray(0, mark.length - 1));
+      writeAt(fd, written, mark.offset);
+      setMode(fd, 0o755, fresh);
+      syncFile(fd, fresh);
+    } finally {
+      closeFile(fd);
+    }
+    renameFile(fresh, `${folder}/${name}`);
+  } catch (error) {
+    removeFile(fresh);
+    throw error;
+  }
+}
+
+/** What an install that was killed left behind: files of processes that are no more. */
+function sweep(folder: string): void {
+  for (const name of listFolder(folder)) {
+    const pid = name.startsWith(temporary) ? name.slice(name.lastIndexOf('.') + 1) : '';
+    if (/^\d+$/.test(pid) && statLink(`/proc/${pid}`) === undefined) removeFile(`${folder}/${name}`);
+  }
+}
