@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import {
   closeFile,
+  copyFile,
   fileSystemOf,
   folderEntries,
   listFolder,
@@ -13,11 +14,13 @@ import {
   openFile,
   openFlags,
   readAt,
+  readLink,
   readText,
   readToEnd,
   realPath,
   removeFile,
   renameFile,
+  setMode,
   setTimes,
   statDescriptor,
   statFile,
@@ -210,4 +213,33 @@ test('what is in a folder, with its kind, however much it is', () => {
   expect(() => listFolder(join(many, 'none'))).toThrow(
     `open ${join(many, 'none')}: no such file or directory`,
   );
+});
+
+test.each([
+  ['on one file system', () => folder],
+  ['to another file system', () => '/dev/shm'],
+])('a file is copied whole %s', (_name, to) => {
+  const [from, copy] = [join(folder, 'from'), join(to(), `copy-${process.pid}`)];
+  const bytes = Buffer.alloc(700_001, 'abcdefg');
+  fs.writeFileSync(from, bytes);
+  const source = openFile(from, openFlags.readOnly);
+  const fd = openFile(copy, openFlags.readWrite | openFlags.create | openFlags.exclusive, 0o600);
+  try {
+    copyFile(source, fd, { from, to: copy });
+    setMode(fd, 0o755, copy);
+    expect(fs.readFileSync(copy).equals(bytes)).toBe(true);
+    expect(fs.statSync(copy).mode & 0o777).toBe(0o755);
+  } finally {
+    closeFile(source);
+    closeFile(fd);
+    removeFile(copy);
+  }
+});
+
+test('where a link leads is read as it is written; what is none leads nowhere', () => {
+  fs.symlinkSync('../x y', join(folder, 'link'));
+  fs.writeFileSync(join(folder, 'file'), '');
+  expect(readLink(join(folder, 'link'))).toBe('../x y');
+  expect(readLink(join(folder, 'file'))).toBeUndefined();
+  expect(readLink(join(folder, 'nothing'))).toBeUndefined();
 });

@@ -377,9 +377,17 @@ export function copyFile(from: number, to: number, paths: { from: string; to: st
   for (let at = copied; ; ) {
     const got = libc().pread(from, piece, piece.length, at);
     if (got === 0) return;
-    if (got > 0) writeAt(to, piece.subarray(0, got), at);
+    if (got > 0) writeAtOrThrow(to, piece.subarray(0, got), at, paths.to);
     else if (libc().errno() !== EINTR) throw failure('read', paths.from, 'pread');
     at += Math.max(got, 0);
+  }
+}
+
+function writeAtOrThrow(fd: number, bytes: Uint8Array, offset: number, path: string): void {
+  try {
+    writeAt(fd, bytes, offset);
+  } catch (error) {
+    throw fileError('write', path, error);
   }
 }
 

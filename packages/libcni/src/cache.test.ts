@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { decodeResult } from '@cni-ts/skeleton/result-version';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FileCalls, fileCalls } from './atomic-file.ts';
@@ -144,6 +144,34 @@ test('the cached configuration comes with the arguments of its ADD', () => {
   expect(() => cache.config('n', conf)).toThrow(/^failed to unmarshal cached network "n" config: /);
 });
 
+test('an entry without its ID is known by its file, one without more of it is damaged', () => {
+  const entry = { kind: 'cniCacheV1', ifName: 'eth0', networkName: 'n', netns: '/ns' };
+  put('n-c-5-eth0', entry);
+  expect(cache.attachments()).toMatchObject([
+    { network: 'n', containerId: 'c-5', ifname: 'eth0', netns: '/ns' },
+  ]);
+  put('n-c-5-eth0', { ...entry, ifName: 'eth7' });
+  expect(cache.attachments()).toEqual([]);
+  expect(cache.remembered('n').unreadable).toEqual([
+    {
+      path: file('n-c-5-eth0'),
+      why: 'it is damaged',
+      mayBe: [
+        { containerId: 'c', ifname: '5-eth0' },
+        { containerId: 'c-5', ifname: 'eth0' },
+      ],
+    },
+  ]);
+});
+
+test('a folder that is not to be written to is told before there is anything to write', () => {
+  cache.prepare();
+  expect(() => cache.prepare()).not.toThrow();
+  rmSync(join(dir, 'results'), { recursive: true });
+  writeFileSync(join(dir, 'results'), 'a file');
+  expect(() => cache.prepare()).toThrow(/results/);
+});
+
 describe('a write that is cut short', () => {
   /** The n-th call to the file system, and all after it, fail: the disk is gone, or we are. */
   function dyingAfter(n: number): { files: FileCalls; died: () => boolean } {
@@ -209,6 +237,30 @@ describe('a write that is cut short', () => {
     };
     new Cache(dir, watched).write('n', config, conf, result(1));
     expect(made).toEqual(['sync', 'rename', 'sync']);
+  });
+
+  test('on another file system is made beside the entry, and what a kill left there is swept, not listed', () => {
+    const crossing: FileCalls = {
+      ...fileCalls,
+      renameFile(from, to) {
+        if (dirname(from) !== dirname(to)) {
+          throw Object.assign(new Error('invalid cross-device link'), { code: 'EXDEV' });
+        }
+        fileCalls.renameFile(from, to);
+      },
+    };
+    new Cache(dir, crossing).write('n', config, conf, result(1));
+    expect(cache.result(key, '1.1.0')).toEqual(result(1));
+    expect([readdirSync(join(dir, 'results')), readdirSync(join(dir, '.results-being-written'))]).toEqual([
+      ['n-c1-eth0'],
+      [],
+    ]);
+    put('.n-c2-eth0.77.x', readFileSync(file(), 'utf8'));
+    expect(cache.attachments()).toHaveLength(1);
+    cache.sweep();
+    expect(readdirSync(join(dir, 'results'))).toHaveLength(2);
+    cache.sweep(Date.now() + 86_400_000);
+    expect(readdirSync(join(dir, 'results'))).toEqual(['n-c1-eth0']);
   });
 
   test('leaves no file behind when the disk refuses, and a sweep takes what a kill left', () => {

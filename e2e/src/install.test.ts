@@ -1,0 +1,124 @@
+/** `cnitool install`: the program under its plugins' names, in a folder of its own. */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Lab, ours } from './lab.ts';
+
+let lab: Lab;
+let folder: string;
+beforeEach(() => {
+  lab = new Lab();
+  folder = join(lab.dir, 'opt/cni/bin');
+});
+afterEach(() => lab.close());
+
+const install = (...names: string[]) => lab.cnitool(['install', '--dir', folder, ...names]);
+const versions = async (name: string) =>
+  (await lab.plugin(join(folder, name), '', { command: 'VERSION' })).json?.supportedVersions;
+
+test('each name is a file of its own, says that it was put in place, and answers', async () => {
+  const { stdout, stderr, status } = await install();
+  expect([stderr, status]).toEqual(['', 0]);
+  const names = readdirSync(ours).sort();
+  expect(readdirSync(folder).sort()).toEqual(names);
+  expect(stdout.trimEnd().split('\n').sort()).toEqual(names.map((name) => `installed ${folder}/${name}`));
+  const files = names.map((name) => statSync(join(folder, name)));
+  expect(files.map(({ nlink, mode }) => `${nlink} ${(mode & 0o7777).toString(8)}`)).toEqual(
+    names.map(() => '1 755'),
+  );
+  for (const name of names.filter((one) => one !== 'cnitool')) expect(await versions(name)).toBeDefined();
+});
+
+test('another plugin copied over one of them changes that one only', async () => {
+  await install();
+  const script = join(lab.dir, 'other');
+  writeFileSync(script, '#!/bin/sh\necho another\n', { mode: 0o755 });
+  copyFileSync(script, join(folder, 'loopback'));
+  expect((await lab.plugin(join(folder, 'loopback'), '', { command: 'VERSION' })).stdout).toBe('another\n');
+  expect(await versions('bridge')).toBeDefined();
+  expect((await install('loopback')).stdout).toBe(
+    `installed ${folder}/loopback (replaced another program)\n`,
+  );
+  expect((await install('loopback')).stdout).toBe(
+    `installed ${folder}/loopback (this build was there before)\n`,
+  );
+  expect(await versions('loopback')).toBeDefined();
+});
+
+test('a file that was installed is its plugin under any name, and installs the others from there', async () => {
+  await install('bridge', 'cnitool');
+  renameSync(join(folder, 'bridge'), join(folder, 'net1'));
+  renameSync(join(folder, 'cnitool'), join(folder, 'admin'));
+  expect(await versions('net1')).toBeDefined();
+  const { json } = await lab.plugin(join(folder, 'net1'), { name: 'n', type: 'net1' }, { command: 'ADD' });
+  expect(json?.msg).toBe('required env variables [CNI_NETNS] missing');
+  expect(lab.sh(`${folder}/admin install --dir ${folder} tuning`)).toBe(`installed ${folder}/tuning\n`);
+  expect(await versions('tuning')).toBeDefined();
+});
+
+test('a plugin in a file of its own is called in-process all the same, as delegate and by cnitool', async () => {
+  await install();
+  const ipam = { type: 'host-local', subnet: '10.66.0.0/24', dataDir: lab.networks };
+  const config = { cniVersion: '1.0.0', name: 'apart', type: 'bridge', bridge: 'br66', ipam };
+  const net = lab.network('apart', [config, { type: 'tuning' }]);
+  const [one, two] = [lab.container('c1'), lab.container('c2')];
+  const sealed = join(lab.dir, 'sealed');
+  mkdirSync(sealed);
+  // Nothing can be executed from there.
+  const run = (command: string) =>
+    lab.sh(`unshare -m --propagation private bash -c '
+      mount --bind ${folder} ${sealed} && mount -o remount,bind,noexec ${sealed}
+      export NETCONFPATH=${net} CNI_CACHE_DIR=${lab.dir}/cache CNI_PATH=${sealed}
+      ${command}'`);
+  expect(JSON.parse(run(`${ours}/cnitool add apart ${one}`))).toMatchObject({
+    ips: [{ address: '10.66.0.2/24' }],
+  });
+  const env = `CNI_COMMAND=ADD CNI_CONTAINERID=c2 CNI_IFNAME=eth0 CNI_NETNS=${two}`;
+  writeFileSync(join(lab.dir, 'config'), JSON.stringify(config));
+  expect(JSON.parse(run(`${env} ${ours}/bridge <${lab.dir}/config`))).toMatchObject({
+    ips: [{ address: '10.66.0.3/24' }],
+  });
+  expect(run(`${ours}/cnitool del apart ${one}`)).toBe('');
+});
+
+test('a copy that fails leaves what was there, and nothing else', async () => {
+  await install('loopback');
+  lab.sh(`mkdir -p ${lab.dir}/small`);
+  const told = lab.sh(`unshare -m --propagation private bash -c '
+    mount -t tmpfs -o size=4m t ${lab.dir}/small && cp ${folder}/loopback ${lab.dir}/small/bridge
+    ${ours}/cnitool install --dir ${lab.dir}/small bridge 2>&1; echo status $?; ls -A ${lab.dir}/small
+    cmp ${folder}/loopback ${lab.dir}/small/bridge && echo same'`);
+  expect(told).toMatch(/^Error: write .*: no space left on device\nstatus 1\nbridge\nsame\n$/);
+});
+
+test('what an install that was killed left behind goes with the next', async () => {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, '.cnitool-install-bridge.4194305'), 'half');
+  writeFileSync(join(folder, `.cnitool-install-bridge.${process.pid}`), 'at work');
+  await install('ptp');
+  expect(readdirSync(folder).sort()).toEqual([`.cnitool-install-bridge.${process.pid}`, 'ptp']);
+});
+
+test('a name that the program does not have installs nothing', async () => {
+  const { status, stderr } = await install('bridge', 'calico');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^Error: there is no calico in this program: it has .*bridge.*cnitool\n$/);
+  expect(existsSync(folder)).toBe(false);
+});
+
+test('without CNI_PATH cnitool takes the plugins beside it', async () => {
+  await install();
+  const net = lab.network('beside', [{ type: 'tuning' }], '1.1.0');
+  const env = `env -i NETCONFPATH=${net} PATH=${process.env.PATH}`;
+  lab.sh(`ln -s ${folder}/cnitool ${lab.dir}/tool-cnitool`);
+  expect(lab.sh(`${env} ${folder}/cnitool validate beside`)).toContain('plugins tuning');
+  expect(lab.sh(`${env} ${lab.dir}/tool-cnitool validate beside`)).toContain('plugins tuning');
+});
