@@ -77,3 +77,13 @@ test('failures gathered beside an error with a code are kept in the details', ()
     details: 'lock; rule stays',
   });
 });
+
+test('details say nothing that the message says, and nothing twice', () => {
+  const cause = new Error('RTM_NEWROUTE: EEXIST');
+  expect(toCniError(new Error('could not add a route: RTM_NEWROUTE: EEXIST', { cause })).details).toBe('');
+  const both = [new Error('no lock'), new Error('no lock')];
+  expect(toCniError(new AggregateError(both, 'DEL failed')).details).toBe('no lock');
+  expect(toCniError(new AggregateError(both, 'no lock\nno lock')).details).toBe('');
+  const beside = new AggregateError([new CniError(11, 'no lock', 'held by 5'), ...both], 'x');
+  expect(toCniError(beside)).toMatchObject({ message: 'no lock', details: 'held by 5' });
+});

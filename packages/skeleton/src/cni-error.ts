@@ -56,11 +56,12 @@ export function findCniError(thrown: unknown): CniError | undefined {
 export function toCniError(thrown: unknown): CniError {
   const found = findCniError(thrown);
   if (found === undefined) {
-    return new CniError(ErrorCode.internal, ownText(thrown), restText(thrown, new Set([thrown])), {
+    const text = ownText(thrown);
+    return new CniError(ErrorCode.internal, text, restText(thrown, new Set([thrown]), text), {
       cause: thrown,
     });
   }
-  const others = besides(found, thrown, new Set()).map(errorText);
+  const others = newTexts(oneLine(found), besides(found, thrown, new Set()).map(errorText));
   if (others.length === 0) return found;
   const details = [found.details, ...others].filter((text) => text !== '').join('; ');
   return new CniError(found.code, found.message, details, { cause: thrown });
@@ -68,12 +69,9 @@ export function toCniError(thrown: unknown): CniError {
 
 function textOf(thrown: unknown, seen: Set<unknown>): string {
   seen.add(thrown);
-  const own = ownText(thrown);
-  const text = thrown instanceof CniError ? oneLine(thrown) : own;
-  const rest = restText(thrown, seen);
-  // A wrapper often ends with its cause's words already; saying them twice helps nobody.
-  if (rest === '' || text.includes(rest)) return text;
-  return `${text}: ${rest}`;
+  const text = thrown instanceof CniError ? oneLine(thrown) : ownText(thrown);
+  const rest = restText(thrown, seen, text);
+  return rest === '' ? text : `${text}: ${rest}`;
 }
 
 function ownText(thrown: unknown): string {
@@ -87,11 +85,18 @@ function ownText(thrown: unknown): string {
   return thrown instanceof AggregateError ? `${thrown.errors.length} failures` : thrown.name;
 }
 
-function restText(thrown: unknown, seen: Set<unknown>): string {
-  return beneath(thrown)
+/** What is beneath, but for what is `said` already: a wrapper often ends with its cause's words, and saying them twice
+ *  helps nobody. */
+function restText(thrown: unknown, seen: Set<unknown>, said: string): string {
+  const texts = beneath(thrown)
     .filter((inner) => !seen.has(inner))
-    .map((inner) => textOf(inner, seen))
-    .join('; ');
+    .map((inner) => textOf(inner, seen));
+  return newTexts(said, texts).join('; ');
+}
+
+/** Those that tell something, each once. */
+function newTexts(said: string, texts: readonly string[]): string[] {
+  return texts.filter((text, at) => text !== '' && !said.includes(text) && texts.indexOf(text) === at);
 }
 
 function find(thrown: unknown, seen: Set<unknown>): CniError | undefined {

@@ -147,6 +147,23 @@ test('a delegate whose cleaning up fails too is reported with both errors', asyn
   });
 });
 
+test('what stands in the way of a delegate and of its cleaning up is told once', async () => {
+  const same = `echo '{"code":11,"msg":"the store cannot be opened","details":"EROFS"}'; exit 1`;
+  child('ipam', { ADD: same, DEL: same });
+  const { answer } = await call('ADD', (request) => request.ipam('ipam').add());
+  expect(answer).toEqual({
+    code: 11,
+    msg: 'the store cannot be opened',
+    details: 'EROFS; the DEL of ipam after it failed for the same reason',
+  });
+});
+
+test('an error whose details are its message has no details', async () => {
+  child('ipam', { ADD: `echo '{"code":11,"msg":"open x: EROFS","details":"EROFS"}'; exit 1` });
+  const { answer } = await call('ADD', (request) => request.ipam('ipam').add());
+  expect(answer).toEqual({ code: 11, msg: 'open x: EROFS' });
+});
+
 test.each(['../ipam', 'a/b', '..'])('a delegate is never a path: %s', async (type) => {
   const { answer } = await call('ADD', (request) => request.ipam(type).add());
   expect(answer).toEqual({ code: 999, msg: `invalid plugin name: ${type}` });

@@ -306,7 +306,8 @@ function isStartedByHand(plugin: Plugin, env: Variables, error: CniError): boole
 
 function report(error: CniError, streams: Streams): number {
   const { code, message: msg, details } = error;
-  const object = { code, msg, ...(details !== '' && { details }) };
+  const isSaid = details === '' || msg === details || msg.endsWith(`: ${details}`);
+  const object = { code, msg, ...(!isSaid && { details }) };
   try {
     streams.writeStdout(JSON.stringify(object, undefined, 4));
   } catch (thrown) {

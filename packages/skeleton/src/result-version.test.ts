@@ -109,6 +109,12 @@ test('an oldest result without addresses has every form (protocol 43)', () => {
   }
 });
 
+test('what cannot be said in another version is the code that the reference has for it', () => {
+  const empty = versionedResult({});
+  expect(refusal(() => convertResult(empty, '0.2.0')).code).toBe(999);
+  expect(refusal(() => convertResult(empty, '9.9.9')).code).toBe(999);
+});
+
 test('the version text of an address decides where the oldest form puts it (protocol 44)', () => {
   const odd = decodeResult('0.4.0', { cniVersion: '0.4.0', ips: [{ version: '5', address: '1.2.3.4/24' }] });
   expect(refusal(() => convertResult(odd, '0.2.0')).message).toBe('cannot convert: no valid IP addresses');
