@@ -6,6 +6,7 @@ import {
   readdirSync,
   renameSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -96,15 +97,19 @@ test('a copy that fails leaves what was there, and nothing else', async () => {
     mount -t tmpfs -o size=4m t ${lab.dir}/small && cp ${folder}/loopback ${lab.dir}/small/bridge
     ${ours}/cnitool install --dir ${lab.dir}/small bridge 2>&1; echo status $?; ls -A ${lab.dir}/small
     cmp ${folder}/loopback ${lab.dir}/small/bridge && echo same'`);
-  expect(told).toMatch(/^Error: write .*: no space left on device\nstatus 1\nbridge\nsame\n$/);
+  expect(told).toMatch(
+    /^Error: .*bridge could not be installed, and is as it was: write .*: no space left on device\nstatus 1\nbridge\nsame\n$/,
+  );
 });
 
 test('what an install that was killed left behind goes with the next', async () => {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, '.cnitool-install-bridge.4194305'), 'half');
-  writeFileSync(join(folder, `.cnitool-install-bridge.${process.pid}`), 'at work');
+  const [old, fresh] = ['.cnitool-install-bridge.5', '.cnitool-install-bridge.6'];
+  for (const name of [old, fresh]) writeFileSync(join(folder, name), 'half');
+  const yesterday = Date.now() / 1000 - 86_400;
+  utimesSync(join(folder, old), yesterday, yesterday);
   await install('ptp');
-  expect(readdirSync(folder).sort()).toEqual([`.cnitool-install-bridge.${process.pid}`, 'ptp']);
+  expect(readdirSync(folder).sort()).toEqual([fresh, 'ptp']);
 });
 
 test('a name that the program does not have installs nothing', async () => {

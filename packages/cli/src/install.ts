@@ -20,14 +20,17 @@ import {
   writeAt,
 } from '@cni-ts/libc/file';
 import { isThisProgram, type ProgramMark, programMark } from '@cni-ts/libc/program-file';
+import { wrapped } from '@cni-ts/libcni/wrapped-error';
+import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
 
 /** `wanted`: which of `names`, all of them where it is empty. `say` is told of each file that is in its place. */
 export function install(
   wanted: readonly string[],
-  folder: string,
+  into: string,
   names: readonly string[] | undefined,
   say: (line: string) => void,
 ): void {
+  const folder = withoutSlashes(into);
   const mark = programMark();
   if (names === undefined || mark === undefined) {
     throw new Error('only the compiled program installs itself: build it, and call dist/bin/cnitool install');
@@ -44,7 +47,11 @@ export function install(
       const path = `${folder}/${name}`;
       const before = statLink(path);
       const same = before !== undefined && isThisProgram(path);
-      replace(own, name, folder, mark);
+      try {
+        replace(own, name, folder, mark);
+      } catch (error) {
+        throw wrapped(`${path} could not be installed, and is as it was`, error);
+      }
       const what =
         before === undefined ? '' : same ? ' (this build was there before)' : ' (replaced another program)';
       say(`installed ${path}${what}`);
@@ -90,10 +97,11 @@ function replace(own: number, name: string, folder: string, mark: ProgramMark): 
   }
 }
 
-/** What an install that was killed left behind: files of processes that are no more. */
+/** What an install that was killed left behind. Ten minutes are longer than any takes. */
 function sweep(folder: string): void {
   for (const name of listFolder(folder)) {
-    const pid = name.startsWith(temporary) ? name.slice(name.lastIndexOf('.') + 1) : '';
-    if (/^\d+$/.test(pid) && statLink(`/proc/${pid}`) === undefined) removeFile(`${folder}/${name}`);
+    const path = `${folder}/${name}`;
+    const written = name.startsWith(temporary) ? statLink(path)?.mtimeNs : undefined;
+    if (written !== undefined && Date.now() - Number(written / 1_000_000n) > 600_000) removeFile(path);
   }
 }
