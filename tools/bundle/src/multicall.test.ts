@@ -22,8 +22,8 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Calls the program by a name in argv[0]. */
-function callAs(name: string, env: Record<string, string>) {
-  return spawnSync(program, [], { argv0: `/opt/cni/bin/${name}`, env, input: '', encoding: 'utf8' });
+function callAs(name: string, env: Record<string, string>, input = '') {
+  return spawnSync(program, [], { argv0: `/opt/cni/bin/${name}`, env, input, encoding: 'utf8' });
 }
 
 const plugins = pluginFolders().filter(hasSource);
@@ -64,7 +64,7 @@ test.each([
     CNI_NETNS: '/x',
     CNI_IFNAME: 'e',
   };
-  expect(JSON.parse(callAs(name, env, program, '{"cniVersion":"1.1.0"}').stdout)).toEqual({
+  expect(JSON.parse(callAs(name, env, '{"cniVersion":"1.1.0"}').stdout)).toEqual({
     code,
     msg: 'missing network name',
   });
