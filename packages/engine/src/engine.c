@@ -509,6 +509,9 @@ static void prepare(const char *file) {
   begin();
   run_jobs(heap->runtime);
   if (unhandled_count) end_with(heap->context, unhandled[1]);
+  JSValue start = JS_GetPropertyStr(heap->context, heap->engine, "start");
+  if (!JS_IsFunction(heap->context, start)) refuse_preparation("it leaves no function engine.start to serve a call");
+  JS_FreeValue(heap->context, start);
   make_room_for_shapes(heap->context);
   size_t length = heap->piece_at - arena_start;
   if (heap->piece_end != arena_end) refuse_preparation("the arena is too small (arenaSize in tools/bundle/src/executable.ts)");
