@@ -46,6 +46,55 @@ export function openFile(path: string, flags: number, mode = 0): number {
   return fd;
 }
 
+/**
+ * open(2) of a regular file and of nothing else, in a folder where nothing else belongs: reading a FIFO would have no
+ * end, and a link leads who knows where. Throws `open <path>: not a regular file`, besides what openFile throws.
+ * `follow`: a link to such a file will do.
+ */
+export function openRegular(path: string, flags: number, mode = 0, follow = false): number {
+  let fd: number;
+  try {
+    fd = openFile(path, flags | openFlags.nonBlocking | (follow ? 0 : openFlags.noFollow), mode);
+  } catch (error) {
+    // ELOOP: a link. ENXIO: a socket, or a FIFO that nobody reads.
+    if (error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'ENXIO')) {
+      throw notRegular(path, error.code, error);
+    }
+    throw error;
+  }
+  const status = statDescriptor(fd);
+  // A folder is told by the kernel's own words, at the first read.
+  if (status.isFile || status.isFolder) return fd;
+  closeFile(fd);
+  throw notRegular(path, 'EINVAL');
+}
+
+function notRegular(path: string, code: string, cause?: unknown): Error {
+  const what = code === 'ELOOP' ? 'a symbolic link' : 'not a regular file';
+  const text = `open ${path}: ${what}, and nothing but a regular file is opened here; remove it`;
+  return Object.assign(new Error(text, { cause }), { code });
+}
+
+/** What a regular file (see openRegular) holds, as text. */
+export function readRegular(path: string, follow = false): string {
+  const fd = openRegular(path, openFlags.readOnly, 0, follow);
+  try {
+    return textOf(readToEnd(fd, path));
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Makes a regular file (see openRegular) hold this text. */
+export function writeRegular(path: string, text: string, mode: number): void {
+  const fd = openRegular(path, defaultFlags, mode);
+  try {
+    writeWhole(fd, new TextEncoder().encode(text), path);
+  } finally {
+    closeFile(fd);
+  }
+}
+
 export function closeFile(fd: number): void {
   libc().close(fd);
 }
@@ -154,6 +203,8 @@ export interface FileStatus {
   readonly atimeNs: bigint;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
+  /** When it was made; undefined where the file system does not keep that. */
+  readonly btimeNs: bigint | undefined;
   readonly isFile: boolean;
   readonly isFolder: boolean;
 }
@@ -189,8 +240,10 @@ function fail(path: string): never {
 /** struct statx, include/uapi/linux/stat.h: the same on every architecture. */
 function status(folder: number, path: string, flags: number): FileStatus | undefined {
   const STATX_BASIC_STATS = 0x7ff;
+  const STATX_BTIME = 0x800;
   const bytes = new Uint8Array(256);
-  if (libc().statx(folder, cString(path), flags, STATX_BASIC_STATS, bytes) !== 0) return undefined;
+  if (libc().statx(folder, cString(path), flags, STATX_BASIC_STATS | STATX_BTIME, bytes) !== 0)
+    return undefined;
   const view = new DataView(bytes.buffer);
   const time = (at: number) =>
     view.getBigInt64(at, true) * 1_000_000_000n + BigInt(view.getUint32(at + 8, true));
@@ -203,6 +256,9 @@ function status(folder: number, path: string, flags: number): FileStatus | undef
     size: Number(view.getBigUint64(40, true)),
     get atimeNs() {
       return time(64);
+    },
+    get btimeNs() {
+      return view.getUint32(0, true) & STATX_BTIME ? time(80) : undefined;
     },
     get ctimeNs() {
       return time(96);
