@@ -2,22 +2,18 @@
  *
  *  Each range set gives one address to every attachment, round robin: a released address rests for a full turn, so
  *  that neighbours' ARP entries and connection tracking forget it. The directory is the reference plugin's, and both
- *  may use it at the same time (store.ts). DEL and CHECK need nothing but the container id and interface name. */
+ *  may use it at the same time (store.ts). DEL and CHECK need nothing but the container id and interface name, and DEL
+ *  and GC of the configuration nothing but where the directory is. */
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
-import { CniError, ErrorCode, toCniError } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
-import {
-  type Attachment,
-  definePlugin,
-  type Plugin,
-  type RawRequest,
-  type Request,
-} from '@cni-ts/skeleton/plugin';
+import { definePlugin, type Plugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
 import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
 import * as z from 'zod/mini';
+import { bootTime } from './boot-time.ts';
 import {
   type Candidate,
   describe,
@@ -56,7 +52,14 @@ function schema() {
   return z.object({
     cniVersion: networkConfig.cniVersion,
     ipam: z.optional(
-      z.object({ ...range, ranges, routes: z.optional(z.array(route)), dataDir: text, resolvConf: text }),
+      z.object({
+        ...range,
+        ranges,
+        routes: z.optional(z.array(route)),
+        dataDir: text,
+        resolvConf: text,
+        failStatusWhenFull: z.optional(z.boolean()),
+      }),
     ),
     runtimeConfig: z.optional(z.object({ ipRanges: ranges, ips })),
     args: z.optional(z.object({ cni: z.optional(z.object({ ips })) })),
@@ -73,6 +76,8 @@ interface Config {
   readonly routes: readonly Route[];
   /** '' for none. */
   readonly resolvConf: string;
+  /** STATUS fails while a set has no address left. */
+  readonly failStatusWhenFull: boolean;
 }
 
 function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined): Config {
@@ -84,15 +89,50 @@ function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined)
     ...sets(ipam.ranges, 'ipam.ranges'),
   ];
   return {
-    place: {
-      directory: `${withoutSlashes(ipam.dataDir || defaultDataDir)}/${request.network}`,
-      indexFolder,
-    },
+    place: placeOf(ipam.dataDir ?? '', request.network, indexFolder),
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
     routes: (ipam.routes ?? []).map(route),
-    resolvConf: ipam.resolvConf ?? '',
+    resolvConf: path(ipam.resolvConf ?? '', 'resolvConf'),
+    failStatusWhenFull: ipam.failStatusWhenFull ?? false,
     sets: rangeSets(written, raw.cniVersion ?? ''),
   };
+}
+
+function placeOf(dataDir: string, network: string, indexFolder: string | undefined): Place {
+  const folder = path(dataDir, 'dataDir') || defaultDataDir;
+  return { directory: `${withoutSlashes(folder)}/${network}`, indexFolder };
+}
+
+/** To the kernel a path ends at its first NUL: it would open another file than the one that was written down. */
+function path(text: string, field: string): string {
+  if (!text.includes('\0')) return text;
+  throw new CniError(
+    ErrorCode.internal,
+    `invalid argument: ipam.${field} has a NUL character in it`,
+    JSON.stringify(text),
+  );
+}
+
+/**
+ * The directory for DEL and GC, straight from the configuration: they need nothing else of it, and what keeps ADD from
+ * working (ranges that overlap, a bad CNI_ARGS) must not keep an address reserved for ever. Keys match without regard
+ * to letter case, and the last that is not null counts, as for ADD.
+ */
+function placeToClear({ json, network }: Request<Config>, indexFolder: string | undefined): Place {
+  const dataDir = member(member(json, 'ipam'), 'dataDir') ?? '';
+  if (typeof dataDir === 'string') return placeOf(dataDir, network, indexFolder);
+  throw new CniError(
+    ErrorCode.invalidConfig,
+    `failed to load netconf: ipam.dataDir: expected a string, got ${JSON.stringify(dataDir)}`,
+  );
+}
+
+function member(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  let found: unknown;
+  for (const [key, one] of Object.entries(value))
+    if (key.toLowerCase() === name.toLowerCase()) found = one ?? found;
+  return found;
 }
 
 type RangeShape = Pick<NonNullable<Shape['ipam']>, 'subnet' | 'rangeStart' | 'rangeEnd' | 'gateway'>;
@@ -189,12 +229,17 @@ function reserve(
   };
   if (wanted) {
     const candidate = { ip: wanted, range: rangeOf(set, wanted)! }; // plan() chose it because it lies in the set
-    if (!take(candidate)) throw busy(store, set, wanted);
-    return candidate;
+    if (take(candidate) || (takeOver(store, candidate, request) && take(candidate))) return candidate;
+    throw busy(store, set, wanted);
   }
-  refuseDuplicate(store.owned(request), set, request);
+  const earlier = duplicate(store.owned(request), set);
+  if (earlier && !takeOver(store, earlier, request)) {
+    const text = `${formatIp(earlier.ip)} has been allocated to ${request.containerId}, duplicate allocation is not allowed`;
+    throw new Error(text);
+  }
+  if (earlier && !equalIp(earlier.ip, earlier.range.gateway) && take(earlier)) return earlier;
   const found = takeFree(store, set, index, request, take);
-  if (!found) throw exhausted(set);
+  if (!found) throw exhausted(set, request);
   return found;
 }
 
@@ -219,10 +264,30 @@ function takeFree(
   return walk(set, last, (candidate) => store.isFree(formatIp(candidate.ip)) && take(candidate));
 }
 
-function refuseDuplicate({ exact, legacy }: Owned, set: RangeSet, { containerId }: Attachment): void {
-  const name = [...exact, ...legacy].find((owned) => rangeOf(set, parseIp(owned)!));
-  if (name === undefined) return;
-  throw new Error(`${name} has been allocated to ${containerId}, duplicate allocation is not allowed`);
+/** What the attachment has of the set already. */
+function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefined {
+  for (const names of [exact, legacy]) {
+    for (const name of names) {
+      const ip = parseIp(name);
+      const range = ip && rangeOf(set, ip);
+      if (range) return { ip, range };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Gives an address free that the attachment itself has from before the boot: nothing of it is alive, and an engine that
+ * keeps a container's ID starts it again without a DEL. One from this boot stays: it may be in use.
+ */
+function takeOver(store: Store, { ip }: Candidate, request: Request<Config>): boolean {
+  const name = formatIp(ip);
+  const owner = store.content(name);
+  if (owner !== ownerOf(request) && owner !== request.containerId) return false;
+  const boot = bootTime();
+  if (boot === undefined || !store.isOlderThan(name, boot)) return false;
+  store.release(name);
+  return true;
 }
 
 /** Undo of one reservation, unless somebody else has it by now. */
@@ -247,12 +312,13 @@ function holder(content: string | undefined): string {
   return ifname ? `container ${id}, interface ${ifname}` : `container ${id}`;
 }
 
-function exhausted(set: RangeSet): CniError {
+function exhausted(set: RangeSet, { config, network }: Request<Config>): CniError {
   const size = sizeOf(set);
   return new CniError(
     ErrorCode.internal,
     `no IP addresses available in range set: ${describe(set)}`,
-    `${size} of ${size} addresses are used`,
+    `${size} of ${size} addresses are used; reservations are the files in ${config.place.directory}, and GC ` +
+      `("cnitool gc ${network}", or the runtime's) removes those of containers that are gone`,
   );
 }
 
@@ -307,21 +373,31 @@ function check(request: Request<Config>): void {
 }
 
 /** Whatever the attachment owns in the directory goes, whatever the ranges are today. */
-function del(request: Request<Config>): void {
-  const { place, sets } = request.config;
+function del(request: Request<Config>, place: Place): void {
   withStore(place, (store) => {
     const { exact, legacy } = store.ownedForSure(request);
     // The reference makes one pass for each set, and a pass takes the legacy reservations when nothing else is left.
-    const withLegacy = exact.length === 0 || sets.length > 1;
+    const withLegacy = exact.length === 0 || (legacy.length > 0 && hasSeveralSets(request));
     releaseAll(store, withLegacy ? [...exact, ...legacy] : exact);
   });
 }
 
+function hasSeveralSets(request: Request<Config>): boolean {
+  try {
+    return request.config.sets.length > 1;
+  } catch (error) {
+    request.log(
+      `host-local: the configuration is not valid, what is the attachment's is released: ${errorText(error)}`,
+    );
+    return false;
+  }
+}
+
 /** Exactly the reservations go whose owner is not attached any more, and the empty files of writers that died. */
-function gc(request: Request<Config>): void {
+function gc(request: Request<Config>, place: Place): void {
   const attached = new Set(request.validAttachments.map(ownerOf));
   const containers = new Set(request.validAttachments.map((at) => at.containerId));
-  withStore(request.config.place, (store) => {
+  withStore(place, (store) => {
     const stale = [...store.all()].filter(([, content]) => {
       const [id = '', ifname, ...more] = content.split('\r\n');
       // Not the format of any release, so not a reservation to judge: somebody's note, keeping an address aside.
@@ -335,9 +411,13 @@ function gc(request: Request<Config>): void {
   });
 }
 
-/** Changes nothing. */
+/** Changes nothing. A set without an address left is no reason to fail unless the configuration says so: a runtime whose
+ *  network's STATUS fails takes the whole node for not ready, and some then never get to the GC that would help. */
 function status(request: Request<Config>): void {
-  const { place, sets, resolvConf } = available('the configuration is not valid', () => request.config);
+  const { place, sets, resolvConf, failStatusWhenFull } = available(
+    'the configuration is not valid',
+    () => request.config,
+  );
   const { directory } = place;
   const used = available(`the reservations in ${directory} cannot be kept`, () => {
     // ADD makes what is missing of the path.
@@ -345,6 +425,7 @@ function status(request: Request<Config>): void {
     return reservedNames(directory);
   });
   if (resolvConf !== '') available('resolvConf cannot be used', () => readResolvConf(resolvConf));
+  if (!failStatusWhenFull) return;
   for (const [i, set] of sets.entries()) refuseExhausted(set, i, used, directory);
 }
 
@@ -395,8 +476,8 @@ export function hostLocalWith(indexFolder: string | undefined): Plugin {
     parse: (raw: Shape, request) => parse(raw, request, indexFolder),
     add,
     check,
-    del,
-    gc,
+    del: (request) => del(request, placeToClear(request, indexFolder)),
+    gc: (request) => gc(request, placeToClear(request, indexFolder)),
     status,
   });
 }

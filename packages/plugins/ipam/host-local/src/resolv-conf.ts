@@ -1,13 +1,14 @@
 /** resolv.conf(5) as a result's DNS, read the way the reference reads it. */
-import { readText } from '@cni-ts/libc/file';
+import { readRegular } from '@cni-ts/libc/file';
 import type { Dns } from '@cni-ts/skeleton/result';
 
 /** The reference refuses a line this long, newline not counted. */
 const longestLine = 64 * 1024;
 
-/** Throws `open ‹path›: no such file or directory` and the like: callers of the reference match these texts. */
+/** Throws `open ‹path›: no such file or directory` and the like: callers of the reference match these texts. The path
+ *  may be a link, as /etc/resolv.conf often is; a FIFO is refused, for nobody knows when it ends. */
 export function readResolvConf(path: string): Dns {
-  return parseResolvConf(readText(path));
+  return parseResolvConf(readRegular(path, true));
 }
 
 /** `nameserver` lines add up, the last `domain` wins, `search` and `options` take all their words and add up too.

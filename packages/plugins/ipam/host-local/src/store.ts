@@ -2,7 +2,10 @@
  *
  *  Byte for byte the reference's format: the file is named after the address and holds `‹container id›\r\n‹ifname›`;
  *  `last_reserved_ip.‹set›` is the cursor of a range set; `lock` is flock()ed around everything. Who creates the
- *  address file with O_EXCL owns the address: that, not the lock, is what two allocators can never both do. */
+ *  address file with O_EXCL owns the address: that, not the lock, is what two allocators can never both do.
+ *
+ *  Only regular files are opened there: whoever waits for a FIFO's other end holds the lock meanwhile, and a link leads
+ *  out of the directory. */
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import {
   closeFile,
@@ -10,10 +13,11 @@ import {
   makeFolder,
   openFile,
   openFlags,
-  readText,
+  openRegular,
+  readRegular,
   removeFile,
   statLink,
-  writeText,
+  writeRegular,
   writeWhole,
 } from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
@@ -40,7 +44,7 @@ export interface Place {
  *  long as it takes: the kernel takes it from a process that dies. */
 export function withStore<T>({ directory, indexFolder }: Place, work: (store: Store) => T): T {
   makeFolder(directory, 0o755);
-  const lock = lockFile(`${directory}/lock`, 0o750);
+  const lock = lockFile(`${directory}/lock`, 0o750, openRegular);
   try {
     const index = indexFolder === undefined ? undefined : ReservationIndex.open(indexFolder, directory);
     const store = new Store(directory, index);
@@ -145,6 +149,12 @@ export class Store {
     if (owner !== undefined) this.#index?.remove(owner, name);
   }
 
+  /** Whether the reservation was last written before `time`, in nanoseconds since 1970. */
+  isOlderThan(name: string, time: bigint): boolean {
+    const seen = statLink(this.#path(name));
+    return seen?.isFile === true && seen.mtimeNs < time;
+  }
+
   /** Whether nobody has the address, by a look at the file's size. */
   isFree(name: string): boolean {
     const seen = statLink(this.#path(name));
@@ -154,9 +164,9 @@ export class Store {
   /** Who has the address: `‹id›\r\n‹ifname›`, or an id alone; '' for an empty file, undefined when unreadable. */
   content(name: string): string | undefined {
     try {
-      return readText(this.#path(name)).trim();
+      return readRegular(this.#path(name)).trim();
     } catch {
-      return undefined; // gone, a directory, no permission: whatever it is, it names no owner
+      return undefined; // gone, a directory, a FIFO, a link, no permission: whatever it is, it names no owner
     }
   }
 
@@ -165,7 +175,7 @@ export class Store {
   lastReserved(set: number, complain: (line: string) => void): Ip | undefined {
     const path = this.#cursor(set);
     try {
-      return parseIp(readText(path));
+      return parseIp(readRegular(path));
     } catch (thrown) {
       if (errnoOf(thrown) !== 'ENOENT') complain(`Error retrieving last reserved ip: ${errorText(thrown)}`);
       return undefined;
@@ -173,7 +183,7 @@ export class Store {
   }
 
   setLastReserved(set: number, ip: Ip): void {
-    writeText(this.#cursor(set), formatIp(ip), 0o600);
+    writeRegular(this.#cursor(set), formatIp(ip), 0o600);
   }
 
   #cursor(set: number): string {

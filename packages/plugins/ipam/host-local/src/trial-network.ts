@@ -41,6 +41,8 @@ export interface Answer {
 
 /** The reference plugin as Debian packages it. */
 export const reference = '/usr/lib/cni/host-local';
+/** Folder of the executables, when the tests are to call them instead of the sources. */
+const executables = process.env.CNI_TS_EXECUTABLES;
 export const hasReference = existsSync(reference);
 
 /** As main.ts, but with the index where the test wants it. */
@@ -74,8 +76,10 @@ export class TrialNetwork implements Disposable {
     });
   }
 
-  /** In this thread. */
+  /** In this thread, or by the executable where those are to be tested. */
   async call(plugin: Plugin, call: Call, config = this.config): Promise<Answer> {
+    if (executables !== undefined)
+      return this.execute(join(executables, 'host-local'), [], call, config).ended;
     let stdout = '';
     let stderr = '';
     const status = await callPlugin(plugin, {
@@ -100,6 +104,10 @@ export class TrialNetwork implements Disposable {
             process.execPath,
             ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', main],
           ];
+    return this.execute(file, args, call, config);
+  }
+
+  private execute(file: string, args: readonly string[], call: Call, config: string) {
     let settle: (answer: Answer) => void;
     const ended = new Promise<Answer>((resolve) => {
       settle = resolve;
