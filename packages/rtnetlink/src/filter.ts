@@ -1,11 +1,12 @@
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errnoOf, SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, type Read, select } from '@cni-ts/netlink/attributes';
 import { be16, be32, s32, struct, u8, u16, u32 } from '@cni-ts/netlink/codec';
-import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { type Netlink, type NetlinkRequest, NLM_F } from '@cni-ts/netlink/socket';
 import { indexOf } from './link.ts';
-import { tcHandle, tcMessage } from './qdisc.ts';
+import { deleteQdisc, ingress, newIngress, tcHandle, tcMessage } from './qdisc.ts';
 
 const RTM_NEWTFILTER = 44;
+const RTM_DELTFILTER = 45;
 const RTM_GETTFILTER = 46;
 /** Priority 1, ETH_P_ALL in the byte order of the wire. */
 const everyPacketFirst = 0x00010300;
@@ -60,6 +61,7 @@ const u32Filter = attributes('TCA_U32_', {
 
 /** A filter: header, TCA_KIND (1) and the TCA_OPTIONS (2) of that kind. */
 export const filterMessage = tcMessage(select({ kind: 1, data: 2 }, { u32: u32Filter }));
+type Filter = Read<typeof filterMessage>;
 
 /** Matches every packet: no bit is compared. */
 const everything: Read<typeof oneKey> = {
@@ -87,6 +89,57 @@ export function redirectIngress(
   link: { readonly index: number },
   target: { readonly index: number },
 ): void {
+  nl.request(newRedirect(link, target));
+}
+
+/**
+ * Gives the link an ingress qdisc that redirects, both in one message: so an ingress qdisc of ours is never without the
+ * filter that tells whose it is. The link must have none: the kernel works on after a refusal, and what another's qdisc
+ * got of us is taken out again. Throws as addIngress and redirectIngress do; the error's `call` says which was refused.
+ */
+export function addRedirectingIngress(
+  nl: Netlink,
+  link: { readonly index: number },
+  target: { readonly index: number },
+): void {
+  try {
+    nl.batch([newIngress(link), newRedirect(link, target)] as never[]); // reason: a batch takes requests of any kind
+  } catch (error) {
+    if (error instanceof SyscallError && error.call === 'RTM_NEWTFILTER') deleteQdisc(nl, link, ingress);
+    else if (error instanceof SyscallError && error.call === 'RTM_NEWQDISC')
+      removeRedirects(nl, link, target);
+    throw error;
+  }
+}
+
+/** Takes the filters away that send what `link` receives to `target`. */
+function removeRedirects(
+  nl: Netlink,
+  link: { readonly index: number },
+  target: { readonly index: number },
+): void {
+  for (const filter of filtersOf(nl, link)) {
+    if (redirectOf(filter) !== target.index) continue;
+    nl.request({
+      name: 'RTM_DELTFILTER',
+      type: RTM_DELTFILTER,
+      flags: 0,
+      message: filterMessage,
+      value: {
+        index: link.index,
+        parent: tcHandle.ingress,
+        handle: filter.handle ?? 0,
+        info: filter.info ?? 0,
+        kind: 'u32',
+      },
+    });
+  }
+}
+
+function newRedirect(
+  link: { readonly index: number },
+  target: { readonly index: number },
+): NetlinkRequest<Filter> {
   const parms = {
     index: 0,
     capab: 0,
@@ -96,7 +149,7 @@ export function redirectIngress(
     eaction: EGRESS_REDIRECT,
     ifindex: indexOf(target),
   };
-  nl.request({
+  return {
     name: 'RTM_NEWTFILTER',
     type: RTM_NEWTFILTER,
     flags: NLM_F.create | NLM_F.exclusive,
@@ -112,7 +165,7 @@ export function redirectIngress(
         actions: { first: { kind: 'mirred', data: { parms } } },
       },
     },
-  });
+  };
 }
 
 /**
@@ -120,13 +173,16 @@ export function redirectIngress(
  * of a link that is gone meanwhile: a container's veth goes at any moment.
  */
 export function ingressRedirects(nl: Netlink, link: { readonly index: number }): number[] {
-  return filtersOf(nl, link).flatMap((filter) => {
-    if (filter.kind !== 'u32') return [];
-    const { actions } = (filter.data ?? {}) as Read<typeof u32Filter>; // reason: the kind says so
-    if (actions?.first?.kind !== 'mirred') return [];
-    const { parms } = (actions.first.data ?? {}) as Read<typeof mirred>; // reason: as above
-    return parms?.eaction === EGRESS_REDIRECT ? [parms.ifindex] : [];
-  });
+  return filtersOf(nl, link).flatMap((filter) => redirectOf(filter) ?? []);
+}
+
+/** Index of the link to which the filter sends all that it matches. */
+function redirectOf(filter: Filter): number | undefined {
+  if (filter.kind !== 'u32') return undefined;
+  const { actions } = (filter.data ?? {}) as Read<typeof u32Filter>; // reason: the kind says so
+  if (actions?.first?.kind !== 'mirred') return undefined;
+  const { parms } = (actions.first.data ?? {}) as Read<typeof mirred>; // reason: as above
+  return parms?.eaction === EGRESS_REDIRECT ? parms.ifindex : undefined;
 }
 
 function filtersOf(nl: Netlink, link: { readonly index: number }) {

@@ -3,7 +3,7 @@ import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, nest, type Read, select } from '@cni-ts/netlink/attributes';
 import { asciiz, bytes, list, s32, struct, text, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
-import { answerPatience, type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { answerPatience, type Netlink, type NetlinkRequest, NLM_F } from '@cni-ts/netlink/socket';
 import { bridge } from './kinds/bridge.ts';
 import { macvlan } from './kinds/macvlan.ts';
 import { vlan } from './kinds/vlan.ts';
@@ -181,9 +181,32 @@ export function listLinks(nl: Netlink): Link[] {
  * EADDRNOTAVAIL for a multicast MAC, EOPNOTSUPP if the kernel lacks the kind.
  */
 export function createLink(nl: Netlink, link: NewLink): void {
+  nl.request(newLink(link));
+}
+
+/**
+ * The same with an alias from its first moment: two requests in one message, so that no end of this process and no lost
+ * answer can come between them (the kernel takes no alias when it makes a link). It works on after a refusal, so the
+ * caller must know that no link has the name, or that one would get the alias.
+ */
+export function createLinkWithAlias(nl: Netlink, link: NewLink, ifAlias: string): void {
+  const alias: LinkRequest = { ...setLinkRequest, value: { ifname: link.name, ifAlias } };
+  try {
+    nl.batch([newLink(link), alias] as never[]); // reason: a batch takes requests of any kind
+  } catch (error) {
+    // Refused was the second alone: the link is the one just made.
+    if (error instanceof SyscallError && error.call === setLinkRequest.name) deleteLink(nl, link.name);
+    throw error;
+  }
+}
+
+type LinkRequest = NetlinkRequest<LinkMessage>;
+const setLinkRequest = { name: 'RTM_SETLINK', type: RTM_SETLINK, flags: 0, message: linkMessage } as const;
+
+function newLink(link: NewLink): LinkRequest {
   checkNewName(link.name);
   if (link.lower !== undefined) indexOf({ index: link.lower });
-  nl.request({
+  return {
     name: 'RTM_NEWLINK',
     type: RTM_NEWLINK,
     flags: NLM_F.create | NLM_F.exclusive,
@@ -199,7 +222,7 @@ export function createLink(nl: Netlink, link: NewLink): void {
       netnsFd: link.netnsFd,
       linkInfo: link.info,
     },
-  });
+  };
 }
 
 /** A new link gets exactly this name. To the kernel `%` begins a template (`eth%d`), and nothing means the kind's own. */

@@ -1,7 +1,7 @@
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, type Read, type Selected, select } from '@cni-ts/netlink/attributes';
 import { type Codec, s32, struct, u8, u16, u32, u64 } from '@cni-ts/netlink/codec';
-import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
+import { type Netlink, type NetlinkRequest, NLM_F } from '@cni-ts/netlink/socket';
 import { indexOf } from './link.ts';
 
 const RTM_NEWQDISC = 36;
@@ -38,7 +38,10 @@ const tbf = attributes('TCA_TBF_', {
   burst: [6, u32], // the bucket's size in bytes, which then counts instead of parms' buffer; never read back
 });
 
-const kinds = { tbf };
+/** A queue of so many bytes: struct tc_fifo_qopt, include/uapi/linux/pkt_sched.h. */
+const bfifo = struct({ limit: u32 });
+
+const kinds = { tbf, bfifo };
 
 /** A qdisc: header, TCA_KIND (1) and the TCA_OPTIONS (2) of that kind. */
 export const qdiscMessage = tcMessage(select({ kind: 1, data: 2 }, kinds));
@@ -150,14 +153,22 @@ export function addTokenBucket(nl: Netlink, link: { readonly index: number }, bu
   });
 }
 
+/** Gives a token bucket made by addTokenBucket another queue, of `limit` bytes, whatever its own limit says. */
+export function addBucketQueue(nl: Netlink, link: { readonly index: number }, limit: number): void {
+  const value = { index: indexOf(link), parent: tcHandle.first | 1, kind: 'bfifo', data: { limit } } as const;
+  change(nl, RTM_NEWQDISC, NLM_F.create | NLM_F.exclusive, value);
+}
+
 /** Lets filters see what the link receives. EEXIST if it has an ingress qdisc (or clsact) already. */
 export function addIngress(nl: Netlink, link: { readonly index: number }): void {
-  change(nl, RTM_NEWQDISC, NLM_F.create | NLM_F.exclusive, {
-    index: indexOf(link),
-    handle: tcHandle.ingress,
-    parent: tcParent.ingress,
-    kind: 'ingress',
-  });
+  nl.request(newIngress(link));
+}
+
+/** The request of addIngress. */
+export function newIngress(link: { readonly index: number }): NetlinkRequest<Read<typeof qdiscMessage>> {
+  const value = { ...ingress, index: indexOf(link), kind: 'ingress' };
+  const flags = NLM_F.create | NLM_F.exclusive;
+  return { name: 'RTM_NEWQDISC', type: RTM_NEWQDISC, flags, message: qdiscMessage, value };
 }
 
 /** Takes a qdisc away, and its filters with it; false if it was gone, or another one (another handle) is there. */
