@@ -37,6 +37,12 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): object }).rawJSON;
 
 const slow = { ingressRate: 8000, ingressBurst: 80 };
 const slowOut = { egressRate: 8000, egressBurst: 80 };
+const ofBurst = (burst: number) => ({
+  ingressRate: 10_000_000,
+  ingressBurst: burst,
+  egressRate: 10_000_000,
+  egressBurst: burst,
+});
 const both = { ...slow, egressRate: 16_000_000, egressBurst: 8_000_000 };
 
 /** One attachment, with `call` and its shorter forms. */
@@ -447,6 +453,121 @@ describe('ADD', () => {
   });
 });
 
+/** Of network `net1` and container `1abc` the reference makes the same name as of `net11` and `abc`. */
+describe('attachments whose names run together', () => {
+  const ids = [
+    { name: 'net1', containerId: '1abc', hostName: 'hv1' },
+    { name: 'net11', containerId: 'abc', hostName: 'hv11' },
+  ] as const;
+
+  function two(host: Host) {
+    return ids.map(({ name, containerId: id, hostName }) => {
+      const container = host.container(id);
+      const prevResult = makePair(container, host, hostName);
+      const own = { cniVersion: '1.1.0', name, type: 'bandwidth', ...both };
+      const ask = async (command: Command, more: object = {}, given: Partial<Call> = {}) => {
+        const config = { ...own, ...more };
+        const answer = await call(bandwidth, command, {
+          config,
+          container,
+          containerId: id,
+          prevResult,
+          ...given,
+        });
+        expect(answer.status, answer.stdout + answer.stderr).toBe(0);
+        return answer;
+      };
+      return { ask, container, prevResult, own, id };
+    }) as Two[] as [Two, Two]; // reason: one of each id
+  }
+  interface Two {
+    ask(command: Command, more?: object, given?: Partial<Call>): Promise<{ result: object | undefined }>;
+    readonly container: Container;
+    readonly prevResult: object;
+    readonly own: object;
+    readonly id: string;
+  }
+  const ifbs = (host: Host) => links(host).filter((name) => name.startsWith('bwp'));
+
+  test('have an ifb each, and each goes with its own', async ({ host }) => {
+    const [one, other] = two(host);
+    const results = [await one.ask('ADD'), await other.ask('ADD')];
+    expect(ifbs(host)).toHaveLength(2);
+    for (const [i, each] of [one, other].entries()) {
+      await each.ask('CHECK', {}, { prevResult: results[i]?.result });
+    }
+    await one.ask('GC', { 'cni.dev/valid-attachments': [] }, { container: undefined });
+    expect(ifbs(host)).toHaveLength(1);
+    await other.ask('CHECK');
+    await one.ask('ADD');
+    await other.ask('DEL');
+    await one.ask('CHECK');
+    // Also where nothing but the name is left to find it.
+    await other.ask('ADD');
+    await one.ask('DEL', {}, { container: undefined, prevResult: undefined });
+    await other.ask('CHECK');
+    await other.ask('DEL', {}, { container: undefined, prevResult: undefined });
+    expect(ifbs(host)).toEqual([]);
+  });
+
+  test('a second ADD is refused under the other name too', async ({ host }) => {
+    const [one, other] = two(host);
+    await one.ask('ADD');
+    await other.ask('ADD');
+    const before = snapshot();
+    const { ingressRate: _, ingressBurst: __, ...config } = { ...other.own, ...both };
+    const { container, prevResult, id } = other;
+    const again = await call(bandwidth, 'ADD', { config, container, containerId: id, prevResult });
+    expect(again.error?.msg).toBe('adding link: file exists');
+    expect(snapshot()).toEqual(before);
+  });
+
+  test.skipIf(!goPlugins())("one that the reference made is the other's", async ({ host }) => {
+    const [one, other] = two(host);
+    const config = JSON.stringify({ ...one.own, cniVersion: '1.0.0', prevResult: one.prevResult });
+    const env = `CNI_CONTAINERID=${one.id} CNI_NETNS=${one.container.path} CNI_IFNAME=eth0 CNI_PATH=/nonexistent`;
+    host.sh(`CNI_COMMAND=ADD ${env} ${goPlugins()}/bandwidth <<'E'\n${config}\nE`);
+    const [theirs] = ifbs(host);
+    await other.ask('DEL');
+    await other.ask('ADD');
+    await other.ask('CHECK');
+    await one.ask('CHECK');
+    await other.ask('DEL');
+    expect(ifbs(host)).toEqual([theirs]);
+    await one.ask('CHECK');
+    await one.ask('DEL');
+    expect(ifbs(host)).toEqual([]);
+  });
+});
+
+describe('marks of earlier releases', () => {
+  test('are known by CHECK, DEL and GC', async ({ host, container }) => {
+    const { ownerComment } = await import('@cni-ts/plugin-kit/owner-comment');
+    const t = trial(host, container);
+    const before = snapshot();
+    const mark = () =>
+      host.sh(`ip link set ${ifb} alias '${ownerComment({ network, containerId, ifname: 'eth0' })}'`);
+    await t.ok('ADD', both);
+    expect(host.sh(`ip link show ${ifb}`)).toContain(
+      `alias cni:1 net=${network} id=${containerId} if=eth0 plugin=bandwidth`,
+    );
+    mark();
+    await t.ok('CHECK', both);
+    await t.ok('DEL', both, { container: undefined, prevResult: undefined });
+    expect(snapshot()).toEqual(before);
+    await t.ok('ADD', both);
+    mark();
+    const newest = {
+      cniVersion: '1.1.0',
+      'cni.dev/valid-attachments': [{ containerID: containerId, ifname: 'eth0' }],
+    };
+    await t.ok('GC', newest);
+    await t.ok('CHECK', both);
+    await t.ok('GC', { ...newest, 'cni.dev/valid-attachments': [] });
+    expect(snapshot()).toEqual(before);
+  });
+});
+
 describe('CHECK', () => {
   test('finds another rate and another burst, and tells all of it (bandwidth 26)', async ({
     host,
@@ -545,8 +666,20 @@ describe('DEL', () => {
     const before = snapshot();
     for (const bad of [{ ingressRate: 9 }, { egressBurst: 'much' }]) {
       await t.ok('ADD', both);
-      const { stderr } = await t.ok('DEL', bad);
-      expect(stderr).toMatch(/configuration is not valid, removing what is found: /);
+      await t.ok('DEL', bad);
+      expect(snapshot()).toEqual(before);
+    }
+  });
+
+  test('removes what ADD made although the configuration has no limits any more', async ({
+    host,
+    container,
+  }) => {
+    const t = trial(host, container);
+    const before = snapshot();
+    for (const less of [{}, slowOut, slow]) {
+      await t.ok('ADD', both);
+      await t.ok('DEL', less);
       expect(snapshot()).toEqual(before);
     }
   });
@@ -564,6 +697,9 @@ describe('DEL', () => {
   test.skipIf(!goPlugins()).for([
     ['limits', both],
     ['a burst over 32 bits of ticks', { ...both, ingressRate: 1_000_000, ingressBurst: 2_147_483_647 }],
+    ["CRI-O's burst", ofBurst(34_359_738_359)],
+    ['a burst of 32 bits', ofBurst(4_294_967_295)],
+    ['a burst of 31 bits', ofBurst(2_147_483_647)],
   ] as const)(
     "takes back %s that the reference's plugin made, and it what ours made",
     async ([, limits], { host, container }) => {
@@ -580,7 +716,7 @@ describe('DEL', () => {
       theirs('DEL', result);
       expect(links(host)).not.toContain(ifb);
       // Theirs leaves the bucket, and a redirection to nowhere: ours takes both.
-      expect(kinds(host, 'hv')).toEqual(['tbf', 'ingress']);
+      expect(kinds(host, 'hv').filter((kind) => kind !== 'bfifo')).toEqual(['tbf', 'ingress']);
       await t.ok('DEL', limits);
       expect(snapshot()).toEqual(before);
     },

@@ -5,12 +5,15 @@
  *  all that it is sent, and the bucket stands at the ifb's exit. */
 import { formatMac } from '@cni-ts/address/mac';
 import { Netns } from '@cni-ts/libc/netns';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
+import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
 import { ownNamespace } from '@cni-ts/plugin-kit/namespace';
-import { ingressRedirects, redirectIngress } from '@cni-ts/rtnetlink/filter';
+import { addRedirectingIngress, ingressRedirects, redirectIngress } from '@cni-ts/rtnetlink/filter';
 import { deleteLink, getLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
 import {
+  addBucketQueue,
   addIngress,
   addTokenBucket,
   deleteQdisc,
@@ -26,8 +29,8 @@ import type { Undo } from '@cni-ts/skeleton/undo';
 import { type Config, type Limit, parse, schema } from './config.ts';
 import { exactIntegers } from './exact-integers.ts';
 import { hostEnd, remainingHostEnd } from './host-end.ts';
-import { createIfb, ifbName, ifbsOf, markIfb, redirectedTo, staleIfbs } from './ifb.ts';
-import { bucketDifferences, type Difference, tokenBucket } from './rate-limit.ts';
+import { createIfb, deleteMarkedIfb, freeName, ifbName, ifbsOf, redirectedTo, staleIfbs } from './ifb.ts';
+import { type Bucket, bucketDifferences, type Difference, tokenBucket } from './rate-limit.ts';
 
 function add(request: Request<Config>): Result {
   const { config, prevResult, undo } = request;
@@ -40,25 +43,75 @@ function add(request: Request<Config>): Result {
   const veth = hostEnd(request, prevResult, host);
   warnOfSmallBursts(request, veth);
   if (inward) {
-    failing('create qdisc', () => addTokenBucket(host, veth, inward));
-    undo.add(`tbf of ${veth.name}`, () => void deleteQdisc(host, veth, rootBucket));
+    const what = `tbf of ${veth.name}`;
+    undo.make(
+      what,
+      () => failing('create qdisc', () => addBucket(host, veth, inward)),
+      () => removeBucket(host, veth, inward),
+    );
   }
   if (!outward) return prevResult;
-  const name = ifbName(request);
-  failing('adding link', () => createIfb(host, name, veth.mtu));
-  undo.add(`link ${name}`, () => void deleteLink(host, name));
-  const ifb = failing('get ifb device', () => getLink(host, name));
-  failing('adding link', () => markIfb(host, ifb, request));
+  const ifb = makeIfb(request, host, veth);
   // The bucket first: from the redirection on nothing goes by without it.
-  failing('create ifb qdisc: create qdisc', () => addTokenBucket(host, ifb, outward));
+  failing('create ifb qdisc: create qdisc', () => addBucket(host, ifb, outward));
   redirect(host, veth, ifb, undo);
-  return { ...prevResult, interfaces: [...(prevResult.interfaces ?? []), { name, mac: formatMac(ifb.mac) }] };
+  const interfaces = [...(prevResult.interfaces ?? []), { name: ifb.name, mac: formatMac(ifb.mac) }];
+  return { ...prevResult, interfaces };
+}
+
+function addBucket(host: Netlink, link: Link, bucket: Bucket): void {
+  addTokenBucket(host, link, bucket);
+  const { queue } = bucket;
+  if (queue === undefined) return;
+  try {
+    addBucketQueue(host, link, queue);
+  } catch (error) {
+    // The caller takes a refusal for: nothing was made.
+    deleteQdisc(host, link, rootBucket);
+    throw error;
+  }
+}
+
+/** Only the very bucket: without an answer nobody knows whether it was made, or somebody's was in the way. */
+function removeBucket(host: Netlink, link: Link, bucket: Bucket): void {
+  const found = findQdisc(host, link)?.tokenBucket;
+  if (!found || found.rate !== bucket.rate || found.limit !== bucket.limit || found.buffer !== bucket.buffer)
+    return;
+  deleteQdisc(host, link, rootBucket);
+}
+
+/** One at a time on this host: that a name is free must still be so when the link is made. */
+function makeIfb(request: Request<Config>, host: Netlink, veth: Link): Link {
+  return oneAtATime(() => {
+    const name = freeName(host, request, veth);
+    request.undo.make(
+      `link ${name}`,
+      () => failing('adding link', () => createIfb(host, name, veth.mtu, request)),
+      () => deleteMarkedIfb(host, name, request),
+    );
+    return failing('get ifb device', () => getLink(host, name));
+  });
 }
 
 function redirect(host: Netlink, veth: Link, ifb: Link, undo: Undo): void {
-  failing('create ingress qdisc', () => addIngress(host, veth));
-  undo.add(`ingress qdisc of ${veth.name}`, () => void deleteQdisc(host, veth, ingress));
-  failing('add filter', () => redirectIngress(host, veth, ifb));
+  const there = findQdisc(host, veth, tcParent.ingress);
+  if (there) {
+    const whose = `${veth.name} has a qdisc of kind "${there.kind}" there already`;
+    throw new CniError(ErrorCode.internal, 'create ingress qdisc: file exists', whose);
+  }
+  undo.make(
+    `ingress qdisc of ${veth.name}`,
+    () => {
+      try {
+        addRedirectingIngress(host, veth, ifb);
+      } catch (error) {
+        const isFilter = error instanceof SyscallError && error.call === 'RTM_NEWTFILTER';
+        const what = isFilter ? 'add filter' : 'create ingress qdisc';
+        throw new Error(`${what}: ${errorText(error)}`, { cause: error });
+      }
+    },
+    () => release(host, veth, [ifb]),
+  );
 }
 
 /** Such a limit works as it says, and nothing passes but small packets: an operator looks for the reason elsewhere. */
@@ -98,7 +151,8 @@ function limitDifferences(host: Netlink, link: Link, limit: Limit): Difference[]
 function egressDifferences(owner: Request<Config>, host: Netlink, veth: Link, limit: Limit): Difference[] {
   const targets = ingressRedirects(host, veth);
   // Of another interface than eth0 the reference's ifb has another name than ours.
-  const [ifb] = ifbsOf(host, owner, targets);
+  const found = ifbsOf(host, owner, veth);
+  const ifb = found.find(({ index }) => targets.includes(index)) ?? found[0];
   if (!ifb) {
     const detail = `the link ${ifbName(owner)} is gone`;
     return [{ text: 'get ifb device: Link not found', detail }];
@@ -123,43 +177,47 @@ function egressDifferences(owner: Request<Config>, host: Netlink, veth: Link, li
 async function del(request: Request<Config>): Promise<void> {
   const host = ownNamespace(request).route;
   const veth = remainingHostEnd(request, host);
-  const ifbs = ifbsOf(host, request, veth ? ingressRedirects(host, veth) : []);
+  const ifbs = ifbsOf(host, request, veth);
   const steps = ifbs.map((ifb) => () => removeIfb(host, ifb, veth));
-  if (veth) steps.unshift(() => release(host, veth, ifbs, mayHaveBucket(request)));
+  if (veth) {
+    steps.unshift(
+      () => release(host, veth, ifbs),
+      () => releaseBucket(host, veth),
+    );
+  }
   await tryAll(steps);
 }
 
-/** Whether this attachment's ADD gave the host's end a bucket. A configuration that cannot be read tells nothing. */
-function mayHaveBucket(request: Request<Config>): boolean {
-  try {
-    return request.config.ingress !== undefined;
-  } catch (error) {
-    request.log(`bandwidth: the configuration is not valid, removing what is found: ${errorText(error)}`);
-    return true;
-  }
-}
-
-/** Takes bucket and redirection off a link; other qdiscs, and an ingress qdisc that leads elsewhere, are not ours. */
-function release(
-  host: Netlink,
-  link: { readonly index: number },
-  ifbs: readonly Link[],
-  bucket: boolean,
-): void {
+/** Takes the redirection off a link. One that leads elsewhere is not ours; nor is an ingress qdisc without any, since
+ *  ours has its filter from its first moment, but where an ADD of an earlier release was killed beside its ifb. */
+function release(host: Netlink, link: { readonly index: number }, ifbs: readonly Link[]): void {
   const targets = ingressRedirects(host, link);
   // 0: the ifb was deleted before its redirection, as the reference does. All the container sends is lost since.
   const ours = new Set([0, ...ifbs.map(({ index }) => index)]);
-  if (targets.length > 0 && targets.every((target) => ours.has(target))) {
+  if (!targets.every((target) => ours.has(target))) return;
+  const isHalfMade = () => ifbs.length > 0 && findQdisc(host, link, tcParent.ingress)?.kind === 'ingress';
+  if (targets.length > 0 || isHalfMade()) {
     failing('delete ingress qdisc', () => deleteQdisc(host, link, ingress));
   }
-  if (bucket && findQdisc(host, link)?.tokenBucket) {
+}
+
+/** Takes the bucket off the attachment's link, whatever the configuration says of limits by now: one of ours is 1:,
+ *  which nobody has by accident. */
+function releaseBucket(host: Netlink, link: { readonly index: number }): void {
+  const found = findQdisc(host, link);
+  if (found?.tokenBucket && found.handle === rootBucket.handle) {
     failing('delete qdisc', () => deleteQdisc(host, link, rootBucket));
   }
 }
 
 /** Links other than `veth` that lead to it are let go first: they would lose all that they receive. */
 function removeIfb(host: Netlink, ifb: Link, veth?: Link): void {
-  if (!veth) for (const index of redirectedTo(host, ifb)) release(host, { index }, [ifb], true);
+  if (!veth) {
+    for (const index of redirectedTo(host, ifb)) {
+      release(host, { index }, [ifb]);
+      releaseBucket(host, { index });
+    }
+  }
   failing(`failed to delete "${ifb.name}"`, () => deleteLink(host, ifb));
 }
 
@@ -168,6 +226,9 @@ async function gc(request: Request<Config>): Promise<void> {
   const stale = staleIfbs(host, request.network, request.validAttachments);
   await tryAll(stale.map((ifb) => () => removeIfb(host, ifb)));
 }
+
+/** Whom STATUS makes its links for. */
+const nobody = { network: '-', containerId: '-', ifname: '-' };
 
 /** Tries all that ADD does in a namespace that is thrown away: whether the kernel can do it is known only then. */
 function status(request: Request<Config>): void {
@@ -178,7 +239,7 @@ function status(request: Request<Config>): void {
     request.onEnd(() => scratch.close());
     const route = Netlink.open('route', scratch);
     request.onEnd(() => route.close());
-    failing('adding link', () => createIfb(route, 'ifb', 1500));
+    failing('adding link', () => createIfb(route, 'ifb', 1500, nobody));
     const ifb = getLink(route, 'ifb');
     const some = tokenBucket({ rate: 8_000_000n, burst: 800_000n });
     failing('create qdisc', () => addTokenBucket(route, ifb, some));

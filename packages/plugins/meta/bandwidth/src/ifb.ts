@@ -1,9 +1,18 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { isOwnedBy, isStale, linkOwner, readLinkOwner } from '@cni-ts/plugin-kit/link-owner';
 import { hashedName } from '@cni-ts/plugin-kit/name-hash';
-import { networkMark, type Owner, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
+import { networkMark, type Owner, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
 import { ingressRedirects } from '@cni-ts/rtnetlink/filter';
-import { createLink, findLink, type Link, listLinks, setAlias } from '@cni-ts/rtnetlink/link';
+import {
+  createLinkWithAlias,
+  deleteLink,
+  findLink,
+  findLinkByIndex,
+  type Link,
+  listLinks,
+} from '@cni-ts/rtnetlink/link';
 import { linksWithIngress } from '@cni-ts/rtnetlink/qdisc';
+import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 
 /** The name runtimes give to a container's first interface. */
@@ -26,36 +35,83 @@ function referenceName({ network, containerId }: Owner): string {
   return ifbName({ network, containerId, ifname: usualInterface });
 }
 
-/** Makes it, up and without a queue of its own before the bucket's. */
-export function createIfb(host: Netlink, name: string, mtu: number): void {
-  createLink(host, { name, mtu, txQueueLength: 0, up: true, info: { kind: 'ifb' } });
+/** Where another attachment has that name: network and container run together in it (`net1` and `1abc` are `net11` and
+ *  `abc`). In this one they cannot. */
+function otherName({ network, containerId, ifname }: Owner): string {
+  return hashedName(nameLength, 'bwp', `${network}\0${containerId}\0${ifname}`);
 }
 
-/** Writes on it whose it is, which its name does not tell: GC reads it. */
-export function markIfb(host: Netlink, ifb: Link, owner: Owner): void {
-  setAlias(host, ifb, ownerComment(owner));
+/**
+ * The name for a new ifb. Throws where the attachment has one already, and for a link of that name that is no ifb at
+ * all. `veth`: the host's end, whose redirection tells whose an ifb without a mark is.
+ */
+export function freeName(host: Netlink, owner: Owner, veth: Link): string {
+  let taken: Link | undefined;
+  for (const name of [ifbName(owner), otherName(owner)]) {
+    taken = findLink(host, name);
+    if (!taken) return name;
+    if (taken.kind !== 'ifb' || isMarked(taken, owner)) break;
+    if (aliasOf(taken) === '' && ingressRedirects(host, veth).includes(taken.index)) break;
+  }
+  const whose = aliasOf(taken as Link) === '' ? 'without a mark' : `marked "${aliasOf(taken as Link)}"`; // reason: the loop ran
+  throw new CniError(
+    ErrorCode.internal,
+    'adding link: file exists',
+    `the host has the link ${taken?.name}, of kind "${taken?.kind}" and ${whose}; if it is left of an earlier ADD, run DEL`,
+  );
+}
+
+/** Makes it, up and without a queue of its own before the bucket's. Whose it is, which its name does not tell, stands
+ *  on it from its first moment: GC and DEL read that. Nobody may have the name. */
+export function createIfb(host: Netlink, name: string, mtu: number, owner: Owner): void {
+  const link = { name, mtu, txQueueLength: 0, up: true, info: { kind: 'ifb' } } as const;
+  createLinkWithAlias(host, link, linkOwner(owner, 'bandwidth'));
+}
+
+/** Deletes the ifb of that name if it is marked as the attachment's. */
+export function deleteMarkedIfb(host: Netlink, name: string, owner: Owner): void {
+  const link = findLink(host, name);
+  if (link?.kind === 'ifb' && isMarked(link, owner)) deleteLink(host, link);
 }
 
 function aliasOf(link: Link): string {
   return link.attributes.ifAlias ?? '';
 }
 
+/** By what is written on it now, or was by earlier releases. */
+function isMarked(link: Link, owner: Owner): boolean {
+  const alias = aliasOf(link);
+  return isOwnedBy(alias, owner, 'bandwidth') || alias.startsWith(ownerMark(owner));
+}
+
 /**
  * The attachment's ifbs: its own, and one that the reference made under its name. That has no mark, and may be of
- * another interface of the container: it is taken for this one's if eth0 is meant, if `redirected` (what the
- * attachment's link is redirected to) says so, or if nobody uses it.
+ * another interface of the container, or of an attachment whose names run together to the same. `veth` is the
+ * attachment's link on the host, where it is known.
  */
-export function ifbsOf(host: Netlink, owner: Owner, redirected: readonly number[]): Link[] {
-  const names = new Set([ifbName(owner), referenceName(owner)]);
-  return [...names].flatMap((name) => {
+export function ifbsOf(host: Netlink, owner: Owner, veth: Link | undefined): Link[] {
+  const names = new Set([ifbName(owner), referenceName(owner), otherName(owner)]);
+  const found: Link[] = [];
+  for (const name of names) {
     const link = findLink(host, name);
-    if (link?.kind !== 'ifb') return [];
-    const alias = aliasOf(link);
-    const isOurs =
-      alias === ''
-        ? name === ifbName(owner) || redirected.includes(link.index) || redirectedTo(host, link).length === 0
-        : alias.startsWith(ownerMark(owner));
-    return isOurs ? [link] : [];
+    if (link?.kind !== 'ifb') continue;
+    if (aliasOf(link) === '' ? isUnmarkedOurs(host, link, owner, veth) : isMarked(link, owner))
+      found.push(link);
+  }
+  return found;
+}
+
+/** It is if the attachment's link is redirected to it, or nobody's. Where the attachment's link cannot be told, the name
+ *  decides, unless who uses it is marked as another attachment's. */
+function isUnmarkedOurs(host: Netlink, ifb: Link, owner: Owner, veth: Link | undefined): boolean {
+  if (veth && ingressRedirects(host, veth).includes(ifb.index)) return true;
+  const users = redirectedTo(host, ifb);
+  if (users.length === 0) return true;
+  if (veth || ifb.name !== ifbName(owner)) return false;
+  return users.every((index) => {
+    const alias = aliasOf(findLinkByIndex(host, index) ?? ifb);
+    const user = readLinkOwner(alias);
+    return user === undefined || alias === linkOwner(owner, user.plugin);
   });
 }
 
@@ -65,8 +121,10 @@ export function staleIfbs(host: Netlink, network: string, valid: readonly Attach
   const mark = networkMark(network);
   const length = ownerMark({ network, containerId: '', ifname: '' }).length;
   return listLinks(host).filter((link) => {
+    if (link.kind !== 'ifb') return false;
     const alias = aliasOf(link);
-    return link.kind === 'ifb' && alias.startsWith(mark) && !marks.has(alias.slice(0, length));
+    if (isStale(alias, network, 'bandwidth', valid)) return true;
+    return alias.startsWith(mark) && !marks.has(alias.slice(0, length)); // as earlier releases marked them
   });
 }
 

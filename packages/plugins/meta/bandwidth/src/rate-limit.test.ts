@@ -52,11 +52,53 @@ describe('a burst', () => {
   });
 });
 
-test('a limit that wraps to less than a packet is the largest there is', () => {
+test('a limit that wraps to less than a packet is what the reference expects, with a queue that takes packets', () => {
   const burst = (2n ** 32n - 2n) * 8n;
-  expect(tokenBucket({ rate: 8n, burst }).limit).toBe(2 ** 32 - 2);
-  expect(tokenBucket({ rate: 8000n, burst }).limit).toBe(2 ** 32 - 1);
-  expect(tokenBucket({ rate: 80_000_000n, burst }).limit).toBe(249_998);
+  expect(tokenBucket({ rate: 8n, burst })).toMatchObject({ limit: 2 ** 32 - 2 });
+  expect(tokenBucket({ rate: 8n, burst }).queue).toBeUndefined();
+  expect(tokenBucket({ rate: 8000n, burst })).toMatchObject({ limit: 23, queue: 2 ** 32 - 1 });
+  expect(tokenBucket({ rate: 10_000_000n, burst })).toMatchObject({ limit: 31_248, queue: 2 ** 32 - 1 });
+  expect(tokenBucket({ rate: 80_000_000n, burst })).toMatchObject({ limit: 249_998 });
+  expect(tokenBucket({ rate: 80_000_000n, burst }).queue).toBeUndefined();
+});
+
+test('the limit of an earlier release, which was the largest there is, is no drift', () => {
+  const limit = { rate: 10_000_000n, burst: (2n ** 32n - 2n) * 8n };
+  const { queue: _, ...bucket } = tokenBucket(limit);
+  expect(bucketDifferences('v0', limit, bucket)).toEqual([]);
+  expect(bucketDifferences('v0', limit, { ...bucket, limit: 2 ** 32 - 1 })).toEqual([]);
+  expect(bucketDifferences('v0', limit, { ...bucket, limit: 2 ** 31 })).toMatchObject([
+    { text: "Limit doesn't match" },
+  ]);
+});
+
+test("of a burst of many minutes the kernel tells the reference's number, and as much is left of it as can be", () => {
+  let [all, whole] = [0, 0];
+  for (const mbit of [1n, 2n, 5n, 8n, 10n, 16n, 20n, 25n, 40n, 50n, 80n, 100n]) {
+    for (const burst of [2n ** 31n - 1n, 2n ** 32n - 1n, 34_359_738_359n]) {
+      const rate = mbit * 1_000_000n;
+      const bucket = tokenBucket({ rate, burst });
+      const microseconds = Math.trunc((Number(burst / 8n) * 1e6) / Number(rate / 8n));
+      expect(bucket.buffer).toBe(((microseconds >>> 0) * 15.625) >>> 0);
+      expect(bucket.buffer * 64, 'a second at least').toBeGreaterThan(1e9);
+      if (microseconds * 15.625 < 2 ** 32) continue;
+      all++;
+      if (bucket.burst === undefined) continue;
+      whole++;
+      // Two microseconds, and a few bytes.
+      expect(Math.abs(bucket.burst - Number(burst / 8n))).toBeLessThanOrEqual(16 + Number(rate) / 4e6);
+    }
+  }
+  expect([all, whole]).toEqual([20, 11]);
+});
+
+test('a burst whose time wraps to next to nothing is told in bytes whatever the reference expects', () => {
+  // 274.88 seconds are 2 ** 32 ticks; this is a little more, at a rate whose bytes last 7.7 ticks.
+  const rate = 16_213_384n;
+  const bytes = (rate / 8n) * 275n;
+  const microseconds = Math.trunc((Number(bytes) * 1e6) / Number(rate / 8n));
+  expect(((microseconds * 15.625) >>> 0) * 64).toBeLessThan(1e9);
+  expect(tokenBucket({ rate, burst: bytes * 8n }).burst).toBeGreaterThan(Number(bytes) - 20);
 });
 
 describe('what the kernel tells of a bucket', () => {

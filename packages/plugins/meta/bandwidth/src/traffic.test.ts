@@ -83,6 +83,29 @@ test.for([5_000_000, 100_000_000])(
   },
 );
 
+// The limit of what may wait wraps to 31248 bytes then, less than TCP hands over at once.
+test("CRI-O's burst, the largest there is, lets 40 MB pass at once", async ({ host, container }) => {
+  const limit = {
+    ingressRate: 10_000_000,
+    ingressBurst: 34_359_738_359,
+    egressRate: 10_000_000,
+    egressBurst: 34_359_738_359,
+  };
+  const { outside, inside } = await wire(host, container, limit);
+  for (const [from, to, address] of [
+    [outside, inside, '10.0.0.2'],
+    [inside, outside, '10.0.0.1'],
+  ] as const) {
+    const { done, stop } = await stream(from, to, address, 40_000_000);
+    stops.push(stop);
+    // At the rate it were 32 seconds.
+    expect(await done).toBeLessThan(8000);
+    stop();
+  }
+  const dropped = host.sh('tc -s qdisc show dev hv root').match(/dropped (\d+)/)?.[1];
+  expect(dropped).toBe('0');
+});
+
 test('25000 bytes at 8000 bit/s take over a second longer than without limit (bandwidth 34)', async ({
   host,
   container,
