@@ -9,6 +9,7 @@ import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
 import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
 import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
 import { definePlugin, type Plugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
 import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
@@ -92,47 +93,21 @@ function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined)
     place: placeOf(ipam.dataDir ?? '', request.network, indexFolder),
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
     routes: (ipam.routes ?? []).map(route),
-    resolvConf: path(ipam.resolvConf ?? '', 'resolvConf'),
+    resolvConf: withoutNul(ipam.resolvConf ?? '', 'ipam.resolvConf'),
     failStatusWhenFull: ipam.failStatusWhenFull ?? false,
     sets: rangeSets(written, raw.cniVersion ?? ''),
   };
 }
 
 function placeOf(dataDir: string, network: string, indexFolder: string | undefined): Place {
-  const folder = path(dataDir, 'dataDir') || defaultDataDir;
+  const folder = withoutNul(dataDir, 'ipam.dataDir') || defaultDataDir;
   return { directory: `${withoutSlashes(folder)}/${network}`, indexFolder };
 }
 
-/** To the kernel a path ends at its first NUL: it would open another file than the one that was written down. */
-function path(text: string, field: string): string {
-  if (!text.includes('\0')) return text;
-  throw new CniError(
-    ErrorCode.internal,
-    `invalid argument: ipam.${field} has a NUL character in it`,
-    JSON.stringify(text),
-  );
-}
-
-/**
- * The directory for DEL and GC, straight from the configuration: they need nothing else of it, and what keeps ADD from
- * working (ranges that overlap, a bad CNI_ARGS) must not keep an address reserved for ever. Keys match without regard
- * to letter case, and the last that is not null counts, as for ADD.
- */
+/** The directory for DEL and GC: they need nothing else of the configuration, and what keeps ADD from working (ranges
+ *  that overlap, a bad CNI_ARGS) must not keep an address reserved for ever. */
 function placeToClear({ json, network }: Request<Config>, indexFolder: string | undefined): Place {
-  const dataDir = member(member(json, 'ipam'), 'dataDir') ?? '';
-  if (typeof dataDir === 'string') return placeOf(dataDir, network, indexFolder);
-  throw new CniError(
-    ErrorCode.invalidConfig,
-    `failed to load netconf: ipam.dataDir: expected a string, got ${JSON.stringify(dataDir)}`,
-  );
-}
-
-function member(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  let found: unknown;
-  for (const [key, one] of Object.entries(value))
-    if (key.toLowerCase() === name.toLowerCase()) found = one ?? found;
-  return found;
+  return placeOf(configText(json, 'ipam', 'dataDir'), network, indexFolder);
 }
 
 type RangeShape = Pick<NonNullable<Shape['ipam']>, 'subnet' | 'rangeStart' | 'rangeEnd' | 'gateway'>;
