@@ -1,18 +1,20 @@
 /** The host administrator's list of settings that tuning may write: one regular expression a line, matched anywhere
- *  in a key as it is written in the configuration. Without the file everything is allowed, with an empty one nothing. */
+ *  in a key as it is written in the configuration. Without the file everything is allowed, with an empty one nothing.
+ *  Lists in the field are written for RE2, and the keys come from whoever writes the configuration. */
 import { readText } from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { type LinearPattern, linearPattern } from './linear-pattern.ts';
 
 /** Throws for the first key that no pattern allows, naming the patterns. */
 export function checkAllowed(file: string, keys: readonly string[]): void {
   const patterns = readPatterns(file);
   if (patterns === undefined) return;
-  const compiled = new Map<string, RegExp>();
+  const compiled = new Map<string, LinearPattern>();
   for (const key of keys) {
     const allowed = patterns.some((pattern) => {
-      const expression = compiled.get(pattern) ?? compile(pattern);
+      const expression = compiled.get(pattern) ?? linearPattern(pattern);
       compiled.set(pattern, expression);
-      return expression.test(key);
+      return expression.isFoundIn(key);
     });
     if (allowed) continue;
     throw new Error(
@@ -28,37 +30,5 @@ function readPatterns(file: string): string[] | undefined {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** Character classes that RE2 knows by name and JavaScript does not. */
-const named: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  digit: '0-9',
-  lower: 'a-z',
-  upper: 'A-Z',
-  word: '0-9A-Za-z_',
-  xdigit: '0-9A-Fa-f',
-  space: '\\t\\n\\v\\f\\r ',
-};
-
-/** Lists in the field are written for RE2. What it spells in another way is translated; Unicode mode makes an error
- *  of an escape that means something else here, where a lenient reading might allow more than was meant. */
-function compile(pattern: string): RegExp {
-  const [, flags = '', rest = ''] = /^(?:\(\?([ims]+)\))?(.*)$/s.exec(pattern) ?? [];
-  const source = rest.replace(/\\(.)|\(\?P<|\[:(\w+):\]/gs, (found, escaped?: string, name?: string) => {
-    if (name !== undefined) return named[name] ?? found;
-    if (escaped === undefined) return '(?<';
-    if (escaped === 'A') return '^';
-    if (escaped === 'z') return '$';
-    if (escaped === '-') return '\\x2d'; // literal inside a class and outside
-    return /[0-9A-Za-z^$\\.*+?()[\]{}|/]/.test(escaped) ? found : escaped;
-  });
-  try {
-    return new RegExp(source, `${flags}u`);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`error parsing regexp: ${why}`, { cause: error });
   }
 }

@@ -1,5 +1,7 @@
 import { parseCniArgs, stringArg } from '@cni-ts/skeleton/cni-args';
+import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { withoutNul } from '@cni-ts/skeleton/config-text';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import * as z from 'zod/mini';
 
@@ -40,14 +42,58 @@ export interface Config {
 
 const defaultDataDir = '/run/cni/tuning';
 
+/** The folder of saved values as the configuration names it. */
+export function dataDirOf(written = ''): string {
+  return withoutNul(written, 'dataDir') || defaultDataDir;
+}
+
+/**
+ * The settings as they are, if the kernel will read of them what the list of allowed ones is asked about: to it a text
+ * ends at its first NUL, and `..` would mean the folder above. Values may have tabs, as the kernel itself writes them,
+ * and end with a line's end.
+ */
+function readable(
+  settings: Readonly<Record<string, string>>,
+  field: string,
+): Readonly<Record<string, string>> {
+  for (const key of Object.keys(settings)) {
+    if (key.length > longestKey) throw unreadable(`a key of ${field} has ${key.length} characters`, field);
+    const value = settings[key] ?? '';
+    const where = `${field}[${JSON.stringify(key)}]`;
+    if (hasControlCharacter(key)) throw unreadable(`the key ${where} has a control character in it`, field);
+    if (hasControlCharacter(value, true)) {
+      throw unreadable(`the value ${JSON.stringify(value)} of ${where} has a control character in it`, where);
+    }
+    if (key.includes('..')) throw unreadable(`the key ${where} has ".." in it`, field);
+  }
+  return settings;
+}
+
+/** No setting has so long a name, and one is compared with every allowed pattern. */
+const longestKey = 1024;
+
+function unreadable(what: string, field: string): CniError {
+  return new CniError(ErrorCode.internal, `invalid argument: ${what}`, field);
+}
+
+function hasControlCharacter(text: string, isValue = false): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 32 && code !== 127) continue;
+    const isBlank = code === 9 || (code === 10 && i === text.length - 1);
+    if (!isValue || !isBlank) return true;
+  }
+  return false;
+}
+
 /** What `args.cni` says counts most, an empty `mac` there takes the others' back. */
 export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequest): Config {
   const args = raw.args?.cni ?? {};
   const { MAC } = parseCniArgs(request.args, { MAC: stringArg });
   return {
-    dataDir: raw.dataDir || defaultDataDir,
-    sysctl: raw.sysctl ?? {},
-    argsSysctl: args.sysctl ?? {},
+    dataDir: dataDirOf(raw.dataDir),
+    sysctl: readable(raw.sysctl ?? {}, 'sysctl'),
+    argsSysctl: readable(args.sysctl ?? {}, 'args.cni.sysctl'),
     mac: args.mac ?? (raw.runtimeConfig?.mac || MAC || raw.mac || ''),
     promisc: args.promisc ?? raw.promisc,
     mtu: args.mtu ?? raw.mtu ?? 0,

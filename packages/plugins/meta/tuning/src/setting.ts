@@ -51,8 +51,9 @@ export function writeSettings(settings: readonly Setting[], container: Netns, un
     const before = settings.map(({ path }) => readUnlessWriteOnly(path));
     for (const [i, { path, value }] of settings.entries()) {
       const old = before[i];
-      if (old !== undefined) undo.add(`${path}=${value}`, () => container.run(() => writeSysctl(path, old)));
-      writeSysctl(path, value);
+      const write = () => writeSysctl(path, value);
+      if (old === undefined) write();
+      else undo.make(`${path}=${value}`, write, () => container.run(() => writeSysctl(path, old)));
     }
   });
 }

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
@@ -160,10 +168,43 @@ describe('settings', () => {
 
   kernelTest('no key climbs out of /proc/sys/net (tuning 6)', async ({ host, container }) => {
     const t = trial(host, container);
-    expect(await t.failure('ADD', { sysctl: { 'net/../kernel/msgmax': '1' } })).toBe(
-      'open /proc/sys/net/kernel/msgmax: no such file or directory',
-    );
+    for (const key of ['net/../kernel/msgmax', 'net..ipv4.ip_forward', 'net/ipv4/..']) {
+      const { error } = await t.call('ADD', { sysctl: { [key]: '1' } });
+      expect(error).toMatchObject({
+        msg: `invalid argument: the key sysctl["${key}"] has ".." in it`,
+        details: 'sysctl',
+      });
+    }
   });
+
+  kernelTest(
+    'a control character in a key or a value is refused by its field, and nothing written',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const cut = 'net/ipv4/ip_forward\0net.ipv4.conf.eth0.arp_filter';
+      const refused: [object, string][] = [
+        [{ sysctl: { [cut]: '1' } }, 'sysctl'],
+        [{ args: { cni: { sysctl: { [cut]: '1' } } } }, 'args.cni.sysctl'],
+        [{ sysctl: { 'net.ipv4.ip_forward\n': '1' } }, 'sysctl'],
+        [{ sysctl: { [`net.${'x'.repeat(1100)}`]: '1' } }, 'sysctl'],
+        [{ sysctl: { 'net.ipv4.ip_forward': '1\0' } }, 'sysctl["net.ipv4.ip_forward"]'],
+        [{ sysctl: { 'net.ipv4.ip_forward': '1\x1b' } }, 'sysctl["net.ipv4.ip_forward"]'],
+        [{ dataDir: `${host.dir}/a\0b`, mtu: 1400 }, `"${host.dir}/a\\u0000b"`],
+      ];
+      for (const [own, details] of refused) {
+        for (const command of ['ADD', 'CHECK', 'STATUS'] as const) {
+          const { error } = await t.call(command, own);
+          expect(error?.msg).toContain('invalid argument: ');
+          if (command !== 'STATUS') expect(error?.details).toBe(details);
+        }
+      }
+      expect(t.setting('net/ipv4/ip_forward')).toBe('0');
+      expect([t.link(), t.saved()]).toEqual([untouched, []]);
+      // As the kernel writes them, and as a file would hold them.
+      await t.ok('ADD', { sysctl: { 'net.ipv4.ip_local_port_range': '20000\t30000\n' } });
+      expect(t.setting('net/ipv4/ip_local_port_range')).toBe('20000\t30000');
+    },
+  );
 
   kernelTest(
     'one that is not there fails before another is written (tuning 7)',
@@ -272,7 +313,9 @@ describe('link', () => {
       expect(t.link()).toEqual({ ...untouched, ...changed });
       const saved = JSON.parse(readFileSync(join(t.dataDir, 'cid1_eth0.json'), 'utf8'));
       const former = Object.fromEntries(Object.entries(untouched).filter(([name]) => name in changed));
-      expect(saved).toEqual({ ...former, network: 'net' });
+      const { link, ...values } = saved;
+      expect(values).toEqual({ ...former, network: 'net' });
+      expect(link).toMatchObject({ netns: expect.stringMatching(/^\d+:\d+$/), mac });
       await t.ok('DEL', own);
       expect(t.link()).toEqual(untouched);
       expect(t.saved()).toEqual([]);
@@ -315,11 +358,15 @@ describe('link', () => {
     'CNI_ARGS know MAC and IgnoreUnknown, to the letter (tuning 15)',
     async ({ host, container }) => {
       const t = trial(host, container);
-      for (const command of ['ADD', 'DEL'] as const) {
-        expect(await t.failure(command, {}, { args: 'MAC' })).toBe('ARGS: invalid pair "MAC"');
-        expect(await t.failure(command, {}, { args: `mac=${mac}` })).toBe(
-          `ARGS: unknown args ["mac=${mac}"]`,
-        );
+      for (const [args, msg] of [
+        ['MAC', 'ARGS: invalid pair "MAC"'],
+        [`mac=${mac}`, `ARGS: unknown args ["mac=${mac}"]`],
+      ] as const) {
+        expect(await t.failure('ADD', {}, { args })).toBe(msg);
+        // What keeps ADD from working does not keep DEL from putting back what an earlier one changed.
+        await t.ok('ADD', { mtu: 1400 });
+        await t.ok('DEL', {}, { args });
+        expect([t.link(), t.saved()]).toEqual([untouched, []]);
       }
     },
   );
@@ -355,8 +402,9 @@ describe('link', () => {
       const t = trial(host, container);
       await t.ok('ADD', all);
       const path = join(t.dataDir, 'cid1_eth0.json');
-      expect(readFileSync(path, 'utf8')).toBe(
-        `{\n "mac": "${mac}",\n "promisc": false,\n "mtu": 1500,\n "allmulti": false,\n "txQLen": 1000,\n "network": "net"\n}`,
+      const text = readFileSync(path, 'utf8');
+      expect(text.slice(0, text.indexOf(',\n "link"'))).toBe(
+        `{\n "mac": "${mac}",\n "promisc": false,\n "mtu": 1500,\n "allmulti": false,\n "txQLen": 1000,\n "network": "net"`,
       );
       expect(statSync(path).mode & 0o777).toBe(0o600);
       expect(statSync(t.dataDir).mode & 0o777).toBe(0o700);
@@ -583,6 +631,121 @@ describe('DEL, GC and STATUS', () => {
       expect(t.link()).toMatchObject({ mac: other, mtu: 1300 });
     },
   );
+
+  kernelTest(
+    'DEL puts nothing back into another link, or another namespace, of that name',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      const file = join(t.dataDir, 'cid1_eth0.json');
+      const other = host.container('other');
+      makeLink(other);
+      const strangers: [() => void, object][] = [
+        // The path of a namespace that is gone leads to another one.
+        [() => undefined, { netns: other.path }],
+        // A new link of the name, in the same namespace.
+        [() => container.sh('ip link del eth0; ip link add eth0 mtu 1400 type veth peer name eth0p'), {}],
+      ];
+      for (const [happens, more] of strangers) {
+        await t.ok('ADD', { mtu: 1400, txQLen: 20000 });
+        happens();
+        other.sh('ip link set eth0 mtu 1400');
+        const { stderr } = await t.ok('DEL', { mtu: 1400, txQLen: 20000 }, more);
+        expect(stderr).toContain('is not the link that was tuned for this container');
+        expect(t.link()).toMatchObject({ mtu: 1400 });
+        expect(other.sh('ip link show eth0')).toContain('mtu 1400');
+        expect(existsSync(file)).toBe(false);
+      }
+    },
+  );
+
+  kernelTest(
+    'a namespace with the numbers of one that is gone is told from it by the veth’s other end',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      await t.ok('ADD', { mtu: 1400 });
+      const file = join(t.dataDir, 'cid1_eth0.json');
+      const saved = JSON.parse(readFileSync(file, 'utf8'));
+      writeFileSync(
+        file,
+        JSON.stringify({ ...saved, link: { ...saved.link, lower: saved.link.lower + 100 } }),
+      );
+      await t.ok('DEL', { mtu: 1400 });
+      expect(t.link().mtu).toBe(1400);
+    },
+  );
+
+  kernelTest(
+    'a file of the reference is believed as far as result or configuration bear it out',
+    async ({ host, container }) => {
+      const t = trial(host, container);
+      mkdirSync(t.dataDir);
+      const write = (values: object) =>
+        writeFileSync(join(t.dataDir, 'cid1_eth0.json'), JSON.stringify(values));
+      const of = (mac: string) => ({ interfaces: [{ name: 'eth0', mac, sandbox: container.path }] });
+      const result = (mac: string) => ({ prevResult: { cniVersion: '1.1.0', ...of(mac) } });
+      const nothing = { prevResult: undefined };
+      for (const [own, more, isPutBack] of [
+        [{ mtu: 1400 }, result(mac), true],
+        [{ mtu: 1400 }, result('02:00:00:00:00:99'), false],
+        [{ mtu: 1400 }, nothing, true],
+        [{ mtu: 1300 }, nothing, false],
+        [{}, nothing, true],
+        [{ mac: 'zz' }, nothing, true],
+      ] as const) {
+        container.sh('ip link set eth0 mtu 1400');
+        write({ mtu: 1500 });
+        await t.ok('DEL', own, more);
+        expect(t.link().mtu, JSON.stringify([own, more])).toBe(isPutBack ? 1500 : 1400);
+        expect(t.saved()).toEqual([]);
+      }
+    },
+  );
+
+  kernelTest('a disk that is full is left no half file', async ({ host, container }) => {
+    const t = trial(host, container);
+    mkdirSync(t.dataDir);
+    host.sh(`mount -t tmpfs -o size=4k t ${t.dataDir} && head -c 4096 /dev/zero >${t.dataDir}/full`);
+    try {
+      expect(await t.failure('ADD', { mtu: 1400 })).toMatch(
+        /^failed to save file eth0.json: .*no space left on device/,
+      );
+      expect([t.saved(), t.link()]).toEqual([['full'], untouched]);
+    } finally {
+      host.sh(`umount ${t.dataDir}`);
+    }
+  });
+
+  kernelTest('what a killed process left half written goes', async ({ host, container }) => {
+    const t = trial(host, container);
+    mkdirSync(t.dataDir);
+    const half = join(t.dataDir, 'cid1_eth0.json.new');
+    writeFileSync(half, '{"mtu"');
+    await t.ok('ADD', { mtu: 1400 });
+    expect(t.saved()).toEqual(['cid1_eth0.json']);
+    writeFileSync(half, '{"mtu"');
+    await t.ok('DEL', { mtu: 1400 });
+    expect(t.saved()).toEqual([]);
+    const others = join(t.dataDir, 'lost_eth0.json.new');
+    writeFileSync(half, '{"mtu"');
+    writeFileSync(others, '{"mtu"');
+    const longAgo = Date.now() / 1000 - 3600;
+    utimesSync(others, longAgo, longAgo);
+    await t.ok('GC', { 'cni.dev/valid-attachments': [] });
+    expect(t.saved(), 'one may still be written').toEqual(['cid1_eth0.json.new']);
+  });
+
+  kernelTest('an undo of what never happened makes no noise', async ({ host, container }) => {
+    const t = trial(host, container);
+    onKernelWrite((what) => {
+      if (what !== 'RTM_SETLINK') return;
+      container.sh('ip link del eth0');
+      throw new SyscallError('recv', 'ENOBUFS');
+    });
+    const { error } = await t.call('ADD', { mac: tunedMac });
+    onKernelWrite(undefined);
+    expect(`${error?.msg} ${error?.details ?? ''}`).not.toContain('could not undo');
+    expect(t.saved()).toEqual([]);
+  });
 
   kernelTest('a failed second ADD leaves the first one’s file', async ({ host, container }) => {
     const t = trial(host, container);

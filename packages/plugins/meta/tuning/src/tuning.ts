@@ -3,20 +3,22 @@
  *
  *  The attributes (MAC, MTU, …) are put back by DEL, because the link may outlive the container: a device of the
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
-import { formatMac } from '@cni-ts/address/mac';
+import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
 import { NetnsError } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
-import { findLink, getLink, type Link } from '@cni-ts/rtnetlink/link';
+import { findLink, findLinkByIndex, getLink, type Link } from '@cni-ts/rtnetlink/link';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { configText } from '@cni-ts/skeleton/config-text';
 import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { checkAllowed } from './allowlist.ts';
-import { type Config, parse, schema } from './config.ts';
+import { type Config, dataDirOf, parse, schema } from './config.ts';
 import {
   type LinkValue,
+  type LinkValues,
   linkDifferences,
   linkValues,
   macBytes,
@@ -26,7 +28,15 @@ import {
   valuesOf,
 } from './link-values.ts';
 import { repeatedSysctlKey } from './repeated-key.ts';
-import { forgetStale, forgetValues, savedValues, saveValues } from './saved-values.ts';
+import {
+  forgetStale,
+  forgetValues,
+  identityOf,
+  isSameLink,
+  type Saved,
+  savedValues,
+  saveValues,
+} from './saved-values.ts';
 import { type Setting, settingDifferences, settingsOf, writeSettings } from './setting.ts';
 
 /** What the namespace and the link shall be like. */
@@ -78,37 +88,52 @@ function add(request: Request<Config>, allowlist: string): Result {
   if (link) refuseImpossible(link, planned.link);
 
   writeSettings(planned.settings, container, request.undo);
-  if (route && link) tuneLink(route, link, planned.link, names, request);
+  if (route && link) tuneLink(route, link, container, planned.link, names, request);
   return completed(prevResult, request, planned.link);
 }
 
 function tuneLink(
   route: Netlink,
   link: Link,
+  container: Netns,
   wanted: SomeValues,
   names: readonly LinkValue[],
   request: Request<Config>,
 ): void {
   const { config, network, undo } = request;
   const before = valuesOf(link);
-  const earlier = earlierValues(request);
+  const earlier = earlierValues(request, link, container);
   // What is tuned already was so by an earlier ADD, whose file knows what the link was like before that one.
   const original = (name: LinkValue) =>
     before[name] === wanted[name] && earlier[name] !== undefined ? earlier[name] : before[name];
-  const saved = Object.fromEntries(names.map((name) => [name, original(name)]));
+  const values = Object.fromEntries(names.map((name) => [name, original(name)]));
+  const saved = { values, link: identityOf(link, container, wanted.mac) };
   saveValues(config.dataDir, request, network, saved, undo);
   for (const name of names) {
     const value = wanted[name];
     if (value === undefined || value === before[name]) continue;
-    undo.add(`${name} of ${link.name}`, () => setValue(route, link, name, before[name]));
-    setValue(route, link, name, value);
+    undo.make(
+      `${name} of ${link.name}`,
+      () => setValue(route, link, name, value),
+      () => setUnlessGone(route, link, name, before[name]),
+    );
   }
 }
 
-/** Of an ADD that no DEL came after. One that cannot be read is replaced. */
-function earlierValues({ config, containerId, ifname, log }: Request<Config>): SomeValues {
+/** A link that is gone needs nothing any more. */
+function setUnlessGone<K extends LinkValue>(route: Netlink, link: Link, name: K, value: LinkValues[K]): void {
+  if (findLinkByIndex(route, link.index)) setValue(route, link, name, value);
+}
+
+/** Of an ADD for this link that no DEL came after. One that cannot be read is replaced. */
+function earlierValues(
+  { config, containerId, ifname, log }: Request<Config>,
+  link: Link,
+  container: Netns,
+): SomeValues {
   try {
-    return savedValues(config.dataDir, { containerId, ifname }) ?? {};
+    const saved = savedValues(config.dataDir, { containerId, ifname });
+    return saved && (!saved.link || isSameLink(saved.link, link, container)) ? saved.values : {};
   } catch (error) {
     log(`tuning: values saved by an earlier ADD are lost: ${errorText(error)}`);
     return {};
@@ -146,34 +171,44 @@ function check(request: Request<Config>): void {
 }
 
 /** Puts the link back as it was. What stands in the way is logged and no failure: the container is going, and a
- *  runtime that repeats DEL would not get further. Where there is nothing to put back any more, no file stays. */
+ *  runtime that repeats DEL would not get further. Where there is nothing to put back any more, no file stays. Of the
+ *  configuration it needs the directory alone. */
 function del(request: Request<Config>): void {
-  const { dataDir } = request.config;
-  let saved: SomeValues | undefined;
+  const dataDir = folderToClear(request);
+  let saved: Saved | undefined;
   try {
     saved = savedValues(dataDir, request);
   } catch (error) {
     request.log(`tuning: saved values are lost, ${request.ifname} stays as it is: ${errorText(error)}`);
-    forgetValues(dataDir, request);
   }
-  if (saved === undefined) return;
-  const failures = restore(request, saved);
+  const failures = saved ? restore(request, saved) : [];
   if (failures.length === 0) forgetValues(dataDir, request);
   else request.log(`tuning: ${request.ifname} was not put back as it was: ${failures.join('; ')}`);
+}
+
+function folderToClear({ json }: Request<Config>): string {
+  return dataDirOf(configText(json, 'dataDir'));
 }
 
 /** MTU first: some drivers refuse a MAC or a queue length while it is out of their usual range. All are tried. */
 const restoreOrder: readonly LinkValue[] = ['mtu', 'mac', 'promisc', 'allmulti', 'txQLen'];
 
-function restore(request: Request<Config>, saved: SomeValues): string[] {
+function restore(request: Request<Config>, saved: Saved): string[] {
+  const { netns, ifname } = request;
   const failures: string[] = [];
   try {
     const container = findContainerNetns(request);
     const route = container && Netlink.open('route', container);
-    const link = route && findLink(route, request.ifname);
+    const link = route && findLink(route, ifname);
     if (!link) return [];
+    if (!(saved.link ? isSameLink(saved.link, link, container) : isTuned(request, link, saved.values))) {
+      request.log(
+        `tuning: ${ifname} in ${netns} is not the link that was tuned for this container, it stays as it is`,
+      );
+      return [];
+    }
     for (const name of restoreOrder) {
-      const value = saved[name];
+      const value = saved.values[name];
       // An empty MAC and a zero MTU were never a link's own.
       if (value === undefined || value === '' || (name === 'mtu' && value === 0)) continue;
       try {
@@ -188,8 +223,31 @@ function restore(request: Request<Config>, saved: SomeValues): string[] {
   return failures;
 }
 
+/**
+ * Whether a link may be the one that the reference tuned, whose file does not tell: by its MAC in the result, else by
+ * what the configuration made of it. Where neither says anything it is taken for that, as the reference does.
+ */
+function isTuned(request: Request<Config>, link: Link, saved: SomeValues): boolean {
+  try {
+    const named = (request.prevResult?.interfaces ?? []).filter(({ name }) => name === request.ifname);
+    const recorded = (named.find(({ sandbox }) => sandbox) ?? named[0])?.mac;
+    const mac = recorded === undefined ? undefined : parseMac(recorded);
+    if (mac) return formatMac(mac) === formatMac(link.mac);
+    const wanted = plan(request).link;
+    const has = valuesOf(link);
+    return linkValues.every(
+      (name) => saved[name] === undefined || wanted[name] === undefined || has[name] === wanted[name],
+    );
+  } catch (error) {
+    request.log(
+      `tuning: the configuration is not valid, ${link.name} is put back as it was saved: ${errorText(error)}`,
+    );
+    return true;
+  }
+}
+
 function gc(request: Request<Config>): void {
-  forgetStale(request.config.dataDir, request.network, request.validAttachments);
+  forgetStale(folderToClear(request), request.network, request.validAttachments);
 }
 
 /** Changes nothing. The plugin's own namespace stands in for the container's, whose settings are the same files. */
