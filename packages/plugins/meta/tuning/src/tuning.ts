@@ -5,7 +5,7 @@
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
-import { NetnsError } from '@cni-ts/libc/netns';
+import { type Netns, NetnsError } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/drift';
 import { findLink, findLinkByIndex, getLink, type Link } from '@cni-ts/rtnetlink/link';
