@@ -3,7 +3,8 @@ import { kernelWrite } from '@cni-ts/libc/fault';
 import { leaveBehind } from '@cni-ts/libc/leave-behind';
 import type { Netns } from '@cni-ts/libc/netns';
 import { RawNetlinkSocket } from '@cni-ts/libc/socket';
-import { SyscallError } from '@cni-ts/libc/syscall-error';
+import { errnoOf, SyscallError } from '@cni-ts/libc/syscall-error';
+import { AbsentSubsystem } from './absent-subsystem.ts';
 import { attributesOf } from './attributes.ts';
 import type { Codec } from './codec.ts';
 import { trace } from './trace.ts';
@@ -102,7 +103,7 @@ export class Refused {
  * returns. What the kernel refuses becomes a SyscallError with the errno's name and the kernel's own explanation.
  */
 export class Netlink {
-  readonly #socket: RawNetlinkSocket;
+  readonly #socket: RawNetlinkSocket | AbsentSubsystem;
   readonly #protocol: keyof typeof protocols;
   #sequence = 0;
   #hasRemoved = false;
@@ -114,14 +115,17 @@ export class Netlink {
 
   private constructor(protocol: keyof typeof protocols) {
     this.#protocol = protocol;
-    this.#socket = new RawNetlinkSocket(protocols[protocol]);
-    this.#socket.setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
-    this.#socket.setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
+    const socket = openSocket(protocol);
+    this.#socket = socket;
+    if (socket instanceof AbsentSubsystem) return;
+    socket.setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    socket.setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
     // Lets the kernel filter dumps by the request's header; old kernels ignore it, so callers filter as well.
-    if (protocol === 'route') this.#socket.setOption(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+    if (protocol === 'route') socket.setOption(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
   }
 
-  /** Opens a socket in `netns` (else in the calling thread's namespace); it stays there whoever uses it from where. */
+  /** Opens a socket in `netns` (else in the calling thread's namespace); it stays there whoever uses it from where.
+   *  Where the kernel lacks netfilter's subsystem, all that is asked of it is refused with EPROTONOSUPPORT. */
   static open(protocol: keyof typeof protocols, netns?: Netns): Netlink {
     return netns ? netns.run(() => new Netlink(protocol)) : new Netlink(protocol);
   }
@@ -172,7 +176,7 @@ export class Netlink {
    * so many milliseconds, and its closing finds nothing to wait for.
    */
   closeBehind(milliseconds: number): void {
-    if (this.#hasRemoved) leaveBehind(this.#socket.fd, undefined, milliseconds);
+    if (this.#hasRemoved && this.#socket.fd >= 0) leaveBehind(this.#socket.fd, undefined, milliseconds);
     this.close();
   }
 
@@ -440,6 +444,16 @@ function unanswered(error: unknown, name: string): unknown {
     return new SyscallError('recv', 'ETIMEDOUT', `the kernel has not answered ${name} for 60 seconds`);
   }
   return new SyscallError('recv', error.code, `the kernel's answer to ${name} was lost`);
+}
+
+/** Netfilter is there for a part of the work, links and addresses for all: without the latter nothing can be done. */
+function openSocket(protocol: keyof typeof protocols): RawNetlinkSocket | AbsentSubsystem {
+  try {
+    return new RawNetlinkSocket(protocols[protocol]);
+  } catch (error) {
+    if (protocol === 'netfilter' && errnoOf(error) === 'EPROTONOSUPPORT') return new AbsentSubsystem();
+    throw error;
+  }
 }
 
 function errnoAt(at: number): number {

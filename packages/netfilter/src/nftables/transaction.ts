@@ -66,8 +66,14 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
   }
 }
 
-/** ENOENT, and what kernels answer that lack nf_tables or the family: our reads are well-formed. */
-export const absent: ReadonlySet<string> = new Set(['ENOENT', 'EINVAL', 'EOPNOTSUPP', 'EAFNOSUPPORT']);
+/** ENOENT, and what kernels answer that lack nf_tables, the family or all of nfnetlink: our reads are well-formed. */
+export const absent: ReadonlySet<string> = new Set([
+  'ENOENT',
+  'EINVAL',
+  'EOPNOTSUPP',
+  'EAFNOSUPPORT',
+  'EPROTONOSUPPORT',
+]);
 
 /** Runs a request that reads; what is not there is undefined. */
 export function unlessAbsent<T>(what: string, read: () => T): T | undefined {
