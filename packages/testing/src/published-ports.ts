@@ -115,6 +115,16 @@ export class Peer {
     return this.#request({ heard: true }) as Promise<string[]>; // reason: what the peer's program answers
   }
 
+  /** Opens a TCP connection and keeps it; false when that fails. */
+  hold(probe: Probe): Promise<boolean> {
+    return this.#request({ hold: probe }) as Promise<boolean>; // reason: what the peer's program answers
+  }
+
+  /** Says something on the connection that is kept, and what comes back; null when nothing does. */
+  echo(text: string): Promise<string | null> {
+    return this.#request({ echo: text }) as Promise<string | null>; // reason: what the peer's program answers
+  }
+
   async #request(request: object): Promise<unknown> {
     this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
     return JSON.parse((await this.#lines.next()).value ?? '[]');

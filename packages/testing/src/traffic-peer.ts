@@ -3,7 +3,7 @@
  * on demand. One JSON request a line comes in, one JSON answer a line goes out.
  */
 import { createSocket } from 'node:dgram';
-import { connect, createServer, isIPv6 } from 'node:net';
+import { connect, createServer, isIPv6, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 
 export interface Probe {
@@ -80,6 +80,30 @@ function probe({ protocol, address, port, from }: Probe): Promise<Answer | undef
   });
 }
 
+let held: Socket | undefined;
+
+/** Opens a connection and keeps it. */
+function hold({ address, port }: Probe): Promise<boolean> {
+  const socket = connect({ host: address, port });
+  held = socket;
+  return new Promise((done) => {
+    socket.on('connect', () => done(true));
+    socket.on('error', () => done(false));
+  });
+}
+
+/** What comes back by the connection that is kept; null when nothing does. */
+function echo(text: string): Promise<string | null> {
+  return new Promise((done) => {
+    const timer = setTimeout(() => done(null), patience);
+    held?.once('data', (chunk) => {
+      clearTimeout(timer);
+      done(String(chunk));
+    });
+    held?.write(text);
+  });
+}
+
 await Promise.all(
   ports
     .split(',')
@@ -88,12 +112,17 @@ await Promise.all(
 );
 process.stdout.write('"ready"\n');
 for await (const line of createInterface(process.stdin)) {
-  const request: Probe[] | { stream: Probe } | { heard: true } = JSON.parse(line);
+  const request: Probe[] | { stream: Probe } | { hold: Probe } | { echo: string } | { heard: true } =
+    JSON.parse(line);
   let reply: unknown = [...heard];
   if (Array.isArray(request)) {
     reply = (await Promise.all(request.map(probe))).map((one) => one ?? null);
   } else if ('stream' in request) {
     stream(request.stream);
+  } else if ('hold' in request) {
+    reply = await hold(request.hold);
+  } else if ('echo' in request) {
+    reply = await echo(request.echo);
   } else {
     heard = new Set();
   }

@@ -79,7 +79,8 @@ export function chainVariants(
 
 /**
  * Removes user chains with their rules, and the rules of `parents` that jump there: one transaction, or one restore.
- * What is not there is fine. Returns the chains that were.
+ * What is not there is fine. Returns the chains that were. `isOthers`: a chain to which such a jump leads belongs to
+ * somebody else whose names give the same chain, and stays; other jumps there go, if they say whose they are.
  */
 export function removeChains(
   nl: Netlink,
@@ -87,13 +88,17 @@ export function removeChains(
   table: IptablesTableName,
   chains: readonly string[],
   parents: readonly string[],
+  isOthers: (jump: Jump) => boolean = () => false,
 ): string[] {
   const gone = new Set<string>();
   retryRaces(() => {
     const owner = iptablesNftTable(family, table);
-    const there = chainsThere(nl, owner, chains);
-    if (!there.length) return;
-    const jumps = parents.flatMap((parent) => nftJumps(nl, family, table, parent, there));
+    const found = chainsThere(nl, owner, chains);
+    if (!found.length) return;
+    const leading = parents.flatMap((parent) => nftJumps(nl, family, table, parent, found));
+    const spared = leading.filter(isOthers).map(({ to }) => to);
+    const there = found.filter((name) => !spared.includes(name));
+    const jumps = leading.filter((jump) => !spared.includes(jump.to) || mayGo(jump, isOthers));
     transaction(nl, [
       ...jumps.map((jump) => deleteNftRule(owner, jump.rule)),
       ...there.map((name) => deleteNftChain({ table: owner, name })),
@@ -101,11 +106,14 @@ export function removeChains(
     for (const name of there) gone.add(name);
   });
   const legacy = legacyTable(family, table);
-  const there = chains.filter((name) => legacy?.chains.includes(name));
-  if (legacy && there.length) {
-    const jumps = parents.flatMap((parent) => legacyJumps(legacy, parent));
+  const jumps = legacy ? parents.flatMap((parent) => legacyJumps(legacy, parent)) : [];
+  const spared = jumps.filter((jump) => chains.includes(jump.to) && isOthers(jump)).map(({ to }) => to);
+  const there = chains.filter((name) => legacy?.chains.includes(name) && !spared.includes(name));
+  if (there.length || spared.length) {
     const changes = [
-      ...jumps.filter(({ to }) => there.includes(to)).map(({ from, words }) => deleteRule(from, words)),
+      ...jumps
+        .filter((jump) => there.includes(jump.to) || (spared.includes(jump.to) && mayGo(jump, isOthers)))
+        .map(({ from, words }) => deleteRule(from, words)),
       ...there.map(flushChain),
       ...there.map(deleteChain),
     ];
@@ -113,6 +121,11 @@ export function removeChains(
     for (const name of there) gone.add(name);
   }
   return [...gone];
+}
+
+/** Of a chain that somebody else uses as well. */
+function mayGo(jump: Jump, isOthers: (jump: Jump) => boolean): boolean {
+  return jump.comment !== undefined && !isOthers(jump);
 }
 
 function nftJumps(

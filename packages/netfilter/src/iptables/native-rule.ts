@@ -28,7 +28,7 @@ export interface NewRule {
 
 /**
  * Chains that are not there yet and rules of them and others: the changes for netlink. Undefined where only the
- * program understands the rules. The transaction is refused, with an NftablesError, where such a chain is there by
+ * program understands the rules. `comments`: of new chains by name; iptables does not see them. The transaction is refused, with an NftablesError, where such a chain is there by
  * now, another one is not, or the kernel does not know these forms: then let the program do it.
  */
 export function nativeAdditions(
@@ -36,9 +36,13 @@ export function nativeAdditions(
   tableName: IptablesTableName,
   newChains: readonly string[],
   rules: readonly NewRule[],
+  comments: Readonly<Record<string, string>> = {},
 ): Change[] | undefined {
   const table = iptablesNftTable(family, tableName);
-  const changes = newChains.map((name) => createChain({ table, name }));
+  const changes = newChains.map((name) => {
+    const comment = comments[name];
+    return createChain(comment === undefined ? { table, name } : { table, name, comment });
+  });
   for (const { chain, words, first } of rules) {
     const native = nativeRule(family, words);
     if (!native) return undefined;

@@ -1,5 +1,6 @@
 import { parseMac } from '@cni-ts/address/mac';
 import { checkMtu } from '@cni-ts/plugin-kit/link-mtu';
+import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { parseCniArgs } from '@cni-ts/skeleton/cni-args';
 import { errorText } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
@@ -134,16 +135,7 @@ export function checkForAdd(config: Config): void {
     checkLinkName("the gateway's link in vlan", `${config.bridge}.${config.vlan}`);
   }
   checkMtu(`failed to create bridge "${config.bridge}": could not add "${config.bridge}"`, config.mtu);
-  const { ipMasqBackend: backend } = config;
-  if (
-    config.ipam &&
-    config.ipMasq &&
-    backend !== undefined &&
-    backend !== 'iptables' &&
-    backend !== 'nftables'
-  ) {
-    throw new Error(`unknown ipmasq backend "${backend}"`);
-  }
+  if (config.ipam && config.ipMasq) checkBackend(config.ipMasqBackend);
   if (config.mac !== undefined && !parseMac(config.mac)) {
     throw new Error(`failed to make veth pair: address ${config.mac}: invalid MAC address`);
   }

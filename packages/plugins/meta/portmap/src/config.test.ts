@@ -115,12 +115,14 @@ describe.for(backends)('with %s', (backend) => {
   });
 });
 
-test('a mark bit and a chain that marks exclude each other (portmap 5)', async ({ container }) => {
+test('a mark bit and a chain that marks exclude each other, but for DEL (portmap 5)', async ({
+  container,
+}) => {
   const { error } = caller(container);
   const both = { markMasqBit: 1, externalSetMarkChain: 'KUBE-MARK-MASQ', ...web };
   const text = 'Cannot specify externalSetMarkChain and markMasqBit';
   expect(await error('ADD', both)).toBe(`failed to parse config: ${text}`);
-  expect(await error('DEL', both)).toBe(`failed to parse config: ${text}`);
+  expect(await error('DEL', both)).toBeUndefined();
   expect(await error('CHECK', both)).toBe(text);
 });
 
@@ -137,6 +139,8 @@ describe('a backend', () => {
     expect(await add(container, { backend: 'foo', conditionsV4: ['-s', '1.2.3.4'] })).toBe(
       requested('foo', 'iptables', 'conditionsV4'),
     );
+    const { error } = await caller(container).call('ADD', { ...web, backend: 'nftable' });
+    expect(error?.details).toBe('backend can be "iptables" or "nftables"; did you mean "nftables"?');
   });
 
   test('iptables refuses conditions in the language of nftables (portmap 7)', async ({ container }) => {
@@ -144,10 +148,14 @@ describe('a backend', () => {
     expect(
       await add(container, { backend: 'iptables', conditionsV4: conditions, conditionsV6: conditions }),
     ).toBe(requested('iptables', 'nftables', 'conditionsV4 conditionsV6'));
-    // Chosen because it is installed: the same words.
-    expect(await add(container, { conditionsV4: conditions })).toBe(
-      requested('iptables', 'nftables', 'conditionsV4'),
-    );
+    // Nobody asked for it.
+    const { error } = await caller(container).call('ADD', { ...web, conditionsV4: conditions });
+    expect(error).toMatchObject({
+      msg:
+        'failed to parse config: configuration contains nftables-specific options [conditionsV4], ' +
+        'but iptables was chosen since it is installed',
+      details: 'set "backend": "nftables", or write conditionsV4 for iptables',
+    });
   });
 
   test('nftables refuses what only iptables understands (portmap 8)', async ({ container }) => {
@@ -233,5 +241,30 @@ describe('the address that mappings lead to', () => {
     expect(of([{ address: '10.0.0.3/24', interface: 7 }])).toEqual(['10.0.0.3/24']);
     expect(of([own, { address: '10.0.0.4/24', interface: 1 }])).toEqual(['10.0.0.2/24']);
     expect(of([{ address: '10.0.0.9/24', interface: 0 }])).toEqual([]);
+  });
+});
+
+describe.for(backends)('what %s has', (made) => {
+  const other = made === 'iptables' ? 'nftables' : 'iptables';
+  const own = (host: Host) => rules(host).match(/CNI-\S+|cni_hostport/g) ?? [];
+  test.for([
+    ['another backend', { backend: other }],
+    ['a backend that is none', { backend: 'foo' }],
+    ['conditions of another backend', { conditionsV4: ['ip', 'saddr', '1.2.3.4'], backend: 'iptables' }],
+    ['conditions that nobody understands', { conditionsV4: ['nonsense'], backend: 'nftables' }],
+    ['ports that are none', mappings([0, -1])],
+    ['the same port twice', mappings([8080, 80], [8080, 81])],
+    ['no ports any more', mappings()],
+    ['a mark that is no bit', { markMasqBit: 99 }],
+    ['two ways to mark', { markMasqBit: 1, externalSetMarkChain: 'X' }],
+    ['words where numbers belong', { markMasqBit: 'thirteen', snat: 1, runtimeConfig: 7 }],
+    ['a result of another version', { prevResult: { cniVersion: '0.2.0', ip4: { ip: '10.254.0.2/24' } } }],
+    ['a result that is none', { prevResult: { cniVersion: '1.1.0', ips: [{ address: 'here' }] } }],
+  ] as const)('DEL removes when the configuration has %s now', async ([, config], { host, container }) => {
+    const { ok } = caller(container);
+    await ok('ADD', { backend: made, ...web });
+    expect(own(host)).not.toEqual([]);
+    await ok('DEL', config, 'prevResult' in config ? { prevResult: undefined } : {});
+    expect(own(host)).toEqual([]);
   });
 });

@@ -1,5 +1,7 @@
 import type { Backend } from '@cni-ts/netfilter/backend';
 import { findProgram } from '@cni-ts/netfilter/iptables/program';
+import { expectedWords } from '@cni-ts/plugin-kit/nearest-word';
+import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import * as z from 'zod/mini';
 import { checkNumbers, portMappings } from './mapping.ts';
@@ -38,7 +40,7 @@ export interface Config {
 
 const usualMarkBit = 13;
 
-/** Checks that hold for every verb, in the reference's order and words. */
+/** Checks in the reference's order and words. DEL asks for nothing of the configuration, so it cannot fail on them. */
 export function parse(raw: Raw): Config {
   const { backend, markMasqBit, externalSetMarkChain } = raw;
   if (markMasqBit !== undefined && externalSetMarkChain !== undefined) {
@@ -56,15 +58,21 @@ export function parse(raw: Raw): Config {
   };
   // Which one will be chosen is known at once where iptables is installed; otherwise the kernel is asked, by ADD.
   const expected = backend ?? (findProgram('iptables') === undefined ? undefined : 'iptables');
-  if (expected !== undefined) checkOptions(expected, { ...config, externalSetMarkChain });
+  if (expected !== undefined) {
+    checkOptions(expected, { ...config, externalSetMarkChain }, backend !== undefined);
+  }
   checkNumbers(config.portMappings ?? []);
   return { ...config, backend: backend as Backend | undefined }; // reason: checkOptions refuses any other word
 }
 
-/** Options that only the other backend understands are refused: `expected` is the backend's name. */
+/**
+ * Options that only the other backend understands are refused. `expected` is the backend's name, `requested` whether
+ * the configuration names it.
+ */
 export function checkOptions(
   expected: string,
   config: { externalSetMarkChain: string | undefined; conditions: Config['conditions'] },
+  requested: boolean,
 ): void {
   const other = expected === 'iptables' ? 'nftables' : 'iptables';
   const owners = {
@@ -73,13 +81,20 @@ export function checkOptions(
     conditionsV6: languageOf(config.conditions[6]),
   };
   const wrong = Object.entries(owners).flatMap(([name, owner]) => (owner === other ? [name] : []));
+  const contains = `configuration contains ${other}-specific options [${wrong.join(' ')}]`;
+  if (wrong.length && requested) throw new Error(`${expected} backend was requested but ${contains}`);
   if (wrong.length) {
-    throw new Error(
-      `${expected} backend was requested but configuration contains ${other}-specific options [${wrong.join(' ')}]`,
+    const why = expected === 'iptables' ? 'it is installed' : 'iptables cannot be used here';
+    throw new CniError(
+      ErrorCode.internal,
+      `${contains}, but ${expected} was chosen since ${why}`,
+      `set "backend": "${other}", or write ${wrong.join(' and ')} for ${expected}`,
     );
   }
-  if (expected !== 'iptables' && expected !== 'nftables')
-    throw new Error(`unrecognized backend "${expected}"`);
+  if (expected !== 'iptables' && expected !== 'nftables') {
+    const details = `backend ${expectedWords(expected, ['iptables', 'nftables'])}`;
+    throw new CniError(ErrorCode.internal, `unrecognized backend "${expected}"`, details);
+  }
 }
 
 /** iptables' options start with a dash or an exclamation mark; nothing in nft's language does. */

@@ -1,6 +1,6 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
-import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
+import { type ChainRules, readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import {
   hasLegacyTable,
   type Jump,
@@ -26,23 +26,27 @@ import {
   insertRule,
   restore,
 } from '@cni-ts/netfilter/iptables/restore';
-import { joinWords } from '@cni-ts/netfilter/iptables/words';
-import { presenceQuestion } from '@cni-ts/netfilter/nftables/chain';
+import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
+import { findChain, presenceQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
 import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { failing, tryEach } from '@cni-ts/plugin-kit/failing';
+import { isAnothers } from '@cni-ts/plugin-kit/iptables-owner';
 import type { Holder } from './holder.ts';
 import { type NatTable, natTable } from './iptables-chains.ts';
 import { type HostPort, type Mapping, overlaps } from './mapping.ts';
 import { loopback6 } from './nftables-table.ts';
 import {
+  chainComment,
   iptablesChain,
   iptablesComment,
   iptablesCommentStart,
   type Owner,
   oldIptablesChain,
   readIptablesComment,
+  spareIptablesChain,
+  usualInterface,
 } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
 import type { Redirection, Removed } from './stale-flows.ts';
@@ -216,24 +220,43 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
  * process. Returns the families that are done.
  */
 function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): Family[] {
-  const chain = iptablesChain(plan.owner);
   const possible = plan.targets.flatMap((target) => {
     const { family } = target.address.ip;
     if (variantFor(family) !== 'nft') return [];
     const shared = sharedRules(plan, family);
-    const nat = natTable(nl, family, 'nft', chainsToRead(shared, chain));
-    if (nat.has(chain) || !shared.every((rule) => rule.chain.startsWith('CNI-') || nat.has(rule.chain)))
-      return [];
+    const nat = natTable(nl, family, 'nft', chainsToRead(shared, plan.owner));
+    const chain = chainFor(nat, plan.owner);
+    if (isKnown(nat, plan.owner)) return [];
+    if (!shared.every((rule) => rule.chain.startsWith('CNI-') || nat.has(rule.chain))) return [];
     const { chains, rules } = additions(plan, target, chain, nat);
-    const changes = nativeAdditions(family, 'nat', chains, rules);
+    const changes = nativeAdditions(family, 'nat', chains, rules, { [chain]: chainComment(plan.owner) });
     return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
   });
   for (const { family } of possible) begin(family);
   return applyNatively(nl, possible);
 }
 
-function chainsToRead(shared: readonly SharedRule[], chain: string): string[] {
-  return [...new Set([chain, entries, ...shared.map((rule) => rule.chain)])];
+function chainsToRead(shared: readonly SharedRule[], owner: Owner): string[] {
+  const own = [iptablesChain(owner), spareIptablesChain(owner)];
+  return [...new Set([...own, entries, ...shared.map((rule) => rule.chain)])];
+}
+
+/** The chain for an attachment: of the usual name, unless that is the chain of somebody else. */
+function chainFor(nat: NatTable, owner: Owner): string {
+  return isTaken(nat, owner) ? spareIptablesChain(owner) : iptablesChain(owner);
+}
+
+/** Whether the usual name is the chain of somebody whose names run together to the same: what leads there says so. */
+function isTaken(nat: NatTable, owner: Owner): boolean {
+  const usual = iptablesChain(owner);
+  if (!nat.has(usual)) return false;
+  const leading = nat.rules(entries, [new TextEncoder().encode(usual)]);
+  return leading.some(({ target, comment }) => target === usual && isAnothers(comment, owner));
+}
+
+/** Whether an attachment has a chain. */
+function isKnown(nat: NatTable, owner: Owner): boolean {
+  return nat.has(spareIptablesChain(owner)) || (nat.has(iptablesChain(owner)) && !isTaken(nat, owner));
 }
 
 const attempts = 4;
@@ -242,17 +265,16 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   const { family } = target.address.ip;
   let fresh = true;
   for (let attempt = 1; ; attempt++) {
-    const chain = iptablesChain(plan.owner);
-    const expected = chainsToRead(sharedRules(plan, family), chain);
+    const expected = chainsToRead(sharedRules(plan, family), plan.owner);
     const nat = natTable(nl, family, variantFor(family), expected);
-    if (nat.has(chain)) {
+    if (isKnown(nat, plan.owner) && attempt < attempts) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
       removeFamily(nl, family, plan.owner);
       fresh = false;
       continue;
     }
     try {
-      restore(family, { nat: changes(additions(plan, target, chain, nat)) });
+      restore(family, { nat: changes(additions(plan, target, chainFor(nat, plan.owner), nat)) });
       return fresh;
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
@@ -309,6 +331,7 @@ export function iptablesHolder(
   const nat = natTable(nl, family, variant);
   for (const entry of nat.rules(entries, ports.flatMap(portBytes))) {
     const theirs = readIptablesComment(entry.comment);
+    if (entry.comment === iptablesComment(owner)) continue;
     if (theirs?.containerId === owner.containerId || !entry.target?.startsWith('CNI-DN-')) continue;
     if (!ports.some((one) => entry.ports.some((other) => overlaps(one, other)))) continue;
     for (const rule of nat.rules(entry.target)) {
@@ -333,7 +356,7 @@ function portBytes({ port }: HostPort): Uint8Array[] {
 
 /**
  * Takes an attachment's mappings away, found by its names alone, in both kinds of tables; rules of iptables-nft go
- * without a program. With the last mapping of a family go the chains that all share.
+ * without a program, and none that name somebody else. With the last mapping of a family go the chains that all share.
  */
 export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
   const removed: Removed = { 4: [], 6: [] };
@@ -344,11 +367,11 @@ export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
 }
 
 function removeFamily(nl: Netlink, family: Family, owner: Owner): Redirection[] {
-  return removeOwn(nl, family, ownChains(owner));
+  return removeOwn(nl, family, ownChains(owner), ({ comment }) => isAnothers(comment, owner));
 }
 
 function ownChains(owner: Owner): string[] {
-  return [iptablesChain(owner), oldIptablesChain(owner)];
+  return [iptablesChain(owner), spareIptablesChain(owner), oldIptablesChain(owner)];
 }
 
 /** Where one of these chains is, or may be: one message to the kernel, and a look whether there are older tables. */
@@ -362,16 +385,23 @@ function familiesWith(nl: Netlink, chains: readonly string[], of: readonly Famil
   return of.filter((family, i) => found[i]?.includes(true) || hasLegacyTable(family, 'nat'));
 }
 
-function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
+function removeOwn(
+  nl: Netlink,
+  family: Family,
+  chains: readonly string[],
+  isOthers: (jump: Jump) => boolean,
+): Redirection[] {
   const leading = listJumps(nl, family, 'nat', entries, chains);
+  const spared = leading.filter(isOthers).map(({ to }) => to);
+  const own = chains.filter((chain) => !spared.includes(chain));
   const ports = [...new Set(leading.map(({ variant }) => variant))].flatMap((variant) => {
     const nat = natTable(nl, family, variant);
-    return chains.flatMap((chain) =>
+    return own.flatMap((chain) =>
       nat.rules(chain).flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : [])),
     );
   });
   const parents = [entries, oldEntries];
-  if (leading.length && !leadsElsewhere(nl, family, 'nat', entries, 'CNI-', chains)) {
+  if (leading.length && !leadsElsewhere(nl, family, 'nat', entries, 'CNI-', own)) {
     try {
       const shared = [entries, oldEntries, setMark, masq];
       removeChains(
@@ -387,7 +417,7 @@ function removeOwn(nl: Netlink, family: Family, chains: readonly string[]): Redi
       if (!isInUse(error)) throw error;
     }
   }
-  removeChains(nl, family, 'nat', chains, parents);
+  removeChains(nl, family, 'nat', chains, parents, isOthers);
   return ports;
 }
 
@@ -401,24 +431,33 @@ export function gcIptables(nl: Netlink, network: string, valid: readonly Omit<Ow
   const removed: Removed = { 4: [], 6: [] };
   for (const family of families) {
     const jumps = listJumps(nl, family, 'nat', entries);
-    const stale = staleChains(jumps, network, valid);
-    if (stale.length) removed[family] = removeOwn(nl, family, stale);
+    const start = iptablesCommentStart(network);
+    const stale = staleChains(nl, family, jumps, network, valid);
+    const isOthers = ({ comment }: Jump) => comment !== undefined && !comment.startsWith(start);
+    if (stale.length) removed[family] = removeOwn(nl, family, stale, isOthers);
   }
   return removed;
 }
 
 function staleChains(
+  nl: Netlink,
+  family: Family,
   jumps: readonly Jump[],
   network: string,
   valid: readonly Omit<Owner, 'network'>[],
 ): string[] {
-  const keep = new Set(valid.map((one) => iptablesChain({ network, ...one })));
+  const owners = valid.map((one) => ({ network, ...one }));
+  const keep = new Set(owners.flatMap((one) => [iptablesChain(one), spareIptablesChain(one)]));
   const there = new Set(jumps.map(({ to }) => to));
-  // The reference names no interface: such a chain may be that of a valid one other than eth0, unless it has its own.
-  for (const one of valid) {
-    if (!there.has(iptablesChain({ network, ...one }))) {
-      keep.add(iptablesChain({ network, containerId: one.containerId, ifname: 'eth0' }));
-    }
+  // The reference names no interface: such a chain may be that of a valid one other than eth0, unless it has its own
+  // or the chain says that it is ours for eth0.
+  for (const one of owners) {
+    const usual = { ...one, ifname: usualInterface };
+    const chain = iptablesChain(usual);
+    if (keep.has(chain) || !there.has(chain)) continue;
+    if (there.has(iptablesChain(one)) || there.has(spareIptablesChain(one))) continue;
+    const known = findChain(nl, { table: iptablesNftTable(family, 'nat'), name: chain });
+    if (known?.comment !== chainComment(usual)) keep.add(chain);
   }
   const start = iptablesCommentStart(network);
   const stale = jumps.filter(({ to, comment }) => comment?.startsWith(start) && !keep.has(to));
@@ -433,9 +472,9 @@ export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
 function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
-  const chain = iptablesChain(plan.owner);
   const shared = sharedRules(plan, family);
-  const there = readChains(nl, family, 'nat', chainsToRead(shared, chain));
+  const there = readChains(nl, family, 'nat', chainsToRead(shared, plan.owner));
+  const chain = chainOf(there, plan.owner);
   if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
   const textsOf = (name: string) =>
     there.rules.filter((rule) => rule.chain === name).map((rule) => rule.text);
@@ -463,6 +502,18 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
     if (!rule.ours && !textsOf(rule.chain).includes(joinWords(rule.words))) missing(rule.chain, [rule]);
   }
   return drift;
+}
+
+/** The same as `chainFor`, of what iptables lists. */
+function chainOf(there: ChainRules, owner: Owner): string {
+  const [usual, spare] = [iptablesChain(owner), spareIptablesChain(owner)];
+  const isOthers = there.rules.some(
+    ({ chain, words }) =>
+      chain === entries &&
+      wordAfter(words, '-j') === usual &&
+      isAnothers(wordAfter(words, '--comment'), owner),
+  );
+  return isOthers || (!there.chains.includes(usual) && there.chains.includes(spare)) ? spare : usual;
 }
 
 /** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */

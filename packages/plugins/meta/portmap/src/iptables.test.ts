@@ -24,6 +24,11 @@ const chains = (host: Host, family: 4 | 6 = 4) =>
   [...host.sh(`ip${family === 6 ? '6' : ''}tables-save -t nat`).matchAll(/^:(CNI-\S+)/gm)].map(
     ([, name]) => name,
   );
+/** The ports of the host that are redirected. */
+const redirected = (host: Host) =>
+  nat(host)
+    .flatMap((line) => /--dport (\d+) -j DNAT/.exec(line)?.[1] ?? [])
+    .sort();
 const localnet = (host: Host, link: string) =>
   host.sh(`cat /proc/sys/net/ipv4/conf/${link}/route_localnet`).trim();
 
@@ -300,6 +305,81 @@ test('GC removes what is not in the list, of its own network alone', async ({ ho
       .filter((name) => name?.startsWith('CNI-DN-'))
       .sort(),
   ).toEqual(left.sort());
+});
+
+/** What the names of network and container run together to is the same for both. */
+const together = [
+  { network: 'net1', containerId: '1abc', port: 8081, n: 3 },
+  { network: 'net11', containerId: 'abc', port: 8082, n: 4 },
+] as const;
+
+test.for([
+  [0, 1],
+  [1, 0],
+])(
+  'names that run together to the same are two attachments, whoever comes first and goes first: %j',
+  async (order, { host, container }) => {
+    const calls = order.map((i) => {
+      const { network, containerId, port, n } = together[i]!;
+      const { ok } = callsOf(portmap, container, resultOf(container, [`10.254.0.${n}/24`]));
+      const config = { cniVersion: '1.1.0', name: network, type: 'portmap', backend: 'iptables' };
+      const given = (more: object = {}) => ({
+        containerId,
+        config: { ...config, ...mappings([port, 80]), ...more },
+      });
+      return { port, valid: [{ containerID: containerId, ifname: 'eth0' }], given, ok };
+    });
+    const [first, second] = [calls[0]!, calls[1]!];
+    for (const { ok, given } of calls) await ok('ADD', {}, given());
+    for (const { ok, given } of calls) await ok('CHECK', {}, given());
+    await second.ok('ADD', {}, second.given()); // repeated, it replaces its own
+    expect(redirected(host)).toEqual(['8081', '8082']);
+    for (const { ok, given, valid } of calls) {
+      await ok('GC', {}, given({ 'cni.dev/valid-attachments': valid }));
+    }
+    expect(redirected(host)).toEqual(['8081', '8082']);
+    await first.ok('DEL', {}, first.given());
+    await first.ok('DEL', {}, first.given());
+    expect(redirected(host)).toEqual([String(second.port)]);
+    await second.ok('CHECK', {}, second.given());
+    await second.ok('DEL', {}, second.given());
+    expect(chains(host)).toEqual([]);
+  },
+);
+
+test.for([
+  ['eth0', '8080'],
+  ['eth1', '8081'],
+] as const)(
+  'GC tells the interfaces of one container apart: %s stays',
+  async ([ifname, port], { host, container }) => {
+    for (const [i, one] of ['eth0', 'eth1'].entries()) {
+      const { ok } = callsOf(portmap, container, {
+        cniVersion: '1.1.0',
+        ips: [{ address: `10.254.0.${i + 2}/24` }],
+      });
+      await ok('ADD', { backend: 'iptables', ...mappings([8080 + i, 80]) }, { ifname: one });
+    }
+    const valid = [{ containerID: 'c1', ifname }];
+    await caller(container).ok('GC', { ...web, 'cni.dev/valid-attachments': valid });
+    expect(redirected(host)).toEqual([port]);
+  },
+);
+
+test('GC takes what eth0 had also where the interface that stays has no ports', async ({
+  host,
+  container,
+}) => {
+  const { ok } = caller(container);
+  // The first on a host makes the shared chains by the program, which has no comments for chains.
+  await ok('ADD', { backend: 'iptables', ...mappings([8081, 80]) }, { containerId: 'c0' });
+  await ok('ADD', web);
+  const valid = [
+    { containerID: 'c0', ifname: 'eth0' },
+    { containerID: 'c1', ifname: 'eth1' },
+  ];
+  await ok('GC', { ...web, 'cni.dev/valid-attachments': valid });
+  expect(redirected(host)).toEqual(['8081']);
 });
 
 describe.skipIf(!goPlugins())('beside the Go plugin', () => {

@@ -38,6 +38,12 @@ export function removeFromNftables(nl: Netlink, owner: Owner, addresses?: readon
   );
 }
 
+/** For undo: only what ADD made. */
+export function takeBackFromNftables(nl: Netlink, owner: Owner): Removed {
+  const { dnat, masquerade } = nftChains(owner.containerId);
+  return remove(nl, tagged(owner), () => [dnat, masquerade]);
+}
+
 /** Removes the mappings of this network's attachments that are not valid any more. */
 export function gcNftables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): Removed {
   const keep = valid.map((one) => ownerTag({ network, ...one }));

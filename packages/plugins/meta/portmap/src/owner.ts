@@ -1,3 +1,4 @@
+import { networkStart, ownerNames } from '@cni-ts/plugin-kit/iptables-owner';
 import { hashedName } from '@cni-ts/plugin-kit/name-hash';
 
 /** Whose rules they are. DEL and GC find everything by these three names alone. */
@@ -8,7 +9,7 @@ export interface Owner {
 }
 
 /** The name runtimes give to a container's first interface. */
-const usualInterface = 'eth0';
+export const usualInterface = 'eth0';
 
 /**
  * The chain of an attachment in the nat table of iptables. The reference leaves the interface out of the name; ours
@@ -19,6 +20,19 @@ export function iptablesChain({ network, containerId, ifname }: Owner): string {
   return hashedName(28, 'CNI-DN-', network + containerId + (ifname === usualInterface ? '' : `:${ifname}`));
 }
 
+/**
+ * The attachment's chain where another one's names run together to the same text and have taken the usual name: here
+ * something that is in no name stands between them.
+ */
+export function spareIptablesChain({ network, containerId, ifname }: Owner): string {
+  return hashedName(28, 'CNI-DN-', `${network}/${containerId}/${ifname}`);
+}
+
+/** Of a chain: the interface it is for, which neither its name nor its rules tell. Only nft shows it. */
+export function chainComment({ ifname }: Owner): string {
+  return `if: ${ifname}`;
+}
+
 /** Where rules of very old versions of the reference are, to be removed with the others. */
 export function oldIptablesChain({ network, containerId }: Owner): string {
   return hashedName(28, 'CNI-SN-', network + containerId);
@@ -27,15 +41,15 @@ export function oldIptablesChain({ network, containerId }: Owner): string {
 const longestIptablesComment = 255;
 
 /** What iptables shows at the rule that leads to an attachment's chain. */
-export function iptablesComment({ network, containerId }: Owner): string {
-  const whole = `${iptablesCommentStart(network)}${containerId}"`;
+export function iptablesComment(owner: Owner): string {
+  const whole = `dnat ${ownerNames(owner)}`;
   // The reference cuts and adds three dots, of which iptables keeps two.
   return whole.length <= longestIptablesComment ? whole : `${whole.slice(0, longestIptablesComment - 2)}..`;
 }
 
 /** What all such comments of one network start with. */
 export function iptablesCommentStart(network: string): string {
-  return `dnat name: "${network}" id: "`;
+  return `dnat ${networkStart(network)}`;
 }
 
 /** Network and container ID in a comment as `iptablesComment` makes it; undefined in any other. */

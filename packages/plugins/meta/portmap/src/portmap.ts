@@ -33,7 +33,7 @@ import { readMappings } from './mapping.ts';
 import { readConditions } from './nftables-conditions.ts';
 import { nftablesDifferences } from './nftables-differences.ts';
 import { nftablesHolder } from './nftables-holder.ts';
-import { gcNftables, removeFromNftables } from './nftables-removal.ts';
+import { gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
 import { addToNftables, isKnown, isUnused, look, type Sight } from './nftables-rules.ts';
 import type { Owner } from './owner.ts';
 import type { Plan } from './plan.ts';
@@ -81,7 +81,7 @@ function add(request: Request<Config>): Result {
     // iptables may be installed on a host whose kernel does not serve it.
     const second = config.backend || first === 'nftables' || isOurs(error) || iptablesWorks();
     if (second || !nftablesWorks(host.netfilter, 'ip')) throw error;
-    checkOptions('nftables', config);
+    checkOptions('nftables', config, false);
     addBy('nftables', host, config, request, prevResult);
   }
   return prevResult;
@@ -113,8 +113,11 @@ function addBy(
       refuseTakenPorts(host, planned, seen?.sights, backend);
       if (backend === 'nftables' && seen) {
         fresh = !seen.sights.some(isKnown);
-        addToNftables(netfilter, planned.owner, seen);
-        undo.add('port mappings', () => void oneAtATime(() => removeFromNftables(netfilter, planned.owner)));
+        undo.make(
+          'port mappings',
+          () => addToNftables(netfilter, planned.owner, seen),
+          () => void oneAtATime(() => takeBackFromNftables(netfilter, planned.owner)),
+        );
       } else {
         fresh = addToIptables(netfilter, planned, (step) =>
           undo.add('port mappings', () => oneAtATime(step)),
@@ -150,14 +153,12 @@ function refuseTakenPorts(
 
 /**
  * Takes away what carries this attachment's names, in both backends, since programs come and go between ADD and DEL.
- * Needs neither prevResult nor the mappings; only a runtime that says there are none is believed.
+ * It does not look into the configuration, which may have changed meanwhile: there may be no mappings any more, another
+ * backend, or something that ADD would refuse.
  */
 function del(request: Request<Config>): void {
-  const [{ portMappings }, prevResult] = parsed(request, 'failed to parse config: ', false);
-  if (portMappings?.length === 0) return;
   const owner = ownerOf(request);
-  const addresses = prevResult && containerAddresses(prevResult, owner.ifname).map(({ ip }) => ip);
-  removeEverywhere(hostOf(request), owner, addresses);
+  removeEverywhere(hostOf(request), owner, addressesIfAny(request));
 }
 
 function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | undefined): void {
@@ -230,7 +231,7 @@ function status(request: Request<Config>): void {
     new CniError(ErrorCode.pluginNotAvailable, `portmap cannot serve ADD: ${why}`, details, { cause });
   let config: Config;
   try {
-    [config] = parsed(request, '', false);
+    config = request.config;
     readMappings(config.portMappings ?? []);
     if (config.backend === 'nftables')
       for (const family of [4, 6] as const) readConditions(family, config.conditions[family]);
@@ -262,18 +263,14 @@ function status(request: Request<Config>): void {
 /** The backend for a configuration that names none, and whether its options fit. */
 function chooseBackend({ netfilter }: Host, config: Config): Backend {
   const backend = defaultBackend(netfilter, 'ip');
-  checkOptions(backend, config);
+  checkOptions(backend, config, false);
   return backend;
 }
 
-/** Configuration and prevResult; failures of either begin with `prefix`. DEL and STATUS do without a broken prevResult. */
-function parsed(
-  request: Request<Config>,
-  prefix: string,
-  needsPrevResult = true,
-): [Config, Result | undefined] {
+/** Configuration and prevResult; failures of either begin with `prefix`. */
+function parsed(request: Request<Config>, prefix: string): [Config, Result | undefined] {
   try {
-    const prevResult = needsPrevResult ? request.prevResult : prevResultIfAny(request);
+    const { prevResult } = request;
     return [request.config, prevResult];
   } catch (error) {
     const known = findCniError(error);
@@ -288,11 +285,12 @@ function parsed(
   }
 }
 
-function prevResultIfAny(request: Request<Config>): Result | undefined {
+function addressesIfAny(request: Request<Config>): Ip[] | undefined {
   try {
-    return request.prevResult;
+    const { prevResult, ifname } = request;
+    return prevResult && containerAddresses(prevResult, ifname).map(({ ip }) => ip);
   } catch {
-    // reason: it only narrows what is removed
+    // reason: they only narrow what is removed; a result of another version tells none
     return undefined;
   }
 }

@@ -34,8 +34,9 @@ const flowsPerWalk = 1000;
  * this protocol, host address and port are forgotten, so that their next packet meets the rules as they are now; a
  * UDP sender that never pauses would otherwise talk to the dead for ever.
  *
- * For ADD: everything to these ports that does not reach the container already. `fresh`: nothing can, so the kernel
- * need not be asked which.
+ * For ADD: all datagrams to these ports that do not reach the container already. Connections of TCP and SCTP that the
+ * host itself has on a port are established and go on: only new ones are for the container. They are forgotten where
+ * they led to what this attachment was before. `fresh`: it was nothing, so the kernel need not be asked which.
  */
 export function forgetFormerOwners(
   host: Host,
@@ -43,12 +44,16 @@ export function forgetFormerOwners(
   ports: readonly HostPort[],
   fresh: boolean,
 ): void {
-  if (!ports.length || countFlows(host.netfilter) === 0) return;
+  const datagrams = ports.filter(({ protocol }) => protocol === 'udp');
+  const streams = fresh ? [] : ports.filter(({ protocol }) => protocol !== 'udp');
+  if (!datagrams.length && !streams.length) return;
+  if (countFlows(host.netfilter) === 0) return;
   const elsewhere = (flow: Flow) => !flow.replySource || !equalIp(flow.replySource, container);
-  if (!(fresh && container.family === 4 && flushPorts(host, ports))) {
-    forget(host, container.family, ports, elsewhere);
+  if (!(fresh && container.family === 4 && flushPorts(host, datagrams))) {
+    forget(host, container.family, datagrams, elsewhere);
   }
-  const answered = ports.filter(({ protocol, port }) => protocol === 'udp' && hostListens(port));
+  forget(host, container.family, streams, (flow) => elsewhere(flow) && isRedirected(flow));
+  const answered = datagrams.filter(({ port }) => hostListens(port));
   if (!answered.length) return;
   sleep(answerTime * 1000);
   const isLocal = localTest(host.route);
@@ -115,12 +120,12 @@ export function forgetRedirected(host: Host, family: 4 | 6, gone: readonly Redir
       ...(address ? { destination: address } : {}),
     });
   const rest = gone.filter((one) => !told(one, () => flushed(one)));
-  forget(
-    host,
-    family,
-    rest,
-    ({ destination, replySource }) => !destination || !replySource || !equalIp(destination, replySource),
-  );
+  forget(host, family, rest, isRedirected);
+}
+
+/** What answers is not what was asked. */
+function isRedirected({ destination, replySource }: Flow): boolean {
+  return !destination || !replySource || !equalIp(destination, replySource);
 }
 
 /** Of flows to other machines' same port nothing changes. */

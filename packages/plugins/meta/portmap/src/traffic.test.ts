@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Container, Host } from '@cni-ts/testing/namespaces';
 import { test } from '@cni-ts/testing/namespaces';
@@ -13,7 +14,7 @@ import {
   worldAddresses,
 } from '@cni-ts/testing/published-ports';
 import fc from 'fast-check';
-import { afterEach, describe, expect } from 'vitest';
+import { afterEach, describe, expect, onTestFinished } from 'vitest';
 import { portmap } from './portmap.ts';
 
 const peers: Peer[] = [];
@@ -133,6 +134,37 @@ describe.for(backends)('by %s', (backend) => {
     flow('udp', hostAddresses[4][1]!, 8080);
     await ok('DEL', { backend });
     expect(flows().sort()).toEqual([...rest, ...rest6, `udp ${hostAddresses[4][1]} 8080`].sort());
+  });
+
+  test("a connection to the host's own program goes on when its port is published, and when it is not any more", async ({
+    host,
+    container,
+  }) => {
+    const prevResult = connect(host, container);
+    const world = await start('world', makeWorld(host));
+    await start('c1', container, 80);
+    const echo = createServer((socket) => socket.pipe(socket));
+    await new Promise<void>((done) => echo.listen(8080, '0.0.0.0', done));
+    onTestFinished(() => void echo.close());
+    const { ok } = callsOf(portmap, container, prevResult);
+    // Where nobody asks for the state of connections the kernel keeps none, and there is nothing to break.
+    host.sh(`nft -f - <<'END'
+table inet tracked {
+  chain c {
+    type filter hook input priority 0
+    ct state new counter
+  }
+}
+END`);
+    expect(await world.hold({ protocol: 'tcp', address: host4, port: 8080 })).toBe(true);
+    expect(await world.echo('before')).toBe('before');
+    await ok('ADD', own([8080, 80]));
+    expect(await world.echo('while it is published')).toBe('while it is published');
+    expect(await world.who({ protocol: 'tcp', address: host4, port: 8080 })).toBe('c1:80');
+    await ok('ADD', own([8080, 80]));
+    expect(await world.echo('after a second ADD')).toBe('after a second ADD');
+    await ok('DEL', { backend });
+    expect(await world.echo('afterwards')).toBe('afterwards');
   });
 
   test('a sender that never pauses reaches the next container, and the host after that, within a second', async ({
