@@ -1,7 +1,17 @@
 import { drop, jump, jumpTarget, toCaller } from '@cni-ts/netfilter/nftables/action';
-import { addChain, type Chain, deleteChain, findChain } from '@cni-ts/netfilter/nftables/chain';
+import {
+  addChain,
+  type Chain,
+  chainQuestion,
+  chainsThere,
+  createChain,
+  deleteChain,
+  findChain,
+  listChains,
+} from '@cni-ts/netfilter/nftables/chain';
 import { dataOf } from '@cni-ts/netfilter/nftables/expression';
 import { etherSaddr, iifname } from '@cni-ts/netfilter/nftables/match';
+import { ask } from '@cni-ts/netfilter/nftables/question';
 import {
   addRule,
   comment,
@@ -14,14 +24,19 @@ import {
   sameRule,
 } from '@cni-ts/netfilter/nftables/rule';
 import { addTable, type Table } from '@cni-ts/netfilter/nftables/table';
-import { retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
+import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { macSpoofingChains, macSpoofingPrefix } from './mac-spoofing-chains.ts';
+import { networkMark, type Owner, ownerComment, ownerMark } from './owner-comment.ts';
 
 /**
  * Keeps a container from sending with another hardware address than its own. Names, hook and comments are the
- * reference's. Frames from the host end of the container's pair go through two chains of its own; the second lets
- * pass what has the right source and drops the rest. Rules carry the attachment in their comment.
+ * reference's, so that either can clean up after the other. Frames from the host end of the container's pair go through
+ * two chains of its own; the second lets pass what has the right source and drops the rest.
+ *
+ * The reference's names are container and interface, run together; the network is not among them. So the first chain
+ * says in a comment whose it is, as masquerade rules do.
  */
 const table: Table = { family: 'bridge', name: 'nat' };
 const prerouting: Chain = {
@@ -31,12 +46,6 @@ const prerouting: Chain = {
 };
 const commentPrefix = 'macspoofchk-';
 
-/** Whose rules they are; DEL needs no more. */
-export interface MacSpoofingOwner {
-  readonly containerId: string;
-  readonly ifname: string;
-}
-
 interface Plan {
   readonly iface: Chain;
   readonly mac: Chain;
@@ -44,17 +53,17 @@ interface Plan {
   readonly rules: readonly (readonly [Chain, Rule])[];
 }
 
-function chainsOf({ containerId, ifname }: MacSpoofingOwner): { iface: Chain; mac: Chain } {
-  const name = `cni-br-iface-${containerId}-${ifname}`;
-  return { iface: { table, name }, mac: { table, name: `${name}-mac` } };
+function macChain(name: string): string {
+  return `${name}-mac`;
 }
 
-function commentOf({ containerId, ifname }: MacSpoofingOwner): string {
+function commentOf({ containerId, ifname }: Omit<Owner, 'network'>): string {
   return `${commentPrefix}${containerId}-${ifname}`;
 }
 
-function planOf(owner: MacSpoofingOwner, hostLink: string, address: Uint8Array): Plan {
-  const { iface, mac } = chainsOf(owner);
+function planOf(owner: Owner, chain: string, hostLink: string, address: Uint8Array): Plan {
+  const iface: Chain = { table, name: chain, comment: ownerComment(owner) };
+  const mac: Chain = { table, name: macChain(chain) };
   const ours = comment(commentOf(owner));
   return {
     iface,
@@ -74,46 +83,108 @@ function planOf(owner: MacSpoofingOwner, hostLink: string, address: Uint8Array):
  */
 export function addMacSpoofing(
   nl: Netlink,
-  owner: MacSpoofingOwner,
+  owner: Owner,
   hostLink: string,
   mac: Uint8Array,
   undo: Undo,
 ): void {
-  const plan = planOf(owner, hostLink, mac);
-  undo.add(`spoof check of ${hostLink}`, () => removeMacSpoofing(nl, owner));
-  retryRaces(() => {
-    transaction(nl, [
-      addTable(table),
-      addChain(prerouting),
-      addChain(plan.iface),
-      addChain(plan.mac),
-      ...ownJumps(nl, owner).map((stale) => deleteRule(table, stale)),
-      flushChain(plan.iface),
-      flushChain(plan.mac),
-      ...plan.rules.map(([chain, one]) => addRule(chain, one)),
-    ]);
-  });
+  undo.make(
+    `spoof check of ${hostLink}`,
+    () => retryRaces(() => add(nl, owner, hostLink, mac)),
+    () => removeMacSpoofing(nl, owner),
+  );
+}
+
+function add(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): void {
+  const { usual, spare } = macSpoofingChains(owner);
+  const own = commentOf(owner);
+  const known = listRules(nl, table, prerouting.name, [new TextEncoder().encode(own)]);
+  if (!known.some((one) => one.comment === own)) {
+    const { iface, mac: inner, rules } = planOf(owner, usual, hostLink, mac);
+    try {
+      write(nl, [createChain(iface), createChain(inner)], rules);
+      return;
+    } catch (error) {
+      // Chains that nothing leads to.
+      if (!(error instanceof NftablesError) || error.code !== 'EEXIST') throw error;
+    }
+  }
+  replace(nl, owner, (free) => planOf(owner, free.includes(usual) ? usual : spare, hostLink, mac));
+}
+
+/** An ADD repeated, or one of somebody whose names run together to the same as another's, whose chains stay. */
+function replace(nl: Netlink, owner: Owner, planFor: (free: readonly string[]) => Plan): void {
+  const { own, free } = chainsOf(nl, owner);
+  const { iface, mac, rules } = planFor(free);
+  const former = own.filter((name) => name !== iface.name);
+  const gone = chainsThere(
+    nl,
+    table,
+    former.flatMap((name) => [name, macChain(name)]),
+  );
+  write(
+    nl,
+    [
+      ...jumpsTo(nl, own).map((stale) => deleteRule(table, stale)),
+      ...gone.map((name) => deleteChain({ table, name })),
+      addChain(iface),
+      addChain(mac),
+      flushChain(iface),
+      flushChain(mac),
+    ],
+    rules,
+  );
+}
+
+function write(nl: Netlink, before: readonly Change[], rules: Plan['rules']): void {
+  transaction(nl, [
+    addTable(table),
+    addChain(prerouting),
+    ...before,
+    ...rules.map(([chain, one]) => addRule(chain, one)),
+  ]);
+}
+
+/** The chains an attachment has, and those names that nobody else has. */
+function chainsOf(nl: Netlink, owner: Owner): { own: string[]; free: string[] } {
+  const { usual, spare } = macSpoofingChains(owner);
+  const names = [usual, spare];
+  const found = ask(
+    nl,
+    names.map((name) => chainQuestion({ table, name })),
+  );
+  // A chain without a mark is the reference's, which knows only the usual name.
+  const free = names.filter((_, i) => !isAnothers(found[i]?.comment, owner));
+  return { free, own: free.filter((name) => found[names.indexOf(name)]) };
+}
+
+/** Whether a chain's comment is the mark of another attachment. */
+function isAnothers(text: string | undefined, owner: Owner): boolean {
+  return text !== undefined && isMark(text) && !text.startsWith(ownerMark(owner));
+}
+
+function isMark(text: string): boolean {
+  return /^[0-9a-f]{16}-[0-9a-f]{16}/.test(text);
 }
 
 /** Takes the rules and chains of one attachment away; nothing there is fine. The shared table and PREROUTING stay. */
-export function removeMacSpoofing(nl: Netlink, owner: MacSpoofingOwner): void {
-  const { iface, mac } = chainsOf(owner);
-  retryRaces(() => remove(nl, ownJumps(nl, owner), [iface, mac]));
+export function removeMacSpoofing(nl: Netlink, owner: Owner): void {
+  retryRaces(() => {
+    const { own } = chainsOf(nl, owner);
+    if (own.length) remove(nl, jumpsTo(nl, own), own);
+  });
 }
 
 /** What is missing or different, in words. */
-export function checkMacSpoofing(
-  nl: Netlink,
-  owner: MacSpoofingOwner,
-  hostLink: string,
-  mac: Uint8Array,
-): string[] {
-  const plan = planOf(owner, hostLink, mac);
+export function checkMacSpoofing(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): string[] {
+  const { usual } = macSpoofingChains(owner);
+  const { own } = chainsOf(nl, owner);
+  const plan = planOf(owner, own[0] ?? usual, hostLink, mac);
   const where = (chain: Chain) => `chain ${chain.name} of table bridge ${table.name}`;
   const [toIface, ...inside] = plan.rules;
   const found: string[] = [];
   if (!findChain(nl, prerouting)?.base) found.push(`${where(prerouting)} is missing or has no hook`);
-  else if (!ownJumps(nl, owner).some((listed) => sameRule('bridge', toIface![1], listed))) {
+  else if (!jumpsTo(nl, own).some((listed) => sameRule('bridge', toIface![1], listed))) {
     found.push(`rule "${toIface![1].text}" is missing in ${where(prerouting)}`);
   }
   for (const chain of [plan.iface, plan.mac]) {
@@ -131,37 +202,60 @@ export function checkMacSpoofing(
 }
 
 /**
- * Removes the rules whose host link is gone; `linkExists` tells. The rules do not name their network, so this is all
- * that GC may do: a link that exists may belong to any network's attachment.
+ * Removes the rules of every attachment of `network` that is not among `valid`, by the mark of its chain. The
+ * reference's chains have none: of these, and of other networks', go those whose host link is gone; `linkExists` tells.
  */
-export function gcMacSpoofing(nl: Netlink, linkExists: (name: string) => boolean): void {
+export function gcMacSpoofing(
+  nl: Netlink,
+  network: string,
+  valid: readonly Omit<Owner, 'network'>[],
+  linkExists: (name: string) => boolean,
+): void {
+  const keep = valid.map((one) => ownerMark({ network, ...one }));
   retryRaces(() => {
-    const stale = listRules(nl, table, prerouting.name).filter((listed) => {
-      if (!listed.comment?.startsWith(commentPrefix)) return false;
+    const chains = listChains(nl, 'bridge').filter(
+      ({ table: of, name }) => of.name === table.name && name.startsWith(macSpoofingPrefix),
+    );
+    const invalid = chains.flatMap(({ name, comment: text = '' }) =>
+      text.startsWith(networkMark(network)) && !keep.some((mark) => text.startsWith(mark)) ? [name] : [],
+    );
+    const jumps = listRules(nl, table, prerouting.name).filter(
+      (listed) => listed.comment?.startsWith(commentPrefix) ?? false,
+    );
+    const unused = jumps.filter((listed) => {
       const link = inputOf(listed);
       return link !== undefined && !linkExists(link);
     });
-    const chains = stale.flatMap((listed) => {
-      const name = jumpTarget(listed.expressions);
-      if (name === undefined || name !== `cni-br-iface-${listed.comment?.slice(commentPrefix.length)}`)
-        return [];
-      return [
-        { table, name },
-        { table, name: `${name}-mac` },
-      ];
-    });
-    remove(nl, stale, chains);
+    const stale = new Set([...invalid, ...unused.flatMap(targetOf)]);
+    if (stale.size) {
+      const leading = jumps.filter((one) => targetOf(one).some((name) => stale.has(name)));
+      remove(nl, leading, [...stale]);
+    }
   });
 }
 
-function remove(nl: Netlink, jumps: readonly ListedRule[], chains: readonly Chain[]): void {
-  const there = chains.filter((chain) => findChain(nl, chain));
-  transaction(nl, [...jumps.map((one) => deleteRule(table, one)), ...there.map(deleteChain)]);
+/** The chain of an attachment that a rule leads to; none for a strange rule. */
+function targetOf({ expressions }: ListedRule): string[] {
+  const name = jumpTarget(expressions);
+  return name?.startsWith(macSpoofingPrefix) ? [name] : [];
 }
 
-function ownJumps(nl: Netlink, owner: MacSpoofingOwner): ListedRule[] {
-  const own = commentOf(owner);
-  return listRules(nl, table, prerouting.name).filter((one) => one.comment === own);
+function remove(nl: Netlink, jumps: readonly ListedRule[], chains: readonly string[]): void {
+  const names = chains.flatMap((name) => [name, macChain(name)]);
+  const there = chainsThere(nl, table, names);
+  transaction(nl, [
+    ...jumps.map((one) => deleteRule(table, one)),
+    ...there.map((name) => deleteChain({ table, name })),
+  ]);
+}
+
+/** What leads from PREROUTING to these chains. */
+function jumpsTo(nl: Netlink, chains: readonly string[]): ListedRule[] {
+  const encoder = new TextEncoder();
+  const about = chains.map((name) => encoder.encode(name));
+  return listRules(nl, table, prerouting.name, about).filter((one) =>
+    targetOf(one).some((name) => chains.includes(name)),
+  );
 }
 
 /** The link of `iifname "…"`. */

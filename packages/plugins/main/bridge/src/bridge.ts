@@ -253,10 +253,12 @@ async function gc(request: Request<Config>): Promise<void> {
   // Asked for first: without the list nothing may be done, by the delegate neither.
   const valid = request.validAttachments;
   const host = ownNamespace(request);
+  const netfilter = ownNetfilter(request);
+  const linkExists = (name: string) => findLink(host.route, name) !== undefined;
   await tryAll([
     () => collectLinks(host, network, 'bridge', valid),
-    async () => gcMasquerade(ownNetfilter(request), network, valid),
-    async () => gcMacSpoofing(ownNetfilter(request), (name) => findLink(host.route, name) !== undefined),
+    () => gcMasquerade(netfilter, network, valid),
+    () => gcMacSpoofing(netfilter, network, valid, linkExists),
     () => (config.ipam ? request.ipam(config.ipam).gc() : undefined),
   ]);
 }
