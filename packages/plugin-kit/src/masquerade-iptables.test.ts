@@ -11,7 +11,7 @@ import { goPlugins } from '@cni-ts/testing/needs';
 import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { addMasquerade, checkMasquerade } from './masquerade.ts';
-import { masqueradeChain } from './masquerade-iptables.ts';
+import { masqueradeChain } from './masquerade-chains.ts';
 
 /* Masquerading by rules of iptables-nft that no program writes; what holds for any way is in masquerade.test.ts. */
 

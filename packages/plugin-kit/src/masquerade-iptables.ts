@@ -1,7 +1,7 @@
 import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp } from '@cni-ts/address/ip';
 import { readChains } from '@cni-ts/netfilter/iptables/chain-rules';
-import { type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
+import { familiesWith, type Jump, listJumps, removeChains } from '@cni-ts/netfilter/iptables/jump';
 import { applyNatively, isNft, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
 import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
 import { type Family, findVariant, IptablesError, type Variant } from '@cni-ts/netfilter/iptables/program';
@@ -19,8 +19,9 @@ import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
 import { ask } from '@cni-ts/netfilter/nftables/question';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { tryEach } from './failing.ts';
+import { isAnothers, networkStart, ownerNames } from './iptables-owner.ts';
 import type { MasqueradeOwner } from './masquerade.ts';
-import { hashedName } from './name-hash.ts';
+import { masqueradeChain, masqueradeChains, spareMasqueradeChain } from './masquerade-chains.ts';
 
 /**
  * Masquerading by iptables, with the reference's names: a chain per container and network, which lets traffic to
@@ -34,13 +35,9 @@ const families: readonly Family[] = [4, 6];
 const parent = 'POSTROUTING';
 const multicast = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
 
-export function masqueradeChain(network: string, containerId: string): string {
-  return hashedName(28, 'CNI-', network + containerId);
-}
-
 /** iptables takes 255 bytes; a longer one is cut, since its chain names the owner anyway. */
 export function iptablesComment(network: string, containerId: string): string {
-  const whole = `name: "${network}" id: "${containerId}"`;
+  const whole = ownerNames({ network, containerId });
   return whole.length <= 255 ? whole : `${whole.slice(0, 252)}...`;
 }
 
@@ -49,9 +46,11 @@ interface Names {
   readonly comment: readonly string[];
 }
 
-function namesOf({ network, containerId }: MasqueradeOwner): Names {
-  const comment = ['-m', 'comment', '--comment', iptablesComment(network, containerId)];
-  return { chain: masqueradeChain(network, containerId), comment };
+function namesOf(
+  { network, containerId }: MasqueradeOwner,
+  chain = masqueradeChain(network, containerId),
+): Names {
+  return { chain, comment: ['-m', 'comment', '--comment', iptablesComment(network, containerId)] };
 }
 
 function chainRules(family: Family, { comment }: Names, networks: readonly string[]): string[][] {
@@ -97,18 +96,34 @@ export function addByIptables(nl: Netlink, owner: MasqueradeOwner, addresses: re
     return own.length ? [freshRules(family, names, own)] : [];
   });
   const done = addNatively(nl, names.chain, wanted);
-  for (const { family, own, rules } of wanted) {
+  for (const fresh of wanted) {
+    const { family, own } = fresh;
     if (done.includes(family)) continue;
-    const fresh = [createChain(names.chain), ...rules.map(({ chain, words }) => appendRule(chain, words))];
     try {
-      restore(family, { nat: fresh });
+      restore(family, { nat: creating(names, fresh) });
     } catch (error) {
       if (!(error instanceof IptablesError) || error.status === undefined) throw error;
       const there = save(family, 'nat');
       if (!there.chains.includes(names.chain)) throw error;
-      restore(family, { nat: completing(family, names, own, there) });
+      const free = namesOf(owner, freeChain(there, owner));
+      const changes = there.chains.includes(free.chain)
+        ? completing(family, free, own, there)
+        : creating(free, freshRules(family, free, own));
+      restore(family, { nat: changes });
     }
   }
+}
+
+function creating({ chain: own }: Names, { rules }: Fresh): IptablesChange[] {
+  return [createChain(own), ...rules.map(({ chain, words }) => appendRule(chain, words))];
+}
+
+/** The usual chain, unless what leads there names somebody else. */
+function freeChain(there: SavedTable, owner: MasqueradeOwner): string {
+  const { network, containerId } = owner;
+  const usual = masqueradeChain(network, containerId);
+  const taken = jumpsTo(there, usual).some(({ words }) => isAnothers(wordAfter(words, '--comment'), owner));
+  return taken ? spareMasqueradeChain(network, containerId) : usual;
 }
 
 /** Without a process, in one transaction for the families where that is possible. Returns these. */
@@ -151,18 +166,25 @@ function chainAsWanted(there: SavedTable, chain: string, wanted: readonly string
 
 /**
  * Takes away what leads to the container's chain, and the chain. With `addresses`, rules of other addresses stay,
- * and with them the chain. iptables-nft's rules go by netlink; without rules no program is started.
+ * and with them the chain. iptables-nft's rules go by netlink; without rules no program is started, and one message to
+ * the kernel tells that there are none.
  */
 export function removeByIptables(nl: Netlink, owner: MasqueradeOwner, addresses?: readonly Cidr[]): void {
-  const { chain } = namesOf(owner);
-  tryEach(families, (family) => {
-    const others = addresses
-      ? listJumps(nl, family, 'nat', parent, [chain]).filter((jump) => !isAmong(jump, addresses))
+  const isOthers = ({ comment }: Jump) => isAnothers(comment, owner);
+  tryEach(familiesWith(nl, 'nat', masqueradeChains(owner)), ({ family, chains }) => {
+    const staying = addresses
+      ? listJumps(nl, family, 'nat', parent, chains).filter(
+          (jump) => !isOthers(jump) && !isAmong(jump, addresses),
+        )
       : [];
-    for (const variant of unique(others.map((jump) => jump.variant))) {
-      shrink(family, variant, chain, addresses ?? []);
+    const kept = unique(staying.map(({ to }) => to));
+    for (const chain of kept) {
+      for (const variant of unique(staying.flatMap((jump) => (jump.to === chain ? [jump.variant] : [])))) {
+        shrink(family, variant, chain, addresses ?? []);
+      }
     }
-    if (!others.length) removeChains(nl, family, 'nat', [chain], [parent]);
+    const gone = chains.filter((chain) => !kept.includes(chain));
+    removeChains(nl, family, 'nat', gone, [parent], isOthers);
   });
 }
 
@@ -185,14 +207,16 @@ export function differencesInIptables(
   owner: MasqueradeOwner,
   addresses: readonly Cidr[],
 ): string[] {
-  const names = namesOf(owner);
+  const usual = masqueradeChain(owner.network, owner.containerId);
+  const spare = spareMasqueradeChain(owner.network, owner.containerId);
   const found: string[] = [];
   const about = new TextEncoder().encode(iptablesComment(owner.network, owner.containerId));
   for (const family of families) {
     const own = addresses.filter(({ ip }) => ip.family === family);
     if (!own.length) continue;
     const program = family === 4 ? 'iptables' : 'ip6tables';
-    const there = readChains(nl, family, 'nat', [parent, names.chain], [about]);
+    const there = readChains(nl, family, 'nat', [parent, usual, spare], [about]);
+    const names = namesOf(owner, jumpsTo(there, spare).length ? spare : usual);
     const missing = (chain: string, words: readonly string[]) =>
       found.push(`rule "${joinWords(words)}" is missing in chain ${chain} of ${program}'s nat table`);
     if (!there.chains.includes(names.chain)) {
@@ -219,19 +243,20 @@ export function gcByIptables(
   network: string,
   valid: readonly { readonly containerId: string }[],
 ): void {
-  const keep = new Set(valid.map(({ containerId }) => masqueradeChain(network, containerId)));
-  const prefix = `name: "${network}" id: "`;
+  const keep = new Set(valid.map(({ containerId }) => iptablesComment(network, containerId)));
+  const prefix = networkStart(network);
   for (const family of families) {
     const stale = listJumps(nl, family, 'nat', parent).filter(({ to, comment }) => {
-      if (!comment?.startsWith(prefix) || keep.has(to)) return false;
+      if (!comment?.startsWith(prefix) || keep.has(comment)) return false;
       const containerId = comment.slice(prefix.length, -1);
-      return to === masqueradeChain(network, containerId) || comment.endsWith('...');
+      return masqueradeChains({ network, containerId }).includes(to) || comment.endsWith('...');
     });
-    removeChains(nl, family, 'nat', unique(stale.map(({ to }) => to)), [parent]);
+    const isOthers = ({ comment }: Jump) => !comment?.startsWith(prefix) || keep.has(comment);
+    removeChains(nl, family, 'nat', unique(stale.map(({ to }) => to)), [parent], isOthers);
   }
 }
 
-function jumpsTo(there: SavedTable, chain: string): SavedRule[] {
+function jumpsTo(there: Pick<SavedTable, 'rules'>, chain: string): SavedRule[] {
   return there.rules.filter((rule) => rule.chain === parent && wordAfter(rule.words, '-j') === chain);
 }
 

@@ -17,7 +17,7 @@ import {
   type MasqueradeOwner,
   removeMasquerade,
 } from './masquerade.ts';
-import { masqueradeChain } from './masquerade-iptables.ts';
+import { masqueradeChain } from './masquerade-chains.ts';
 import { masqueradeComment } from './masquerade-nftables.ts';
 
 const path = process.env.PATH;
@@ -278,6 +278,46 @@ ${program} -t nat -A POSTROUTING -s 10.1.2.2 -j ${chain} ${words}
 ${program} -t nat -A POSTROUTING -s 10.1.2.0/24 -j ${chain} ${words}`);
     expect(checkMasquerade(nl, owner, cidrs('10.1.2.2/24'), 'iptables')).toEqual([]);
     removeMasquerade(nl, owner, cidrs('10.1.2.2/24'));
+    all();
+  });
+
+  test('owners whose names run together to the same have a chain each, whoever goes first', () => {
+    const [first, second] = [
+      { network: 'net1', containerId: '1abc', ifname: 'eth0' },
+      { network: 'net11', containerId: 'abc', ifname: 'eth0' },
+    ];
+    const check = (who: MasqueradeOwner, address: string) =>
+      checkMasquerade(nl, who, cidrs(address), 'iptables');
+    for (const gone of [first, second]) {
+      add(first, '10.1.2.2/24');
+      add(second, '10.9.0.2/24');
+      add(second, '10.9.0.2/24');
+      expect(check(first, '10.1.2.2/24')).toEqual([]);
+      expect(check(second, '10.9.0.2/24')).toEqual([]);
+      gcMasquerade(nl, 'net1', [first]);
+      gcMasquerade(nl, 'net11', [second]);
+      expect(check(first, '10.1.2.2/24')).toEqual([]);
+      const [other, address] = gone === first ? [second, '10.9.0.2/24'] : [first, '10.1.2.2/24'];
+      if (gone === first) removeMasquerade(nl, gone);
+      else gcMasquerade(nl, gone.network, []);
+      removeMasquerade(nl, gone, cidrs('10.1.2.2/24', '10.9.0.2/24'));
+      expect(check(other, address)).toEqual([]);
+      removeMasquerade(nl, other);
+      all();
+    }
+  });
+
+  test('what the reference made for owners whose names run together goes one by one', () => {
+    const shared = masqueradeChain('net1', '1abc');
+    const words = (text: string) => `-m comment --comment '${text}'`;
+    const [theirs, own] = ['name: "net11" id: "abc"', 'name: "net1" id: "1abc"'];
+    sh(`${program} -t nat -N ${shared}
+${program} -t nat -A ${shared} ! -d 224.0.0.0/4 -j MASQUERADE ${words(own)}
+${program} -t nat -A POSTROUTING -s 10.1.2.2 -j ${shared} ${words(own)}
+${program} -t nat -A POSTROUTING -s 10.9.0.2 -j ${shared} ${words(theirs)}`);
+    removeMasquerade(nl, { network: 'net1', containerId: '1abc', ifname: 'eth0' });
+    expect(saved(program).filter((line) => line.startsWith('-A POSTROUTING'))).toHaveLength(1);
+    removeMasquerade(nl, { network: 'net11', containerId: 'abc', ifname: 'eth0' }, cidrs('10.9.0.2/24'));
     all();
   });
 

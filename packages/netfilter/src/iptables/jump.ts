@@ -1,13 +1,18 @@
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
-import { readText } from '@cni-ts/libc/file';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '../nftables/action.ts';
-import { chainsThere, deleteChain as deleteNftChain, findChain } from '../nftables/chain.ts';
+import {
+  chainsThere,
+  deleteChain as deleteNftChain,
+  findChain,
+  presenceQuestion,
+} from '../nftables/chain.ts';
 import { dataOf, type Expression } from '../nftables/expression.ts';
+import { ask } from '../nftables/question.ts';
 import { deleteRule as deleteNftRule, type ListedRule, listRules } from '../nftables/rule.ts';
 import { retryRaces, transaction } from '../nftables/transaction.ts';
+import { hasLegacyTable } from './legacy-table.ts';
 import { iptablesNftTable } from './native-table.ts';
 import { type Family, findVariant, type Variant } from './program.ts';
 import { deleteChain, deleteRule, flushChain, type IptablesTableName, restore } from './restore.ts';
@@ -181,19 +186,35 @@ function legacyJumps(
   });
 }
 
+const families: readonly Family[] = [4, 6];
+
+/** A family, and which of the chains that were asked for are there, or may be. */
+export interface FamilyChains {
+  readonly family: Family;
+  readonly chains: readonly string[];
+}
+
 /**
- * Whether somebody has touched this table of the older kind in this namespace: the kernel lists those in a file, so
- * that no program need be started to know that there is none.
+ * The families where one of these chains is, or may be: one message to the kernel, and a look whether there are older
+ * tables, which no message tells anything about.
  */
-export function hasLegacyTable(family: Family, table: IptablesTableName): boolean {
-  const names = `/proc/thread-self/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`;
-  try {
-    return readText(names).split('\n').includes(table);
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT' || code === 'EACCES') return false; // a kernel without them; nobody's rules either way
-    throw error;
-  }
+export function familiesWith(
+  nl: Netlink,
+  table: IptablesTableName,
+  chains: readonly string[],
+  of: readonly Family[] = families,
+): FamilyChains[] {
+  const found = ask(
+    nl,
+    of.map((family) =>
+      chains.map((name) => presenceQuestion({ table: iptablesNftTable(family, table), name })),
+    ),
+  );
+  return of.flatMap((family, i) => {
+    if (hasLegacyTable(family, table)) return [{ family, chains }];
+    const there = chains.filter((_, at) => found[i]?.[at]);
+    return there.length ? [{ family, chains: there }] : [];
+  });
 }
 
 /** The table of the older kind, if it is there and a program can read it. */

@@ -1,5 +1,6 @@
 import { type Netlink, type NetlinkRequest, Refused } from '@cni-ts/netlink/socket';
-import { absent, NftablesError } from './transaction.ts';
+import { absent } from './chain-presence.ts';
+import { NftablesError } from './transaction.ts';
 
 /**
  * A look-up as a value, made by chainQuestion, setQuestion, elementQuestion, …: several are asked in one message to

@@ -4,6 +4,7 @@ import type { Codec } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, type NetlinkRequest, NLM_F } from '@cni-ts/netlink/socket';
 import { messageType, nfgenmsg, subsystem } from '../nfnetlink.ts';
+import { absent } from './chain-presence.ts';
 
 const NFNL_MSG_BATCH_BEGIN = 16;
 const NFNL_MSG_BATCH_END = 17;
@@ -65,15 +66,6 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
     throw error;
   }
 }
-
-/** ENOENT, and what kernels answer that lack nf_tables, the family or all of nfnetlink: our reads are well-formed. */
-export const absent: ReadonlySet<string> = new Set([
-  'ENOENT',
-  'EINVAL',
-  'EOPNOTSUPP',
-  'EAFNOSUPPORT',
-  'EPROTONOSUPPORT',
-]);
 
 /** Runs a request that reads; what is not there is undefined. */
 export function unlessAbsent<T>(what: string, read: () => T): T | undefined {

@@ -511,6 +511,10 @@ describe('addresses and gateways', () => {
   });
 });
 
+/** What there is of an attachment's rules, in iptables and nftables. */
+const rulesOf = (host: Host) =>
+  host.sh('nft list ruleset').match(/ CNI-\S+|cni-br-iface-\S+|masquerade comment.*/g) ?? [];
+
 describe('masquerading', () => {
   test('by iptables: the three rules of the attachment, gone after DEL (bridge 17)', async ({
     host,
@@ -555,6 +559,48 @@ describe('masquerading', () => {
     expect(left).not.toContain('masquerade comment "8e48');
     expect(left).toContain('chain postrouting');
   });
+
+  test.for([
+    ['switched off', 'iptables', {}],
+    ['switched off', 'nftables', {}],
+    ['of a backend that is none', 'iptables', { ipMasq: true, ipMasqBackend: 'foo', macspoofchk: true }],
+    ['of the other backend', 'nftables', { ipMasq: true, ipMasqBackend: 'iptables' }],
+    ['of a network without addresses', 'iptables', { ipMasq: true, ipam: undefined }],
+  ] as const)(
+    'that is %s by now, after %s, is removed by DEL with the spoof check',
+    async ([, backend, now], { host, container }) => {
+      const before = { ipMasq: true, ipMasqBackend: backend, macspoofchk: true, ipam: ipam(host, v4, v6) };
+      await succeed(bridge, 'ADD', withHostLocal(host, container, before));
+      expect(rulesOf(host)).not.toEqual([]);
+      const { ipam: same } = before;
+      await succeed(bridge, 'DEL', withHostLocal(host, container, { ipam: same, ...now }));
+      expect(rulesOf(host)).toEqual([]);
+      await succeed(bridge, 'DEL', withHostLocal(host, container, { ipam: same, ...now }));
+    },
+  );
+
+  test.for(['iptables', 'nftables'] as const)(
+    'by %s that is switched off by now is removed by GC with the spoof check, also while the container lives',
+    async (backend, { host, container }) => {
+      const on = { ipMasq: true, ipMasqBackend: backend, macspoofchk: true, ipam: ipam(host, v4) };
+      const more = { containerId: 'c2', ifname: 'eth1' };
+      await succeed(bridge, 'ADD', withHostLocal(host, container, on));
+      await succeed(bridge, 'ADD', withHostLocal(host, container, on, more));
+      const valid = (...attachments: object[]) => ({
+        ipam: on.ipam,
+        'cni.dev/valid-attachments': attachments,
+      });
+      await succeed(
+        bridge,
+        'GC',
+        withHostLocal(host, container, valid({ containerID: 'c2', ifname: 'eth1' })),
+      );
+      expect(host.sh('nft list table bridge nat')).not.toContain('c1-eth0');
+      expect(host.sh('nft list table bridge nat')).toContain('c2-eth1');
+      await succeed(bridge, 'GC', withHostLocal(host, container, valid()));
+      expect(rulesOf(host)).toEqual([]);
+    },
+  );
 
   test('an unknown backend is refused before anything is made; without IPAM the field means nothing (bridge 19)', async ({
     host,
@@ -807,6 +853,27 @@ describe('MAC spoofing check', () => {
     const left = host.sh('nft list table bridge nat');
     expect(left).not.toContain('c1-eth0');
     expect(left).toContain('chain PREROUTING');
+  });
+
+  test('CHECK looks at the rules of the link that prevResult names, as the reference names it at random', async ({
+    host,
+    container,
+  }) => {
+    const config = { isGateway: true, macspoofchk: true, ipam: ipam(host, v4) };
+    const { result } = await succeed(bridge, 'ADD', withHostLocal(host, container, config));
+    const [, end] = result?.interfaces ?? [];
+    const jump = `jump cni-br-iface-c1-eth0 comment '"macspoofchk-c1-eth0"'`;
+    host.sh(`ip link set ${end?.name} down; ip link set ${end?.name} name veth31d5ee89; ip link set veth31d5ee89 up
+      nft flush chain bridge nat PREROUTING
+      nft add rule bridge nat PREROUTING iifname veth31d5ee89 ${jump}`);
+    const interfaces = result?.interfaces?.map((one) =>
+      one === end ? { ...one, name: 'veth31d5ee89' } : one,
+    );
+    const given = withHostLocal(host, container, config, { prevResult: { ...result, interfaces } });
+    await succeed(bridge, 'CHECK', given);
+    host.sh('nft flush chain bridge nat PREROUTING');
+    const { error } = await call(bridge, 'CHECK', given);
+    expect(error?.msg).toContain('rule "iifname "veth31d5ee89" jump cni-br-iface-c1-eth0');
   });
 
   test('an IPAM that fails takes the rules away again (bridge 30)', async ({ host, container }) => {

@@ -4,8 +4,8 @@
  *
  * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
  */
-
 import { formatMac } from '@cni-ts/address/mac';
+import type { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
@@ -26,6 +26,7 @@ import {
 } from '@cni-ts/plugin-kit/masquerade';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
+import { ruleTraces } from '@cni-ts/plugin-kit/rule-traces';
 import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import {
   createVethPair,
@@ -35,11 +36,11 @@ import {
   vethAddresses,
 } from '@cni-ts/plugin-kit/veth-pair';
 import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
 import { type Delegate, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Interface, Result } from '@cni-ts/skeleton/result';
 import { type Bridge, connectToBridge, ensureBridge, isShared, type Port, portUp } from './bridge-link.ts';
-import { differences } from './check.ts';
+import { differences, recordedHostEnd } from './check.ts';
 import { type Config, checkForAdd, parse, schema } from './config.ts';
 import { ensureGatewayAddress, planAddressing } from './gateway.ts';
 import { ensureVlanGateway } from './vlan-gateway.ts';
@@ -192,11 +193,16 @@ function quickAddresses(ifname: string, dad: boolean): void {
   trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
 }
 
-/** Everything that can be named without the container goes also when its namespace is gone or not told. */
+/**
+ * Everything that can be named without the container goes also when its namespace is gone or not told. Rules go if they
+ * are there: what the configuration says of them may have changed since ADD.
+ */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
   const host = ownNamespace(request);
+  const netfilter = ownNetfilter(request);
   let end: VethEnd | undefined;
+  let there = { masquerade: true, spoofCheck: true };
   await tryAll([
     () => {
       const ofNetwork = (port: Link) =>
@@ -204,19 +210,22 @@ async function del(request: Request<Config>): Promise<void> {
       end = findVethPair(request, 'bridge', host, ofNetwork);
     },
     async () => {
-      if (!config.ipam || !config.ipMasq) return;
-      removeMasquerade(ownNetfilter(request), request, vethAddresses(request, end));
+      const wanted = { masquerade: config.ipam !== '' && config.ipMasq, spoofCheck: config.macSpoofCheck };
+      there = ruleTraces(netfilter, request, wanted);
     },
-    () => (config.macSpoofCheck ? removeSpoofCheck(request) : undefined),
+    async () => {
+      if (there.masquerade) removeMasquerade(netfilter, request, vethAddresses(request, end));
+    },
+    () => (there.spoofCheck ? removeSpoofCheck(request, netfilter) : undefined),
     () => deleteVethPair(end),
     () => (config.ipam ? request.ipam(config.ipam).del() : undefined),
   ]);
 }
 
 /** The rules name a link that is about to go: they match nothing any more then, so the container may go without. */
-async function removeSpoofCheck(request: Request<Config>): Promise<void> {
+async function removeSpoofCheck(request: Request<Config>, netfilter: Netlink): Promise<void> {
   try {
-    removeMacSpoofing(ownNetfilter(request), request);
+    removeMacSpoofing(netfilter, request);
   } catch (error) {
     request.log(errorText(error));
   }
@@ -227,10 +236,11 @@ async function check(request: Request<Config>): Promise<void> {
   const inside = openNamespace(request);
   if (config.ipam) await request.ipam(config.ipam).check();
   if (!prevResult) throw new Error('Required prevResult missing');
-  const drift = differences(config, request, prevResult, ownNamespace(request), inside);
+  const host = ownNamespace(request);
+  const drift = differences(config, request, prevResult, host, inside);
   const link = config.macSpoofCheck && findLink(inside.route, request.ifname);
   if (link) {
-    const hostName = plan(config, request).hostName;
+    const hostName = recordedHostEnd(prevResult, host, link) ?? plan(config, request).hostName;
     drift.push(...checkMacSpoofing(ownNetfilter(request), request, hostName, link.mac));
   }
   if (config.ipam && config.ipMasq) {
@@ -267,9 +277,9 @@ async function status(request: Request<Config>): Promise<void> {
   try {
     checkForAdd(request.config);
   } catch (error) {
-    throw new CniError(ErrorCode.pluginNotAvailable, `bridge cannot serve ADD: ${errorText(error)}`, '', {
-      cause: error,
-    });
+    const known = findCniError(error);
+    const text = `bridge cannot serve ADD: ${known?.message ?? errorText(error)}`;
+    throw new CniError(ErrorCode.pluginNotAvailable, text, known?.details, { cause: error });
   }
   const { config } = request;
   const link = findLink(ownNamespace(request).route, config.bridge);

@@ -97,6 +97,26 @@ function bridgeDifferences(config: Config, entry: Interface | undefined, bridge:
   return [];
 }
 
+/**
+ * The name that the host's end has by prevResult: the reference gives it a random one. Undefined where none of the
+ * result's links is the other end of the container's.
+ */
+export function recordedHostEnd(
+  { interfaces = [] }: Result,
+  host: Namespace,
+  inside: Link,
+): string | undefined {
+  for (const { name, sandbox } of interfaces) {
+    const link = sandbox ? undefined : findLink(host.route, name);
+    if (link && isPeer(link, inside)) return name;
+  }
+  return undefined;
+}
+
+function isPeer(link: Link, inside: Link): boolean {
+  return link.kind === 'veth' && link.lower === inside.index && inside.lower === link.index;
+}
+
 /** The host's end: the veth among the result's other links whose peer is the container's link and reverse. */
 function portDifferences(
   config: Config,
@@ -108,8 +128,7 @@ function portDifferences(
   for (const entry of others) {
     const link = findLink(host.route, entry.name);
     if (!link) return [`Interface name ${entry.name} not found`];
-    const isPeer = link.kind === 'veth' && link.lower === inside.index && inside.lower === link.index;
-    if (!isPeer) continue;
+    if (!isPeer(link, inside)) continue;
     if (link.master !== bridge) break;
     if (!sameMac(entry, link)) return [`Interface ${entry.name} Mac doesn't match: ${entry.mac} not found`];
     const port = bridgePortOf(link);

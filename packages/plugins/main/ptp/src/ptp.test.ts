@@ -240,6 +240,22 @@ describe('ADD', () => {
     },
   );
 
+  test.for([
+    ['iptables', {}],
+    ['nftables', {}],
+    ['iptables', { ipMasq: true, ipMasqBackend: 'foo' }],
+    ['nftables', { ipMasq: true, ipMasqBackend: 'iptables' }],
+  ] as const)(
+    'removes the masquerading of %s on DEL when the configuration says %j by now',
+    async ([backend, now], { host, container }) => {
+      const base = at(host, container);
+      await succeed(ptp, 'ADD', { ...base, config: fixed(plain, { ipMasq: true, ipMasqBackend: backend }) });
+      expect(host.sh('nft list ruleset')).toMatch(/ CNI-|masquerade comment/);
+      await succeed(ptp, 'DEL', { ...base, config: fixed(plain, now) });
+      expect(host.sh('nft list ruleset')).not.toMatch(/ CNI-|masquerade comment/);
+    },
+  );
+
   test('refuses an unknown masquerade backend before IPAM is asked (ptp 5)', async ({ host, container }) => {
     const log = fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: plain });
     const config = { ...fixed([]), ipMasq: true, ipMasqBackend: 'foo', ipam: { type: 'fake' } };

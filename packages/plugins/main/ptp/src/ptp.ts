@@ -6,7 +6,6 @@
  * All containers of the network may share one gateway address: it lies as a /32 (/128) on each host end, and a route
  * to each container's address tells the host which end leads there.
  */
-
 import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { formatMac } from '@cni-ts/address/mac';
@@ -27,6 +26,7 @@ import {
 import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
 import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
+import { ruleTraces } from '@cni-ts/plugin-kit/rule-traces';
 import {
   createVethPair,
   deleteVethPair,
@@ -37,7 +37,7 @@ import {
 import { addAddress, addressFlags } from '@cni-ts/rtnetlink/address';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { addRoute, deleteRoute, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import { differences } from './check.ts';
@@ -225,7 +225,10 @@ function host(ip: Ip): Cidr {
   return { ip, prefix: ip.bytes.length * 8 };
 }
 
-/** Link and rules first: an address is given back when nobody uses it any more. All parts are tried. */
+/**
+ * Link and rules first: an address is given back when nobody uses it any more. All parts are tried. Rules go if they are
+ * there: what the configuration says of them may have changed since ADD.
+ */
 async function del(request: Request<Config>): Promise<void> {
   const { config } = request;
   const host = ownNamespace(request);
@@ -235,8 +238,10 @@ async function del(request: Request<Config>): Promise<void> {
       end = findVethPair(request, 'ptp', host, ({ master }) => master === 0);
     },
     async () => {
-      if (!config.ipMasq) return;
-      removeMasquerade(ownNetfilter(request), request, vethAddresses(request, end));
+      const netfilter = ownNetfilter(request);
+      const wanted = { masquerade: config.ipMasq, spoofCheck: true }; // there is no spoof check to look for
+      if (!ruleTraces(netfilter, request, wanted).masquerade) return;
+      removeMasquerade(netfilter, request, vethAddresses(request, end));
     },
     () => deleteVethPair(end),
     () => request.ipam(config.ipam).del(),
@@ -281,8 +286,9 @@ async function status(request: Request<Config>): Promise<void> {
   try {
     if (config.ipMasq) checkBackend(config.ipMasqBackend);
   } catch (error) {
-    const text = `ptp cannot serve ADD: ${errorText(error)}`;
-    throw new CniError(ErrorCode.pluginNotAvailable, text, '', { cause: error });
+    const known = findCniError(error);
+    const text = `ptp cannot serve ADD: ${known?.message ?? errorText(error)}`;
+    throw new CniError(ErrorCode.pluginNotAvailable, text, known?.details, { cause: error });
   }
   await request.ipam(config.ipam).status();
 }

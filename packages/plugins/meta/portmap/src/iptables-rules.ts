@@ -2,7 +2,7 @@ import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
 import { type ChainRules, readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import {
-  hasLegacyTable,
+  familiesWith,
   type Jump,
   leadsElsewhere,
   listJumps,
@@ -27,8 +27,7 @@ import {
   restore,
 } from '@cni-ts/netfilter/iptables/restore';
 import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
-import { findChain, presenceQuestion } from '@cni-ts/netfilter/nftables/chain';
-import { ask } from '@cni-ts/netfilter/nftables/question';
+import { findChain } from '@cni-ts/netfilter/nftables/chain';
 import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { failing, tryEach } from '@cni-ts/plugin-kit/failing';
@@ -211,7 +210,9 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
   const others = families.filter(
     (family) => !plan.targets.some(({ address }) => address.ip.family === family),
   );
-  for (const family of familiesWith(nl, ownChains(plan.owner), others)) removeFamily(nl, family, plan.owner);
+  for (const { family, chains } of familiesWith(nl, 'nat', ownChains(plan.owner), others)) {
+    removeFamily(nl, family, plan.owner, chains);
+  }
   return fresh;
 }
 
@@ -220,13 +221,14 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
  * process. Returns the families that are done.
  */
 function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): Family[] {
+  const names = chainNames(plan.owner);
   const possible = plan.targets.flatMap((target) => {
     const { family } = target.address.ip;
     if (variantFor(family) !== 'nft') return [];
     const shared = sharedRules(plan, family);
-    const nat = natTable(nl, family, 'nft', chainsToRead(shared, plan.owner));
-    const chain = chainFor(nat, plan.owner);
-    if (isKnown(nat, plan.owner)) return [];
+    const nat = natTable(nl, family, 'nft', chainsToRead(shared, names));
+    const [chain, known] = findOwnChain(nat, plan.owner, names);
+    if (known) return [];
     if (!shared.every((rule) => rule.chain.startsWith('CNI-') || nat.has(rule.chain))) return [];
     const { chains, rules } = additions(plan, target, chain, nat);
     const changes = nativeAdditions(family, 'nat', chains, rules, { [chain]: chainComment(plan.owner) });
@@ -236,45 +238,47 @@ function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): 
   return applyNatively(nl, possible);
 }
 
-function chainsToRead(shared: readonly SharedRule[], owner: Owner): string[] {
-  const own = [iptablesChain(owner), spareIptablesChain(owner)];
-  return [...new Set([...own, entries, ...shared.map((rule) => rule.chain)])];
+/** The names that an attachment's chain may have: see owner.ts. */
+interface ChainNames {
+  readonly usual: string;
+  readonly spare: string;
 }
 
-/** The chain for an attachment: of the usual name, unless that is the chain of somebody else. */
-function chainFor(nat: NatTable, owner: Owner): string {
-  return isTaken(nat, owner) ? spareIptablesChain(owner) : iptablesChain(owner);
+function chainNames(owner: Owner): ChainNames {
+  return { usual: iptablesChain(owner), spare: spareIptablesChain(owner) };
 }
 
-/** Whether the usual name is the chain of somebody whose names run together to the same: what leads there says so. */
-function isTaken(nat: NatTable, owner: Owner): boolean {
-  const usual = iptablesChain(owner);
-  if (!nat.has(usual)) return false;
+function chainsToRead(shared: readonly SharedRule[], { usual, spare }: ChainNames): string[] {
+  return [...new Set([usual, spare, entries, ...shared.map((rule) => rule.chain)])];
+}
+
+/** An attachment's chain, there or to be made, and whether it is there. */
+function findOwnChain(nat: NatTable, owner: Owner, { usual, spare }: ChainNames): [string, boolean] {
+  if (!nat.has(usual)) return [usual, nat.has(spare)];
+  // The chain of somebody whose names run together to the same, if what leads there says so.
   const leading = nat.rules(entries, [new TextEncoder().encode(usual)]);
-  return leading.some(({ target, comment }) => target === usual && isAnothers(comment, owner));
-}
-
-/** Whether an attachment has a chain. */
-function isKnown(nat: NatTable, owner: Owner): boolean {
-  return nat.has(spareIptablesChain(owner)) || (nat.has(iptablesChain(owner)) && !isTaken(nat, owner));
+  const taken = leading.some(({ target, comment }) => target === usual && isAnothers(comment, owner));
+  return taken ? [spare, nat.has(spare)] : [usual, true];
 }
 
 const attempts = 4;
 
 function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   const { family } = target.address.ip;
+  const names = chainNames(plan.owner);
   let fresh = true;
   for (let attempt = 1; ; attempt++) {
-    const expected = chainsToRead(sharedRules(plan, family), plan.owner);
+    const expected = chainsToRead(sharedRules(plan, family), names);
     const nat = natTable(nl, family, variantFor(family), expected);
-    if (isKnown(nat, plan.owner) && attempt < attempts) {
+    const [chain, known] = findOwnChain(nat, plan.owner, names);
+    if (known && attempt < attempts) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
       removeFamily(nl, family, plan.owner);
       fresh = false;
       continue;
     }
     try {
-      restore(family, { nat: changes(additions(plan, target, chainFor(nat, plan.owner), nat)) });
+      restore(family, { nat: changes(additions(plan, target, chain, nat)) });
       return fresh;
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
@@ -360,29 +364,25 @@ function portBytes({ port }: HostPort): Uint8Array[] {
  */
 export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
   const removed: Removed = { 4: [], 6: [] };
-  tryEach(familiesWith(nl, ownChains(owner)), (family) => {
-    removed[family] = failing(`could not teardown ipv${family} dnat`, () => removeFamily(nl, family, owner));
+  tryEach(familiesWith(nl, 'nat', ownChains(owner)), ({ family, chains }) => {
+    removed[family] = failing(`could not teardown ipv${family} dnat`, () =>
+      removeFamily(nl, family, owner, chains),
+    );
   });
   return removed;
 }
 
-function removeFamily(nl: Netlink, family: Family, owner: Owner): Redirection[] {
-  return removeOwn(nl, family, ownChains(owner), ({ comment }) => isAnothers(comment, owner));
+function removeFamily(
+  nl: Netlink,
+  family: Family,
+  owner: Owner,
+  chains: readonly string[] = ownChains(owner),
+): Redirection[] {
+  return removeOwn(nl, family, chains, ({ comment }) => isAnothers(comment, owner));
 }
 
 function ownChains(owner: Owner): string[] {
   return [iptablesChain(owner), spareIptablesChain(owner), oldIptablesChain(owner)];
-}
-
-/** Where one of these chains is, or may be: one message to the kernel, and a look whether there are older tables. */
-function familiesWith(nl: Netlink, chains: readonly string[], of: readonly Family[] = families): Family[] {
-  const found = ask(
-    nl,
-    of.map((family) =>
-      chains.map((name) => presenceQuestion({ table: iptablesNftTable(family, 'nat'), name })),
-    ),
-  );
-  return of.filter((family, i) => found[i]?.includes(true) || hasLegacyTable(family, 'nat'));
 }
 
 function removeOwn(
@@ -473,7 +473,7 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
   const shared = sharedRules(plan, family);
-  const there = readChains(nl, family, 'nat', chainsToRead(shared, plan.owner));
+  const there = readChains(nl, family, 'nat', chainsToRead(shared, chainNames(plan.owner)));
   const chain = chainOf(there, plan.owner);
   if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
   const textsOf = (name: string) =>
@@ -504,9 +504,9 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   return drift;
 }
 
-/** The same as `chainFor`, of what iptables lists. */
+/** The same as `findOwnChain`, of what iptables lists. */
 function chainOf(there: ChainRules, owner: Owner): string {
-  const [usual, spare] = [iptablesChain(owner), spareIptablesChain(owner)];
+  const { usual, spare } = chainNames(owner);
   const isOthers = there.rules.some(
     ({ chain, words }) =>
       chain === entries &&

@@ -39,6 +39,7 @@ import type { Owner } from './owner.ts';
 import type { Plan } from './plan.ts';
 import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
 import { forgetFormerOwners, forgetRedirected, type Removed } from './stale-flows.ts';
+import { mayHaveMappings, saysPorts } from './traces.ts';
 
 /** The host as portmap sees it. */
 interface Host {
@@ -158,7 +159,10 @@ function refuseTakenPorts(
  */
 function del(request: Request<Config>): void {
   const owner = ownerOf(request);
-  removeEverywhere(hostOf(request), owner, addressesIfAny(request));
+  const host = hostOf(request);
+  // That the runtime tells of no ports says nothing about those that ADD was told of, but is usually right.
+  if (!saysPorts(request.json) && !mayHaveMappings(host.netfilter, owner)) return;
+  removeEverywhere(host, owner, addressesIfAny(request));
 }
 
 function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | undefined): void {
