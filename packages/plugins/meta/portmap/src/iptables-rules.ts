@@ -1,7 +1,8 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
-import { formatIp } from '@cni-ts/address/ip';
+import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { type ChainRules, readChains } from '@cni-ts/netfilter/iptables/chain-rules';
 import {
+  chainVariants,
   familiesWith,
   type Jump,
   leadsElsewhere,
@@ -44,6 +45,7 @@ import {
   type Owner,
   oldIptablesChain,
   readIptablesComment,
+  referenceChain,
   spareIptablesChain,
   usualInterface,
 } from './owner.ts';
@@ -361,15 +363,28 @@ function portBytes({ port }: HostPort): Uint8Array[] {
 /**
  * Takes an attachment's mappings away, found by its names alone, in both kinds of tables; rules of iptables-nft go
  * without a program, and none that name somebody else. With the last mapping of a family go the chains that all share.
+ * What the reference made for another interface than eth0 is known by `addresses`, those of the container.
  */
-export function removeFromIptables(nl: Netlink, owner: Owner): Removed {
+export function removeFromIptables(nl: Netlink, owner: Owner, addresses: readonly Ip[] = []): Removed {
   const removed: Removed = { 4: [], 6: [] };
-  tryEach(familiesWith(nl, 'nat', ownChains(owner)), ({ family, chains }) => {
+  const reference = addresses.length ? referenceChain(owner) : undefined;
+  const names = reference === undefined ? ownChains(owner) : [...ownChains(owner), reference];
+  tryEach(familiesWith(nl, 'nat', names), ({ family, chains }) => {
+    const own = chains.filter((name) => name !== reference || leadsTo(nl, family, name, addresses));
     removed[family] = failing(`could not teardown ipv${family} dnat`, () =>
-      removeFamily(nl, family, owner, chains),
+      removeFamily(nl, family, owner, own),
     );
   });
   return removed;
+}
+
+/** Whether a chain redirects, and to these addresses alone. */
+function leadsTo(nl: Netlink, family: Family, chain: string, addresses: readonly Ip[]): boolean {
+  const rules = chainVariants(nl, family, 'nat', chain).flatMap((variant) =>
+    natTable(nl, family, variant).rules(chain),
+  );
+  const ports = rules.flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : []));
+  return ports.length > 0 && ports.every(({ to }) => addresses.some((one) => to && equalIp(one, to)));
 }
 
 function removeFamily(
@@ -473,7 +488,9 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
   const shared = sharedRules(plan, family);
-  const there = readChains(nl, family, 'nat', chainsToRead(shared, chainNames(plan.owner)));
+  const reference = referenceChain(plan.owner);
+  const names = chainsToRead(shared, chainNames(plan.owner));
+  const there = readChains(nl, family, 'nat', reference === undefined ? names : [...names, reference]);
   const chain = chainOf(there, plan.owner);
   if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
   const textsOf = (name: string) =>
@@ -513,7 +530,10 @@ function chainOf(there: ChainRules, owner: Owner): string {
       wordAfter(words, '-j') === usual &&
       isAnothers(wordAfter(words, '--comment'), owner),
   );
-  return isOthers || (!there.chains.includes(usual) && there.chains.includes(spare)) ? spare : usual;
+  const has = (name: string) => there.chains.includes(name);
+  if (isOthers || (!has(usual) && has(spare))) return spare;
+  const reference = referenceChain(owner);
+  return !has(usual) && reference !== undefined && has(reference) ? reference : usual;
 }
 
 /** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */

@@ -366,6 +366,22 @@ test.for([
   },
 );
 
+test("what the reference made for another interface than eth0 satisfies CHECK, and goes by that one's address", async ({
+  host,
+  container,
+}) => {
+  const net1 = { cniVersion: '1.1.0', ips: [{ address: '10.254.0.2/24' }] };
+  const eth0 = { cniVersion: '1.1.0', ips: [{ address: '10.254.0.3/24' }] };
+  const calls = callsOf(portmap, container, net1);
+  // It names its chain as ours of eth0.
+  await calls.ok('ADD', web);
+  await calls.ok('CHECK', web, { ifname: 'net1' });
+  await calls.ok('DEL', web, { ifname: 'net1', prevResult: eth0 });
+  expect(chains(host)).toContain(chain);
+  await calls.ok('DEL', {}, { ifname: 'net1', prevResult: net1 });
+  expect(chains(host)).toEqual([]);
+});
+
 test('GC takes what eth0 had also where the interface that stays has no ports', async ({
   host,
   container,

@@ -4,17 +4,22 @@ import { listRules, sameRule } from '@cni-ts/netfilter/nftables/rule';
 import { tableText } from '@cni-ts/netfilter/nftables/table';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { tagged } from './nftables-reading.ts';
+import { referenceDifferences } from './nftables-references.ts';
 import { type Part, type Wanted, wantedOf } from './nftables-rules.ts';
 import { keyName, keyQuestion, plumbing } from './nftables-table.ts';
 import type { Owner } from './owner.ts';
 import type { Plan } from './plan.ts';
 
-/** What is missing or different, in words: first of the attachment's own, then of what all share. */
+/**
+ * What is missing or different, in words: first of the attachment's own, then of what all share. Where nothing is as it
+ * should be, the reference may have made it.
+ */
 export function nftablesDifferences(nl: Netlink, plan: Plan): string[] {
-  return wantedOf(plan).flatMap((wanted) => [
+  const drift = wantedOf(plan).flatMap((wanted) => [
     ...ownDifferences(nl, plan.owner, wanted),
     ...sharedDifferences(nl, wanted),
   ]);
+  return (drift.length ? referenceDifferences(nl, plan) : undefined) ?? drift;
 }
 
 function ownDifferences(nl: Netlink, owner: Owner, { parts }: Wanted): string[] {

@@ -195,6 +195,60 @@ END`);
     expect(rules(host, 'masquerading')).toEqual([]);
   });
 
+  const made = (...hostports: string[]) => `nft -f - <<'END'
+table ip cni_hostport {
+  chain hostports {
+    ${hostports.join('\n')}
+  }
+  chain masquerading {
+    type nat hook postrouting priority 100
+    ip saddr 10.254.0.2 ip daddr 10.254.0.2 masquerade comment "c1"
+    ip saddr 127.0.0.1 ip daddr 10.254.0.2 masquerade comment "c1"
+  }
+}
+END`;
+
+  test('satisfy CHECK, unless one is missing', async ({ host, container }) => {
+    const two = { backend: 'nftables', ...mappings([8080, 80], [5353, 53, 'udp', '192.168.0.2']) };
+    const own = { prevResult: resultOf(container, ['10.254.0.2/24']) };
+    const [web, dns] = [
+      'tcp dport 8080 dnat to 10.254.0.2:80 comment "c1"',
+      'ip daddr 192.168.0.2 udp dport 5353 dnat to 10.254.0.2:53 comment "c1"',
+    ];
+    const { ok, error } = caller(container);
+    host.sh(made(web, dns));
+    await ok('CHECK', two, own);
+    await ok('DEL', two, own);
+    host.sh(made(web));
+    expect(await error('CHECK', two, own)).toContain('missing hostport rules in "hostports" chain');
+    await ok('CHECK', { backend: 'nftables', ...mappings([8080, 80]) }, own);
+    host.sh('nft flush chain ip cni_hostport masquerading');
+    expect(await error('CHECK', { backend: 'nftables', ...mappings([8080, 80]) }, own)).toBe(
+      'missing hostport rules in "masquerading" chain: 0 of 2 are in chain masquerading of table ip cni_hostport',
+    );
+  });
+
+  test('go on after the commands for a way back to the reference, ours do not', async ({
+    host,
+    container,
+  }) => {
+    const { ok } = caller(container);
+    const all = { backend: 'nftables', ...mappings([8080, 80], [8081, 81, 'tcp', '127.0.0.1']) };
+    await ok('ADD', all);
+    host.sh(made('tcp dport 9090 dnat to 10.254.0.9:80 comment "c9"'));
+    // See docs/rollback.md.
+    for (const family of ['ip', 'ip6']) {
+      for (const map of ['owner_by_port', 'owner_by_address']) {
+        host.sh(`nft flush map ${family} cni_hostport ${map}`);
+      }
+    }
+    expect(host.sh('nft list ruleset')).not.toContain('jump dnat-');
+    expect(rules(host, 'hostports')).toContain('tcp dport 9090 dnat to 10.254.0.9:80');
+    await ok('DEL', all);
+    expect(host.sh('nft list ruleset')).not.toMatch(/(dnat|masq)-/);
+    expect(rules(host, 'hostports')).toContain('tcp dport 9090 dnat to 10.254.0.9:80');
+  });
+
   test('keep their ports from others, and live beside ours', async ({ host, container }) => {
     theirs(host);
     const { ok, error } = caller(container);

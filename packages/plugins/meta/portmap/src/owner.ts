@@ -28,6 +28,11 @@ export function spareIptablesChain({ network, containerId, ifname }: Owner): str
   return hashedName(28, 'CNI-DN-', `${network}/${containerId}/${ifname}`);
 }
 
+/** The chain that the reference makes for an attachment, where ours has another name: undefined for eth0. */
+export function referenceChain(owner: Owner): string | undefined {
+  return owner.ifname === usualInterface ? undefined : iptablesChain({ ...owner, ifname: usualInterface });
+}
+
 /** Of a chain: the interface it is for, which neither its name nor its rules tell. Only nft shows it. */
 export function chainComment({ ifname }: Owner): string {
   return `if: ${ifname}`;

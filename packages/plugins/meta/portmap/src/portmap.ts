@@ -169,7 +169,7 @@ function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | u
   bothBackends(
     host,
     () => removeFromNftables(host.netfilter, owner, addresses),
-    () => removeFromIptables(host.netfilter, owner),
+    () => removeFromIptables(host.netfilter, owner, addresses),
   );
 }
 

@@ -1,7 +1,7 @@
 import { hasLegacyTable } from '@cni-ts/netfilter/iptables/legacy-table';
 import { chainPresence } from '@cni-ts/netfilter/nftables/chain-presence';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { iptablesChain, type Owner, oldIptablesChain, spareIptablesChain } from './owner.ts';
+import { iptablesChain, type Owner, oldIptablesChain, referenceChain, spareIptablesChain } from './owner.ts';
 
 /**
  * Whether there may be mappings of an attachment. Most containers publish no port, and that there is nothing to remove
@@ -9,6 +9,8 @@ import { iptablesChain, type Owner, oldIptablesChain, spareIptablesChain } from 
  */
 export function mayHaveMappings(nl: Netlink, owner: Owner): boolean {
   const names = [iptablesChain(owner), spareIptablesChain(owner), oldIptablesChain(owner)];
+  const reference = referenceChain(owner);
+  if (reference !== undefined) names.push(reference);
   const families = ['ip', 'ip6'] as const;
   const there = chainPresence(
     nl,
