@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   statSync,
   utimesSync,
@@ -22,6 +23,8 @@ beforeEach(() => {
 afterEach(() => lab.close());
 
 const install = (...names: string[]) => lab.cnitool(['install', '--dir', folder, ...names]);
+const original = readFileSync(join(ours, 'host-local'));
+const readByte = (at: number) => original[at];
 const versions = async (name: string) =>
   (await lab.plugin(join(folder, name), '', { command: 'VERSION' })).json?.supportedVersions;
 
@@ -88,6 +91,21 @@ test('a plugin in a file of its own is called in-process all the same, as delega
     ips: [{ address: '10.66.0.3/24' }],
   });
   expect(run(`${ours}/cnitool del apart ${one}`)).toBe('');
+});
+
+test('a plugin of another build is executed, though it has the name of one of ours', async () => {
+  await install('host-local');
+  const path = join(folder, 'host-local');
+  const bytes = readFileSync(path);
+  // Before the name that is written into the file is the build.
+  const name = bytes.findIndex((byte, at) => byte !== readByte(at));
+  bytes[name - 1] = (bytes[name - 1] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+  lab.sh(`chmod -x ${path}`);
+  const config = { cniVersion: '1.0.0', name: 'n', ipam: { type: 'host-local', subnet: '10.66.0.0/24' } };
+  const call = { command: 'ADD', netns: lab.container('c'), path: folder };
+  const { json } = await lab.plugin(join(ours, 'bridge'), config, call);
+  expect(json?.msg).toMatch(/fork\/exec .*host-local: permission denied/);
 });
 
 test('a copy that fails leaves what was there, and nothing else', async () => {
