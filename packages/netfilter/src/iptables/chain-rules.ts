@@ -59,7 +59,10 @@ export function readNftChains(
       // strangers' rules are to be expected, and ours there are simple.
       if (!words && !builtIn.has(chain)) {
         const program = findVariant(family, 'save', 'nft');
-        if (program !== undefined) return only(save(family, table, program), chains);
+        const saved = program === undefined ? undefined : only(save(family, table, program), chains);
+        // A table that nft has rewritten is empty to older versions of the program. Then nobody can read that rule, and
+        // it is none of ours: those are known in every form.
+        if (saved?.chains.length) return saved;
       }
       if (words) rules.push({ chain, words, text: joinWords(words), handle: listed.handle });
     }

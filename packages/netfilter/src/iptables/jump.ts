@@ -144,18 +144,9 @@ function nftJumps(
   return listRules(nl, iptablesNftTable(family, table), from, about).flatMap((rule) => {
     const to = jumpTarget(rule.expressions);
     if (to === undefined || (only !== undefined && !only.includes(to))) return [];
-    const comment = rule.comment ?? extensionComment(rule.expressions);
-    return [{ variant: 'nft', from, to, comment, source: sourceOf(family, rule.expressions), rule }];
+    const { comment, expressions } = rule;
+    return [{ variant: 'nft', from, to, comment, source: sourceOf(family, expressions), rule }];
   });
-}
-
-/** iptables-nft keeps `-m comment` as the extension's own structure: 256 bytes of text. */
-function extensionComment(expressions: readonly Expression[]): string | undefined {
-  for (const one of expressions) {
-    const match = dataOf(one, 'match');
-    if (match?.name === 'comment') return new TextDecoder().decode(match.info).replace(/\0[\s\S]*$/, '');
-  }
-  return undefined;
 }
 
 /** A source that is a whole address or a prefix of whole bytes; others count as none. */

@@ -25,19 +25,37 @@ export function xtComment(text: string): Statement {
   };
 }
 
+/** The states of a connection as struct xt_conntrack_mtinfo3 has them, in iptables-save's order. */
+export const conntrackStates = {
+  INVALID: 1,
+  NEW: 8,
+  RELATED: 4,
+  ESTABLISHED: 2,
+  UNTRACKED: 256,
+  SNAT: 64,
+  DNAT: 128,
+} as const;
+
 /** `-m conntrack --ctstate RELATED,ESTABLISHED` */
-export const xtRelatedOrEstablished: Statement = {
-  text: 'xt match conntrack RELATED,ESTABLISHED',
-  compile(into) {
-    // struct xt_conntrack_mtinfo3 (164 bytes, padded to 8), include/uapi/linux/netfilter/xt_conntrack.h
-    const info = new Uint8Array(168);
-    const view = new DataView(info.buffer);
-    const XT_CONNTRACK_STATE = 1;
-    view.setUint16(146, XT_CONNTRACK_STATE, true);
-    view.setUint16(150, 4 | 2, true);
-    into.add(expression('match', { name: 'conntrack', revision: 3, info }));
-  },
-};
+export const xtRelatedOrEstablished = xtState('RELATED', 'ESTABLISHED');
+
+/** `-m conntrack --ctstate DNAT`: the connection's destination was translated, as that of a published port is. */
+export const xtDnatted = xtState('DNAT');
+
+function xtState(...of: (keyof typeof conntrackStates)[]): Statement {
+  // struct xt_conntrack_mtinfo3 (164 bytes, padded to 8), include/uapi/linux/netfilter/xt_conntrack.h
+  const info = new Uint8Array(168);
+  const view = new DataView(info.buffer);
+  const XT_CONNTRACK_STATE = 1;
+  view.setUint16(146, XT_CONNTRACK_STATE, true);
+  view.setUint16(
+    150,
+    of.reduce((bits, one) => bits | conntrackStates[one], 0),
+    true,
+  );
+  const match = constant('match', { name: 'conntrack', revision: 3, info });
+  return { text: `xt match conntrack ${of.join(',')}`, compile: (into) => into.add(match) };
+}
 
 /** `-s 10.1.0.0/20`, `-d …`: any prefix but 0. Masked also where whole bytes would do: that alone the oldest read. */
 export function xtAddress(side: 'source' | 'destination', op: Operator, cidr: Cidr): Statement {

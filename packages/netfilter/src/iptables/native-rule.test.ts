@@ -2,11 +2,14 @@ import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { addChain } from '../nftables/chain.ts';
+import { accept, counter } from '../nftables/action.ts';
+import { addChain, chainText, listChains } from '../nftables/chain.ts';
+import { addRule, comment, listRules, rule, sameRule } from '../nftables/rule.ts';
 import { transaction } from '../nftables/transaction.ts';
 import { readNftChains } from './chain-rules.ts';
 import { nativeAdditions, nativeRule } from './native-rule.ts';
 import { iptablesNftTable } from './native-table.ts';
+import { sameInWords } from './native-words.ts';
 import { type Family, programName } from './program.ts';
 import { appendRule, createChain, restore } from './restore.ts';
 import { joinWords, splitWords } from './words.ts';
@@ -145,6 +148,51 @@ test('a rule that the program alone can read is asked of it, other chains are no
     '-s 10.1.0.0/20 -j ACCEPT',
   ]);
   expect(readNftChains(nl, 4, 'nat', ['ODD']).rules[0]?.text).toContain('--mode nth --every 2');
+});
+
+test('a rule that nft has written anew has the same words, but for a comment of the program’s', () => {
+  const states = ['RELATED,ESTABLISHED', 'INVALID,NEW', 'UNTRACKED', 'SNAT', 'DNAT'];
+  const lines = [
+    ...states.map((state) => `-d 10.1.2.3/32 -m conntrack --ctstate ${state} -j ACCEPT`),
+    '-s 10.1.0.0/20 -i eth0 ! -o eth1 -p tcp -m tcp --dport 80 -j DROP',
+    '-s 10.1.2.3/32 -m comment --comment "the program’s" -j ACCEPT',
+  ];
+  restore(4, { filter: [createChain('MINE'), ...lines.map((line) => appendRule('MINE', splitWords(line)))] });
+  const mine = { table: iptablesNftTable(4, 'filter'), name: 'MINE' };
+  transaction(nl, [addRule(mine, rule(counter, accept, comment('ours')))]);
+  const read = () => readNftChains(nl, 4, 'filter', ['MINE']).rules.map(({ text }) => text);
+  const before = [...lines.map((line) => joinWords(splitWords(line))), '-m comment --comment ours -j ACCEPT'];
+  expect(read()).toEqual(before);
+  sh('rules=$(nft list ruleset); nft flush ruleset; echo "$rules" | nft -f -');
+  expect(read()).toEqual(before.map((text) => text.replace(/-m comment --comment ".*" /, '')));
+});
+
+test('a comment is read in both forms: userdata, and the match that iptables-restore makes of it', () => {
+  sh('iptables -N MINE');
+  const mine = { table: iptablesNftTable(4, 'filter'), name: 'MINE' };
+  const [own, other] = ['ours', 'other'].map((text) => rule(counter, accept, comment(text)));
+  transaction(nl, [addRule(mine, own!)]);
+  const listed = () => listRules(nl, mine.table, 'MINE')[0]!;
+  const look = () => [
+    listed().comment,
+    sameInWords(4, own!, listed()),
+    sameInWords(4, other!, listed()),
+    sameInWords(4, rule(counter, accept), listed()),
+  ];
+  expect([...look(), sameRule('ip', own!, listed())]).toEqual(['ours', true, false, false, true]);
+  sh('iptables-save | iptables-restore');
+  expect([...look(), sameRule('ip', own!, listed())]).toEqual(['ours', true, false, false, false]);
+  sh('rules=$(nft list ruleset); nft flush ruleset; echo "$rules" | nft -f -');
+  expect(look()).toEqual([undefined, false, false, true]);
+  expect(sameInWords(4, own!, listed(), { orLost: true })).toBe(true);
+});
+
+test('chains of all families are listed at once, or those alone that are asked about', () => {
+  sh(
+    'nft add table inet a; nft add chain inet a x; nft add table bridge b; nft add chain bridge b y; nft add table arp c; nft add chain arp c z',
+  );
+  expect(listChains(nl).map(chainText)).toEqual(['inet a x', 'bridge b y']);
+  expect(listChains(nl, undefined, [new TextEncoder().encode('y\0')]).map(chainText)).toEqual(['bridge b y']);
 });
 
 test('a chain that is there already is refused as a whole', () => {

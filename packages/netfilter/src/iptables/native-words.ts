@@ -1,10 +1,13 @@
 import { type Cidr, formatCidr, maskOf } from '@cni-ts/address/cidr';
 import { formatIp } from '@cni-ts/address/ip';
 import { sameBytes } from '@cni-ts/netlink/bytes';
+import { textBeforeNul } from '../nftables/comment.ts';
 import { dataOf, type Expression } from '../nftables/expression.ts';
-import type { ListedRule } from '../nftables/rule.ts';
+import { compiledFor, type ListedRule, type Rule, sameRule } from '../nftables/rule.ts';
 import { protocols } from '../nftables/set.ts';
+import { conntrackStates } from './native-match.ts';
 import type { Family } from './program.ts';
+import { joinWords, withoutComment } from './words.ts';
 
 /** What iptables asks of a packet before any extension, as iptables-save orders it. */
 const order = ['-s', '-d', '-i', '-o', '-p'];
@@ -22,9 +25,12 @@ interface Comparison {
 /**
  * A rule of iptables-nft in iptables-save's words: addresses, links by full name, protocols with their destination
  * ports, marks, connection states, local destinations, comments; verdicts, MASQUERADE, DNAT, MARK. Undefined for
- * anything else.
+ * anything else. A rule that `nft -f` has rewritten in nftables' own comparisons has the same words.
  */
-export function nativeWords(family: Family, listed: ListedRule): string[] | undefined {
+export function nativeWords(
+  family: Family,
+  listed: Pick<ListedRule, 'expressions' | 'comment'>,
+): string[] | undefined {
   const parts: { option: string; words: string[] }[] = [];
   const matches: string[] = [];
   let target: string[] = [];
@@ -53,14 +59,54 @@ export function nativeWords(family: Family, listed: ListedRule): string[] | unde
       target = words;
     }
   }
-  if (listed.comment !== undefined) matches.push('-m', 'comment', '--comment', listed.comment);
+  if (listed.comment !== undefined && !matches.includes('--comment')) {
+    matches.push('-m', 'comment', '--comment', listed.comment);
+  }
   parts.sort((a, b) => order.indexOf(a.option) - order.indexOf(b.option));
   return [...parts.flatMap(({ words }) => words), ...matches, ...target];
 }
 
+/**
+ * Whether a rule in a table of iptables is this one, in whatever form it stands there by now: iptables-restore makes
+ * its own matches of nft's comparisons and comments, `nft -f` the reverse, and loses the comments of iptables.
+ * `orLost`: one that lost its comment counts too.
+ */
+export function sameInWords(
+  family: Family,
+  ours: Rule,
+  listed: ListedRule,
+  { orLost = false } = {},
+): boolean {
+  const program = compiledFor(family === 4 ? 'ip' : 'ip6', ours);
+  const isLost = orLost && listed.comment === undefined;
+  if (listed.comment !== program.comment && !isLost) return false;
+  if (sameRule(program.family, ours, listed)) return true; // nobody has touched it
+  const wanted = textsOf(family, program);
+  const there = textsOf(family, listed);
+  if (!wanted || !there) return false;
+  return there.text === wanted.text || (orLost && there.text === wanted.bare);
+}
+
+interface Texts {
+  readonly text: string;
+  /** Without the comment. */
+  readonly bare: string;
+}
+
+/** Each rule is compared with many. */
+const known = new WeakMap<object, Texts | undefined>();
+
+function textsOf(family: Family, of: Pick<ListedRule, 'expressions' | 'comment'>): Texts | undefined {
+  if (known.has(of)) return known.get(of);
+  const words = nativeWords(family, of);
+  const texts = words && { text: joinWords(words), bare: joinWords(withoutComment(words)) };
+  known.set(of, texts);
+  return texts;
+}
+
 function comparisonAt(expressions: readonly Expression[], at: number): Comparison | undefined {
   const loaded = expressions[at]!;
-  if (loaded.kind !== 'payload' && loaded.kind !== 'meta') return undefined;
+  if (loaded.kind !== 'payload' && loaded.kind !== 'meta' && loaded.kind !== 'ct') return undefined;
   const masking = expressions[at + 1] && dataOf(expressions[at + 1]!, 'bitwise');
   const length = masking ? 3 : 2;
   const compared = expressions[at + length - 1] && dataOf(expressions[at + length - 1]!, 'cmp');
@@ -111,6 +157,7 @@ function comparedExtension(
   { loaded, mask, op, value }: Comparison,
   protocol: string | undefined,
 ): string[] | undefined {
+  if (loaded.kind === 'ct') return stateWords(loaded, op, value, mask);
   if (op !== '==') return undefined;
   const load = dataOf(loaded, 'payload');
   if (load?.base === 'transport' && load.offset === 2 && value.length === 2 && !mask && protocol) {
@@ -118,6 +165,38 @@ function comparedExtension(
   }
   if (dataOf(loaded, 'meta')?.key !== 3 || value.length !== 4) return undefined;
   return markWords(hostWord(value, 0), mask ? hostWord(mask, 0) : 0xffffffff);
+}
+
+/** Bits of `ct state` and `ct status` as nft asks for them: whether one of some bits is set. */
+const stateBits = { 1: 'INVALID', 8: 'NEW', 4: 'RELATED', 2: 'ESTABLISHED', 64: 'UNTRACKED' } as const;
+const statusBits = { 16: 'SNAT', 32: 'DNAT' } as const;
+
+function stateWords(
+  loaded: Expression,
+  op: '==' | '!=',
+  value: Uint8Array,
+  mask: Uint8Array | undefined,
+): string[] | undefined {
+  const key = dataOf(loaded, 'ct')?.key;
+  if (op !== '!=' || mask?.length !== 4 || value.some((byte) => byte !== 0)) return undefined;
+  const known: Record<number, string> | undefined =
+    key === 0 ? stateBits : key === 2 ? statusBits : undefined;
+  if (!known) return undefined;
+  const bits = hostWord(mask, 0);
+  const names: string[] = [];
+  let rest = bits;
+  for (const [bit, name] of Object.entries(known)) {
+    if ((bits & Number(bit)) === 0) continue;
+    names.push(name);
+    rest &= ~Number(bit);
+  }
+  if (rest !== 0) return undefined;
+  return ctstate((name) => names.includes(name));
+}
+
+function ctstate(isMeant: (name: string, bit: number) => boolean): string[] {
+  const names = Object.entries(conntrackStates).filter(([name, bit]) => isMeant(name, bit));
+  return ['-m', 'conntrack', '--ctstate', names.map(([name]) => name).join(',')];
 }
 
 function hostWord(bytes: Uint8Array, at: number): number {
@@ -139,7 +218,6 @@ function hex(value: number): string {
 /** struct xt_conntrack_mtinfo3, include/uapi/linux/netfilter/xt_conntrack.h: where its last members lie. */
 const conntrackInfo = { matchFlags: 146, invertFlags: 148, stateMask: 150 } as const;
 const XT_CONNTRACK_STATE = 1;
-const conntrackStates = { INVALID: 1, NEW: 8, RELATED: 4, ESTABLISHED: 2, UNTRACKED: 64 } as const;
 const XT_MULTIPORT_DESTINATION = 1;
 const RTN_LOCAL = 2;
 
@@ -151,13 +229,12 @@ function extensionWords(one: Expression): string[] | undefined {
   const view = viewOf(info);
   switch (`${match.name} ${match.revision ?? 0}`) {
     case 'comment 0':
-      return ['-m', 'comment', '--comment', new TextDecoder().decode(info).replace(/\0[\s\S]*$/, '')];
+      return ['-m', 'comment', '--comment', textBeforeNul(info)];
     case 'conntrack 3': {
       const flags = view.getUint16(conntrackInfo.matchFlags, true);
       if (flags !== XT_CONNTRACK_STATE || view.getUint16(conntrackInfo.invertFlags, true)) return undefined;
       const mask = view.getUint16(conntrackInfo.stateMask, true);
-      const states = Object.entries(conntrackStates).filter(([, bit]) => mask & bit);
-      return ['-m', 'conntrack', '--ctstate', states.map(([name]) => name).join(',')];
+      return ctstate((_, bit) => (mask & bit) !== 0);
     }
     case 'tcp 0':
     case 'udp 0': {

@@ -1,4 +1,5 @@
 import { attributes, nest } from '@cni-ts/netlink/attributes';
+import { holdsBytes } from '@cni-ts/netlink/bytes';
 import { asciiz, be32, bytes, type Codec, oneOf } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
@@ -11,6 +12,8 @@ import { type Change, change, NLM_F_NONREC, unlessAbsent } from './transaction.t
 const NFT_MSG_NEWCHAIN = 3;
 const NFT_MSG_GETCHAIN = 4;
 const NFT_MSG_DELCHAIN = 5;
+const NFPROTO_UNSPEC = 0;
+const listAttempts = 5;
 
 /** Where the kernel calls a chain. Priorities: filter 0, dstnat -100, srcnat 100; bridge has numbers of its own. */
 export interface Base {
@@ -155,18 +158,40 @@ export function chainsThere(nl: Netlink, table: Table, names: readonly string[])
   return names.filter((_, i) => found[i]);
 }
 
-/** The chains of one family, of all its tables. */
-export function listChains(nl: Netlink, family: NftFamily): Chain[] {
+const familyNames = new Map<number, NftFamily>(
+  Object.entries(families).map(([name, number]) => [number, name as NftFamily]), // reason: the table's keys
+);
+
+/**
+ * The chains of all tables, of one family or without `of` of all, in one request. `about`: bytes of which a chain must have some to be of
+ * interest, as a part of its name, its table's or its type; others, of which a host may have thousands, are left out
+ * unread. Where others keep changing the tables meanwhile, the sum of some attempts is taken, as listRules does.
+ */
+export function listChains(nl: Netlink, of?: NftFamily, about?: readonly Uint8Array[]): Chain[] {
+  const isMeant = (bytes: Uint8Array) => !about || about.some((part) => holdsBytes(bytes, part));
+  const reader: Codec<ReturnType<typeof chainMessage.read> | undefined> = {
+    ...chainMessage,
+    write: () => undefined, // only ever read
+    read: (bytes) => (isMeant(bytes) ? chainMessage.read(bytes) : undefined),
+  };
   const request = {
     name: 'NFT_MSG_GETCHAIN',
     type: messageType('nftables', NFT_MSG_GETCHAIN),
     flags: 0,
     message: chainMessage,
-    value: { family: families[family] },
+    value: { family: of === undefined ? NFPROTO_UNSPEC : families[of] },
   };
-  return (unlessAbsent(`list the chains of ${family}`, () => nl.dump(request)) ?? []).map((found) =>
-    fromKernel({ family, name: found.table ?? '' }, found),
-  );
+  const chains = new Map<string, Chain>();
+  for (let attempt = 1; ; attempt++) {
+    const dump = unlessAbsent('list the chains', () => nl.dumpOnce(request, reader));
+    for (const found of dump?.values ?? []) {
+      const family = familyNames.get(found?.family ?? NFPROTO_UNSPEC);
+      if (!found || !family) continue;
+      const chain = fromKernel({ family, name: found.table ?? '' }, found);
+      chains.set(chainText(chain), chain);
+    }
+    if (!dump?.interrupted || attempt === listAttempts) return [...chains.values()];
+  }
 }
 
 function fromKernel(table: Table, found: ReturnType<typeof chainMessage.read>): Chain {

@@ -5,7 +5,7 @@ import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { families, messageType, type NftFamily, nfgenmsg } from '../nfnetlink.ts';
 import { type Chain, chainText } from './chain.ts';
-import { commentBytes, readComment } from './comment.ts';
+import { commentBytes, readComment, readMatchComment } from './comment.ts';
 import { constant, type Expression, expression, nftExpressions, register } from './expression.ts';
 import { type Table, tableText } from './table.ts';
 import { type Change, change, unlessAbsent } from './transaction.ts';
@@ -32,6 +32,7 @@ export interface ListedRule {
   readonly chain: string;
   /** Names it for deleteRule as long as it exists; never used again within its table. */
   readonly handle: bigint;
+  /** Whichever form it has: userdata, as nft writes it, or the match that iptables makes of it. */
   readonly comment: string | undefined;
   /** Read at the first look, which for hundreds of rules takes its time: see `about` of listRules. */
   readonly expressions: readonly Expression[];
@@ -159,7 +160,7 @@ class Outline implements ListedRule {
   }
 
   get comment(): string | undefined {
-    return readComment(this.#attributes[7]);
+    return readComment(this.#attributes[7]) ?? readMatchComment(this.raw, () => this.expressions);
   }
 
   get raw(): Uint8Array {
@@ -212,7 +213,7 @@ export function insertRule(chain: Chain, of: Rule): Change {
 }
 
 function newRule(verb: string, chain: Chain, of: Rule, flags: number): Change {
-  const program = compile(chain.table.family, of);
+  const program = compiledFor(chain.table.family, of);
   return change(`${verb} rule ${chainText(chain)} ${of.text}`, NFT_MSG_NEWRULE, flags, ruleMessage, {
     family: families[chain.table.family],
     table: chain.table.name,
@@ -277,17 +278,23 @@ export function listRules(nl: Netlink, table: Table, chain?: string, about?: Abo
   }
 }
 
-/** A rule is usually compared with many. */
 const compiled = new WeakMap<Rule, Program>();
+
+/** What `compile` makes, kept: a rule is usually compared with many. */
+export function compiledFor(family: NftFamily, of: Rule): Program {
+  const known = compiled.get(of);
+  if (known?.family === family) return known;
+  const program = compile(family, of);
+  compiled.set(of, program);
+  return program;
+}
 
 /**
  * Whether a rule in the kernel is this one. What the kernel adds of its own (defaults it spells out, counters that
  * somebody put in) does not count; anything we would have said otherwise does.
  */
 export function sameRule(family: NftFamily, ours: Rule, listed: ListedRule): boolean {
-  const known = compiled.get(ours);
-  const program = known?.family === family ? known : compile(family, ours);
-  compiled.set(ours, program);
+  const program = compiledFor(family, ours);
   if (program.comment !== listed.comment) return false;
   const theirs = listed.expressions.filter((one) => one.kind !== 'counter');
   const mine = program.expressions.filter((one) => one.kind !== 'counter');
