@@ -1,17 +1,26 @@
 import { expect, test } from 'vitest';
-import { expectedWords } from './nearest-word.ts';
+import { expectedWords, nearestWord } from './nearest-word.ts';
 
-const words = ['iptables', 'nftables'];
+const known = ['iptables', 'nftables', 'firewalld'];
 
-test.for([
-  ['nftable', 'nftables'],
-  ['nft', undefined],
-  ['NFTABLES', 'nftables'],
-  ['ip-tables', 'iptables'],
-  ['foo', undefined],
-  ['', undefined],
-  ['x'.repeat(100_000), undefined],
-] as const)('a word like %s is answered with the right one, if it resembles one', ([given, nearest]) => {
-  const more = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-  expect(expectedWords(given, words)).toBe(`can be "iptables" or "nftables"${more}`);
+test('the nearest of the known words is found, whatever its letter case, and none for what is like none', () => {
+  const given = ['nftable', 'nft', 'IPTABLES', 'ip-tables', 'ip6tables', 'firewall', 'firewalled', 'zzz', ''];
+  expect(given.map((word) => nearestWord(word, known))).toEqual([
+    'nftables',
+    'nftables',
+    'iptables',
+    'iptables',
+    'iptables',
+    'firewalld',
+    'firewalld',
+    undefined,
+    undefined,
+  ]);
+  expect(nearestWord('x'.repeat(1_000_000), known)).toBeUndefined();
+});
+
+test('a word that is not expected is answered with the right ones', () => {
+  const words = ['iptables', 'nftables'];
+  expect(expectedWords('nftable', words)).toBe('can be "iptables" or "nftables"; did you mean "nftables"?');
+  expect(expectedWords('foo', words)).toBe('can be "iptables" or "nftables"');
 });
