@@ -45,7 +45,7 @@ describe.each(orders)('by %s: %s', (backend, order, measured) => {
 });
 
 test.each(backends)(
-  'by %s: where the host drops what it forwards, containers have a network with firewall and none without',
+  'by %s: where the host drops what it forwards, containers have a network with firewall and none without, and so has their port',
   async (backend) => {
     const open = closeForwarding(lab, backend);
     for (const [name, net, order, reaches] of [
@@ -60,6 +60,7 @@ test.each(backends)(
       // The host itself does not forward what it sends.
       await lab.serve(netns, 80, name);
       expect(lab.greeting('', lab.uplinkAddress, 8063)).toBe(name);
+      expect(lab.greeting(lab.world, lab.uplinkAddress, 8063)).toBe(reaches ? name : '');
       await chain.run('del', netns, { hostPort: 8063 });
     }
     open();

@@ -26,7 +26,8 @@ function pluginsFrom(main: string, meta: string): string {
 const theirsCannotCheck: readonly Member[] = ['portmap', 'tuning'];
 
 /** All that names the attachment: rules, links, qdiscs. Chains that the network's containers share may stay, and so
- *  may the note of our firewall about whose an address is, which judges no packet: theirs does not know it. */
+ *  may the note of our firewall about whose an address is, which theirs does not know: all that it lets through is what
+ *  somebody publishes of that address. */
 function traces(...words: string[]): string[] {
   const lines = lab.sh('iptables-save; ip6tables-save; ip -o link; tc qdisc').split('\n');
   const naming = lines.filter((line) => words.some((word) => line.includes(word)));

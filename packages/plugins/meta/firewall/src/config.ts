@@ -1,9 +1,12 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import { nearestWord } from '@cni-ts/plugin-kit/nearest-word';
+import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
 import * as z from 'zod/mini';
+import { checkPolicy } from './ingress-policy.ts';
 
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
 export const schema = () =>
@@ -23,6 +26,8 @@ export type BackendName = (typeof backends)[number];
 export interface Config {
   /** undefined: chosen at every call. */
   readonly backend: BackendName | undefined;
+  /** As configured; `checkConfig` judges it. */
+  readonly backendWord: string;
   readonly adminChain: string;
   readonly zone: string;
   /** As configured; `isolationOf` judges it, so that DEL can still clean up after a wrong one. */
@@ -31,11 +36,11 @@ export interface Config {
   readonly dataDir: string;
 }
 
-/** Checks that hold for DEL too; the others are in `checkAdminChain` and `isolationOf`. */
+/** Refuses nothing, so that DEL and GC can clean up after a wrong configuration: see `checkConfig`. */
 export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
   return {
-    // A word that is none of them counts as absent, as in the reference.
     backend: backends.find((name) => name === raw.backend),
+    backendWord: raw.backend ?? '',
     adminChain: raw.iptablesAdminChainName || usualAdminChain,
     zone: raw.firewalldZone || 'trusted',
     ingressPolicy: raw.ingressPolicy ?? '',
@@ -45,13 +50,32 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
 
 const usualAdminChain = 'CNI-ADMIN';
 
+/** What ADD needs right, said before anything is changed. */
+export function checkConfig(config: Config): void {
+  checkBackend(config);
+  checkAdminChain(config);
+  checkPolicy(config.ingressPolicy);
+}
+
+function checkBackend({ backend, backendWord }: Config): void {
+  if (backend !== undefined || backendWord === '') return;
+  const nearest = nearestWord(backendWord, backends);
+  const advice = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
+  const list = backends.map((name) => `"${name}"`).join(', ');
+  throw new CniError(
+    ErrorCode.invalidConfig,
+    `backend: ${JSON.stringify(backendWord)} is none of ${list}${advice}`,
+    'without this field the plugin chooses one',
+  );
+}
+
 /** XT_EXTENSION_MAXNAMELEN less the NUL, include/uapi/linux/netfilter/x_tables.h */
 const longestChainName = 28;
 const taken =
-  /^(CNI-FORWARD|CNI-FORWARD-OWNERS|CNI-ISOLATION-STAGE-[12]|ACCEPT|DROP|RETURN|QUEUE|REJECT|FORWARD|INPUT|OUTPUT)$/;
+  /^(CNI-FORWARD|CNI-FORWARD-OWNERS|CNI-FORWARD-PUBLISHED|CNI-ISOLATION-STAGE-[12]|ACCEPT|DROP|RETURN|QUEUE|REJECT|FORWARD|INPUT|OUTPUT)$/;
 
-/** What no chain can be called, said before anything is changed. */
-export function checkAdminChain({ adminChain }: Config): void {
+/** What no chain can be called. */
+function checkAdminChain({ adminChain }: Config): void {
   if (adminChain === usualAdminChain) return;
   const refuse = (why: string) => {
     const name = JSON.stringify(adminChain);
@@ -73,5 +97,27 @@ export function addressesOf(result: Result | undefined): Ip[] {
     if (!cidr)
       throw new Error(`prevResult: ips[${i}].address: "${address}" is no address with prefix length`);
     return cidr.ip;
+  });
+}
+
+/**
+ * The addresses for a DEL, which nothing may hold up: of a prevResult that cannot be read, for it is of another version
+ * or broken, whatever in it is an address. `log` hears of it.
+ */
+export function addressesForDel(request: Request<Config>): Ip[] {
+  try {
+    return addressesOf(request.prevResult);
+  } catch (error) {
+    request.log(`firewall: DEL goes by owner and by what is left of prevResult: ${errorText(error)}`);
+    return textsIn(request.json.prevResult, 0).flatMap((text) => parseCidr(text)?.ip ?? []);
+  }
+}
+
+/** What stands under `address` or `ip`, where every version of a result has its addresses, with their prefix. */
+function textsIn(value: unknown, depth: number): string[] {
+  if (typeof value !== 'object' || value === null || depth > 3) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    if (typeof inner === 'string') return /^(address|ip)$/i.test(key) ? [inner] : [];
+    return textsIn(inner, depth + 1);
   });
 }

@@ -7,7 +7,6 @@
  * in all of them, because the host may have changed since ADD.
  */
 
-import type { Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
 import { type Family, IptablesError } from '@cni-ts/netfilter/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
@@ -17,7 +16,15 @@ import { ownNetfilter } from '@cni-ts/plugin-kit/namespace';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
-import { addressesOf, type BackendName, type Config, checkAdminChain, parse, schema } from './config.ts';
+import {
+  addressesForDel,
+  addressesOf,
+  type BackendName,
+  type Config,
+  checkConfig,
+  parse,
+  schema,
+} from './config.ts';
 import { firewalldRuns } from './firewalld-presence.ts';
 import {
   addToFirewalld,
@@ -25,7 +32,7 @@ import {
   gcInFirewalld,
   removeFromFirewalld,
 } from './firewalld-sources.ts';
-import { checkPolicy, isolationOf } from './ingress-policy.ts';
+import { isolationOf } from './ingress-policy.ts';
 import {
   addByIptables,
   differencesInIptables,
@@ -45,8 +52,7 @@ import { families, familiesOf, type Plan } from './plan.ts';
 /** Throws for what cannot work, before anything is changed. */
 function plan(request: Request<Config>): Plan {
   const { config, prevResult, network, containerId, ifname } = request;
-  checkAdminChain(config);
-  checkPolicy(config.ingressPolicy);
+  checkConfig(config);
   if (!prevResult) throw new Error('missing prevResult from earlier plugin');
   return {
     owner: { network, containerId, ifname },
@@ -118,17 +124,23 @@ function addRules(
 /** Everything is tried, whatever is missing or wrong: prevResult only helps to find what carries no owner. */
 async function del(request: Request<Config>): Promise<void> {
   const { network, containerId, ifname } = request;
-  const leaving = { owner: { network, containerId, ifname }, addresses: [] as Ip[] }; // reason: an empty literal has no type
+  const leaving = { owner: { network, containerId, ifname }, addresses: addressesForDel(request) };
   const nl = ownNetfilter(request);
   await tryAll([
-    () => {
-      leaving.addresses = addressesOf(request.prevResult);
-    },
     () => removeByNftables(nl, leaving),
     () => removeByIptables(nl, leaving),
-    () => removeFromFirewalld(request, leaving),
-    () => checkPolicy(request.config.ingressPolicy),
+    () => removeFromFirewalld(request, configForDel(request), leaving),
   ]);
+}
+
+/** What cannot be read is as if it were not there. */
+function configForDel(request: Request<Config>): Config {
+  try {
+    return request.config;
+  } catch (error) {
+    request.log(`firewall: DEL goes on with the usual configuration: ${errorText(error)}`);
+    return parse({});
+  }
 }
 
 function check(request: Request<Config>): void {
@@ -169,8 +181,7 @@ function status(request: Request<Config>): void {
 function problemOf(request: Request<Config>): string | undefined {
   try {
     const { config } = request;
-    checkAdminChain(config);
-    checkPolicy(config.ingressPolicy);
+    checkConfig(config);
     const nl = ownNetfilter(request);
     const backend = chooseBackend(config, nl, families);
     if (backend === 'firewalld' && config.backend && !firewalldRuns()) {

@@ -30,18 +30,21 @@ export function addToFirewalld(request: Request<Config>, planned: Plan): void {
   const firewalld = connected(request);
   rememberSources(config.dataDir, planned.owner, sources, undo);
   for (const { zone, address } of sources) {
-    undo.add(`${address} in ${zone} zone`, () => void firewalld.remove(zone, address));
-    firewalld.add(zone, address);
+    let isNew = true; // also while nobody knows whether it was added
+    undo.add(`${address} in ${zone} zone`, () => {
+      if (isNew) firewalld.remove(zone, address);
+    });
+    isNew = firewalld.add(zone, address);
   }
-  takeOver(config.dataDir, planned.owner, sources);
+  takeOver(config.dataDir, planned.owner, sources, undo);
   removeLeft(firewalld, config.dataDir);
 }
 
 export function removeFromFirewalld(
   request: Request<Config>,
+  config: Config,
   { owner, addresses }: Pick<Plan, 'owner' | 'addresses'>,
 ): void {
-  const { config } = request;
   const remembered = rememberedSources(config.dataDir, owner);
   const mayKnow = remembered.length || (addresses.length && (config.backend ?? 'firewalld') === 'firewalld');
   if (!mayKnow) return;

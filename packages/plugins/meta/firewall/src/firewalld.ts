@@ -13,8 +13,8 @@ import { connectSystemBus } from './system-bus.ts';
 const path = '/org/fedoraproject/FirewallD1';
 
 export interface Firewalld {
-  /** Adds a source to a zone. It may be there already. */
-  add(zone: string, address: string): void;
+  /** Adds a source to a zone; false if it is there already. */
+  add(zone: string, address: string): boolean;
   /** Takes a source out; that it is not there is fine. Whether it is gone. */
   remove(zone: string, address: string): boolean;
   /** Whether the zone has this source now. */
@@ -51,15 +51,18 @@ export function connectFirewalld(log: (line: string) => void): Firewalld {
   };
   return {
     add(zone, address) {
+      let isNew = true;
       try {
         zoneCall('addSource', zone, address);
       } catch (error) {
+        isNew = false;
         if (!errorText(error).includes('ZONE_ALREADY_SET')) {
           const what = `failed to add the address ${address} to ${zone} zone`;
           throw new Error(`${what}: ${errorText(error)}`, { cause: error });
         }
       }
       permanently('addSource', zone, address);
+      return isNew;
     },
     remove(zone, address) {
       let gone = true;

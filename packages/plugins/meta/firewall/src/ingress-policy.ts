@@ -2,6 +2,10 @@
  * Keeps the networks of one host apart, each behind its own bridge. Two chains as Docker has them: the first picks
  * what leaves a bridge for elsewhere, the second drops what is about to enter a bridge that keeps to itself. Thus
  * bridges without a policy stay reachable.
+ *
+ * Published ports are for everybody, other networks and neighbours included: a connection whose destination was
+ * translated is excepted, as the reference's policy does not. The exception is each bridge's own and stands before the
+ * rule it is one from, so that it holds wherever the reference inserts rules of other bridges.
  */
 import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import type { Result } from '@cni-ts/skeleton/result';
@@ -47,11 +51,14 @@ export interface IsolationRule {
   readonly input?: string;
   readonly output?: string;
   readonly notOutput?: string;
+  /** Only connections whose destination was translated. Only ours: rules of the reference's do without. */
+  readonly published?: true;
   readonly verdict: 'DROP' | 'RETURN' | (typeof isolationChains)[number];
   readonly comment: string;
 }
 
-/** In the order they are made. What concerns all bridges has a comment of its own. */
+/** In the order they are made; an exception right after the rule before which it stands. What concerns all bridges has a
+ *  comment of its own. */
 export function isolationRules({ bridge, isolated }: Isolation): IsolationRule[] {
   const [stage1, stage2] = isolationChains;
   const own = comment(isolated ? 'isolated' : 'same-bridge');
@@ -69,10 +76,20 @@ export function isolationRules({ bridge, isolated }: Isolation): IsolationRule[]
             verdict: 'DROP' as const,
             comment: own,
           },
+          {
+            chain: stage1,
+            first: true,
+            input: bridge,
+            output: bridge,
+            published: true as const,
+            verdict: 'RETURN' as const,
+            comment: own,
+          },
         ]
       : []),
     { chain: stage1, first: false, verdict: 'RETURN', comment: shared },
     { chain: stage2, first: true, output: bridge, verdict: 'DROP', comment: shared },
+    { chain: stage2, first: true, output: bridge, published: true, verdict: 'RETURN', comment: shared },
     { chain: stage2, first: false, verdict: 'RETURN', comment: shared },
   ];
 }

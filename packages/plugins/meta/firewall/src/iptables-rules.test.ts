@@ -211,10 +211,10 @@ describe.each(['nft', 'legacy'] as const)('iptables (%s)', (variant) => {
     for (const tool of both) {
       expect(rules(host, tool, 'FORWARD')).toEqual([stageJump, forwardJump]);
       expect(rules(host, tool, 'CNI-ISOLATION-STAGE-1')).toEqual([leaving('bridge0'), back(1)]);
-      expect(rules(host, tool, 'CNI-ISOLATION-STAGE-2')).toEqual([entering('bridge0'), back(2)]);
+      expect(rules(host, tool, 'CNI-ISOLATION-STAGE-2')).toEqual([...entering('bridge0'), back(2)]);
     }
     await succeed(firewall, 'CHECK', given({ ingressPolicy: 'same-bridge' }));
-    host.sh('ip6tables -D CNI-ISOLATION-STAGE-2 1');
+    host.sh('ip6tables -D CNI-ISOLATION-STAGE-2 2');
     const checked = await call(firewall, 'CHECK', given({ ingressPolicy: 'same-bridge' }));
     expect(checked.error?.msg).toContain('-o bridge0');
   });
@@ -223,7 +223,7 @@ describe.each(['nft', 'legacy'] as const)('iptables (%s)', (variant) => {
     host,
   }) => {
     await succeed(firewall, 'ADD', given({ ingressPolicy: 'isolated' }));
-    const stage1 = [within, leaving('bridge0', 'isolated'), back(1)];
+    const stage1 = [...within, leaving('bridge0', 'isolated'), back(1)];
     expect(rules(host, 'iptables', 'CNI-ISOLATION-STAGE-1')).toEqual(stage1);
     await succeed(firewall, 'ADD', { ...given({ ingressPolicy: 'same-bridge' }), containerId: 'c2' });
     expect(rules(host, 'iptables', 'CNI-ISOLATION-STAGE-1')).toEqual([leaving('bridge0'), ...stage1]);
@@ -245,8 +245,8 @@ describe.each(['nft', 'legacy'] as const)('iptables (%s)', (variant) => {
         back(1),
       ]);
       expect(rules(host, tool, 'CNI-ISOLATION-STAGE-2')).toEqual([
-        entering('bridge1'),
-        entering('bridge0'),
+        ...entering('bridge1'),
+        ...entering('bridge0'),
         back(2),
       ]);
     }
@@ -257,7 +257,7 @@ describe.each(['nft', 'legacy'] as const)('iptables (%s)', (variant) => {
     const isolation = () =>
       both.flatMap((tool) => rules(host, tool).filter((line) => line.includes('ISOLATION')));
     const before = isolation();
-    expect(before).toHaveLength(10);
+    expect(before).toHaveLength(12);
     await succeed(firewall, 'DEL', given({ ingressPolicy: 'same-bridge' }));
     expect(isolation()).toEqual(before);
   });
@@ -293,8 +293,15 @@ const shared = commented('same-bridge|isolated');
 const stageJump = `-A FORWARD ${shared} -j CNI-ISOLATION-STAGE-1`;
 const leaving = (bridge: string, policy = 'same-bridge') =>
   `-A CNI-ISOLATION-STAGE-1 -i ${bridge} ! -o ${bridge} ${commented(policy)} -j CNI-ISOLATION-STAGE-2`;
-const within = `-A CNI-ISOLATION-STAGE-1 -i bridge0 -o bridge0 ${commented('isolated')} -j DROP`;
-const entering = (bridge: string) => `-A CNI-ISOLATION-STAGE-2 -o ${bridge} ${shared} -j DROP`;
+/** Each time the exception for published ports, then the rule. */
+const within = ['-m conntrack --ctstate DNAT ', ''].map(
+  (when) =>
+    `-A CNI-ISOLATION-STAGE-1 -i bridge0 -o bridge0 ${when}${commented('isolated')} -j ${when ? 'RETURN' : 'DROP'}`,
+);
+const entering = (bridge: string) =>
+  ['-m conntrack --ctstate DNAT ', ''].map(
+    (when) => `-A CNI-ISOLATION-STAGE-2 -o ${bridge} ${when}${shared} -j ${when ? 'RETURN' : 'DROP'}`,
+  );
 const back = (stage: number) => `-A CNI-ISOLATION-STAGE-${stage} ${shared} -j RETURN`;
 
 test('ADD and CHECK want prevResult (firewall 12)', async () => {
@@ -321,12 +328,27 @@ test('a missing program is told where a family needs it, and stops neither the o
   expect(rules(host, 'iptables')).toEqual([forwardJump, adminJump()]);
 });
 
-test('a backend of another name counts as none: iptables where there is no firewalld (firewall 14)', async ({
+test('a backend of another name is refused with the right ones and the nearest, by all but DEL (firewall 14)', async ({
   host,
 }) => {
-  await succeed(firewall, 'ADD', given({ backend: 'zzz' }));
-  expect(rules(host, 'iptables')).toHaveLength(4);
-  await succeed(firewall, 'CHECK', given({ backend: 'zzz' }));
+  await succeed(firewall, 'ADD', given({ backend: '' }));
+  const refused = {
+    code: 7,
+    msg: 'backend: "iptable" is none of "iptables", "nftables", "firewalld"; did you mean "iptables"?',
+  };
+  const wrong = given({ backend: 'iptable', cniVersion: '1.1.0' });
+  const before = snapshot();
+  for (const command of ['ADD', 'CHECK'] as const) {
+    expect((await call(firewall, command, wrong)).error).toMatchObject(refused);
+  }
+  const status = await call(firewall, 'STATUS', { config: wrong.config });
+  expect(status.error).toMatchObject({ code: 50, msg: expect.stringContaining(refused.msg) });
+  expect((await call(firewall, 'ADD', given({ backend: 'zzz' }))).error?.msg).toBe(
+    'backend: "zzz" is none of "iptables", "nftables", "firewalld"',
+  );
+  expect(snapshot()).toEqual(before);
+  await succeed(firewall, 'DEL', wrong);
+  expect(rules(host, 'iptables')).toEqual([forwardJump, adminJump()]);
 });
 
 test('where iptables is a front end of nf_tables, only the first attachment starts it', async ({ host }) => {
@@ -380,7 +402,7 @@ test.each([
   },
 );
 
-test('an unknown policy is refused by ADD before anything is done, and by DEL after all is removed (firewall 25)', async ({
+test('an unknown policy is refused by ADD before anything is done, and does not hold up DEL (firewall 25)', async ({
   host,
 }) => {
   const before = snapshot();
@@ -388,9 +410,49 @@ test('an unknown policy is refused by ADD before anything is done, and by DEL af
   expect(refused.error?.msg).toBe('unknown ingress policy: "foo"');
   expect(snapshot()).toEqual(before);
   await succeed(firewall, 'ADD', given());
-  const deleted = await call(firewall, 'DEL', given({ ingressPolicy: 'foo' }));
-  expect(deleted.error?.msg).toBe('unknown ingress policy: "foo"');
+  await succeed(firewall, 'DEL', given({ ingressPolicy: 'foo' }));
   expect(rules(host, 'iptables')).toEqual([forwardJump, adminJump()]);
+});
+
+describe('DEL succeeds and removes the rules, those that have no owner too,', () => {
+  const ownerless = (host: Host) => host.sh('iptables -F CNI-FORWARD-OWNERS');
+  test.for<[string, object]>([
+    ['an administrator’s chain that cannot be', { iptablesAdminChainName: 'with space' }],
+    ['fields of the wrong type', { backend: 5, ingressPolicy: [], dataDir: {}, firewalldZone: false }],
+    ['backend nftables by now', { backend: 'nftables' }],
+    ['a policy whose bridge is not in the result', { ingressPolicy: 'isolated' }],
+  ])('with %s', async ([, more], { host }) => {
+    await succeed(firewall, 'ADD', given());
+    ownerless(host);
+    await succeed(firewall, 'DEL', given(more, result(undefined, { interfaces: [] })));
+    for (const tool of both) expect(rules(host, tool)).toEqual([forwardJump, adminJump()]);
+  });
+
+  test.for<[string, object]>([
+    [
+      'of another version',
+      {
+        cniVersion: '0.4.0',
+        interfaces,
+        ips: [
+          { version: '4', ...v4 },
+          { version: '6', ...v6 },
+        ],
+      },
+    ],
+    ['of the first versions', { cniVersion: '0.2.0', ip4: { ip: v4.address }, ip6: { ip: v6.address } }],
+    ['of no version', { cniVersion: '7', ips: [v4, v6] }],
+    [
+      'with something broken in it',
+      { cniVersion: '1.0.0', interfaces: 5, ips: [{ address: 'nonsense' }, 3, v4, v6] },
+    ],
+  ])('with a prevResult %s', async ([, prevResult], { host }) => {
+    await succeed(firewall, 'ADD', given());
+    ownerless(host);
+    const deleted = await succeed(firewall, 'DEL', given({}, prevResult));
+    for (const tool of both) expect(rules(host, tool)).toEqual([forwardJump, adminJump()]);
+    expect(deleted.stdout).toBe('');
+  });
 });
 
 test('0.3.1 is spoken too, and the result is of that version (firewall 28)', async ({ host }) => {
@@ -400,11 +462,200 @@ test('0.3.1 is spoken too, and the result is of that version (firewall 28)', asy
   expect(rules(host, 'iptables')).toHaveLength(4);
 });
 
+describe('rules that their table’s owner has written anew', () => {
+  const rewrites = {
+    'iptables-save | iptables-restore': both.map((tool) => `${tool}-save | ${tool}-restore`).join(';'),
+    'nft list ruleset | nft -f': 'nft list ruleset >rules; nft flush ruleset; nft -f rules; rm rules',
+  };
+  const remaining = (host: Host) => host.sh('nft list ruleset').match(/.*(10\.0\.0\.|2001:db8).*/g) ?? [];
+  const other = result([{ address: '10.0.0.3/24' }, { address: '2001:db8:1:2::3/64' }]);
+
+  describe.for(Object.entries(rewrites))('%s', ([, rewrite]) => {
+    // The first writes what all share by the program, the second its own by netlink alone.
+    const both = async (host: Host) => {
+      await succeed(firewall, 'ADD', { ...given({ ingressPolicy: 'isolated' }), containerId: 'c1' });
+      await succeed(firewall, 'ADD', { ...given({ ingressPolicy: 'isolated' }, other), containerId: 'c2' });
+      host.sh(`cd ${host.bin}; ${rewrite}`);
+    };
+
+    test('are found by CHECK, are not made again by ADD, and go with DEL, told of addresses or not', async ({
+      host,
+    }) => {
+      await both(host);
+      const before = host.sh('nft list ruleset');
+      const policy = { ingressPolicy: 'isolated' };
+      await succeed(firewall, 'CHECK', given(policy));
+      await succeed(firewall, 'ADD', given(policy));
+      await succeed(firewall, 'ADD', { ...given(policy, other), containerId: 'c2' });
+      expect(host.sh('nft list ruleset')).toBe(before);
+      await succeed(firewall, 'DEL', { ...given(), containerId: 'c1', prevResult: undefined });
+      expect(remaining(host).join()).not.toMatch(/10\.0\.0\.2\b|::1\b/);
+      await succeed(firewall, 'DEL', { ...given({}, other), containerId: 'c2' });
+      expect(remaining(host)).toEqual([]);
+    });
+
+    test('go with GC', async ({ host }) => {
+      await both(host);
+      const valid = [{ containerID: 'c2', ifname: 'eth0' }];
+      const gc = (list: object[]) => ({
+        config: config({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': list }),
+      });
+      await succeed(firewall, 'GC', gc(valid));
+      expect(remaining(host).join()).not.toMatch(/10\.0\.0\.2\b|::1\b/);
+      await succeed(firewall, 'CHECK', { ...given({}, other), containerId: 'c2' });
+      await succeed(firewall, 'GC', gc([]));
+      expect(remaining(host)).toEqual([]);
+    });
+  });
+
+  test('and whose owners got lost by both one after the other, go with DEL and block no later one', async ({
+    host,
+  }) => {
+    await succeed(firewall, 'ADD', given());
+    for (const rewrite of Object.values(rewrites)) host.sh(`cd ${host.bin}; ${rewrite}`);
+    await succeed(firewall, 'CHECK', given());
+    await succeed(firewall, 'DEL', given());
+    expect(remaining(host)).toEqual([]);
+  });
+});
+
+test.skipIf(!has('legacy iptables')).for(['nft', 'legacy'] as const)(
+  'DEL and GC find what iptables (%s) has made when the other kind is in PATH by then',
+  async (variant, { host }) => {
+    const all = 'for t in iptables ip6tables; do $t-legacy-save; $t-nft-save; done';
+    const tools = programs(host, variant);
+    const look = () => host.sh(all).match(/.*(10\.0\.0\.|2001:db8).*/g) ?? [];
+    const gc = config({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': [] });
+    for (const [command, how] of [
+      ['DEL', given()],
+      ['DEL', { ...given(), prevResult: undefined }],
+      ['GC', { config: gc }],
+    ] as const) {
+      process.env.PATH = `${tools}:${path}`;
+      await succeed(firewall, 'ADD', given());
+      expect(look()).toHaveLength(6);
+      const otherKind = join(host.bin, `other-${variant}`);
+      if (!existsSync(otherKind)) {
+        mkdirSync(otherKind);
+        for (const name of both) {
+          for (const action of ['', '-save', '-restore']) {
+            const program = `/usr/sbin/xtables-${variant === 'nft' ? 'legacy' : 'nft'}-multi`;
+            symlinkSync(program, join(otherKind, name + action));
+          }
+        }
+      }
+      process.env.PATH = `${otherKind}:${path}`;
+      await succeed(firewall, command, how);
+      expect(look()).toEqual([]);
+    }
+  },
+);
+
+/** As the reference does: it knows no owners. */
+const referenceDel = (host: Host) =>
+  both.map((tool) =>
+    addressRules(address[tool]).map((rule) => host.sh(`${tool} ${rule.replace('-A', '-D')}`)),
+  );
+const referenceAdd = (host: Host) =>
+  both.map((tool) => addressRules(address[tool]).map((rule) => host.sh(`${tool} ${rule}`)));
+
+describe('the owner of an address whose rules the reference removed in between', () => {
+  const nobody = (host: Host) => {
+    for (const tool of both) expect(rules(host, tool)).toEqual([forwardJump, adminJump()]);
+    expect(host.sh('iptables -S; ip6tables -S')).not.toMatch(/10\.0\.0|2001:db8/);
+  };
+  const dead = { ...given(), containerId: 'dead' };
+  const gc = (...ids: string[]) => ({
+    config: config({
+      cniVersion: '1.1.0',
+      'cni.dev/valid-attachments': ids.map((containerID) => ({ containerID, ifname: 'eth0' })),
+    }),
+  });
+
+  test('does not spare the rules of the one that the reference gave it to, in DEL', async ({ host }) => {
+    await succeed(firewall, 'ADD', dead);
+    referenceDel(host);
+    referenceAdd(host);
+    await succeed(firewall, 'CHECK', { ...given(), containerId: 'alive' });
+    await succeed(firewall, 'DEL', { ...given(), containerId: 'alive' });
+    nobody(host);
+  });
+
+  test('does not take that one’s rules, in DEL without prevResult and in GC', async ({ host }) => {
+    for (const clean of [
+      () => succeed(firewall, 'DEL', { ...dead, prevResult: undefined }),
+      () => succeed(firewall, 'GC', gc('alive')),
+    ]) {
+      await succeed(firewall, 'ADD', dead);
+      referenceDel(host);
+      referenceAdd(host);
+      await clean();
+      for (const tool of both) {
+        expect(rules(host, tool)).toEqual([forwardJump, adminJump(), ...addressRules(address[tool])]);
+      }
+      expect(host.sh('iptables -S; ip6tables -S')).not.toContain('id: dead');
+      await succeed(firewall, 'DEL', { ...given(), containerId: 'alive' });
+      nobody(host);
+    }
+  });
+
+  test.skipIf(!has('legacy iptables')).for(['nft', 'legacy'] as const)(
+    'is forgotten when another network’s container gets it, iptables (%s)',
+    async (variant, { host }) => {
+      process.env.PATH = `${programs(host, variant)}:${path}`;
+      await succeed(firewall, 'ADD', dead);
+      referenceDel(host);
+      await succeed(firewall, 'ADD', { ...given({ name: 'other' }), containerId: 'alive' });
+      expect(host.sh('iptables -S; ip6tables -S')).not.toContain('id: dead');
+      await succeed(firewall, 'DEL', { ...given({ name: 'other' }), containerId: 'alive' });
+      nobody(host);
+    },
+  );
+
+  test('may get its rules back by ADD', async ({ host }) => {
+    await succeed(firewall, 'ADD', dead);
+    referenceDel(host);
+    await succeed(firewall, 'ADD', dead);
+    await succeed(firewall, 'CHECK', dead);
+    await succeed(firewall, 'DEL', { ...given({ name: 'other' }), containerId: 'late' });
+    await succeed(firewall, 'CHECK', dead);
+    await succeed(firewall, 'GC', gc());
+    nobody(host);
+  });
+});
+
+test('a policy without exceptions for published ports, as the reference makes it, passes CHECK, and ADD puts them above', async ({
+  host,
+}) => {
+  const policy = given({ ingressPolicy: 'isolated' });
+  const stages = () => [1, 2].map((stage) => rules(host, 'iptables', `CNI-ISOLATION-STAGE-${stage}`));
+  await succeed(firewall, 'ADD', policy);
+  const complete = [
+    [...within, leaving('bridge0', 'isolated'), back(1)],
+    [...entering('bridge0'), back(2)],
+  ];
+  expect(stages()).toEqual(complete);
+  for (const tool of both) {
+    host.sh(
+      `${tool} -D CNI-ISOLATION-STAGE-1 1; ${tool} -D CNI-ISOLATION-STAGE-2 1; ${tool} -F CNI-FORWARD-OWNERS`,
+    );
+  }
+  await succeed(firewall, 'CHECK', policy);
+  await succeed(firewall, 'ADD', policy);
+  expect(stages()).toEqual(complete);
+  // Where the rule itself is made again, its exception is made again above it.
+  host.sh('iptables -D CNI-ISOLATION-STAGE-2 2');
+  await succeed(firewall, 'ADD', policy);
+  expect(stages()[1]!.slice(0, 2)).toEqual(entering('bridge0'));
+  host.sh('iptables -D CNI-ISOLATION-STAGE-1 1');
+  expect((await call(firewall, 'CHECK', policy)).error?.msg).toContain('--ctstate DNAT');
+});
+
 const go = '/usr/lib/cni/firewall';
 describe.skipIf(!existsSync(go))('beside the Go plugin', () => {
-  const theirs = (host: Host, command: string) => {
-    const text = JSON.stringify({ ...config(), prevResult: result() });
-    const env = `CNI_COMMAND=${command} CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0 CNI_PATH=/x`;
+  const theirs = (host: Host, command: string, more: object = {}, containerId = 'c1') => {
+    const text = JSON.stringify({ ...config(more), prevResult: result() });
+    const env = `CNI_COMMAND=${command} CNI_CONTAINERID=${containerId} CNI_NETNS=/run/netns/c1 CNI_IFNAME=eth0 CNI_PATH=/x`;
     return host.sh(`${env} ${go} <<'END'\n${text}\nEND`);
   };
 
@@ -442,5 +693,28 @@ describe.skipIf(!existsSync(go))('beside the Go plugin', () => {
     // Its DEL knows no owners; what is left of ours goes with our own DEL.
     await succeed(firewall, 'DEL', given());
     expect(host.sh('iptables -S CNI-FORWARD-OWNERS')).not.toContain('10.0.0.2');
+  });
+
+  test('what its DEL leaves of ours lets nothing but published ports through, and goes with ours or GC', async ({
+    host,
+  }) => {
+    const left = () => host.sh('iptables -S; ip6tables -S').match(/.*(10\.0\.0\.2|2001:db8).*/g) ?? [];
+    const gc = config({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': [] });
+    for (const clean of [
+      () => succeed(firewall, 'DEL', { ...given(), prevResult: undefined }),
+      () => succeed(firewall, 'GC', { config: gc }),
+    ]) {
+      await succeed(firewall, 'ADD', given());
+      theirs(host, 'DEL');
+      expect(left()).toHaveLength(2);
+      for (const line of left()) expect(line).toMatch(/^-A CNI-FORWARD-OWNERS -d \S+ .*id: c1" -j ACCEPT$/);
+      theirs(host, 'ADD', {}, 'next');
+      theirs(host, 'CHECK', {}, 'next');
+      await clean();
+      expect(left().join('\n')).not.toContain('id: c1" -j ACCEPT');
+      await succeed(firewall, 'CHECK', { ...given(), containerId: 'next' });
+      await succeed(firewall, 'DEL', { ...given(), containerId: 'next' });
+      expect(left()).toEqual([]);
+    }
   });
 });

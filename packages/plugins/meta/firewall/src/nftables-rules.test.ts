@@ -89,7 +89,10 @@ describe('ingress policy', () => {
   const shared = 'comment "CNI firewall plugin rules (ingressPolicy: same-bridge|isolated)"';
   const stages = (policy: string) => ({
     leaving: `iifname "bridge0" oifname != "bridge0" jump CNI-ISOLATION-STAGE-2 comment "CNI firewall plugin rules (ingressPolicy: ${policy})"`,
-    within: `iifname "bridge0" oifname "bridge0" drop comment "CNI firewall plugin rules (ingressPolicy: ${policy})"`,
+    within: ['ct status dnat return', 'drop'].map(
+      (what) =>
+        `iifname "bridge0" oifname "bridge0" ${what} comment "CNI firewall plugin rules (ingressPolicy: ${policy})"`,
+    ),
   });
 
   test('same-bridge makes the two stages, asked before the containers’ rules, which DEL leaves alone', async ({
@@ -104,7 +107,11 @@ describe('ingress policy', () => {
     const expected = [
       [`jump CNI-ISOLATION-STAGE-1 ${shared}`, asked],
       [stages('same-bridge').leaving, `return ${shared}`],
-      [`oifname "bridge0" drop ${shared}`, `return ${shared}`],
+      [
+        `oifname "bridge0" ct status dnat return ${shared}`,
+        `oifname "bridge0" drop ${shared}`,
+        `return ${shared}`,
+      ],
     ];
     expect(look()).toEqual(expected);
     await succeed(firewall, 'DEL', given({ ingressPolicy: 'same-bridge' }));
@@ -117,7 +124,7 @@ describe('ingress policy', () => {
     const isolated = given({ ingressPolicy: 'isolated' });
     await succeed(firewall, 'ADD', isolated);
     const { within, leaving } = stages('isolated');
-    expect(chain(host, 'CNI-ISOLATION-STAGE-1')).toEqual([within, leaving, `return ${shared}`]);
+    expect(chain(host, 'CNI-ISOLATION-STAGE-1')).toEqual([...within, leaving, `return ${shared}`]);
     host.sh('nft flush chain inet cni_plugins_firewall CNI-ISOLATION-STAGE-1');
     expect((await call(firewall, 'CHECK', isolated)).error?.msg).toContain('CNI-ISOLATION-STAGE-1');
   });
@@ -133,10 +140,12 @@ describe('where another firewall’s forward chain drops', () => {
     expect(host.sh('iptables -S').match(/^-A.*$/gm)).toEqual([
       '-A FORWARD -m comment --comment "CNI firewall plugin rules" -j CNI-FORWARD',
       '-A FORWARD -s 192.0.2.0/24 -j DROP',
+      expect.stringMatching(/^-A CNI-FORWARD -m conntrack --ctstate DNAT .*-j CNI-FORWARD-PUBLISHED$/),
       expect.stringMatching(
         /^-A CNI-FORWARD -d 10\.0\.0\.2\/32 -m conntrack --ctstate RELATED,ESTABLISHED .*-j ACCEPT$/,
       ),
       expect.stringMatching(/^-A CNI-FORWARD -s 10\.0\.0\.2\/32 .*-j ACCEPT$/),
+      expect.stringMatching(/^-A CNI-FORWARD-PUBLISHED -d 10\.0\.0\.2\/32 .*-j ACCEPT$/),
     ]);
     await succeed(firewall, 'DEL', given());
     expect(host.sh('iptables -S; ip6tables -S')).not.toMatch(/10\.0\.0\.2|2001:db8/);
@@ -149,8 +158,66 @@ describe('where another firewall’s forward chain drops', () => {
     );
     await succeed(firewall, 'ADD', given());
     expect(chain(host, 'f', 'inet other')).toEqual([asked]);
-    expect(chain(host, 'CNI-FORWARD', 'inet other')).toEqual([...own(3), ...own(2)]);
+    const published =
+      'ct status dnat jump CNI-FORWARD-PUBLISHED comment "CNI firewall plugin published ports"';
+    expect(chain(host, 'CNI-FORWARD', 'inet other')).toEqual([published, ...own(3), ...own(2)]);
+    expect(chain(host, 'CNI-FORWARD-PUBLISHED', 'inet other')).toEqual(
+      [3, 2].flatMap((number) => [
+        `ip daddr 10.0.0.${number} accept of c${number}`,
+        `ip6 daddr 2001:db8::${number} accept of c${number}`,
+      ]),
+    );
     await succeed(firewall, 'CHECK', given({}, 3));
+  });
+
+  describe.for([
+    ['iptables-save | iptables-restore', 'for t in iptables ip6tables; do $t-save | $t-restore; done'],
+    ['nft list ruleset | nft -f', 'nft list ruleset >rules; nft flush ruleset; nft -f rules; rm rules'],
+  ] as const)('and its table is written anew by %s', ([, rewrite]) => {
+    const policy = { ingressPolicy: 'isolated' };
+    const written = async (host: Host) => {
+      dropping(host);
+      host.sh(
+        "nft add table inet other; nft add chain inet other f '{ type filter hook forward priority 7; policy drop; }'",
+      );
+      for (const number of [2, 3]) await succeed(firewall, 'ADD', given(policy, number));
+      host.sh(`cd ${host.bin}; ${rewrite}`);
+      return host.sh('nft list ruleset');
+    };
+    const about = (host: Host, number: number) =>
+      host
+        .sh('nft list ruleset')
+        .match(new RegExp(`.*(10\\.0\\.0\\.${number} |2001:db8::${number} ).*`, 'g')) ?? [];
+
+    test('CHECK finds the rules, ADD makes none again, DEL removes them', async ({ host }) => {
+      const before = await written(host);
+      expect(about(host, 2)).toHaveLength(4 + 2 * 6);
+      await succeed(firewall, 'CHECK', given(policy));
+      await succeed(firewall, 'ADD', given(policy));
+      expect(host.sh('nft list ruleset')).toBe(before);
+      await succeed(firewall, 'DEL', { ...given(), prevResult: undefined });
+      expect(about(host, 2)).toEqual([]);
+      await succeed(firewall, 'CHECK', given(policy, 3));
+    });
+
+    test('GC removes them', async ({ host }) => {
+      await written(host);
+      const valid = [{ containerID: 'c3', ifname: 'eth0' }];
+      const { config } = given({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': valid });
+      await succeed(firewall, 'GC', { config });
+      expect(about(host, 2)).toEqual([]);
+      await succeed(firewall, 'CHECK', given(policy, 3));
+    });
+
+    test('and ours is gone, DEL and GC remove them', async ({ host }) => {
+      await written(host);
+      host.sh('nft delete table inet cni_plugins_firewall');
+      await succeed(firewall, 'DEL', { ...given(), prevResult: undefined });
+      expect(about(host, 2)).toEqual([]);
+      const { config } = given({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': [] });
+      await succeed(firewall, 'GC', { config });
+      expect(about(host, 3)).toEqual([]);
+    });
   });
 
   test('and its table goes or comes, DEL succeeds', async ({ host }) => {

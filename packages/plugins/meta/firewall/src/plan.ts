@@ -26,6 +26,7 @@ export const forwardChain = 'CNI-FORWARD';
 export const sharedMark = new TextEncoder().encode('CNI firewall plugin');
 export const forwardComment = 'CNI firewall plugin rules';
 export const adminComment = 'CNI firewall plugin admin overrides';
+export const publishedComment = 'CNI firewall plugin published ports';
 
 /** `10.0.0.2/32`, `2001:db8::2/128`: one address and no network. */
 export function hostCidr(ip: Ip): Cidr {

@@ -47,8 +47,12 @@ export function rememberSources(folder: string, owner: Owner, sources: readonly 
 }
 
 function write(path: string, { network, containerId, ifname }: Owner, sources: readonly Source[]): void {
+  replaceText(path, JSON.stringify({ network, containerId, ifname, sources }));
+}
+
+function replaceText(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.new`;
-  writeText(temporary, JSON.stringify({ network, containerId, ifname, sources }), 0o644);
+  writeText(temporary, text, 0o644);
   renameFile(temporary, path);
 }
 
@@ -91,11 +95,14 @@ export function forgetLeft(path: string): void {
 }
 
 /** An address is one attachment's: its earlier holders in the same network are over, and lose it. */
-export function takeOver(folder: string, owner: Owner, sources: readonly Source[]): void {
+export function takeOver(folder: string, owner: Owner, sources: readonly Source[], undo: Undo): void {
   for (const name of filesIn(folder)) {
     if (!name.startsWith(networkMark(owner.network)) || name === fileName(owner)) continue;
     const path = `${folder}/${name}`;
-    if (read(path).some((one) => sources.some((other) => sameSource(one, other)))) removeFile(path);
+    if (!read(path).some((one) => sources.some((other) => sameSource(one, other)))) continue;
+    const text = readText(path);
+    undo.add(path, () => replaceText(path, text));
+    removeFile(path);
   }
 }
 

@@ -77,7 +77,7 @@ function outside(host: Host): Outside {
     echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding`);
   there.sh(`ip link set lo up; ip link set eth0 up
     ip addr add 192.0.2.2/24 dev eth0; ip addr add fd00:ff::2/64 dev eth0 nodad
-    ip route add 10.0.0.0/8 via 192.0.2.1; ip route add fd00::/16 via fd00:ff::1`);
+    ip route add 10.0.0.0/8 via 192.0.2.1; ip route add 198.51.100.0/24 via 192.0.2.1; ip route add fd00::/16 via fd00:ff::1`);
   return { ...there, v4: '192.0.2.2', v6: 'fd00:ff::2' };
 }
 
@@ -98,6 +98,20 @@ function reaches(from: Container, to: { v4: string; v6: string }): string {
     .split('\n');
   return `IPv4 ${v4}, IPv6 ${v6}`;
 }
+/** Gives a container addresses on the host that are translated to its own, as a published port is. Whoever has no
+ *  other way gets there over the host. */
+function publish(host: Host, to: { v4: string; v6: string }, number: number): { v4: string; v6: string } {
+  const [v4, v6] = [`198.51.100.${number}`, `fd00:fe::${number}`];
+  host.sh(`nft add table inet pub
+    nft add chain inet pub pre '{ type nat hook prerouting priority -100; }'
+    nft add chain inet pub post '{ type nat hook postrouting priority 100; }'
+    nft add rule inet pub pre ip daddr ${v4} dnat ip to ${to.v4}
+    nft add rule inet pub pre ip6 daddr ${v6} dnat ip6 to ${to.v6}
+    nft add rule inet pub post ct status dnat ip saddr 10.0.0.0/8 masquerade
+    nft add rule inet pub post ct status dnat ip6 saddr fd00::/16 masquerade`);
+  return { v4, v6 };
+}
+
 const yes = 'IPv4 true, IPv6 true';
 const no = 'IPv4 false, IPv6 false';
 
@@ -159,7 +173,45 @@ describe.each(variants)('$title', ({ title, backend, drops, legacy = false }) =>
     expect(reaches(one, there)).toBe('IPv4 false, IPv6 true');
   });
 
+  it('what is published of a container passes a FORWARD policy of DROP, its own address and others’ do not', async ({
+    host,
+  }) => {
+    const there = outside(host);
+    const [one, two] = [member(host, 'foo', 1, 2), member(host, 'foo', 1, 3)];
+    await ready(one, there);
+    await ready(two, there);
+    const [published, others] = [publish(host, one, 1), publish(host, two, 2)];
+    host.sh(drops);
+    expect(reaches(there, published)).toBe(no);
+    await succeed(firewall, 'ADD', one.given({ backend }));
+    const look = () => [reaches(there, published), reaches(there, one), reaches(there, others)];
+    expect(look()).toEqual([yes, no, no]);
+    await succeed(firewall, 'CHECK', one.given({ backend }));
+    await succeed(firewall, 'DEL', { ...one.given({ backend }), prevResult: undefined });
+    expect(look()).toEqual([no, no, no]);
+  });
+
   if (title.includes('beside')) return;
+
+  it('a policy keeps nobody from what is published, be it another network’s, or a neighbour’s', async ({
+    host,
+  }) => {
+    for (const one of ['iptables', 'ip6tables']) {
+      writeFileSync(`/proc/sys/net/bridge/bridge-nf-call-${one}`, '1');
+    }
+    const there = outside(host);
+    const foo = member(host, 'foo', 1, 2);
+    const foo2 = member(host, 'foo', 1, 3);
+    const bar = member(host, 'bar', 2, 2);
+    for (const to of [foo2, bar, there]) await ready(foo, to);
+    const published = publish(host, foo, 1);
+    host.sh(drops);
+    await succeed(firewall, 'ADD', foo.given({ backend, ingressPolicy: 'isolated' }));
+    await succeed(firewall, 'ADD', foo2.given({ backend, ingressPolicy: 'isolated' }));
+    await succeed(firewall, 'ADD', bar.given({ backend, ingressPolicy: 'same-bridge' }));
+    expect([there, foo2, bar].map((from) => reaches(from, published))).toEqual([yes, yes, yes]);
+    expect([there, foo2, bar].map((from) => reaches(from, foo))).toEqual([no, no, no]);
+  });
 
   it('same-bridge keeps the networks of two bridges apart, and nothing else (firewall 29)', async ({
     host,
