@@ -46,6 +46,9 @@ static int statx(int folder, const char *path, int flags, unsigned mask, void *i
 /* As musl's, which sets FD_CLOEXEC once more by another call, for kernels of long ago. */
 static int open_file(const char *path, int flags, unsigned mode) { return syscall(SYS_openat, AT_FDCWD, path, flags, mode); }
 
+/* Newer versions of musl have it under another name than glibc, and older ones under both. */
+static int read_folder(int folder, void *into, unsigned length) { return syscall(SYS_getdents64, folder, into, length); }
+
 enum { most_arguments = 6 };
 typedef long (*libc_function)(long, long, long, long, long, long);
 
@@ -56,7 +59,10 @@ static const struct {
 } calls[] = {
 #define CALL(name, arguments) {#name, (libc_function)name, arguments},
 #define open open_file
+#undef getdents64
+#define getdents64 read_folder
 #include "calls.inc"
+#undef getdents64
 #undef open
 #undef CALL
 };

@@ -85,7 +85,8 @@ export function snapshot(netns?: Netns, files?: string): Snapshot {
 }
 
 /** What a bridge and its ports count and learn by themselves, and numbers the kernel chose. */
-const ownDoing = /_timer$|_id$|^(root|designated)_|^topology_change|^(state|no|port|multicast_router)$/;
+const ownDoing =
+  /_timer$|_id$|^(root|designated)_|^topology_change|^(state|no|port|multicast_router|fdb_n_learned)$/;
 
 function link(one: Json): Json {
   const flags = (one.flags as string[]).filter((flag) =>
