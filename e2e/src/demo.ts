@@ -6,13 +6,16 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { commandLine } from '@cni-ts/setup/command-line';
 import { execa, execaSync } from 'execa';
+import { emphasis } from './emphasis.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const bin = join(root, 'dist/bin');
-const inside = process.argv[2] === '--inside';
+const { bold, cyan } = emphasis(process.stdout, process.env);
+const { values } = commandLine('npm run demo', { options: { inside: { type: 'boolean', default: false } } });
 
-if (!inside) {
+if (!values.inside) {
   await prepare();
 } else {
   show();
@@ -45,12 +48,12 @@ async function prepare(): Promise<void> {
 }
 
 function title(text: string): void {
-  console.log(`\n\x1b[1m== ${text}\x1b[0m`);
+  console.log(`\n${bold(`== ${text}`)}`);
 }
 
 /** Runs a command, shows it as it would be typed, and its output. */
 function sh(command: string, env: Record<string, string> = {}, quiet = false): string {
-  if (!quiet) console.log(`\x1b[36m$ ${command}\x1b[0m`);
+  if (!quiet) console.log(cyan(`$ ${command}`));
   const { stdout, stderr, exitCode } = execaSync('bash', ['-c', command], { env, reject: false, all: false });
   if (!quiet) {
     const text = [stdout, stderr].filter(Boolean).join('\n');
