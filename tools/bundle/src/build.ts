@@ -2,18 +2,21 @@
  *  all of them as one compiled program under their own names (dist/bin-‹target› for another processor). */
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine, Failure, refuse } from '@cni-ts/setup/command-line';
+import { during } from '@cni-ts/setup/progress';
 import { execa } from 'execa';
 import { compile, installAs } from './executable.ts';
-import { bundleMulticall, bundlePath } from './javascript.ts';
+import { bundleMulticall, bundlePath, sourcesOfBundles } from './javascript.ts';
+import { foreignPackages, licenceName } from './licences.ts';
 import { type Cpu, isCpu, quickJs } from './quickjs.ts';
 import { writeRegistry } from './registry.ts';
 import { hasSource, packages, pluginFolders, workspaceRoot } from './workspace.ts';
 
 const started = performance.now();
-const { values } = parseArgs({ options: { target: { type: 'string', default: process.arch } } });
+const command = 'npm run build';
+const { values } = commandLine(command, { options: { target: { type: 'string', default: process.arch } } });
 const cpu = values.target;
-if (!isCpu(cpu)) throw new Error(`--target ${cpu}: must be x64 or arm64`);
+if (!isCpu(cpu)) refuse(command, `--target ${cpu}: must be x64 or arm64`);
 
 writeRegistry();
 const projects = packages().filter(
@@ -21,25 +24,26 @@ const projects = packages().filter(
 );
 say(`bundling ${projects.length} packages to dist/js`);
 const names = projects.map(({ project }) => project).join(',');
-const bundled = await execa('nx', ['run-many', '-t', 'build', '-p', names, '--outputStyle=stream'], {
+const bundling = execa('nx', ['run-many', '-t', 'build', '-p', names, '--outputStyle=stream'], {
   cwd: workspaceRoot,
   preferLocal: true,
   all: true,
   reject: false,
   env: { NX_TUI: 'false', FORCE_COLOR: '0' },
 });
-if (bundled.exitCode !== 0) {
-  process.stderr.write(`${bundled.all}\n`);
-  throw new Error('a package could not be bundled: see above');
-}
+const bundled = await during('bundling', bundling, say);
+if (bundled.exitCode !== 0) throw new Failure(`a package could not be bundled:\n${bundled.all}`);
 for (const { folder } of projects)
   say(`  ${size(join(workspaceRoot, bundlePath(folder)))}  ${bundlePath(folder)}`);
 
 const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${cpu}`);
 const work = join(workspaceRoot, 'dist/work');
-say(`compiling the multi-call program for ${cpu}`);
 const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
-await compile(await bundleMulticall(), program, cpu, work, { largePagesFor: 'cnitool' });
+const multicall = await bundleMulticall();
+say(`the engine for ${cpu} (fetched and compiled the first time)`);
+await during('the engine', quickJs(cpu), say);
+say(`compiling the multi-call program for ${cpu}`);
+await during('compiling', compile(multicall, program, cpu, work, { largePagesFor: 'cnitool' }), say);
 rmSync(work, { recursive: true });
 const all = [
   'cnitool',
@@ -53,10 +57,15 @@ await copyLicences(cpu);
 say(`  ${programSize}  ${relative(workspaceRoot, bin)}/{${all.join(',')}} (one file, ${all.length} names)`);
 say(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 
-/** Of what is part of the program beside our sources. */
+/** Ours, and those of what is part of the programs beside our sources. */
 async function copyLicences(target: Cpu): Promise<void> {
   const folder = join(workspaceRoot, 'dist/licences');
   mkdirSync(folder, { recursive: true });
+  copyFileSync(join(workspaceRoot, 'LICENSE'), join(folder, 'cni-ts'));
+  const bundled = await sourcesOfBundles(projects.map(({ folder }) => folder));
+  const all = [...bundled, ...multicall.sources];
+  for (const one of foreignPackages(all, workspaceRoot))
+    copyFileSync(one.file, join(folder, licenceName(one)));
   copyFileSync(join((await quickJs(target)).source, 'LICENSE'), join(folder, 'quickjs'));
   for (const [name, file] of [
     ['musl', '/usr/share/doc/musl-dev/copyright'],

@@ -50,6 +50,25 @@ export async function bundlePackage(folder: string, root: string = workspaceRoot
   return outfile;
 }
 
+/** The sources in the bundles of these packages, relative to the root: what esbuild says of bundling them all. */
+export async function sourcesOfBundles(
+  folders: readonly string[],
+  root: string = workspaceRoot,
+): Promise<string[]> {
+  const { metafile } = await build({
+    ...common,
+    format: 'cjs',
+    target: 'esnext',
+    define: { 'import.meta.url': 'importMetaUrl' },
+    absWorkingDir: root,
+    entryPoints: folders.map((folder) => join(folder, 'src/main.ts')),
+    outdir: join(root, 'dist'),
+    write: false,
+    metafile: true,
+  });
+  return Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+}
+
 /** Inside the repository, Node would take a .js file for an ES module, as the root's package.json says. Elsewhere
  *  (in the directory a runtime looks for plugins in) a file is CommonJS by default. */
 function sayCommonJs(folder: string): void {
