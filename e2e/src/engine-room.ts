@@ -144,7 +144,12 @@ export interface Attached {
 
 /** Why podman cannot run here; undefined when it can. It is asked without any network, so none of ours is to blame. */
 export async function whyNot(): Promise<string | undefined> {
-  for (const program of ['podman', 'crun', 'nsenter']) {
+  const version = spawnSync('podman', ['--version'], { encoding: 'utf8' });
+  const [, major] = /version ((\d+)\S*)/.exec(version.stdout ?? '') ?? [];
+  if (version.error) return 'podman is not installed (version 4; later ones have no CNI backend)';
+  if (!major) return version.stderr.trim();
+  if (Number.parseInt(major, 10) > 4) return `podman ${major} has no CNI backend, version 4 had`;
+  for (const program of ['crun', 'conmon', 'nsenter']) {
     if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `${program} is not installed`;
   }
   if (!existsSync(join(ours, 'bridge'))) return 'the plugins are not built: npm run build';

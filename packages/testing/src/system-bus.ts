@@ -1,20 +1,25 @@
 /**
  * A system bus, and firewalld on it, of a test's own: the machine's are never spoken to. Both are child processes in
- * the network namespace of the calling thread, firewalld also in a mount namespace where its folders are the test's.
+ * the network namespace of the calling thread. They are found in PATH: firewalld may be unpacked and not installed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UnixSocket } from '@cni-ts/libc/unix-socket';
 
-const programs = ['/usr/bin/dbus-daemon', '/usr/sbin/firewalld', '/usr/bin/firewall-cmd'] as const;
-
 export function hasBus(): boolean {
-  return existsSync(programs[0]);
+  return found('dbus-daemon') !== undefined;
 }
 
+/** Whether firewalld is there and can be started: it is a script, and what it imports is another package. */
 export function hasFirewalld(): boolean {
-  return programs.every((program) => existsSync(program));
+  return hasBus() && ['firewalld', 'firewall-cmd'].every((name) => spawnSync(name, ['--help']).status === 0);
+}
+
+/** The file of a program. */
+function found(program: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(':');
+  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
 }
 
 export interface Running {
@@ -39,7 +44,7 @@ export async function startBus(folder: string): Promise<Running & { address: str
       </policy>
     </busconfig>`,
   );
-  const child = spawn(programs[0], [`--config-file=${file}`, '--nofork', '--nopidfile', '--nosyslog'], {
+  const child = spawn('dbus-daemon', [`--config-file=${file}`, '--nofork', '--nopidfile', '--nosyslog'], {
     stdio: 'ignore',
   });
   await until('dbus-daemon listens', child, () => existsSync(socket) && listens(socket));
@@ -55,19 +60,23 @@ function listens(socket: string): boolean {
   }
 }
 
-/** firewalld on the bus of DBUS_SYSTEM_BUS_ADDRESS, as it is installed, with `folder` for /etc/firewalld. */
+/** firewalld on the bus of DBUS_SYSTEM_BUS_ADDRESS, as it comes, with `folder` for /etc/firewalld and its log. */
 export async function startFirewalld(folder: string): Promise<Running> {
-  mkdirSync(join(folder, 'log'), { recursive: true });
-  cpSync('/etc/firewalld', folder, { recursive: true });
-  const script = [
-    `mount --bind '${folder}' /etc/firewalld`,
-    `mount --bind '${folder}/log' /var/log`,
-    `exec ${programs[1]} --nofork --nopid`,
-  ].join(' && ');
-  const child = spawn('unshare', ['-m', '--propagation', 'private', 'bash', '-c', script], {
-    stdio: 'ignore',
-  });
-  await until('firewalld runs', child, () => spawnSync(programs[2], ['--state']).status === 0);
+  const program = found('firewalld');
+  if (!program) throw new Error('firewalld is not installed');
+  // usr/sbin/firewalld, /usr/lib/firewalld and /etc/firewalld belong together, wherever they are.
+  const root = resolve(program, '../../..');
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(root, 'etc/firewalld'), folder, { recursive: true });
+  const child = spawn(
+    program,
+    [
+      ...['--nofork', '--nopid', '--system-config', folder, '--log-file', join(folder, 'log')],
+      ...['--default-config', join(root, 'usr/lib/firewalld')],
+    ],
+    { stdio: 'ignore' },
+  );
+  await until('firewalld runs', child, () => spawnSync('firewall-cmd', ['--state']).status === 0);
   return { stop: () => ended(child) };
 }
 

@@ -40,6 +40,22 @@ it('counts what a run reports, and tells what failed where', async () => {
   ]);
 });
 
+it('tells what was skipped by the suite whose name says why', async () => {
+  const counts = await run({
+    'a.test.mjs': `
+      describe.skip('podman, which does not run here: none is installed', () => {
+        it('starts', () => {});
+        it('stops', () => {});
+      });
+      it.skip('waits', () => {});`,
+  });
+  expect(counts.skips).toEqual([
+    'a.test.mjs > podman, which does not run here: none is installed (2 tests)',
+    'a.test.mjs > waits',
+  ]);
+  expect(sum([counts, none]).skips).toEqual(counts.skips);
+});
+
 it('takes an error outside of any test for one failure', async () => {
   const counts = await run({
     'a.test.mjs': `it('holds', () => { setTimeout(() => { throw new Error('late'); }); });

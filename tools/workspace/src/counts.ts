@@ -5,6 +5,8 @@ import { relative } from 'node:path';
 export interface Counts {
   readonly passed: number;
   readonly skipped: number;
+  /** What was skipped, by the suite whose name tells why. */
+  readonly skips?: readonly string[];
   /** What failed and how, for the end of a run, where it is looked for first. */
   readonly failures: readonly string[];
 }
@@ -12,7 +14,8 @@ export interface Counts {
 export const none: Counts = { passed: 0, skipped: 0, failures: [] };
 
 export function sum(counts: readonly Counts[]): Counts {
-  return counts.reduce(
+  const skips = counts.flatMap((one) => one.skips ?? []);
+  const total = counts.reduce(
     (a, b) => ({
       passed: a.passed + b.passed,
       skipped: a.skipped + b.skipped,
@@ -20,6 +23,7 @@ export function sum(counts: readonly Counts[]): Counts {
     }),
     none,
   );
+  return { ...total, ...(skips.length > 0 && { skips }) };
 }
 
 /** One failure, as text. */
@@ -38,7 +42,12 @@ interface Report {
     name: string;
     status: string;
     message?: string;
-    assertionResults: { status: string; fullName: string; failureMessages?: string[] | null }[];
+    assertionResults: {
+      status: string;
+      fullName: string;
+      ancestorTitles?: string[];
+      failureMessages?: string[] | null;
+    }[];
   }[];
 }
 
@@ -51,6 +60,7 @@ export function countVitest(file: string, exitCode: number | undefined, root: st
   let passed = 0;
   let skipped = 0;
   const failures: string[] = [];
+  const skips = new Map<string, number>();
   for (const { name, status, message, assertionResults } of report.testResults) {
     const source = relative(root, name);
     if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) {
@@ -60,11 +70,16 @@ export function countVitest(file: string, exitCode: number | undefined, root: st
       if (test.status === 'passed') passed += 1;
       else if (test.status === 'failed') {
         failures.push([`${source} > ${test.fullName}`, ...(test.failureMessages ?? [])].join('\n'));
-      } else skipped += 1;
+      } else {
+        skipped += 1;
+        const what = `${source} > ${test.ancestorTitles?.[0] ?? test.fullName}`;
+        skips.set(what, (skips.get(what) ?? 0) + 1);
+      }
     }
   }
   if (exitCode !== 0 && failures.length === 0) {
     failures.push(`the run ended with ${exitCode}, though no test failed: its output says why`);
   }
-  return { passed, skipped, failures };
+  const told = [...skips].map(([what, count]) => (count > 1 ? `${what} (${count} tests)` : what));
+  return { passed, skipped, failures, ...(told.length > 0 && { skips: told }) };
 }

@@ -3,9 +3,11 @@
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { commandLine, oneOf } from '@cni-ts/setup/command-line';
 import { execa } from 'execa';
 import { type Counts, closingLine, countVitest, failedBecause, none, sum } from './counts.ts';
 import { isolated } from './isolated.ts';
+import { type Stage, stageNames } from './stages.ts';
 import { haveUml, runInUml } from './uml.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -13,13 +15,17 @@ const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
-const stages: Record<string, () => Promise<Counts>> = {
+const stages: Record<Stage, () => Promise<Counts>> = {
   lint: () => check('biome', ['ci', '--reporter=summary', '.']),
   types: () => check('tsc', ['--noEmit', '-p', 'tsconfig.json']),
   build: () => check('node', ['tools/bundle/src/build.ts']),
   tests: () => vitest('tests', 'vitest.config.ts'),
   // What this leaves out has run among the tests.
-  executables: async () => ({ ...(await vitest('executables', 'vitest.executables.config.ts')), skipped: 0 }),
+  executables: async () => ({
+    ...(await vitest('executables', 'vitest.executables.config.ts')),
+    skipped: 0,
+    skips: [],
+  }),
   e2e: () => vitest('e2e', 'e2e/vitest.config.ts'),
   uml,
 };
@@ -28,24 +34,23 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !Object.hasOwn(stages, name));
-if (unknown.length > 0) {
-  throw new Error(`no stage is called ${unknown.join(', ')}: there are ${Object.keys(stages).join(', ')}`);
-}
+const { positionals } = commandLine('npm test', { options: {}, allowPositionals: true });
+const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNames));
 
 const counts: Counts[] = [];
-for (const [name, run] of Object.entries(stages)) {
+for (const name of stageNames) {
   if (asked.length > 0 && !asked.includes(name)) continue;
   say(`\n=== ${name}`);
   const started = performance.now();
-  const count = await run();
+  const count = await stages[name]();
   say(`=== ${name}: ${closingLine(count)} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
   counts.push(count);
 }
 rmSync(reports, { recursive: true });
 
 const total = sum(counts);
+if (total.skips?.length) say('\n=== skipped');
+for (const skip of total.skips ?? []) say(skip);
 if (total.failures.length > 0) say('\n=== failed');
 for (const failure of total.failures) say(`\n${failure}`);
 say(`\n${closingLine(total)}`);
@@ -79,8 +84,7 @@ async function uml(): Promise<Counts> {
   });
   if (files.length === 0) return none;
   if (!haveUml()) {
-    say(`user-mode Linux is not installed here: ${files.length} files of tests are left out`);
-    return skipped;
+    return { ...skipped, skips: [`uml: user-mode Linux is not installed (${files.length} files of tests)`] };
   }
   const { status } = await runInUml(
     [...vitestCommand('vitest.uml.config.ts', '$RESULTS/uml.json'), '--configLoader=native'].join(' '),

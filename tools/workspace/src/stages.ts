@@ -1,0 +1,3 @@
+/** The stages of `npm test`, in their order. */
+export const stageNames = ['lint', 'types', 'build', 'tests', 'executables', 'e2e', 'uml'] as const;
+export type Stage = (typeof stageNames)[number];
