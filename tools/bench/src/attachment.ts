@@ -83,7 +83,7 @@ export class ByPlugins extends Attachment {
       const runtimeConfig = wanted.length > 0 ? Object.fromEntries(wanted) : undefined;
       const input = JSON.stringify({ cniVersion, name, ...config, runtimeConfig, prevResult });
       const stdout = yield { plugin: plugin.type, command: this.host.command(plugin.type, [], env), input };
-      if (verb === 'ADD') prevResult = JSON.parse(stdout);
+      if (verb === 'ADD') prevResult = answerOf(plugin.type, stdout);
     }
     if (verb === 'ADD') this.result = prevResult;
   }
@@ -107,7 +107,15 @@ export class ByCnitool extends Attachment {
     };
     const command = this.host.command('cnitool', [verb.toLowerCase(), name, this.netns], env);
     const stdout = yield { plugin: 'cnitool', command, input: '' };
-    if (verb === 'ADD') this.result = JSON.parse(stdout);
+    if (verb === 'ADD') this.result = answerOf('cnitool', stdout);
+  }
+}
+
+function answerOf(program: string, stdout: string): Result {
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    throw new Error(`ADD by ${program} answered no JSON: ${stdout.slice(0, 200)}`); // reason: its text tells more
   }
 }
 
@@ -117,8 +125,9 @@ export interface Step {
   readonly ended: Ended;
 }
 
-/** Drives one attachment through a verb. Throws when a program fails. `steps` holds what ran, also then. */
-export function drive(attachment: Attachment, verb: Verb, steps: Step[] = []): Step[] {
+/** Drives one attachment through a verb. Throws when a program fails. */
+export function drive(attachment: Attachment, verb: Verb): Step[] {
+  const steps: Step[] = [];
   const calls = attachment.calls(verb);
   for (let next = calls.next(''); !next.done; ) {
     const { plugin, command, input } = next.value;
@@ -130,14 +139,13 @@ export function drive(attachment: Attachment, verb: Verb, steps: Step[] = []): S
   return steps;
 }
 
-/** DEL as runtimes do it: one that failed is called once more, and the time counts together. */
-export function driveDel(attachment: Attachment): { steps: Step[]; repeated: boolean } {
-  const steps: Step[] = [];
+/** DEL as runtimes do it: one that failed is called once more. */
+export function driveDel(attachment: Attachment): void {
   try {
-    return { steps: drive(attachment, 'DEL', steps), repeated: false };
+    drive(attachment, 'DEL');
   } catch {
     // Why it failed is of no interest if it succeeds now, and told again if it does not.
-    return { steps: drive(attachment, 'DEL', steps), repeated: true };
+    drive(attachment, 'DEL');
   }
 }
 

@@ -4,10 +4,12 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -73,6 +75,101 @@ test.skipIf(!built)('what is not built is left out with a line', () => {
   const { status, stderr } = bench('--only', 'version', '--rounds', '1', '--theirs', tmpdir());
   expect(status).toBe(0);
   expect(stderr).toContain('left out: VERSION (not built: theirs: bridge)');
+});
+
+/** A folder of our plugins in which `bridge` is a script of the test's: BRIDGE in it is the real one. */
+function peers(name: string, script: string): string {
+  const folder = join(dir, name);
+  mkdirSync(folder);
+  for (const plugin of readdirSync(bin)) symlinkSync(join(bin, plugin), join(folder, plugin));
+  rmSync(join(folder, 'bridge'));
+  writeFileSync(join(folder, 'bridge'), `#!/bin/bash\n${script.replaceAll('BRIDGE', join(bin, 'bridge'))}`);
+  chmodSync(join(folder, 'bridge'), 0o755);
+  return folder;
+}
+
+test.skipIf(!built)('calls of a peer that fail are counted, end nothing, and have no figure', () => {
+  // Its DEL fails and succeeds when it is called again, as that of Go's bridge with nftables does.
+  const theirs = peers(
+    'failing',
+    `failed=/run/failed-once
+    if [ "$CNI_COMMAND" = DEL ] && mkdir $failed 2>&-; then echo '{"msg": "not now"}'; exit 1; fi
+    [ "$CNI_COMMAND" != DEL ] || rmdir $failed
+    exec BRIDGE`,
+  );
+  const [json, svg] = [join(dir, 'failing.json'), join(dir, 'failing.svg')];
+  const only = ['--only', 'bridge-static,size', '--rounds', '2', '--theirs', theirs];
+  const { status, stdout, stderr } = bench(...only, '--json', json, '--svg', svg);
+  expect({ status, stderr }).toMatchObject({ status: 0 });
+  const { rows, peers: version } = JSON.parse(readFileSync(json, 'utf8'));
+  const row = (of: string) => rows.find((one: { of: string }) => one.of === of);
+  expect(row('DEL')).toMatchObject({
+    ours: { count: 2 },
+    failures: { theirs: { count: 2, made: 2, mended: 2 } },
+  });
+  expect(row('DEL')).not.toHaveProperty('theirs');
+  expect(row('ADD')).toMatchObject({ ours: { count: 2 }, theirs: { count: 2 } });
+  expect(stdout).toMatch(/DEL \(ms\) .* failed 2 of 2/);
+  expect(stdout).toContain("bridge + static: 2 of 2 DEL of Go's failed, and succeeded when called again");
+  expect(stdout).toContain('on disk (MB)');
+  expect(readFileSync(svg, 'utf8')).toContain('Go failed 2 of 2');
+  expect(version).toContain(theirs);
+});
+
+test.skipIf(!built)('an ADD that fails in a crowd is counted too', () => {
+  const refuse = `if [ "$CNI_COMMAND" = ADD ]; then echo '{"msg": "no"}'; exit 1; fi; exec BRIDGE`;
+  const json = join(dir, 'crowded.json');
+  const only = ['--only', 'parallel-1', '--rounds', '2', '--theirs', peers('crowded', refuse)];
+  const { status, stdout, stderr } = bench(...only, '--json', json);
+  expect({ status, stderr }).toMatchObject({ status: 0 });
+  const { rows } = JSON.parse(readFileSync(json, 'utf8'));
+  const rate = rows.find((one: { of: string }) => one.of === 'ADD rate');
+  expect(rate).toMatchObject({ ours: { count: 2 }, failures: { theirs: { count: 2, made: 2 } } });
+  expect(stdout).toMatch(/ADD rate .* failed 2 of 2/);
+});
+
+test.skipIf(!built)(
+  'what was measured is written at once: a later interruption does not lose it',
+  async () => {
+    const json = join(dir, 'early.json');
+    const args = ['--only', 'version,host-local-60000', '--rounds', '30', '--theirs', 'none', '--json', json];
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'bench.ts'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    try {
+      await expect.poll(() => existsSync(json), { timeout: 30_000 }).toBe(true);
+      child.kill('SIGINT');
+      expect(await new Promise((closed) => child.on('close', closed))).toBe(130);
+    } finally {
+      child.kill('SIGKILL');
+    }
+    const { rows } = JSON.parse(readFileSync(json, 'utf8'));
+    expect(rows).toMatchObject([{ scenario: 'version', ours: { count: 30 } }]);
+    expect(stdout).toContain('VERSION (ms)');
+    expect(stderr).toContain('stopped after 1 of 2 scenarios');
+  },
+);
+
+test.skipIf(!built)('a scenario that breaks loses none of the others', () => {
+  // A file in place of a plugin: it cannot even be started.
+  const theirs = peers('broken', 'exec BRIDGE');
+  rmSync(join(theirs, 'macvlan'));
+  writeFileSync(join(theirs, 'macvlan'), '');
+  const json = join(dir, 'broken.json');
+  const only = ['--only', 'macvlan,ptp', '--rounds', '1', '--theirs', theirs];
+  const { status } = bench(...only, '--json', json);
+  const { rows } = JSON.parse(readFileSync(json, 'utf8'));
+  const row = (scenario: string) => rows.find((one: { scenario: string }) => one.scenario === scenario);
+  expect(status).toBe(0);
+  expect(row('macvlan')).toMatchObject({ of: 'ADD', failures: { theirs: { count: 1, made: 1 } } });
+  expect(row('ptp')).toMatchObject({ of: 'ADD', theirs: { count: 1 } });
 });
 
 /** Whether a process runs whose command line has this word. */

@@ -54,3 +54,19 @@ test('counts, memory and each plugin of a chain are for the table', () => {
   ];
   expect(charted(all).map(({ of }) => of)).toEqual(['ADD']);
 });
+
+test('a side that cannot do it gets no bar, and it says who and how often', () => {
+  const sample: Sample[] = [{ of: 'DEL', unit: 'ms', value: 6 }];
+  const failed = new Map([['DEL', { count: 20, made: 20, mended: 20, why: 'no' }]]);
+  const all = rowsOf({ name: 'a', title: 'a' }, { ours: sample, theirs: [], floor: [] }, { theirs: failed });
+  const svg = svgChart([...all, ...rows('b', 'ADD', 5, 10)], 'machine');
+  expect(bars(svg)).toHaveLength(1);
+  expect(svg).toContain('>Go failed 20 of 20<');
+  expect(svg).toContain('>6.00 to – ms<');
+  expect(svg).toContain('* Calls failed: see the table.');
+});
+
+test('it names the version of what ours are compared with', () => {
+  const svg = svgChart(rows('a', 'ADD', 1, 2), 'AMD EPYC', 'Go plugins 1.9.1 (go1.26.5)');
+  expect(svg).toContain('>Go plugins 1.9.1 (go1.26.5); AMD EPYC<');
+});

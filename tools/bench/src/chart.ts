@@ -1,7 +1,9 @@
 /** The chart: for each kind of work how many times as fast as Go's ours are, or as slow, on a scale on which half and
  *  double are equally far from the middle; the medians beside it. Plain SVG with colours for light and dark pages. */
+
+import { figure } from './figure.ts';
 import type { Row } from './report.ts';
-import { figure } from './table.ts';
+import { failedText } from './table.ts';
 
 const width = 980;
 const left = 480;
@@ -10,10 +12,20 @@ const line = 19;
 const gap = 9;
 const head = 88;
 
-/** The rows that tell something to a reader who wants one look: times and rates that have a counterpart. */
+/** The rows that tell something to a reader who wants one look: times and rates that have a counterpart, or would have
+ *  one if a side had not failed. */
 export function charted(rows: readonly Row[]): Row[] {
   const kinds = ['VERSION', 'ADD', 'CHECK', 'DEL', 'ADD rate'];
-  return rows.filter(({ of, ratio }) => kinds.includes(of) && ratio !== undefined);
+  return rows.filter(({ of, ratio, failures }) => kinds.includes(of) && (ratio !== undefined || failures));
+}
+
+/** What stands in place of a bar: who failed, and how often. */
+function unable({ ours, theirs, failures }: Row): string {
+  const said = [
+    ...(!ours && failures?.ours ? [`ours ${failedText(failures.ours)}`] : []),
+    ...(!theirs && failures?.theirs ? [`Go ${failedText(failures.theirs)}`] : []),
+  ];
+  return said.join(', ') || 'nothing to compare with';
 }
 
 /** How many times as fast: above 1 ours are faster. */
@@ -21,7 +33,8 @@ function speed({ ratio = 1, unit }: Row): number {
   return unit === '/s' ? ratio : 1 / ratio;
 }
 
-export function svgChart(rows: readonly Row[], machine: string): string {
+/** `peers`: which plugins ours are compared with. */
+export function svgChart(rows: readonly Row[], machine: string, peers = ''): string {
   const shown = charted(rows);
   const groups = Map.groupBy(shown, ({ title }) => title);
   const extent = Math.max(2, ...shown.map((row) => Math.max(speed(row), 1 / speed(row))));
@@ -48,11 +61,15 @@ export function svgChart(rows: readonly Row[], machine: string): string {
       const faster = speed(row);
       const [from, to] = [x(Math.min(1, faster)), x(Math.max(1, faster))];
       const size = `x="${n(from)}" y="${y}" width="${n(Math.max(1, to - from))}" height="${line - 5}"`;
-      body.push(text(left - 12, y + 11, row.of, 'label', 'end'));
-      body.push(`<rect class="${faster >= 1 ? 'faster' : 'slower'}" rx="2" ${size}/>`);
-      const { ours, theirs, unit } = row;
-      const values = `${figure(ours.median)} to ${figure(theirs?.median ?? 0)} ${unit}`;
-      body.push(text(width - right + 12, y + 11, values, 'value'));
+      const { ours, theirs, unit, failures, ratio } = row;
+      body.push(text(left - 12, y + 11, row.of + (failures ? ' *' : ''), 'label', 'end'));
+      body.push(
+        ratio === undefined
+          ? text(x(1) + 6, y + 11, unable(row), 'unable')
+          : `<rect class="${faster >= 1 ? 'faster' : 'slower'}" rx="2" ${size}/>`,
+      );
+      const median = (of: typeof ours) => (of ? figure(of.median) : '–');
+      body.push(text(width - right + 12, y + 11, `${median(ours)} to ${median(theirs)} ${unit}`, 'value'));
       y += line;
     }
   }
@@ -62,7 +79,7 @@ export function svgChart(rows: readonly Row[], machine: string): string {
     `<style>
       text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
       .head { font-size: 16px; font-weight: 600 } .title { font-weight: 600 }
-      .tick, .label, .value, .foot { fill: #59636e }
+      .tick, .label, .value, .foot { fill: #59636e } .unable { font-style: italic }
       .grid { stroke: #d1d9e0 } .one { stroke: #59636e; stroke-width: 1.5 }
       .faster { fill: #1f883d } .slower { fill: #cf222e }
       @media (prefers-color-scheme: dark) {
@@ -72,11 +89,17 @@ export function svgChart(rows: readonly Row[], machine: string): string {
       }
     </style>`,
     text(16, 28, 'How many times as fast as the Go plugins', 'head'),
-    text(16, 48, 'Ratio of the medians, doubling scale; at the right the medians, ours to Go.', 'foot'),
+    text(
+      16,
+      48,
+      'Ratio of the medians, doubling scale; at the right the medians, ours to Go.' +
+        (shown.some(({ failures }) => failures) ? ' * Calls failed: see the table.' : ''),
+      'foot',
+    ),
     ...ticks,
     `<line class="one" x1="${n(x(1))}" x2="${n(x(1))}" y1="${head - 8}" y2="${height - 30}"/>`,
     ...body,
-    text(16, height - 10, machine, 'foot'),
+    text(16, height - 10, [peers, machine].filter(Boolean).join('; '), 'foot'),
     '</svg>\n',
   ].join('\n');
 }

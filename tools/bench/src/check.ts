@@ -1,6 +1,9 @@
 /** What must be there after ADD and gone after DEL, seen through iproute2 and nft. */
 import { type Attachment, ifname } from './attachment.ts';
 
+/** What a plugin said it did is not what is there. */
+export class WrongResult extends Error {}
+
 /** Looks at one attachment. `traces` are what it finds: something after ADD, nothing after DEL. */
 export interface Check {
   readonly what: string;
@@ -85,7 +88,7 @@ export function mustBeThere(attachments: readonly Attachment[], checks: readonly
   for (const attachment of attachments) {
     for (const { what, traces } of checks) {
       if (traces(attachment, attachment.address, see).length > 0) continue;
-      throw new Error(`after ADD by ${attachment.host.side.name}: ${what} is missing`);
+      throw new WrongResult(`after ADD by ${attachment.host.side.name}: ${what} is missing`);
     }
   }
 }
@@ -97,7 +100,7 @@ export function mustBeGone(attachments: readonly Attachment[], checks: readonly 
     for (const { what, traces } of checks) {
       const found = traces(attachment, attachment.address, see);
       if (found.length === 0) continue;
-      throw new Error(
+      throw new WrongResult(
         `after DEL by ${attachment.host.side.name}: ${what} is still there: ${found.join('\n')}`,
       );
     }

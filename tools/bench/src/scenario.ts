@@ -7,9 +7,11 @@ import {
   driveAll,
   driveDel,
   type Network,
+  type Step,
   type Verb,
 } from './attachment.ts';
-import { type Check, mustBeGone, mustBeThere } from './check.ts';
+import type { Calls } from './calls.ts';
+import { type Check, mustBeGone, mustBeThere, WrongResult } from './check.ts';
 import { canCount, countVerb } from './count.ts';
 import type { Host } from './host.ts';
 import { measureMemory } from './memory.ts';
@@ -22,8 +24,6 @@ export interface Sample {
   readonly value: number;
   /** Processor time, user and system, in milliseconds. */
   readonly cpu?: number;
-  /** Whether it succeeded only when it was called again. */
-  readonly repeated?: boolean;
 }
 
 /** Milliseconds, megabytes (10⁶ bytes), counts: less is better. Attachments per second: more is better. */
@@ -44,9 +44,10 @@ export interface Scenario {
   readonly once?: boolean;
   /** Before the first round, once per side; not measured. */
   prepare?(host: Host): void;
-  /** One round on one side: measures and verifies. Throws when a result is wrong. */
-  round(host: Host): Sample[];
-  /** After the rounds, once per side: what is not timed, such as counts. */
+  /** One round on one side: measures, verifies, and takes everything away again. What fails is told to `calls`, has no
+   *  sample, and does not end the run: the others have theirs. */
+  round(host: Host, calls: Calls): Sample[];
+  /** After the rounds, once per side: what is not timed, such as counts. Throws when a call fails. */
   finish?(host: Host): Sample[];
   /** One round of the same kernel requests alone, from a process that is warm; on a host of its own. */
   floor?(host: Host): Sample[];
@@ -84,16 +85,24 @@ export function attachments(scenario: AttachmentScenario): Scenario {
   return {
     ...scenario,
     needs: types,
-    round(host) {
+    round(host, calls) {
       const attachment = make(scenario, host, 0);
       const samples: Sample[] = [];
-      const measure = (verb: Verb) => {
-        const { steps, repeated } =
-          verb === 'DEL' ? driveDel(attachment) : { steps: drive(attachment, verb), repeated: false };
+      /** A verb and what it must have done: both or there is no sample. */
+      const measure = (verb: Verb, verify: () => void = () => undefined): boolean => {
+        calls.made(verb);
+        let steps: Step[];
+        try {
+          steps = drive(attachment, verb);
+          verify();
+        } catch (error) {
+          calls.failed(verb, error);
+          return false;
+        }
         const cpu = (of: typeof steps) => of.reduce((sum, { ended }) => sum + ended.user + ended.system, 0);
         const wall = steps.reduce((sum, { ended }) => sum + ended.wall, 0);
-        samples.push({ of: verb, unit: 'ms', value: wall, cpu: cpu(steps), repeated });
-        if (!details || byCnitool) return;
+        samples.push({ of: verb, unit: 'ms', value: wall, cpu: cpu(steps) });
+        if (!details || byCnitool) return true;
         for (const step of steps) {
           samples.push({
             of: `${verb} ${step.plugin}`,
@@ -102,16 +111,29 @@ export function attachments(scenario: AttachmentScenario): Scenario {
             cpu: cpu([step]),
           });
         }
+        return true;
       };
-      measure('ADD');
-      mustBeThere([attachment], checks);
-      if (verbs.includes('CHECK')) measure('CHECK');
-      measure('DEL');
-      mustBeGone([attachment], checks);
+      const added = measure('ADD', () => mustBeThere([attachment], checks));
+      if (added && verbs.includes('CHECK')) measure('CHECK');
+      const gone = () => mustBeGone(attachment.result ? [attachment] : [], checks);
+      if (!added) cleanUp(attachment, calls);
+      else if (!measure('DEL', gone) && cleanUp(attachment, calls)) calls.mended('DEL');
       return verbs.includes('DEL') ? samples : samples.filter(({ of }) => !of.startsWith('DEL'));
     },
     ...(scenario.costs && { finish: (host: Host) => costs(scenario, host) }),
   };
+}
+
+/** After what failed, so that the next round begins with nothing there: DEL as runtimes do it, and once more if that
+ *  fails. Whether all is gone then, as far as the plugins say. */
+function cleanUp(attachment: Attachment, calls: Calls): boolean {
+  try {
+    driveDel(attachment);
+    return true;
+  } catch (error) {
+    calls.failed('DEL to clean up', error);
+    return false;
+  }
 }
 
 /** What the verbs take of processes, requests and memory. */
@@ -140,29 +162,36 @@ export function parallel(scenario: AttachmentScenario & { readonly count: number
   return {
     ...scenario,
     needs: types,
-    round(host) {
+    round(host, calls) {
       const all = Array.from({ length: count }, (_, index) => make(scenario, host, index));
       const samples: Sample[] = [];
       for (const verb of ['ADD', 'DEL'] as const) {
         const { wall, each, failures } = driveAll(all, verb);
-        for (const { message } of failures) process.stderr.write(`${host.side.name}: ${message}\n`);
-        samples.push({ of: `${verb} rate`, unit: '/s', value: (each.length * 1000) / wall });
-        samples.push({ of: `${verb} failures`, unit: '', value: failures.length });
-        samples.push({ of: `${verb} slowest`, unit: 'ms', value: Math.max(...each) });
-        if (verb === 'ADD') {
-          const attached = all.filter(({ result }) => result);
-          const distinct = new Set(attached.map(({ address }) => address));
-          if (distinct.size !== attached.length) throw new Error('two attachments got the same address');
-          mustBeThere(attached, checks);
-        } else if (failures.length > 0) {
-          // As runtimes do; it must succeed then, for the checks below.
-          for (const one of all) driveDel(one);
+        const rate = `${verb} rate`;
+        calls.made(rate, count);
+        for (const error of failures) calls.failed(rate, error);
+        const attached = all.filter(({ result }) => result);
+        try {
+          if (verb === 'ADD') {
+            const distinct = new Set(attached.map(({ address }) => address));
+            if (distinct.size !== attached.length)
+              throw new WrongResult('two attachments got the same address');
+            mustBeThere(attached, checks);
+          } else {
+            // As runtimes do; it must succeed then, for the check.
+            const mended = failures.length > 0 && all.map((one) => cleanUp(one, calls)).every((done) => done);
+            if (mended) calls.mended(rate, failures.length);
+            mustBeGone(attached, checks);
+          }
+        } catch (error) {
+          calls.failed(rate, error);
+          continue;
         }
+        const any = each.length > 0; // without, nothing was fast or slow
+        if (any) samples.push({ of: rate, unit: '/s', value: (each.length * 1000) / wall });
+        samples.push({ of: `${verb} failures`, unit: '', value: failures.length });
+        if (any) samples.push({ of: `${verb} slowest`, unit: 'ms', value: Math.max(...each) });
       }
-      mustBeGone(
-        all.filter(({ result }) => result),
-        checks,
-      );
       return samples;
     },
   };

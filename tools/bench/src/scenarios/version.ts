@@ -1,7 +1,5 @@
-import { Command } from '@cni-ts/libc/child';
+import { emptyProgram } from '../floor.ts';
 import type { Scenario } from '../scenario.ts';
-
-const nothing = new Command('/bin/true', [], {});
 
 /** What a start costs and nothing else. */
 export const version: Scenario = {
@@ -9,11 +7,14 @@ export const version: Scenario = {
   title: 'VERSION',
   needs: ['bridge'],
   targets: { VERSION: 1.2 },
-  round(host) {
+  round(host, calls) {
+    calls.made('VERSION');
     const ended = host.start(host.command('bridge', [], { CNI_COMMAND: 'VERSION' }), '').wait();
-    if (!ended.stdout.includes('"supportedVersions"')) throw new Error(`VERSION answered ${ended.stdout}`);
+    if (!ended.stdout.includes('"supportedVersions"')) {
+      calls.failed('VERSION', new Error(`VERSION answered ${ended.stdout}${ended.stderr}`));
+      return [];
+    }
     return [{ of: 'VERSION', unit: 'ms', value: ended.wall, cpu: ended.user + ended.system }];
   },
-  /** An empty program. */
-  floor: (host) => [{ of: 'VERSION', unit: 'ms', value: host.start(nothing, '').wait().wall }],
+  floor: (host) => [{ of: 'VERSION', unit: 'ms', value: emptyProgram(host) }],
 };
