@@ -63,7 +63,7 @@ export class Child {
   #usage = Buffer.alloc(144);
 
   /** Starts it in the calling thread's namespaces. Without `input`, stdin stays open until `give`. */
-  constructor(command: Command, input?: string) {
+  constructor(command: Command, input?: string | Uint8Array) {
     const calls = processCalls();
     const [stdin, stdout, stderr] = [pipe(), pipe(), pipe()];
     if (input !== undefined) feed(stdin.write, input);
@@ -94,7 +94,7 @@ export class Child {
   }
 
   /** Writes the input and closes stdin. */
-  give(input: string): void {
+  give(input: string | Uint8Array): void {
     feed(this.#stdin, input);
     processCalls().close(this.#stdin);
     this.#stdin = -1;
@@ -107,8 +107,13 @@ export class Child {
     return ended.ended;
   }
 
-  /** Waits until at least one of them ended, and reaps those that did. */
-  static waitAny(children: readonly Child[], seconds = 60): { child: Child; ended: Ended }[] {
+  /** Waits until at least one of them ended, and reaps those that did. After `seconds` all are killed, which is an error;
+   *  or they go on, and none is returned. */
+  static waitAny(
+    children: readonly Child[],
+    seconds = 60,
+    otherwise: 'kill' | 'go on' = 'kill',
+  ): { child: Child; ended: Ended }[] {
     const calls = processCalls();
     const fds = Buffer.alloc(8 * children.length);
     children.forEach((child, at) => {
@@ -116,6 +121,7 @@ export class Child {
       fds.writeInt16LE(POLLIN, 8 * at + 4);
     });
     if (calls.poll(fds, BigInt(children.length), Math.round(seconds * 1000)) <= 0) {
+      if (otherwise === 'go on') return [];
       for (const child of children) child.kill();
       const who = children.map((child) => child.command.file).join(', ');
       throw new Error(`still running after ${seconds} s, and killed: ${who}`);
@@ -167,6 +173,11 @@ export class Child {
     this.#reap();
   }
 
+  /** Sends a signal; it is waited for as ever. */
+  signal(number: number): void {
+    processCalls().kill(this.pid, number);
+  }
+
   #reap(): Ended {
     const calls = processCalls();
     const status = Buffer.alloc(4);
@@ -197,8 +208,8 @@ function pipe(): { read: number; write: number } {
   return { read: fds.readInt32LE(0), write: fds.readInt32LE(4) };
 }
 
-function feed(fd: number, text: string): void {
-  const data = Buffer.from(text);
+function feed(fd: number, input: string | Uint8Array): void {
+  const data = typeof input === 'string' ? Buffer.from(input) : input;
   if (data.length > 65536) throw new Error('an input of more than 64 KiB does not fit into a pipe');
   if (data.length > 0) processCalls().write(fd, data, BigInt(data.length));
 }
