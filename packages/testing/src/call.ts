@@ -1,9 +1,11 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runToEnd } from '@cni-ts/libc/program';
 import { callPlugin, type Streams } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/skeleton/result';
+import { type Fault, reported, underFault } from './fault-injector.ts';
 import type { Container, Host } from './namespaces.ts';
 
 /** How a plugin is called. What is left out is what most tests want. */
@@ -22,6 +24,8 @@ export interface Call {
   /** Other plugins of the same program; see `pluginFolder`. */
   readonly plugins?: readonly Plugin[];
   readonly interrupted?: () => string | undefined;
+  /** For executables only: what is done to it on the way. */
+  readonly fault?: Fault;
 }
 
 /** What came back. */
@@ -32,21 +36,24 @@ export interface Answer {
   /** ADD's result; undefined when it failed. */
   readonly result: Result | undefined;
   readonly error: { code: number; msg: string; details?: string } | undefined;
+  /** Under a fault: the changes to kernel and disk until then, in words, the one it happened at included. */
+  readonly changes: readonly string[];
 }
 
 export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION';
 
 /**
  * A folder with executables: with it in the environment the tests of a plugin call these, by the protocol, instead of
- * the sources. What tests have to reach into a running plugin for (failures of the kernel, signals) then does not work.
+ * the sources. Failures of the kernel and signals then come by `fault`, not by hooks in the sources.
  */
-const executables = process.env.CNI_TS_EXECUTABLES;
+export const executables = process.env.CNI_TS_EXECUTABLES;
 
 /** Calls a plugin as its executable would be, in this process and in the thread's namespace. */
 export async function call(plugin: Plugin, command: Command, { config, ...given }: Call): Promise<Answer> {
   let stdout = '';
   let stderr = '';
   let status: number | undefined;
+  let changes: readonly string[] = [];
   const full = given.prevResult ? { ...config, prevResult: given.prevResult } : config;
   const streams: Streams = {
     env: {
@@ -71,7 +78,8 @@ export async function call(plugin: Plugin, command: Command, { config, ...given 
   if (executables === undefined) status = await callPlugin(plugin, streams);
   else {
     const env = { ...process.env, ...streams.env };
-    ({ status, stdout, stderr } = runToEnd(join(executables, plugin.type), [], env, streams.readStdin()));
+    const program = join(executables, plugin.type);
+    ({ status, stdout, stderr, changes } = run(program, env, streams.readStdin(), given.fault));
   }
   const json = stdout.trim().startsWith('{') ? JSON.parse(stdout) : undefined;
   return {
@@ -80,7 +88,25 @@ export async function call(plugin: Plugin, command: Command, { config, ...given 
     stderr,
     result: status === 0 && command === 'ADD' ? json : undefined,
     error: status === 0 ? undefined : json,
+    changes,
   };
+}
+
+function run(
+  program: string,
+  env: Readonly<Record<string, string | undefined>>,
+  input: string,
+  fault: Fault | undefined,
+): Pick<Answer, 'stdout' | 'stderr' | 'changes'> & { status: number | undefined } {
+  if (!fault) return { ...runToEnd(program, [], env, input), changes: [] };
+  const folder = mkdtempSync(join(tmpdir(), 'cni-fault-'));
+  try {
+    const report = join(folder, 'changes');
+    const ended = runToEnd(...underFault(fault, report, program), env, input);
+    return { ...ended, changes: reported(report) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Calls and expects success; the error's text otherwise. */

@@ -1,14 +1,13 @@
-/** The promises about a kernel that refuses something: each write is made to fail in turn. */
+/** The promises about a kernel that refuses something, of sources: each write is made to fail in turn. Those of
+ *  executables are in fault-sweep.ts. */
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { expect } from 'vitest';
 import { type Answer, type Command, call } from './call.ts';
+import type { OnStage } from './fault-sweep.ts';
 import { omit, whatStays, without } from './lasting-state.ts';
 import { snapshot } from './snapshot.ts';
 import type { Given, Stage } from './stage.ts';
-
-/** Runs a check on a stage of its own. */
-export type OnStage = (check: (stage: Stage) => void | Promise<void>) => Promise<void>;
 
 export async function failingAdds(on: OnStage): Promise<void> {
   let stays: ReadonlySet<string> = new Set();
