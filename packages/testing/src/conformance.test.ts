@@ -31,6 +31,16 @@ const faults = {
   'its DEL stops where the namespace is gone': ['DEL after the namespace', /"toy\/c1": "c1 eth0"/],
   'its DEL wants CNI_NETNS': ['DEL with an empty CNI_NETNS', /CNI_NETNS, please/],
   'its DEL wants the interface': ['DEL after the interface', /the interface, please/],
+  'its DEL wants a namespace behind CNI_NETNS': ['DEL with a CNI_NETNS that has', /toy DEL failed/],
+  'its DEL wants its options': ['DEL with a configuration that has lost', /the color, please/],
+  'its DEL takes a link by its name alone': ['DEL of nothing leaves', /-.*"address": "10\.99\.0\.2\/24"/],
+  'its DEL takes the link of the container that has the namespace now': [
+    'DEL that is told',
+    /-.*"alias": "kept"/,
+  ],
+  'its repeated ADD takes back the first': ['an ADD repeated', /-.*"toy\/c1": "c1 eth0"/],
+  'its repeated ADD leaves a link': ['an ADD repeated', /"name": "again"/],
+  'its GC spares what is lost while the namespace lives': ['GC removes such', /"toy\/lost": "lost eth0"/],
   'its second DEL fails': ['DEL as usual', /never heard of it/],
   'its DEL without ADD fails': ['DEL without ADD', /never heard of it/],
   'its DEL forgets before it removes': ['a DEL that fails', /failed at write 1, ip link del t-c1/],
@@ -67,6 +77,11 @@ const verbs: Record<Verb, (request: RawRequest, has: Has) => Result | undefined>
   add(request, has) {
     const { containerId: id, ifname, netns, undo } = request;
     const inside = Netns.open(netns);
+    const repeated = existsSync(note(request));
+    if (repeated && has('its repeated ADD leaves a link')) change('ip link add again type bridge');
+    if (repeated && !has('its repeated ADD takes back the first')) {
+      throw new Error(`${id} is there already`);
+    }
     mkdirSync(folder(request), { recursive: true });
     undo.add('note', () => rmSync(note(request), { force: true }));
     writeFileSync(note(request), `${id} ${ifname}`);
@@ -87,7 +102,10 @@ const verbs: Record<Verb, (request: RawRequest, has: Has) => Result | undefined>
     if (has('its DEL leaves an address in the container'))
       change('ip address add 10.9.0.2/32 dev lo', inside);
     undo.add('link', () => void inside.run(() => run(`ip link del ${ifname}`)));
-    change(`ip link add ${ifname} type bridge; ip link set ${ifname} address 02:00:00:00:00:01`, inside);
+    change(
+      `ip link add ${ifname} type bridge; ip link set ${ifname} address 02:00:00:00:00:01 alias ${id}`,
+      inside,
+    );
     if (!has('its result tells an address that is not there'))
       change(`ip address add 10.9.0.1/24 dev ${ifname}`, inside);
     const short = has('its result is invalid in 0.4.0') && request.cniVersion === '0.4.0';
@@ -127,11 +145,19 @@ const verbs: Record<Verb, (request: RawRequest, has: Has) => Result | undefined>
       rmSync(note(request));
     }
     remove(`t-${containerId}`);
-    if (existsSync(netns)) {
-      const inside = Netns.open(netns);
+    if (has('its DEL wants its options') && request.json.color === undefined) {
+      throw new Error('the color, please');
+    }
+    const inside = namespaceAt(netns, has('its DEL wants a namespace behind CNI_NETNS'));
+    if (inside) {
       const there = inside.run(() => exists(request.ifname));
       if (has('its DEL wants the interface') && known && !there) throw new Error('the interface, please');
-      inside.run(() => remove(request.ifname));
+      const own = has('its DEL takes a link by its name alone')
+        ? there
+        : there && inside.run(() => isOf(containerId, request.ifname));
+      const taken =
+        has('its DEL takes the link of the container that has the namespace now') && known && there;
+      if (own || taken) inside.run(() => remove(request.ifname));
     }
     if (!has('its DEL leaves a file')) rmSync(note(request), { force: true });
     return undefined;
@@ -146,6 +172,8 @@ const verbs: Record<Verb, (request: RawRequest, has: Has) => Result | undefined>
       : [];
     if (has('its GC takes the valid with the lost') && lost.length > 0) lost.push(...valid);
     for (const id of lost) {
+      const path = join(folder(request), `../../netns-${id}`);
+      if (has('its GC spares what is lost while the namespace lives') && existsSync(path)) continue;
       remove(`t-${id}`);
       rmSync(join(folder(request), id), { force: true });
     }
@@ -173,6 +201,21 @@ function run(command: string): string {
   return stdout;
 }
 
+/** Undefined when there is none, unless `demand`ed. */
+function namespaceAt(path: string, demand: boolean): Netns | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return Netns.open(path);
+  } catch (thrown) {
+    if (demand) throw thrown;
+    return undefined; // reason: what is no namespace is one that is gone
+  }
+}
+
+function isOf(id: string, link: string): boolean {
+  return run(`ip link show ${link}`).includes(`alias ${id}`);
+}
+
 function exists(link: string): boolean {
   return spawnSync('ip', ['link', 'show', link]).status === 0;
 }
@@ -183,7 +226,7 @@ function remove(link: string): void {
 
 const alone: Case = {
   title: 'a plugin that keeps every promise',
-  config: (host) => ({ dataDir: join(host.dir, 'toy') }),
+  config: (host) => ({ dataDir: join(host.dir, 'toy'), color: 'red' }),
   tamperings: {
     'no address': {
       by: (_, container) => container.sh('ip address flush dev eth0'),

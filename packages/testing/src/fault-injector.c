@@ -169,7 +169,7 @@ static int isChange(pid_t pid, const struct ptrace_syscall_info *call, int *fail
     case SYS_writev:
     case SYS_ftruncate:
       file = fileOf(pid, args[0]);
-      if (!file || args[0] < 3) return 0;
+      if (!file) return 0;
       if (strncmp(file, "/proc/", 6) != 0) *failure = ENOSPC;
       return describe("%s %s", call->seccomp.nr == SYS_ftruncate ? "truncate" : "write", file);
   }
@@ -297,7 +297,8 @@ static int trace(char **program, int pipe) {
   for (int fd = 0; fd < 3; fd++) dup2(none, fd);
   if (waitpid(root, &status, WUNTRACED) != root) die("waitpid");
   const long options =
-      PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD;
+      PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD |
+      PTRACE_O_EXITKILL; /* nothing that hangs outlives this process */
   if (ptrace(PTRACE_SEIZE, root, 0, (void *)options) != 0) die("PTRACE_SEIZE");
   kill(root, SIGCONT);
   struct sigaction action = {.sa_handler = onAlarm}; /* without SA_RESTART: it ends the wait below */
@@ -308,7 +309,6 @@ static int trace(char **program, int pipe) {
     alarm(1);
     const pid_t pid = waitpid(-1, &status, __WALL);
     if (now() > end) {
-      kill(root, SIGKILL);
       if (answer < 0) tell(pipe, 124);
       return 0;
     }

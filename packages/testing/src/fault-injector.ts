@@ -38,8 +38,13 @@ function injector(): string {
 }
 
 /** The command that runs `program` under this fault and writes its changes, one a line, to the file `report`. */
-export function underFault(fault: Fault, report: string, program: string): [file: string, args: string[]] {
-  return [injector(), [fault.mode, String(fault.at), report, program]];
+export function underFault(
+  fault: Fault,
+  report: string,
+  program: string,
+  args: readonly string[] = [],
+): [file: string, args: string[]] {
+  return [injector(), [fault.mode, String(fault.at), report, program, ...args]];
 }
 
 /** The changes a program made until the fault, that one included. */

@@ -27,6 +27,12 @@ const stages: Record<Stage, () => Promise<Counts>> = {
     skips: [],
   }),
   e2e: () => vitest('e2e', 'e2e/vitest.config.ts'),
+  // The seed is fixed so that a failure is one of the change at hand.
+  torture: () =>
+    check('node', [
+      '--disable-warning=ExperimentalWarning',
+      ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
+    ]),
   uml,
 };
 
