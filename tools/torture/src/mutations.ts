@@ -158,11 +158,18 @@ function changeOne(random: Random, root: Json): Json {
 
 type Holder = Record<string, Json>;
 
-/** Every member of every object and array. */
+/** Every member of every object and array, however deep. */
 function placesOf(root: Json): [Holder, string][] {
-  if (typeof root !== 'object' || root === null) return [];
-  const holder = root as Holder; // reason: an array's elements are reached by their numbers
-  return Object.keys(holder).flatMap((key): [Holder, string][] => [[holder, key], ...placesOf(holder[key])]);
+  const places: [Holder, string][] = [];
+  const holders = [root];
+  for (let holder = holders.pop(); holder !== undefined; holder = holders.pop()) {
+    if (typeof holder !== 'object' || holder === null) continue;
+    for (const [key, value] of Object.entries(holder)) {
+      places.push([holder as Holder, key]); // reason: an array's elements are reached by their numbers
+      holders.push(value);
+    }
+  }
+  return places;
 }
 
 function otherSpelling(random: Random, key: string): string {
