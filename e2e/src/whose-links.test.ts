@@ -1,7 +1,7 @@
 /** DEL and undo of the executables take what is the attachment's, and that only: whoever made it, and whatever the kernel
  *  says, or was not heard to say. */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Call, Lab, ours, theirs } from './lab.ts';
@@ -66,7 +66,52 @@ describe('what the kernel refuses', () => {
   });
 });
 
-test.skipIf(spawnSync('strace', ['-V']).status !== 0).each(types)(
+const haveStrace = spawnSync('strace', ['-V']).status === 0;
+
+describe("the plugin's own namespace", () => {
+  const own = { name: 'n', cniVersion: '1.0.0', bridge: 'cni0' };
+
+  test('is not entered by a path that leads elsewhere from one moment to the next', async () => {
+    const [path, next] = [join(lab.dir, 'path'), join(lab.dir, 'next')];
+    symlinkSync('/dev/null', path);
+    // A thread of ours is where the lab is; of another process that is its main thread.
+    const flip = `const fs = require('node:fs'); console.log('on');
+      for (let i = 0; ; i++) { fs.symlinkSync(i % 2 ? process.argv[1] : '/proc/' + process.pid + '/ns/net', process.argv[2]);
+        fs.renameSync(process.argv[2], process.argv[3]); }`;
+    const child = spawn(process.execPath, ['-e', flip, lab.container('c1'), next, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await new Promise((started) => child.stdout.once('data', started));
+      for (let i = 0; i < 100; i++) {
+        const call = { command: 'ADD', containerId: `c${i}`, netns: path };
+        const answer = await lab.plugin(join(ours, 'bridge'), { ...own, type: 'bridge' }, call);
+        expect(lab.links(), answer.stdout).not.toContain('eth0');
+      }
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
+  test.skipIf(!haveStrace).each(['loopback', 'bridge', 'tuning'])(
+    '%s does nothing where it cannot be told from the one of the container',
+    (type) => {
+      const prevResult = { cniVersion: '1.0.0', interfaces: [{ name: 'eth0', sandbox: '/x' }] };
+      const config = { ...own, type, prevResult, sysctl: { 'net.ipv4.ip_forward': '1' } };
+      const before = lab.left();
+      const inject = ['-o', '/dev/null', '-e', 'inject=statx:error=EPERM', join(ours, type)];
+      const { status, stdout } = spawnSync('strace', inject, {
+        env: lab.environment({ command: 'ADD', netns: '/proc/thread-self/ns/net' }),
+        input: JSON.stringify(config),
+        encoding: 'utf8',
+      });
+      expect([status, stdout]).toEqual([1, expect.stringContaining('operation not permitted')]);
+      expect(lab.left()).toEqual(before);
+    },
+  );
+});
+
+test.skipIf(!haveStrace).each(types)(
   '%s: an ADD that does not hear any one answer of the kernel leaves nothing',
   async (type) => {
     const l2 = config(type, { ipam: undefined });

@@ -150,8 +150,9 @@ async function gcWhileAlive(stage: Stage): Promise<void> {
   expect(stage.both(lost.container).container.links).toEqual(empty.links);
 }
 
-/** Lets the n-th answer of the kernel be lost, after it has done what was asked: recv(2) answers ENOBUFS then. */
-function losing(nth: number): { readonly seen: () => number } {
+/** Lets the n-th answer of the kernel be lost, after it has done what was asked: recv(2) answers ENOBUFS then.
+ *  `vi.restoreAllMocks()` ends it. */
+export function losing(nth: number): { readonly seen: () => number } {
   let seen = 0;
   const receive = RawNetlinkSocket.prototype.receive;
   vi.spyOn(RawNetlinkSocket.prototype, 'receive').mockImplementation(function (this: RawNetlinkSocket, into) {

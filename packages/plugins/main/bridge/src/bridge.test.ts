@@ -736,11 +736,11 @@ describe('the bridge and its ports', () => {
     expect(path.status).toBe(1);
     const template = await call(bridge, 'ADD', given(host, container, { bridge: 'cni%d' }));
     expect(template.error?.msg).toMatch(
-      /^failed to create bridge "cni%d": .*: bridge: interface name contains %; the kernel takes it for a template/,
+      /^failed to create bridge "cni%d": .*: bridge "cni%d": interface name contains %; the kernel takes it for a template/,
     );
     const vlan = { bridge: 'abcdefghijklm', vlan: 100, isGateway: true, ipam: { type: 'host-local' } };
     expect((await call(bridge, 'ADD', given(host, container, vlan))).error?.msg).toMatch(
-      /"abcdefghijklm\.100": numerical result out of range: the gateway's link in vlan: interface name is too long/,
+      /numerical result out of range: bridge and vlan "abcdefghijklm\.100": interface name is too long/,
     );
     expect(json(host.sh('ip -j link show type bridge'))).toEqual([]);
   });

@@ -106,16 +106,16 @@ function given(item: {
   return { id: item.id, minID: item.minID, maxID: item.maxID };
 }
 
-/** A name that the kernel would refuse, or take for a template. */
-function checkLinkName(field: string, name: string): void {
+/** A name that the kernel would refuse, or take for a template. `what`: what could not be done, as the kernel's refusal of
+ *  it is told. */
+function checkLinkName(what: string, field: string, name: string): void {
   try {
     checkInterfaceName(name);
   } catch (error) {
     const isLong = new TextEncoder().encode(name).length > 15;
     const why = isLong ? 'numerical result out of range' : 'invalid argument';
-    const what = `failed to create bridge "${name}": could not add "${name}": ${why}`;
     // Without the cause, whose code is that of a wrong variable.
-    throw new Error(`${what}: ${field}: ${errorText(error)}`);
+    throw new Error(`${what}: ${why}: ${field} ${JSON.stringify(name)}: ${errorText(error)}`);
   }
 }
 
@@ -130,11 +130,17 @@ export function checkForAdd(config: Config): void {
   if (config.bridge === '') {
     throw new Error('failed to create bridge "": could not add "": LinkAttrs.Name cannot be empty');
   }
-  checkLinkName('bridge', config.bridge);
+  const what = `failed to create bridge "${config.bridge}": could not add "${config.bridge}"`;
+  checkLinkName(what, 'bridge', config.bridge);
   if (config.vlan && config.ipam && config.isGateway) {
-    checkLinkName("the gateway's link in vlan", `${config.bridge}.${config.vlan}`);
+    const name = `${config.bridge}.${config.vlan}`;
+    checkLinkName(
+      `faild to create vlan gateway "${name}": failed to make veth pair`,
+      'bridge and vlan',
+      name,
+    );
   }
-  checkMtu(`failed to create bridge "${config.bridge}": could not add "${config.bridge}"`, config.mtu);
+  checkMtu(what, config.mtu);
   if (config.ipam && config.ipMasq) checkBackend(config.ipMasqBackend);
   if (config.mac !== undefined && !parseMac(config.mac)) {
     throw new Error(`failed to make veth pair: address ${config.mac}: invalid MAC address`);
