@@ -14,6 +14,7 @@ beforeEach(() => {
 afterEach(() => lab.close());
 
 const types = ['bridge', 'ptp', 'macvlan'] as const;
+const haveStrace = spawnSync('strace', ['-V']).status === 0;
 
 function config(type: string, more: object = {}) {
   return {
@@ -40,17 +41,22 @@ describe('what the kernel refuses', () => {
       const netns = lab.container('c1');
       const call = { containerId: 'c1', netns };
       expect((await lab.plugin(join(ours, type), config(type), { ...call, command: 'ADD' })).status).toBe(0);
-      const args = ['--bounding-set=-net_admin', '--inh-caps=-net_admin', join(ours, type)];
-      const started = performance.now();
-      const refused = spawnSync('setpriv', args, {
-        env: lab.environment({ ...call, command: 'DEL' }),
-        input: JSON.stringify(config(type)),
-        encoding: 'utf8',
-        timeout: 10_000,
-      });
-      expect(performance.now() - started).toBeLessThan(5000);
-      expect([refused.status, refused.signal]).toEqual([1, null]);
-      expect(JSON.parse(refused.stdout).msg).toMatch(/^failed to delete ".*": operation not permitted/);
+      // Slowed down, the refusal comes in while something else is asked.
+      const slowly = haveStrace
+        ? ['strace', '-f', '-o', '/dev/null', '-e', 'inject=sendto:delay_enter=3000']
+        : [];
+      const args = ['--bounding-set=-net_admin', '--inh-caps=-net_admin', ...slowly, join(ours, type)];
+      for (let i = 0; i < 5; i++) {
+        const refused = spawnSync('setpriv', args, {
+          env: lab.environment({ ...call, command: 'DEL' }),
+          input: JSON.stringify(config(type)),
+          encoding: 'utf8',
+          timeout: 20_000,
+          killSignal: 'SIGKILL',
+        });
+        expect([refused.status, refused.signal]).toEqual([1, null]);
+        expect(JSON.parse(refused.stdout).msg).toMatch(/^failed to delete ".*": operation not permitted/);
+      }
       expect(link(netns)).toContain('eth0');
       expect((await lab.plugin(join(ours, type), config(type), { ...call, command: 'DEL' })).status).toBe(0);
       expect(link(netns)).toBe('');
@@ -65,8 +71,6 @@ describe('what the kernel refuses', () => {
     expect(lab.inside(netns, 'ip link show lo').status).toBe(0);
   });
 });
-
-const haveStrace = spawnSync('strace', ['-V']).status === 0;
 
 describe("the plugin's own namespace", () => {
   const own = { name: 'n', cniVersion: '1.0.0', bridge: 'cni0' };
