@@ -45,7 +45,7 @@ describe.each(orders)('by %s: %s', (backend, order, measured) => {
 });
 
 test.each(backends)(
-  'by %s: where the host drops what it forwards, containers have a network with firewall and none without, and so has their port',
+  'by %s: where the host drops what it forwards, containers have a network with firewall and none without',
   async (backend) => {
     const open = closeForwarding(lab, backend);
     for (const [name, net, order, reaches] of [

@@ -311,6 +311,11 @@ describe.skipIf(!hasFirewalld())('a real firewalld', () => {
     expect(reaches(outside, '10.0.0.2', '2001:db8:1:2::2')).toEqual([false, false]);
     await succeed(firewall, 'ADD', { ...auto, prevResult });
     await succeed(firewall, 'CHECK', { ...auto, prevResult });
+    // firewalld itself lets connections through whose destination was translated.
+    host.sh(`nft add table ip pub; nft add chain ip pub pre '{ type nat hook prerouting priority -100; }'
+      nft add rule ip pub pre ip daddr 198.51.100.1 dnat to 10.0.0.2`);
+    outside.sh('ip route add 198.51.100.0/24 via 192.0.2.1');
+    expect(reaches(outside, '198.51.100.1')).toEqual([true]);
 
     host.sh('firewall-cmd --reload');
     await succeed(firewall, 'CHECK', { ...auto, prevResult });
@@ -326,6 +331,24 @@ describe.skipIf(!hasFirewalld())('a real firewalld', () => {
     const gone = await call(firewall, 'CHECK', { ...auto, prevResult });
     expect(gone.error?.msg).toMatch(/^failed to find the address 10\.0\.0\.2\/32 in trusted zone/);
     noChains(host);
+    await stop();
+  });
+
+  test('a failed second ADD leaves what it had been told, and an earlier holder’s memory of the address', async ({
+    host,
+  }) => {
+    const { stop } = await startFirewalld(join(host.bin, 'firewalld'));
+    const interrupted = { interrupted: () => 'SIGTERM' };
+    await succeed(firewall, 'ADD', given(host));
+    const before = [sources(host), sources(host, '--permanent'), remembered(host)];
+    expect(before[0]).toHaveLength(2);
+    for (const containerId of ['c1', 'c2']) {
+      const failed = await call(firewall, 'ADD', { ...given(host), containerId, ...interrupted });
+      expect(failed.error?.code).toBe(11);
+      expect([sources(host), sources(host, '--permanent'), remembered(host)]).toEqual(before);
+    }
+    await succeed(firewall, 'DEL', { ...given(host), prevResult: undefined });
+    expect([sources(host), sources(host, '--permanent'), remembered(host)]).toEqual([[], [], []]);
     await stop();
   });
 
