@@ -1037,7 +1037,8 @@ describe('namespaces and versions', () => {
     expect(bad.error).toMatchObject({ code: 50, msg: expect.stringContaining('invalid VLAN ID 9999') });
     const tiny = [{ subnet: '10.1.2.0/30' }];
     await succeed(bridge, 'ADD', withHostLocal(host, container, { ipam: ipam(host, tiny) }));
-    const full = await call(bridge, 'STATUS', withHostLocal(host, container, { ipam: ipam(host, tiny) }));
+    const strict = { ...ipam(host, tiny), failStatusWhenFull: true };
+    const full = await call(bridge, 'STATUS', withHostLocal(host, container, { ipam: strict }));
     expect(full.error?.code).toBe(50);
     for (const command of ['STATUS', 'GC'] as const) {
       const old = await call(bridge, command, given(host, container, { cniVersion: '1.0.0' }));
