@@ -8,7 +8,7 @@ import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing } from './failing.ts';
 import type { Namespace } from './namespace.ts';
-import { setSysctl } from './set-sysctl.ts';
+import { setSysctl, trySysctl } from './set-sysctl.ts';
 
 /** What differs between the plugins that give a link its addresses. */
 export interface LinkSettings {
@@ -18,6 +18,9 @@ export interface LinkSettings {
   readonly alias?: string | undefined;
   /** Settings of this link to write before it comes up, by their last part: `ipv4/arp_notify`. Failures are ignored. */
   readonly before?: (() => void) | undefined;
+  /** Router advertisements count for nothing also where IPAM gives no IPv6 address: who else is on the wire could send
+   *  them, and would get the container's traffic. With an IPv6 address of IPAM's they never count. */
+  readonly ignoreRouters?: boolean | undefined;
   /** IPv6 addresses are used at once: IPAM owns them and nobody else is on the wire. */
   readonly noDad?: boolean | undefined;
   /** Runs when the link is up and has its addresses, before the routes of the result, which may stand on what it does. */
@@ -62,9 +65,11 @@ export async function configureLink(
   }
   const hasIp6 = addresses.some(({ cidr }) => cidr.ip.family === 6);
   if (hasIp6) checkMtuForIp6(link);
-  if (hasIp6 || settings.before) {
+  const ignoreRouters = hasIp6 || settings.ignoreRouters === true;
+  if (ignoreRouters || settings.before) {
     container.netns.run(() => {
       settings.before?.();
+      if (ignoreRouters) keepToIpam(ifname);
       if (hasIp6) enableIp6(ifname, undo);
     });
   }
@@ -137,6 +142,13 @@ function checkMtuForIp6({ name, mtu }: Link): void {
   throw new Error(
     `"${name}" has mtu ${mtu}, and IPAM gave it an IPv6 address: IPv6 needs an mtu of at least ${leastMtuForIp6}`,
   );
+}
+
+/** Addresses and routes are IPAM's to decide: no neighbour's router advertisement adds to them (CVE-2020-10749). To be
+ *  said before the link is up, for it asks for one at once. */
+function keepToIpam(ifname: string): void {
+  trySysctl(`net/ipv6/conf/${ifname}/accept_ra`, '0');
+  trySysctl(`net/ipv6/conf/${ifname}/autoconf`, '0');
 }
 
 /** A namespace with IPv6 switched off gets it for `lo` and this link, since an IPv6 address was asked for. */

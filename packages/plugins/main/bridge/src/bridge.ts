@@ -6,6 +6,7 @@
  */
 import { formatMac } from '@cni-ts/address/mac';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { announce, tellNeighbours } from '@cni-ts/plugin-kit/announce';
 import { failOn } from '@cni-ts/plugin-kit/attached-link';
 import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
@@ -120,6 +121,7 @@ async function add(request: Request<Config>): Promise<Result> {
 
   // The kernel may have given the bridge a new MAC when the port came.
   const port = config.disableContainerInterface ? veth.host : await portUp(host, planned.hostName);
+  if (result.ips && !config.disableContainerInterface) announce(inside, veth.container);
   setMacOf(result.interfaces?.[1], port);
   setMacOf(result.interfaces?.[0], getLink(host.route, bridge.name));
   // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
@@ -154,6 +156,7 @@ async function connectIp(
   await configureLink(inside, ifname, result, undo, {
     link,
     before: () => quickAddresses(ifname, config.dad),
+    ignoreRouters: true,
   });
 
   const vlanLink = () =>
@@ -190,7 +193,7 @@ async function connectIp(
 function quickAddresses(ifname: string, dad: boolean): void {
   if (dad) trySysctl(`net/ipv6/conf/${ifname}/enhanced_dad`, '1');
   trySysctl(`net/ipv6/conf/${ifname}/accept_dad`, dad ? '1' : '0');
-  trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
+  tellNeighbours(ifname);
 }
 
 /**

@@ -6,6 +6,7 @@ import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testin
 import { conformance } from '@cni-ts/testing/conformance';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
+import { advertiseRouter, takesAdvertisements } from '@cni-ts/testing/router-advertisement';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { macvlan } from './macvlan.ts';
@@ -457,6 +458,44 @@ describe('addresses, DNS, CHECK, DEL, STATUS', () => {
       }
     },
   );
+
+  test('an address that moves to another container is reached at once by neighbours that know the former one', async ({
+    host,
+    container,
+  }) => {
+    host.sh('ip address add 10.1.2.1/24 dev neighbour; ip -6 address add 2001:db8::1/64 dev neighbour nodad');
+    const former = host.container('former');
+    const config = {
+      ipam: ranges(host, '10.1.2.0/24', '2001:db8::/64'),
+      args: { cni: { ips: ['10.1.2.7', '2001:db8::7'] } },
+    };
+    await succeed(macvlan, 'ADD', given(host, former, config));
+    const mac = former.sh('cat /sys/class/net/eth0/address').trim();
+    await succeed(macvlan, 'DEL', given(host, former, config));
+    for (const ip of ['10.1.2.7', '2001:db8::7']) {
+      host.sh(`ip neigh replace ${ip} lladdr ${mac} dev neighbour nud reachable`);
+    }
+    await succeed(macvlan, 'ADD', given(host, container, config));
+    for (const ip of ['10.1.2.7', '2001:db8::7']) host.sh(`ping -c1 -W0.2 ${ip}`);
+  });
+
+  test('a router advertisement counts where IPAM gives no IPv6 address, and only there', async ({
+    host,
+    container,
+  }) => {
+    host.sh('ip -6 address add fe80::99/64 dev neighbour nodad');
+    const dual = given(host, container, { ipam: ranges(host, '10.1.2.0/24', '2001:db8::/64') });
+    await succeed(macvlan, 'ADD', dual);
+    // The network's router may be meant: who wants no IPv6 switches it off.
+    const other = host.container('other');
+    await succeed(
+      macvlan,
+      'ADD',
+      given(host, other, { ipam: ranges(host, '10.1.3.0/24') }, { containerId: 'c2' }),
+    );
+    await advertiseRouter(host, 'neighbour', other);
+    expect(takesAdvertisements(container), container.sh('ip -6 addr; ip -6 route')).toBe(false);
+  });
 
   test("DNS of the configuration is in the result, else IPAM's (macvlan 20)", async ({ host, container }) => {
     writeFileSync(`${host.dir}/resolv.conf`, 'nameserver 10.1.2.53\n');

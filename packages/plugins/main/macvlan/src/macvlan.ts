@@ -7,6 +7,7 @@
  */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { tellNeighbours } from '@cni-ts/plugin-kit/announce';
 import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
 import { configureLink } from '@cni-ts/plugin-kit/configure-link';
 import { failOn } from '@cni-ts/plugin-kit/drift';
@@ -16,7 +17,6 @@ import { isAnothers, isOwnedBy, linkOwner } from '@cni-ts/plugin-kit/link-owner'
 import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
 import { recordedInterfaces } from '@cni-ts/plugin-kit/recorded-interfaces';
 import { resultDns } from '@cni-ts/plugin-kit/result-dns';
-import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
 import {
   createLink,
   deleteLink,
@@ -57,14 +57,8 @@ async function add(request: Request<Config>): Promise<Result> {
   const dns = resultDns(config.dns, ipam.dns);
   if (dns) result.dns = dns;
   // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
-  await configureLink(inside, ifname, result, undo, { link, alias, before: () => announce(ifname) });
+  await configureLink(inside, ifname, result, undo, { link, alias, before: () => tellNeighbours(ifname) });
   return result;
-}
-
-/** Tells the neighbours, when the link comes up, who has its addresses now: an earlier owner may be in their caches. */
-function announce(ifname: string): void {
-  trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
-  trySysctl(`net/ipv6/conf/${ifname}/ndisc_notify`, '1');
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { hostLocalWith } from '@cni-ts/host-local/host-local';
 import type { Result } from '@cni-ts/skeleton/result';
 import { staticPlugin } from '@cni-ts/static/static';
@@ -7,6 +8,11 @@ import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testin
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, type Place, test } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
+import {
+  advertiseRouter,
+  sendAdvertisement,
+  takesAdvertisements,
+} from '@cni-ts/testing/router-advertisement';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { ptp } from './ptp.ts';
@@ -706,6 +712,21 @@ test("results have the shape of the configuration's version (ptp 23)", async ({ 
     ips: [{ version: '4', address: '10.1.2.2/24', gateway: '10.1.2.1', interface: 1 }],
     dns: {},
   });
+});
+
+test('no router advertisement gives the container an address or a route', async ({ host, container }) => {
+  const { result } = await succeed(ptp, 'ADD', { ...at(host, container), config: fixed(plain) });
+  const witness = host.container('witness');
+  host.sh(`ip link add hw type veth peer name eth0 netns ${witness.path}; ip link set hw up`);
+  witness.sh('ip link set eth0 up');
+  const end = result?.interfaces?.[0]?.name ?? '';
+  for (const link of [end, 'hw']) host.sh(`ip -6 address add fe80::99/64 dev ${link} nodad`);
+  await advertiseRouter(host, 'hw', witness);
+  for (let times = 0; times < 5; times++) {
+    sendAdvertisement(host, end);
+    await pause(100);
+  }
+  expect(takesAdvertisements(container), container.sh('ip -6 addr; ip -6 route')).toBe(false);
 });
 
 test('STATUS tells a masquerade backend that is none', async ({ host }) => {

@@ -144,6 +144,7 @@ async function add(request: Request<Config>): Promise<Result> {
     link: veth.container,
     // Only the host is at the other end of the wire: there is nobody to ask whether an address is free.
     noDad: true,
+    ignoreRouters: true,
     beforeRoutes: (link) => reachGateways(inside, link, planned),
   });
   routeThroughGateways(inside, veth.container, planned);
