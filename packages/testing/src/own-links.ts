@@ -9,7 +9,7 @@ import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { describe, expect, test, vi } from 'vitest';
 import { call } from './call.ts';
 import type { Case } from './conformance.ts';
-import type { OnStage } from './failing-writes.ts';
+import type { OnStage } from './fault-sweep.ts';
 import { whatStays, without } from './lasting-state.ts';
 import type { Container } from './namespaces.ts';
 import { onStage, type Stage } from './stage.ts';

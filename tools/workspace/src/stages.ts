@@ -1,3 +1,12 @@
 /** The stages of `npm test`, in their order. */
-export const stageNames = ['lint', 'types', 'build', 'tests', 'executables', 'e2e', 'uml'] as const;
+export const stageNames = [
+  'lint',
+  'types',
+  'build',
+  'tests',
+  'executables',
+  'e2e',
+  'torture',
+  'uml',
+] as const;
 export type Stage = (typeof stageNames)[number];
