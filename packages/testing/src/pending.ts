@@ -12,34 +12,7 @@ interface Pending {
   readonly by?: 'sources' | 'executables';
 }
 
-const pending: readonly Pending[] = [
-  { promise: 'DEL with a CNI_NETNS that has become', plugins: ['bridge', 'ptp', 'macvlan', 'loopback'] },
-  { promise: 'DEL with a configuration that has lost', plugins: ['bridge', 'ptp', 'macvlan', 'bandwidth'] },
-  { promise: 'DEL of nothing leaves', plugins: ['bridge', 'ptp', 'macvlan', 'loopback'] },
-  {
-    promise: 'DEL that is told the namespace',
-    plugins: ['bridge', 'ptp', 'macvlan', 'loopback', 'bandwidth', 'tuning'],
-  },
-  { promise: 'an ADD repeated', plugins: ['ptp'] },
-  { promise: 'GC removes such', plugins: ['bridge', 'ptp'] },
-  { promise: 'an ADD that fails at any', plugins: ['tuning'], by: 'executables' },
-  {
-    promise: 'an ADD that loses an answer',
-    plugins: ['bridge', 'ptp', 'macvlan', 'bandwidth', 'portmap'],
-    by: 'executables',
-  },
-  { promise: 'an ADD that is killed', plugins: ['bandwidth', 'tuning'], by: 'executables' },
-  {
-    promise: 'what an ADD that is killed',
-    plugins: ['bridge', 'ptp', 'bandwidth', 'tuning'],
-    by: 'executables',
-  },
-  {
-    promise: 'a DEL that fails at any',
-    plugins: ['bridge', 'ptp', 'macvlan', 'bandwidth'],
-    by: 'executables',
-  },
-];
+const pending: readonly Pending[] = [];
 
 export function isPending(
   plugin: string,
