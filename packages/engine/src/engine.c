@@ -1,8 +1,8 @@
 /*
  * The program that runs the plugins' JavaScript: QuickJS, the bytecode of this build, and the little that JavaScript
  * cannot do for itself. It knows nothing of networks. What it gives to JavaScript is the global object `engine`
- * (engine.ts has its type): the libc functions of calls.ts, called with the arguments they are given, UTF-8, a clock,
- * and signals that are remembered instead of ending the process.
+ * (engine.ts has its type): the libc functions of calls.ts, called with the arguments they are given, UTF-8, a strict
+ * look at JSON, a clock, and signals that end waiting instead of the process.
  *
  * Generated at build time (tools/bundle): calls.inc, the table of libc functions, and the bytecode.
  */
@@ -27,10 +27,12 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "memory.h"
 #include "quickjs.h"
 #include "sha512.h"
@@ -48,6 +50,7 @@ static int open_file(const char *path, int flags, unsigned mode) { return syscal
 
 /* Newer versions of musl have it under another name than glibc, and older ones under both. */
 static int read_folder(int folder, void *into, unsigned length) { return syscall(SYS_getdents64, folder, into, length); }
+static int take_lock(int descriptor, int operation);
 
 enum { most_arguments = 6 };
 typedef long (*libc_function)(long, long, long, long, long, long);
@@ -61,7 +64,9 @@ static const struct {
 #define open open_file
 #undef getdents64
 #define getdents64 read_folder
+#define flock take_lock
 #include "calls.inc"
+#undef flock
 #undef getdents64
 #undef open
 #undef CALL
@@ -147,22 +152,68 @@ static JSValue make_libc(JSContext *context) {
 
 static void free_bytes(JSRuntime *runtime, void *opaque, void *bytes) { js_free_rt(runtime, bytes); }
 
+/* A Uint8Array of these bytes, which are js_malloc's and the array's from now on. */
+static JSValue array_of(JSContext *context, uint8_t *bytes, size_t length) {
+  JSValue buffer = JS_NewArrayBuffer(context, bytes, length, free_bytes, NULL, 0);
+  if (JS_IsException(buffer)) return js_free(context, bytes), buffer;
+  JSValue arguments[] = {buffer, JS_UNDEFINED, JS_UNDEFINED};
+  JSValue array = JS_NewTypedArray(context, 3, arguments, JS_TYPED_ARRAY_UINT8);
+  JS_FreeValue(context, buffer);
+  return array;
+}
+
 /* encode(text): its bytes. Half a surrogate pair becomes U+FFFD, which has as many bytes as QuickJS gives it. */
 static JSValue encode(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
   size_t length;
   const char *text = JS_ToCStringLen(context, &length, values[0]);
   if (!text) return JS_EXCEPTION;
   uint8_t *bytes = js_malloc(context, length + 1);
-  if (!bytes) return JS_EXCEPTION;
+  if (!bytes) return JS_FreeCString(context, text), JS_EXCEPTION;
   memcpy(bytes, text, length);
   JS_FreeCString(context, text);
   for (size_t i = 0; i + 2 < length; i++)
     if (bytes[i] == 0xed && bytes[i + 1] >= 0xa0) memcpy(bytes + i, "\xef\xbf\xbd", 3);
-  JSValue buffer = JS_NewArrayBuffer(context, bytes, length, free_bytes, NULL, 0);
-  JSValue arguments[] = {buffer, JS_UNDEFINED, JS_UNDEFINED};
-  JSValue array = JS_NewTypedArray(context, 3, arguments, JS_TYPED_ARRAY_UINT8);
-  JS_FreeValue(context, buffer);
-  return array;
+  return array_of(context, bytes, length);
+}
+
+/*
+ * What the system calls text is bytes without NUL. Each byte that is no UTF-8 is one of U+DC80 to U+DCFF here, halves
+ * of surrogate pairs that no other text has, so that it comes back as it was (Python's "surrogateescape").
+ */
+
+/* The last two bytes in QuickJS's UTF-8 of such a half, after 0xed: the byte it stands for, or 0. */
+static uint8_t escaped_byte(const uint8_t *at) {
+  if (at[0] != 0xb2 && at[0] != 0xb3) return 0;
+  uint8_t byte = (at[0] & 3) << 6 | (at[1] & 0x3f);
+  return byte >= 0x80 ? byte : 0;
+}
+
+/* systemBytes(text, end): its bytes, and one that is 0 after them if `end`; null for a text with NUL in it. */
+static JSValue system_bytes(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length;
+  const char *text = JS_ToCStringLen(context, &length, values[0]);
+  if (!text) return JS_EXCEPTION;
+  if (memchr(text, 0, length)) return JS_FreeCString(context, text), JS_NULL;
+  uint8_t *bytes = js_malloc(context, length + 1);
+  if (!bytes) return JS_FreeCString(context, text), JS_EXCEPTION;
+  memcpy(bytes, text, length);
+  JS_FreeCString(context, text);
+  if (memchr(bytes, 0xed, length)) {
+    size_t to = 0;
+    for (size_t from = 0; from < length; to++) {
+      if (bytes[from] != 0xed || from + 2 >= length || bytes[from + 1] < 0xa0) {
+        bytes[to] = bytes[from++];
+        continue;
+      }
+      uint8_t byte = escaped_byte(bytes + from + 1);
+      if (byte) bytes[to] = byte;
+      else memcpy(bytes + to, "\xef\xbf\xbd", 3), to += 2;
+      from += 3;
+    }
+    length = to;
+  }
+  bytes[length] = 0;
+  return array_of(context, bytes, length + JS_ToBool(context, values[1]));
 }
 
 /* How many bytes from here are one character, 0 if none; *bad: how many of them to take for one U+FFFD then (the
@@ -187,12 +238,26 @@ static size_t character(const uint8_t *at, size_t left, size_t *bad) {
   return more + 1;
 }
 
-/* decode(bytes): text; what is not UTF-8 becomes U+FFFD. */
-static JSValue decode(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
-  size_t length, bad;
-  const uint8_t *bytes = bytes_of(context, values[0], &length);
-  if (!bytes) return JS_EXCEPTION;
-  size_t valid = 0;
+/* Nearly all there is. */
+static int is_ascii(const uint8_t *bytes, size_t length) {
+  uint64_t all = 0, eight;
+  size_t at = 0;
+  for (; at + 8 <= length; at += 8) {
+    memcpy(&eight, bytes + at, 8);
+    all |= eight;
+  }
+  if (at < length && length >= 8) {
+    memcpy(&eight, bytes + length - 8, 8);
+    all |= eight;
+  } else
+    for (; at < length; at++) all |= bytes[at];
+  return !(all & 0x8080808080808080);
+}
+
+/* The text of these bytes; what is no UTF-8 becomes U+FFFD, or what stands for each byte of it if `escape`. */
+static JSValue text_of(JSContext *context, const uint8_t *bytes, size_t length, int escape) {
+  if (is_ascii(bytes, length)) return JS_NewStringLen(context, (const char *)bytes, length);
+  size_t bad, valid = 0;
   while (valid < length) {
     size_t size = character(bytes + valid, length - valid, &bad);
     if (size == 0) break;
@@ -204,6 +269,12 @@ static JSValue decode(JSContext *context, JSValueConst self, int count, JSValueC
   size_t to = 0;
   for (size_t from = 0; from < length;) {
     size_t size = character(bytes + from, length - from, &bad);
+    if (size == 0 && escape) {
+      memcpy(mended + to, (uint8_t[]){0xed, 0xb0 | bytes[from] >> 6, 0x80 | (bytes[from] & 0x3f)}, 3);
+      to += 3;
+      from++;
+      continue;
+    }
     memcpy(mended + to, size ? bytes + from : (const uint8_t *)"\xef\xbf\xbd", size ? size : 3);
     to += size ? size : 3;
     from += size ? size : bad;
@@ -211,6 +282,28 @@ static JSValue decode(JSContext *context, JSValueConst self, int count, JSValueC
   JSValue text = JS_NewStringLen(context, (const char *)mended, to);
   js_free(context, mended);
   return text;
+}
+
+/* decode(bytes): text; what is not UTF-8 becomes U+FFFD. systemText(bytes): text that systemBytes makes these of. */
+enum { replacing, escaping };
+static JSValue decode(JSContext *context, JSValueConst self, int count, JSValueConst *values, int how) {
+  size_t length;
+  const uint8_t *bytes = bytes_of(context, values[0], &length);
+  return bytes ? text_of(context, bytes, length, how == escaping) : JS_EXCEPTION;
+}
+
+/* jsonError(text): where it stops being JSON, see json.h: undefined if nowhere, else what was expected and the byte. */
+static JSValue json_error_of(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  size_t length, at;
+  const char *text = JS_ToCStringLen(context, &length, values[0]);
+  if (!text) return JS_EXCEPTION;
+  enum json_expected expected = json_check((const uint8_t *)text, length, &at);
+  JS_FreeCString(context, text);
+  if (expected == json_nothing) return JS_UNDEFINED;
+  JSValue found = JS_NewArray(context);
+  JS_SetPropertyUint32(context, found, 0, JS_NewInt32(context, expected));
+  JS_SetPropertyUint32(context, found, 1, JS_NewInt64(context, at));
+  return found;
 }
 
 /* sha512(text): of its UTF-8, in hexadecimal. */
@@ -236,12 +329,16 @@ int __wrap_gettimeofday(struct timeval *time, void *zone) {
   return 0;
 }
 
+static double milliseconds_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1e3 + time.tv_nsec / 1e6;
+}
+
 /* now(): milliseconds since some moment, not set back or forth. */
 static JSValue now(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
   if (!started) return too_early(context, "the time");
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return JS_NewFloat64(context, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
+  return JS_NewFloat64(context, milliseconds_now());
 }
 
 /* random(): as Math.random, from the kernel. */
@@ -253,17 +350,81 @@ static JSValue draw(JSContext *context, JSValueConst self, int count, JSValueCon
 }
 
 static volatile sig_atomic_t signals_held[65];
+/* The first that came while signals are held: who waits is to stop. */
+static volatile sig_atomic_t stop_signal;
 
-static void remember(int signal) { signals_held[signal] = 1; }
+static void tick(int signal) {}
 
-/* holdSignal(number, hold): from now on it is remembered, or does again what it did. System calls go on after it. */
+static void end_waiting_every(struct timeval first, struct timeval next) {
+  struct sigaction action = {.sa_handler = tick};
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &(struct itimerval){next, first}, NULL);
+}
+
+/*
+ * A signal ends a system call that waits. One that begins just after would wait on, so from now on another signal comes
+ * every 50 ms, whose handler does nothing.
+ */
+static const struct timeval often = {.tv_usec = 50000}, never = {0};
+
+static void remember(int signal) {
+  int error = errno;
+  signals_held[signal] = 1;
+  if (!stop_signal) {
+    stop_signal = signal;
+    end_waiting_every(often, often);
+  }
+  errno = error;
+}
+
+/* For the call at hand: ends it once. What a signal has set going goes on. */
+static void end_waiting_after(struct timeval once) {
+  if (!stop_signal) end_waiting_every(once, never);
+  if (stop_signal) end_waiting_every(often, often); /* it may have come between the two lines */
+}
+
+/*
+ * flock(2). A lock that is free is taken at once; waiting for another's ends with ETIMEDOUT after two minutes, and with
+ * EINTR when a signal asks us to stop.
+ */
+static int take_lock(int descriptor, int operation) {
+  if (!flock(descriptor, operation | LOCK_NB)) return 0;
+  if (errno != EWOULDBLOCK || operation & LOCK_NB) return -1;
+  end_waiting_after((struct timeval){.tv_sec = 120});
+  int result = flock(descriptor, operation), error = errno;
+  end_waiting_after(never);
+  errno = error == EINTR && !stop_signal ? ETIMEDOUT : error;
+  return result;
+}
+
+/* When who waited was told to stop, in milliseconds_now; 0 as long as nobody was. */
+static double told_to_stop;
+
+/* holdSignal(number, hold): from now on it is remembered, or does again what it did. It ends system calls that wait. */
 static JSValue hold_signal(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
-  int number;
+  int number, hold = JS_ToBool(context, values[1]);
   if (JS_ToInt32(context, &number, values[0]) || number < 1 || number > 64) return JS_EXCEPTION;
-  struct sigaction action = {.sa_flags = SA_RESTART};
-  action.sa_handler = JS_ToBool(context, values[1]) ? remember : SIG_DFL;
+  struct sigaction action = {.sa_handler = hold ? remember : SIG_DFL};
   sigaction(number, &action, NULL);
+  if (!hold && number == stop_signal) {
+    end_waiting_every(never, never);
+    stop_signal = 0;
+    told_to_stop = 0;
+  }
   return JS_UNDEFINED;
+}
+
+/*
+ * interruption(milliseconds), after a system call said EINTR: the signal for which to stop waiting, 0 to wait on. It is
+ * told once: what is waited for afterwards undoes things, and is waited for as long as the milliseconds are not over.
+ */
+static JSValue interruption(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  double patience, now = milliseconds_now();
+  if (JS_ToFloat64(context, &patience, values[0])) return JS_EXCEPTION;
+  if (!stop_signal) return JS_NewInt32(context, 0);
+  int wait_on = told_to_stop != 0 && now - told_to_stop < patience;
+  if (told_to_stop == 0) told_to_stop = now;
+  return JS_NewInt32(context, wait_on ? 0 : stop_signal);
 }
 
 /* takeSignal(number): whether it came since the last time it was asked for. */
@@ -284,30 +445,112 @@ static uint8_t *arena_last = arena_end;
 static void keep_from_children(void) {
   madvise(arena_start, arena_last - arena_start, MADV_DONTFORK);
   int in_arena = heap->piece_end >= arena_start && heap->piece_end <= arena_last;
-  if (heap->piece_end && !in_arena) madvise(heap->piece_end - piece, piece, MADV_DONTFORK);
+  if (heap->piece_end && !in_arena) madvise(heap->piece_end - heap->piece_length, heap->piece_length, MADV_DONTFORK);
+}
+
+/*
+ * Whether the process that orphans are given to is one that waits for them. Where it is a daemon that waits for its own
+ * children only, each would stay as a zombie: a program that makes itself a subreaper knows what it does, the first
+ * process of a namespace may not.
+ */
+static int orphans_are_reaped(void) {
+  static const char *const inits[] = {"systemd", "init",       "tini",      "dumb-init", "catatonit", "docker-init",
+                                      "pause",   "s6-svscan",  "runit",     "runit-init", "runsvdir", "openrc-init",
+                                      "shepherd", "dinit",     "procd",     "minit",     "bash"};
+  char text[64];
+  ssize_t length = readlink("/proc/self", text, sizeof text - 1);
+  if (length <= 0 || (text[length] = 0, atoi(text) != getpid())) return 0; /* /proc of another namespace */
+  int file = open("/proc/1/comm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  length = read(file, text, sizeof text - 1);
+  close(file);
+  if (length <= 0) return 0;
+  text[length - (text[length - 1] == '\n')] = 0;
+  for (size_t i = 0; i < sizeof inits / sizeof *inits; i++)
+    if (!strcmp(text, inits[i])) return 1;
+  return 0;
+}
+
+/* Closes all but two descriptors, the first less than the second. */
+static void close_all_but(unsigned first, unsigned second) {
+  const unsigned ranges[][2] = {{0, first - 1}, {first + 1, second - 1}, {second + 1, ~0U}};
+  for (int i = 0; i < 3; i++) {
+    if (i < 2 && ranges[i][1] + 1 <= ranges[i][0]) continue; /* nothing between */
+    if (!syscall(SYS_close_range, ranges[i][0], ranges[i][1], 0)) continue;
+    for (unsigned other = ranges[i][0]; other <= ranges[i][1] && other < 1024; other++) close(other); /* before 5.9 */
+  }
+}
+
+/* Where the process that was left behind takes more to keep. */
+static int to_child = -1;
+
+/* Gives it a descriptor to keep for so long. */
+static int hand_over(int descriptor, int milliseconds) {
+  union {
+    char room[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr aligned;
+  } control = {0};
+  struct iovec data = {&milliseconds, sizeof milliseconds};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+  return sendmsg(to_child, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof milliseconds;
+}
+
+/* What the child does: takes descriptors as long as we are there, keeps them as long as it was told, and no longer. */
+static void keep(int from_parent, int milliseconds) {
+  double until = milliseconds_now() + milliseconds;
+  struct pollfd parent = {.fd = from_parent, .events = POLLIN};
+  /* One that goes on for longer than that does its own waiting. */
+  while (poll(&parent, 1, 5000) == 1) {
+    union {
+      char room[CMSG_SPACE(sizeof(int))];
+      struct cmsghdr aligned;
+    } control;
+    struct iovec data = {&milliseconds, sizeof milliseconds};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+    if (recvmsg(from_parent, &message, 0) <= 0) break;
+    if (milliseconds_now() + milliseconds > until) until = milliseconds_now() + milliseconds;
+  }
+  close(from_parent);
+  double left = until - milliseconds_now();
+  if (left > 0) poll(NULL, 0, left + 1);
 }
 
 /*
  * leaveBehind(descriptor, message, milliseconds): a process that sends the message on the socket, if there is one,
- * keeps the socket open for so long, and has nothing else of ours: the runtime's pipes end when we do. False where no
- * process can be had.
+ * keeps the socket open for so long, and has nothing else of ours: the runtime's pipes end when we do. There is one at
+ * most: what is to be kept later is given to it, and a second message is not sent. False where no process can be had,
+ * or where it would stay as a zombie.
  */
 static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  static enum { unknown, no, yes } possible;
   int descriptor, milliseconds;
   size_t length = 0;
   const uint8_t *message = NULL;
   if (JS_ToInt32(context, &descriptor, values[0]) || JS_ToInt32(context, &milliseconds, values[2])) return JS_EXCEPTION;
   if (!JS_IsUndefined(values[1]) && !(message = bytes_of(context, values[1], &length))) return JS_EXCEPTION;
-  uint8_t copy[length + 1];
+  if (to_child >= 0) return JS_NewBool(context, !message && hand_over(descriptor, milliseconds));
+  if (possible == unknown) possible = orphans_are_reaped() ? yes : no;
+  uint8_t copy[4096];
+  int pair[2];
+  if (possible == no || length > sizeof copy || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return JS_FALSE;
   if (message) memcpy(copy, message, length);
   keep_from_children();
   pid_t child = fork();
-  if (child != 0) return JS_NewBool(context, child > 0);
-  if ((descriptor > 0 && syscall(SYS_close_range, 0, descriptor - 1, 0)) || syscall(SYS_close_range, descriptor + 1, ~0U, 0))
-    for (int other = 0; other < 1024; other++) /* Linux before 5.9 */
-      if (other != descriptor) close(other);
+  if (child != 0) {
+    close(pair[1]);
+    if (child > 0) to_child = pair[0];
+    else close(pair[0]);
+    return JS_NewBool(context, child > 0);
+  }
+  if (descriptor < pair[1]) close_all_but(descriptor, pair[1]);
+  else close_all_but(pair[1], descriptor);
   if (message) send(descriptor, copy, length, 0);
-  poll(NULL, 0, milliseconds);
+  keep(pair[1], milliseconds);
   _exit(0);
 }
 
@@ -387,12 +630,16 @@ static const char architecture[] = "arm64";
 
 static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("encode", 1, encode),
-    JS_CFUNC_DEF("decode", 1, decode),
+    JS_CFUNC_MAGIC_DEF("decode", 1, decode, replacing),
+    JS_CFUNC_DEF("systemBytes", 2, system_bytes),
+    JS_CFUNC_MAGIC_DEF("systemText", 1, decode, escaping),
+    JS_CFUNC_DEF("jsonError", 1, json_error_of),
     JS_CFUNC_DEF("sha512", 1, hash),
     JS_CFUNC_DEF("now", 0, now),
     JS_CFUNC_DEF("random", 0, draw),
     JS_CFUNC_DEF("holdSignal", 2, hold_signal),
     JS_CFUNC_DEF("takeSignal", 1, take_signal),
+    JS_CFUNC_DEF("interruption", 1, interruption),
     JS_CFUNC_DEF("leaveBehind", 3, leave_behind),
     JS_CFUNC_DEF("sameBuild", 1, same_build),
     JS_CFUNC_DEF("mark", 0, get_mark),
@@ -401,7 +648,7 @@ static const JSCFunctionListEntry engine_functions[] = {
 static JSValue string_list(JSContext *context, char **strings) {
   JSValue list = JS_NewArray(context);
   for (uint32_t i = 0; strings[i]; i++)
-    JS_SetPropertyUint32(context, list, i, JS_NewString(context, strings[i]));
+    JS_SetPropertyUint32(context, list, i, text_of(context, (const uint8_t *)strings[i], strlen(strings[i]), 1));
   return list;
 }
 
@@ -422,7 +669,7 @@ static void track_rejection(JSContext *context, JSValueConst promise, JSValueCon
                             void *opaque) {
   if (!is_handled) {
     unhandled = realloc(unhandled, (unhandled_count + 2) * sizeof *unhandled);
-    if (!unhandled) abort();
+    if (!unhandled) end_without_memory(0);
     unhandled[unhandled_count++] = JS_DupValue(context, promise);
     unhandled[unhandled_count++] = JS_DupValue(context, reason);
     return;
@@ -569,16 +816,42 @@ static int wants_large_pages(const char *name) {
 }
 #endif
 
+/* What is only written while the program is linked stays as it is. musl's start of a program at fixed addresses leaves
+ * that to the program. */
+static void protect_constants(void) {
+  const ElfW(Phdr) *segment = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+  for (size_t left = getauxval(AT_PHNUM); left > 0; left--, segment++) {
+    if (segment->p_type != PT_GNU_RELRO) continue;
+    uintptr_t start = segment->p_vaddr & ~(uintptr_t)4095, end = (segment->p_vaddr + segment->p_memsz) & ~(uintptr_t)4095;
+    if (end > start) mprotect((void *)start, end - start, PROT_READ);
+    return;
+  }
+}
+
+/* A descriptor that is closed would be the next file's that is opened, and a result would be written into that. What
+ * stands there instead can neither be read nor written. */
+static void occupy_standard_descriptors(void) {
+  struct pollfd standard[] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
+  if (poll(standard, 3, 0) <= 0) return;
+  for (int i = 0; i < 3; i++)
+    if (standard[i].revents & POLLNVAL) open("/", O_PATH); /* takes the lowest that is free */
+}
+
 int main(int count, char **arguments, char **environment) {
+  protect_constants();
+  occupy_standard_descriptors();
 #ifdef LARGE_PAGES_FOR
   if (heap->runtime && count > 0 && wants_large_pages(arguments[0])) in_large_pages();
 #endif
+  if (!memory_is_there()) end_without_memory(1);
   if (!heap->runtime) {
     if (count == 3 && !strcmp(arguments[1], "--prepare")) prepare(arguments[2]);
     refuse_preparation("call it with --prepare FILE first");
   }
   started = 1;
-  signal(SIGPIPE, SIG_IGN); /* whoever writes is told by EPIPE, and can undo what it did */
+  /* Whoever writes is told by EPIPE or EFBIG, and can undo what it did. */
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   JSRuntime *runtime = heap->runtime;
   JSContext *context = heap->context;
   JS_UpdateStackTop(runtime);

@@ -2,26 +2,38 @@
 export interface Engine {
   /** `x64` or `arm64`. */
   readonly arch: string;
-  /** The command line; the first is how the program was called. Undefined before there is a call. */
+  /** The command line, as systemText; the first is how the program was called. Undefined before there is a call. */
   readonly args: readonly string[] | undefined;
-  /** `NAME=value`, as the process got it. Undefined before there is a call. */
+  /** `NAME=value`, as the process got it, as systemText. Undefined before there is a call. */
   readonly environment: readonly string[] | undefined;
   /** The functions of libc's calls.ts. */
   readonly libc: Libc;
   encode(text: string): Uint8Array<ArrayBuffer>;
   /** What is not UTF-8 becomes U+FFFD. */
   decode(bytes: Uint8Array): string;
+  /** Bytes as the system calls take them, with a zero after them if `end`; each half of a surrogate pair that stands for
+   *  a byte becomes that byte. Null for a text with NUL in it. */
+  systemBytes(text: string, end: boolean): Uint8Array<ArrayBuffer> | null;
+  /** The text that systemBytes makes these bytes of, whatever they are. */
+  systemText(bytes: Uint8Array): string;
+  /** Where a text stops being JSON: what was expected (json.h), and at which byte of its UTF-8. */
+  jsonError(text: string): readonly [expected: number, at: number] | undefined;
   /** In hexadecimal, of the UTF-8. */
   sha512(text: string): string;
   /** Milliseconds, on a clock that nobody sets. */
   now(): number;
   /** As Math.random. */
   random(): number;
-  /** From now on a signal is remembered (`hold`), or ends the process again. */
+  /** From now on a signal is remembered (`hold`), or ends the process again. One that is remembered ends system calls
+   *  that wait (EINTR), that under way and later ones. */
   holdSignal(signal: number, hold: boolean): void;
   /** Whether it came since this was asked last. */
   takeSignal(signal: number): boolean;
-  /** Leaves a process behind that sends the message on a socket and keeps it open for so long. Whether it could. */
+  /** After EINTR: the signal for which to stop waiting, or 0. It is told once, and again when so many milliseconds have
+   *  passed since. */
+  interruption(milliseconds: number): number;
+  /** Leaves a process behind that sends the message on a socket and keeps it open for so long. Whether it could: there
+   *  is one at most, which takes one message, and none where it would stay as a zombie. */
   leaveBehind(descriptor: number, message: Uint8Array | undefined, milliseconds: number): boolean;
   /** Whether the file is this program too, by the build it says it is of. False for one that cannot be read. */
   sameBuild(path: string): boolean;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "quickjs.h"
 
@@ -22,7 +23,8 @@ enum {
   doublings = 8,        /* then four to each doubling, up to 128 KiB; what is larger is mapped on its own */
   sizes = small_sizes + doublings * 4,
   own = 0xffff,
-  piece = 4 << 20,      /* asked from the kernel at once */
+  piece = 4 << 20,      /* asked from the kernel at once; under a limit less, down to */
+  least_piece = 256 << 10,
   ready = 128 << 10,    /* and made ready for use at once */
 };
 
@@ -43,6 +45,7 @@ struct free_block {
 struct heap {
   struct free_block *free_blocks[sizes + 1];
   uint8_t *piece_at, *piece_ready, *piece_end;
+  size_t piece_length;
   /* Undefined as long as the program is not prepared. */
   JSRuntime *runtime;
   JSContext *context;
@@ -50,6 +53,47 @@ struct heap {
 };
 
 static struct heap *const heap = (struct heap *)arena_start;
+
+/* The last words of a program that can do nothing any more: as a plugin answers (CNI specification, "Error"). */
+#define NO_MEMORY(details) \
+  "{\n    \"code\": 999,\n    \"msg\": \"cannot allocate memory\",\n    \"details\": \"" details "\"\n}"
+static void end_without_memory(int at_start) {
+  static const char start[] = NO_MEMORY("nothing was done");
+  static const char later[] = NO_MEMORY("what this call had made by then may be left; a DEL removes it");
+  ssize_t written = at_start ? write(1, start, sizeof start - 1) : write(1, later, sizeof later - 1);
+  _exit(written < 0 ? 2 : 1);
+}
+
+/*
+ * When the kernel has no more, one allocation fails: what is at work then ends by an exception. What undoes it, and says
+ * so, gets this.
+ */
+static uint8_t reserve[256 << 10] __attribute__((aligned(4096)));
+static uint8_t *reserve_at;
+
+/* Pages from the kernel; NULL where it has none. */
+static void *pages(size_t size, int flags) {
+  void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  return start == MAP_FAILED ? NULL : start;
+}
+
+/* The next piece; a smaller one under a limit (RLIMIT_AS). */
+static int take_piece(void) {
+  for (size_t size = piece; size >= least_piece; size /= 4) {
+    uint8_t *fresh = pages(size, MAP_NORESERVE);
+    if (!fresh) continue;
+    heap->piece_at = heap->piece_ready = fresh;
+    heap->piece_end = fresh + size;
+    heap->piece_length = size;
+    return 1;
+  }
+  return 0;
+}
+
+/* Whether there is anything to begin with. */
+static int memory_is_there(void) {
+  return heap->piece_end > heap->piece_at || !heap->runtime || take_piece();
+}
 
 static void begin_heap(void) {
   heap->piece_at = heap->piece_ready = (uint8_t *)(heap + 1);
@@ -81,20 +125,29 @@ static size_t mapped_blocks;
 /* The size of the mapping is in front of the block. */
 static void *map_own(size_t size) {
   size_t whole = (size + 16 + 4095) & ~(size_t)4095;
-  size_t *start = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (start == MAP_FAILED) return NULL;
+  if (whole < size) return NULL;
+  size_t *start = pages(whole, 0);
+  if (!start) return NULL;
   mapped_blocks++;
   start[0] = whole - 16;
   ((struct block *)(start + 1))->size_index = own;
   return start + 2;
 }
 
+static void *take_reserve(size_t whole) {
+  if ((size_t)(reserve + sizeof reserve - reserve_at) < whole) end_without_memory(0);
+  uint8_t *taken = reserve_at;
+  reserve_at += whole;
+  return taken;
+}
+
 static void *take(JSMallocState *state, size_t whole) {
   if ((size_t)(heap->piece_end - heap->piece_at) < whole) {
-    uint8_t *fresh = mmap(NULL, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (fresh == MAP_FAILED) return NULL;
-    heap->piece_at = heap->piece_ready = fresh;
-    heap->piece_end = fresh + piece;
+    if (reserve_at) return take_reserve(whole);
+    if (!take_piece()) {
+      reserve_at = reserve;
+      return NULL;
+    }
   }
   uint8_t *taken = heap->piece_at;
   heap->piece_at += whole;

@@ -1,23 +1,42 @@
-import { closeFile, openFile, openFlags } from './file.ts';
+import { closeFile, openFile, openFlags, readText, statDescriptor } from './file.ts';
 import { libc } from './internal/calls.ts';
+import { waitOn } from './interruption.ts';
 import { fileError, SyscallError } from './syscall-error.ts';
 
 const LOCK_EX = 2;
 const EINTR = 4;
+/** What the engine's flock says after two minutes. */
+const ETIMEDOUT = 110;
 
 /**
- * Takes an exclusive BSD lock (flock(2)) on the file at `path`, creating it empty with `mode`; waits as long as it
- * takes. Closing the descriptor drops the lock, and so does the end of the process. It excludes every flock holder,
- * the Go plugins included; fcntl locks are another world. Throws a file error (`open <path>: …`). `open`:
- * openRegular, where nothing but a regular file belongs at the path.
+ * Takes an exclusive BSD lock (flock(2)) on the file at `path`, creating it empty with `mode`; waits for two minutes at
+ * most (under Node as long as it takes), and until a signal asks the process to stop. Closing the descriptor drops the
+ * lock, and so does the end of the process. It excludes every flock holder, the Go plugins included; fcntl locks are
+ * another world. Throws a file error (`open <path>: …`), or Interrupted. `open`: openRegular, where nothing but a regular
+ * file belongs at the path.
  */
 export function lockFile(path: string, mode: number, open = openFile): { unlock(): void } {
   const fd = open(path, openFlags.readOnly | openFlags.create, mode);
-  while (libc().flock(fd, LOCK_EX) !== 0) {
-    const errno = libc().errno();
-    if (errno === EINTR) continue;
+  try {
+    while (libc().flock(fd, LOCK_EX) !== 0) {
+      const errno = libc().errno();
+      if (errno === ETIMEDOUT) throw new Error(`flock ${path}: ${heldBy(fd)} has kept it for two minutes`);
+      if (errno !== EINTR) throw fileError('flock', path, new SyscallError('flock', errno));
+      waitOn(`the lock ${path}`);
+    }
+  } catch (error) {
     closeFile(fd);
-    throw fileError('flock', path, new SyscallError('flock', errno));
+    throw error;
   }
   return { unlock: () => closeFile(fd) };
+}
+
+/** Who has the lock, by /proc/locks: `1: FLOCK  ADVISORY  WRITE 3151 00:25:1049 0 EOF`, the file's inode the last. */
+function heldBy(fd: number): string {
+  const { ino } = statDescriptor(fd);
+  const line = readText('/proc/locks')
+    .split('\n')
+    .find((one) => one.includes(' FLOCK ') && !one.includes('->') && one.includes(`:${ino} `));
+  const pid = line && /(\d+) \S+:\d+ /.exec(line)?.[1];
+  return pid ? `process ${pid}` : 'another process';
 }

@@ -2,10 +2,13 @@
  * Files by system calls. The runtime's own node:fs would do, but loading it takes longer than a whole call of a
  * plugin may, and the compiled program has none.
  *
- * Failures are errors with the errno's name as `code` and `<operation> <path>: <errno text>` as message.
+ * Failures are errors with the errno's name as `code` and `<operation> <path>: <errno text>` as message. What waits ends
+ * by Interrupted when a signal asks the process to stop. A path with NUL in it is a SyscallError (EINVAL) everywhere.
  */
 import { cString, libc } from './internal/calls.ts';
+import { waitOn } from './interruption.ts';
 import { fileError, SyscallError } from './syscall-error.ts';
+import { systemText } from './system-text.ts';
 
 /** include/uapi/asm-generic/fcntl.h. Descriptors are closed when another program is executed. */
 export const openFlags = {
@@ -21,6 +24,8 @@ export const openFlags = {
   nonBlocking: 0o4000,
 } as const;
 const O_CLOEXEC = 0o2000000;
+/** Opening a pipe that stands where a file should be does not wait for its other end. Files know no difference. */
+const O_NONBLOCK = 0o4000;
 
 const O_PATH = 0o10000000;
 /** The architecture's own number, as that of O_NOFOLLOW. */
@@ -32,6 +37,7 @@ const AT_EMPTY_PATH = 0x1000;
 
 const EINTR = 4;
 const EAGAIN = 11;
+const EFBIG = 27;
 const POLLIN = 1;
 const POLLOUT = 4;
 
@@ -41,9 +47,12 @@ function failure(operation: string, path: string, call: string): Error {
 
 /** open(2). Throws `open <path>: …`. */
 export function openFile(path: string, flags: number, mode = 0): number {
-  const fd = libc().open(cString(path), flags | O_CLOEXEC, mode);
-  if (fd < 0) throw failure('open', path, 'open');
-  return fd;
+  for (;;) {
+    const fd = libc().open(cString(path), flags | O_CLOEXEC | O_NONBLOCK, mode);
+    if (fd >= 0) return fd;
+    if (libc().errno() !== EINTR) throw failure('open', path, 'open');
+    waitOn(`the file ${path}`);
+  }
 }
 
 /**
@@ -99,19 +108,31 @@ export function closeFile(fd: number): void {
   libc().close(fd);
 }
 
-/** read(2) to the end. Works for files of /proc, which say that they are empty, and for pipes that do not block. */
-export function readToEnd(fd: number, path: string, capacity = 4096): Uint8Array {
+/** No file of ours comes near; a device that never ends does. */
+const mostBytes = 64 * 2 ** 20;
+/** How long something that is read as a file, and is none, may have nothing to say. */
+const longestSilenceMs = 60_000;
+
+/**
+ * read(2) to the end. Works for files of /proc, which say that they are empty, and for pipes that do not block. Throws
+ * `read <path>: file too large` (EFBIG) for more than `most` bytes.
+ */
+export function readToEnd(fd: number, path: string, capacity = 4096, most = mostBytes): Uint8Array {
   let bytes = new Uint8Array(capacity);
   let length = 0;
   for (;;) {
     if (length === bytes.length) {
+      if (length > most) throw fileError('read', path, new SyscallError('read', EFBIG));
       const grown = new Uint8Array(bytes.length * 4);
       grown.set(bytes);
       bytes = grown;
     }
     const rest = bytes.subarray(length);
     const got = libc().read(fd, rest, rest.length);
-    if (got === 0) return bytes.subarray(0, length);
+    if (got === 0) {
+      if (length > most) throw fileError('read', path, new SyscallError('read', EFBIG));
+      return bytes.subarray(0, length);
+    }
     if (got > 0) length += got;
     else waitOrThrow(fd, POLLIN, 'read', path);
   }
@@ -130,13 +151,19 @@ export function writeWhole(fd: number, bytes: Uint8Array, path: string): void {
 /** After a failed read or write: goes on when it was interrupted, or once a descriptor that does not block is ready. */
 function waitOrThrow(fd: number, events: number, operation: string, path: string): void {
   const errno = libc().errno();
-  if (errno === EINTR) return;
+  if (errno === EINTR) {
+    waitOn(path);
+    return;
+  }
   if (errno !== EAGAIN) throw fileError(operation, path, new SyscallError(operation, errno));
   // struct pollfd: descriptor, events asked for, events that came
   const descriptor = new Uint8Array(8);
   new DataView(descriptor.buffer).setInt32(0, fd, true);
   descriptor[4] = events;
-  libc().poll(descriptor, 1, -1);
+  // Who called us may take its time to write its input, and to read our answer.
+  const ready = libc().poll(descriptor, 1, fd <= 2 ? -1 : longestSilenceMs);
+  if (ready === 0) throw fileError(operation, path, new SyscallError(operation, EAGAIN));
+  if (ready < 0 && libc().errno() === EINTR) waitOn(path);
 }
 
 /** Bytes as text: what is not UTF-8 becomes U+FFFD, and nothing is left out. */
@@ -148,10 +175,20 @@ export function textOf(bytes: Uint8Array): string {
 export function readBytes(path: string): Uint8Array {
   const fd = openFile(path, openFlags.readOnly);
   try {
-    return readToEnd(fd, path);
+    const bytes = readToEnd(fd, path);
+    if (bytes.length === 0) refusePipe(fd, path);
+    return bytes;
   } finally {
     closeFile(fd);
   }
+}
+
+/** A pipe that nobody writes to looks like an empty file. */
+function refusePipe(fd: number, path: string): void {
+  if ((statDescriptor(fd).mode & 0o170000) !== 0o010000) return;
+  throw Object.assign(new Error(`read ${path}: a named pipe stands where a file should be`), {
+    code: 'EINVAL',
+  });
 }
 
 /** The same as text; what is not UTF-8 becomes U+FFFD. */
@@ -177,6 +214,7 @@ export function readAt(fd: number, into: Uint8Array, offset: number): number {
     if (got >= 0) return got;
     const errno = libc().errno();
     if (errno !== EINTR) throw new SyscallError('pread', errno);
+    waitOn('a file to be read');
   }
 }
 
@@ -189,6 +227,7 @@ export function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
     else {
       const errno = libc().errno();
       if (errno !== EINTR) throw new SyscallError('pwrite', errno);
+      waitOn('a file to be written');
     }
   }
 }
@@ -307,7 +346,7 @@ export function realPath(path: string): string {
     const into = new Uint8Array(4096);
     const length = libc().readlink(cString(link), into, into.length);
     if (length < 0) throw failure('readlink', link, 'readlink');
-    return textOf(into.subarray(0, length));
+    return systemText(into.subarray(0, length));
   } finally {
     closeFile(fd);
   }
@@ -393,7 +432,7 @@ function eachEntry(path: string, tell: (name: string, kind: number) => void): vo
       if (length === 0) return;
       for (let at = 0; at < length; ) {
         const end = at + (bytes[at + 16] ?? 0) + (bytes[at + 17] ?? 0) * 256;
-        const name = textOf(bytes.subarray(at + 19, bytes.indexOf(0, at + 19)));
+        const name = systemText(bytes.subarray(at + 19, bytes.indexOf(0, at + 19)));
         if (name !== '.' && name !== '..') tell(name, bytes[at + 18] ?? DT_UNKNOWN);
         at = end;
       }
@@ -449,5 +488,8 @@ function writeAtOrThrow(fd: number, bytes: Uint8Array, offset: number, path: str
 
 /** fsync(2). Throws `sync <path>: …`. */
 export function syncFile(fd: number, path: string): void {
-  if (libc().fsync(fd) !== 0) throw failure('sync', path, 'fsync');
+  while (libc().fsync(fd) !== 0) {
+    if (libc().errno() !== EINTR) throw failure('sync', path, 'fsync');
+    waitOn(`${path} to be on disk`);
+  }
 }

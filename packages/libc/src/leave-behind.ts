@@ -5,8 +5,10 @@ interface Leaving {
 
 /**
  * Waiting that nobody needs the outcome of is left to a process of its own, which keeps the socket open for so many
- * milliseconds after it has sent the message, if there is one, and holds nothing else of ours. False where there is no
- * such thing: under Node, or when no process can be had.
+ * milliseconds after it has sent the message, if there is one, and holds nothing else of ours. There is one such process
+ * at most, which sends one message and keeps any number of sockets. False where it cannot be left: under Node, when no
+ * process can be had, for a second message, and where it would stay as a zombie, since the first process of the PID
+ * namespace is not known to wait for orphans.
  */
 export function leaveBehind(
   descriptor: number,

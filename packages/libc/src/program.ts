@@ -1,18 +1,29 @@
 /** Other programs, run to their end in the calling thread's namespaces, by posix_spawn(3). */
 import { textOf } from './file.ts';
 import { cString, cStrings, libc } from './internal/calls.ts';
-import { signalName } from './signal.ts';
+import { askedToStop } from './interruption.ts';
+import { signalName, signalNumber } from './signal.ts';
 import { SyscallError } from './syscall-error.ts';
 
 const O_CLOEXEC = 0o2000000;
 const EINTR = 4;
+const EFBIG = 27;
 const EPIPE = 32;
 const POLLIN = 1;
 const POLLOUT = 4;
 /** A pipe that poll(2) calls writable takes this much without blocking. */
 const PIPE_BUF = 4096;
 const POSIX_SPAWN_SETSIGDEF = 4;
+const WNOHANG = 1;
+const SIGKILL = 9;
 const SIGPIPE = 13;
+const SIGXFSZ = 25;
+/** A program that undoes something after a signal may take this long … */
+const patienceMs = 10_000;
+/** … and one that is asked to stop by it this long. */
+const graceMs = 5000;
+/** More than any plugin prints. */
+const mostOutput = 64 * 2 ** 20;
 
 /** How a program ended, and all it wrote. */
 export interface Ended {
@@ -26,8 +37,8 @@ export interface Ended {
 
 /**
  * Runs the program in `file` with this input, and these arguments and environment only. The file must be of a format
- * that the kernel knows. Throws a SyscallError (posix_spawn) when it cannot be started: ENOENT, EACCES, ENOEXEC,
- * ETXTBSY, E2BIG …
+ * that the kernel knows. A signal that asks the process to stop is passed on, and a program that does not end after that
+ * is killed. Throws a SyscallError (posix_spawn) when it cannot be started: ENOENT, EACCES, ENOEXEC, ETXTBSY, E2BIG …
  */
 export function runToEnd(
   file: string,
@@ -45,8 +56,9 @@ export function runToEnd(
     } finally {
       for (const fd of theirs.splice(0)) libc().close(fd);
     }
-    const [out, err] = talk(ours, new TextEncoder().encode(input));
-    return { ...wait(pid), stdout: out, stderr: err };
+    const child = new Child(pid);
+    const [out, err] = talk(ours, new TextEncoder().encode(input), child);
+    return { ...child.wait(), stdout: out, stderr: err };
   } finally {
     for (const fd of ours) if (fd >= 0) libc().close(fd);
   }
@@ -73,9 +85,9 @@ function start(file: string, argv: readonly string[], envp: readonly string[], f
   calls.posix_spawnattr_init(attributes);
   try {
     fds.forEach((fd, to) => void calls.posix_spawn_file_actions_adddup2(actions, fd, to));
-    // A runtime of JavaScript ignores SIGPIPE, and a program inherits what is ignored.
+    // A runtime of JavaScript ignores SIGPIPE, ours SIGXFSZ as well, and a program inherits what is ignored.
     const signals = new Uint8Array(128);
-    signals[(SIGPIPE - 1) >> 3] = 1 << ((SIGPIPE - 1) & 7);
+    for (const signal of [SIGPIPE, SIGXFSZ]) signals[(signal - 1) >> 3] = 1 << ((signal - 1) & 7);
     calls.posix_spawnattr_setsigdefault(attributes, signals);
     calls.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
     const pid = new Int32Array(1);
@@ -96,8 +108,9 @@ function start(file: string, argv: readonly string[], envp: readonly string[], f
   }
 }
 
-/** Writes the input and reads both outputs until the program, and whatever it left behind, has closed them. */
-function talk(fds: number[], input: Uint8Array): [stdout: string, stderr: string] {
+/** Writes the input and reads both outputs until the program, and whatever it left behind, has closed them; after a
+ *  signal until the program has ended. */
+function talk(fds: number[], input: Uint8Array, child: Child): [stdout: string, stderr: string] {
   const texts: [Parts, Parts] = [new Parts(), new Parts()];
   const asked = new Uint8Array(3 * 8);
   const view = new DataView(asked.buffer);
@@ -113,8 +126,11 @@ function talk(fds: number[], input: Uint8Array): [stdout: string, stderr: string
       view.setInt32(at * 8, fd, true);
       view.setUint32(at * 8 + 4, at === 0 ? POLLOUT : POLLIN, true);
     });
-    if (libc().poll(asked, 3, -1) < 0) {
+    const ready = libc().poll(asked, 3, child.ended ? 0 : -1);
+    if (ready === 0) break; // what it left behind may go on for long
+    if (ready < 0) {
       if (libc().errno() !== EINTR) throw failed('poll');
+      child.passSignalOn();
       continue;
     }
     if (view.getUint16(6, true) !== 0) {
@@ -141,6 +157,7 @@ class Parts {
   /** False at the end. */
   read(fd: number): boolean {
     if (this.#length === this.#bytes.length) {
+      if (this.#length > mostOutput) throw new SyscallError('read', EFBIG);
       const grown = new Uint8Array(this.#bytes.length * 4);
       grown.set(this.#bytes);
       this.#bytes = grown;
@@ -157,16 +174,54 @@ class Parts {
   }
 }
 
-function wait(pid: number): { status: number | undefined; signal: string | undefined } {
-  const status = new Int32Array(1);
-  while (libc().waitpid(pid, new Uint8Array(status.buffer), 0) < 0) {
-    if (libc().errno() !== EINTR) throw failed('waitpid');
+/** A program that runs, and what becomes of it when we are asked to stop. */
+class Child {
+  readonly #pid: number;
+  /** When a program that was asked to stop is killed. */
+  #until: number | undefined;
+  #killed = false;
+  /** As waitpid(2) has it, once it was waited for. */
+  #status: number | undefined;
+
+  constructor(pid: number) {
+    this.#pid = pid;
   }
-  const [value = 0] = status;
-  const signal = value & 0x7f;
-  return signal === 0
-    ? { status: (value >> 8) & 0xff, signal: undefined }
-    : { status: undefined, signal: signalName(signal) };
+
+  get ended(): boolean {
+    return this.#status !== undefined;
+  }
+
+  /** To be called when a system call said EINTR, which from the signal on comes every 50 ms (packages/engine). */
+  passSignalOn(): void {
+    if (this.#until === undefined) {
+      const signal = askedToStop(patienceMs);
+      if (signal === undefined) return;
+      this.#until = performance.now() + graceMs;
+      libc().kill(this.#pid, signalNumber(signal));
+    } else if (!this.#reap(WNOHANG) && !this.#killed && performance.now() > this.#until) {
+      this.#killed = true;
+      libc().kill(this.#pid, SIGKILL);
+    }
+  }
+
+  /** Whether it has ended. */
+  #reap(options: number): boolean {
+    if (this.#status !== undefined) return true;
+    const status = new Int32Array(1);
+    const pid = libc().waitpid(this.#pid, new Uint8Array(status.buffer), options);
+    if (pid < 0 && libc().errno() !== EINTR) throw failed('waitpid');
+    if (pid > 0) this.#status = status[0] ?? 0;
+    return pid > 0;
+  }
+
+  wait(): { status: number | undefined; signal: string | undefined } {
+    while (!this.#reap(0)) this.passSignalOn();
+    const value = this.#status ?? 0;
+    const signal = value & 0x7f;
+    return signal === 0
+      ? { status: (value >> 8) & 0xff, signal: undefined }
+      : { status: undefined, signal: signalName(signal) };
+  }
 }
 
 function failed(call: string): SyscallError {

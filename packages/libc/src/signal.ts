@@ -7,3 +7,8 @@ export function signalName(signal: number): string {
   const name = names.split(' ')[signal - 1];
   return name === undefined ? `signal ${signal}` : `SIG${name}`;
 }
+
+/** The number of a signal by its name, 15 for SIGTERM; 0 for a name that is none. */
+export function signalNumber(name: string): number {
+  return names.split(' ').indexOf(name.replace(/^SIG/, '')) + 1;
+}

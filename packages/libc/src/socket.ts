@@ -7,6 +7,7 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const longestWaitMs = 60_000;
 const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const EAGAIN = 11;
@@ -20,7 +21,7 @@ export class RawNetlinkSocket {
   constructor(protocol: number) {
     this.fd = libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
     if (this.fd < 0) throw new SyscallError('socket', libc().errno());
-    this.setOption(SOL_SOCKET, SO_RCVTIMEO, new BigInt64Array([60n, 0n]));
+    this.setOption(SOL_SOCKET, SO_RCVTIMEO, new BigInt64Array([BigInt(longestWaitMs / 1000), 0n]));
   }
 
   /** setsockopt(2) with an int or a ready-made structure; false when the kernel does not know the option. */
@@ -40,18 +41,28 @@ export class RawNetlinkSocket {
   }
 
   send(message: Uint8Array): void {
+    let until: number | undefined;
     while (libc().send(this.fd, message, message.length, 0) < 0) {
       const errno = libc().errno();
-      if (errno !== EINTR) throw new SyscallError('send', errno);
+      until = later(until);
+      if (errno !== EINTR || performance.now() > until) throw new SyscallError('send', errno);
     }
   }
 
-  /** Receives one datagram into `into` and returns its length. */
+  /**
+   * Receives one datagram into `into` and returns its length. A signal does not end this waiting: the kernel's answer
+   * tells what there is to undo.
+   */
   receive(into: Uint8Array): number {
+    let until: number | undefined;
     for (;;) {
       const length = libc().recv(this.fd, into, into.length, 0);
       if (length >= 0) return length;
       const errno = libc().errno();
+      until = later(until);
+      if (errno === EAGAIN || (errno === EINTR && performance.now() > until)) {
+        throw new SyscallError('recv', EAGAIN, `the kernel did not answer within ${longestWaitMs / 1000} s`);
+      }
       if (errno !== EINTR) throw new SyscallError('recv', errno);
     }
   }
@@ -71,4 +82,9 @@ export class RawNetlinkSocket {
     this.#closed = true;
     libc().close(this.fd);
   }
+}
+
+/** When waiting that began, or was interrupted for the first time, a moment ago has to end. */
+function later(until: number | undefined): number {
+  return until ?? performance.now() + longestWaitMs;
 }

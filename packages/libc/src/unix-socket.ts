@@ -1,4 +1,5 @@
 import { libc } from './internal/calls.ts';
+import { waitOn } from './interruption.ts';
 import { SyscallError } from './syscall-error.ts';
 
 const AF_UNIX = 1;
@@ -28,7 +29,7 @@ export class UnixSocket {
    */
   static connect(path: string, milliseconds: number): UnixSocket {
     const name = new TextEncoder().encode(path);
-    if (name.length >= longestPath) throw new SyscallError('connect', EINVAL);
+    if (name.length >= longestPath || name.indexOf(0, 1) >= 0) throw new SyscallError('connect', EINVAL);
     const address = new Uint8Array(2 + name.length + (path.startsWith('\0') ? 0 : 1));
     address[0] = AF_UNIX;
     address.set(name, 2);
@@ -39,9 +40,13 @@ export class UnixSocket {
     libc().setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeout, timeout.length);
     while (libc().connect(fd, address, address.length) !== 0) {
       const errno = libc().errno();
-      if (errno === EINTR) continue;
-      libc().close(fd);
-      throw new SyscallError('connect', errno);
+      try {
+        if (errno !== EINTR) throw new SyscallError('connect', errno);
+        waitOn(`the service at ${path}`);
+      } catch (error) {
+        libc().close(fd);
+        throw error;
+      }
     }
     return new UnixSocket(fd);
   }
@@ -53,6 +58,7 @@ export class UnixSocket {
       const sent = libc().send(this.#fd, rest, rest.length, MSG_NOSIGNAL);
       if (sent >= 0) rest = rest.subarray(sent);
       else if (libc().errno() !== EINTR) throw new SyscallError('send', libc().errno());
+      else waitOn('a service to read');
     }
   }
 
@@ -68,12 +74,14 @@ export class UnixSocket {
       if (ready === 0) return undefined;
       if (ready > 0) break;
       if (libc().errno() !== EINTR) throw new SyscallError('poll', libc().errno());
+      waitOn("a service's answer");
     }
     const into = new Uint8Array(65536);
     for (;;) {
       const got = libc().recv(this.#fd, into, into.length, 0);
       if (got >= 0) return into.subarray(0, got);
       if (libc().errno() !== EINTR) throw new SyscallError('recv', libc().errno());
+      waitOn("a service's answer");
     }
   }
 

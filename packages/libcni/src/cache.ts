@@ -339,7 +339,7 @@ function parseEntry(text: string): Entry | undefined {
 
 function parseLegacy(text: string): unknown {
   try {
-    const json: unknown = JSON.parse(text);
+    const json = parseJson(text);
     if (!isJsonObject(json)) throw new Error('expected a JSON object');
     return json;
   } catch (error) {

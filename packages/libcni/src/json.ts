@@ -1,5 +1,6 @@
 /** JSON as the protocol sees it: objects whose unknown keys survive, written with sorted keys. */
 import { textOf } from '@cni-ts/libc/file';
+import { parseJson as parseStrictJson } from '@cni-ts/skeleton/json';
 import { mark, parseWithWholeNumbers } from '@cni-ts/skeleton/whole-numbers';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -33,10 +34,10 @@ function isWholeNumber(value: unknown): boolean {
   return engine.isRawJSON ? engine.isRawJSON(value) : value instanceof WholeNumber;
 }
 
-/** JSON.parse for what is passed on: a whole number too great for a double stays what is written there, for a plugin
- *  may read 64 bits of it. */
-export function parseJson(text: string): unknown {
-  const json: unknown = JSON.parse(text);
+/** The skeleton's parseJson for what is passed on: a whole number too great for a double stays what is written there, for
+ *  a plugin may read 64 bits of it. `what` names the text in an error. */
+export function parseJson(text: string, what = ''): unknown {
+  const json = parseStrictJson(text, what);
   if (!/\d{16}/.test(text)) return json;
   return parseWithWholeNumbers(text, (digits) =>
     digits.length < 16 || Number.isSafeInteger(Number(digits)) ? undefined : wholeNumber(digits),
@@ -44,8 +45,8 @@ export function parseJson(text: string): unknown {
 }
 
 /** The same for the bytes of a file; what is not UTF-8 becomes U+FFFD. */
-export function parseJsonBytes(bytes: Uint8Array): unknown {
-  return parseJson(textOf(bytes));
+export function parseJsonBytes(bytes: Uint8Array, what = ''): unknown {
+  return parseJson(textOf(bytes), what);
 }
 
 /** JSON.stringify for an object that may have such numbers in it. */

@@ -1,6 +1,6 @@
 /** What a plugin said when it ended, to a runtime. */
 import { type Outcome, pluginError } from '@cni-ts/skeleton/run-plugin';
-import { isJsonObject } from './json.ts';
+import { isJsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 
 /**
@@ -18,7 +18,7 @@ export function supportedVersions(stdout: string): readonly string[] {
   const doing = 'decoding version info';
   let json: unknown;
   try {
-    json = JSON.parse(stdout) ?? {};
+    json = parseJson(stdout) ?? {};
     if (!isJsonObject(json)) throw new Error('expected a JSON object');
   } catch (error) {
     throw wrapped(doing, error);

@@ -1,4 +1,5 @@
 import type { Ip } from '@cni-ts/address/ip';
+import { systemBytes, systemText } from '@cni-ts/libc/system-text';
 import { u16At, u32At } from './bytes.ts';
 import type { Writer } from './writer.ts';
 
@@ -100,30 +101,25 @@ export const ip: Codec<Ip> = {
   read: (payload) => ({ family: payload.length === 4 ? 4 : 6, bytes: payload.slice() }),
 };
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A string with its terminating NUL. */
+/** A string with its terminating NUL. Writing throws a SyscallError (EINVAL) for one that has a NUL in it. What is no
+ *  UTF-8 is read and written as it is (see systemText). */
 export const asciiz: Codec<string> = {
-  write: (to, value) => {
-    to.bytes(encoder.encode(value));
-    to.u8(0);
-  },
-  writeAttribute: (to, type, value) => to.bytesAttribute(type, encoder.encode(value), 1),
+  write: (to, value) => to.bytes(systemBytes(value, true)),
+  writeAttribute: (to, type, value) => to.bytesAttribute(type, systemBytes(value), 1),
   read: (payload) => {
     const end = payload.indexOf(0);
-    return decoder.decode(end < 0 ? payload : payload.subarray(0, end));
+    return systemText(end < 0 ? payload : payload.subarray(0, end));
   },
   readAt: (message, at, end) => {
     const nul = message.indexOf(0, at);
-    return decoder.decode(message.subarray(at, nul < 0 || nul > end ? end : nul));
+    return systemText(message.subarray(at, nul < 0 || nul > end ? end : nul));
   },
 };
 
-/** A string without NUL (IFLA_INFO_KIND as the kernel's own tools write it). Reading drops a NUL if there is one. */
+/** A string without NUL at its end (IFLA_INFO_KIND as the kernel's own tools write it). Reading drops one that is there. */
 export const text: Codec<string> = {
-  write: (to, value) => to.bytes(encoder.encode(value)),
-  writeAttribute: (to, type, value) => to.bytesAttribute(type, encoder.encode(value)),
+  write: (to, value) => to.bytes(systemBytes(value)),
+  writeAttribute: (to, type, value) => to.bytesAttribute(type, systemBytes(value)),
   read: asciiz.read,
 };
 

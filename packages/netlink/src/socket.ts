@@ -24,6 +24,8 @@ export const NLM_F = {
   dump: 0x300,
 } as const;
 
+const EPERM = 1;
+
 const NLMSG_NOOP = 1;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
@@ -235,11 +237,21 @@ export class Netlink {
         const at = reply.sequence - first;
         const request = requests[at];
         if (!request || at in answers) continue;
+        if (at === 0 && this.#refusesAll(reply)) return this.#refusedEach(reply, requests);
         answers[at] = this.#answerOf(reply, request);
         missing--;
       }
     }
     return answers;
+  }
+
+  /** Whoever may not change the network: nfnetlink answers the first message of what is sent together, and no other. */
+  #refusesAll(reply: Reply): boolean {
+    return this.#protocol === 'netfilter' && reply.type === NLMSG_ERROR && errnoAt(reply.start) === EPERM;
+  }
+
+  #refusedEach(reply: Reply, requests: readonly NetlinkRequest<never>[]): unknown[] {
+    return requests.map(({ name }) => this.#refusal(reply, name));
   }
 
   #answerOf(reply: Reply, request: NetlinkRequest<never>): unknown {
@@ -317,6 +329,7 @@ export class Netlink {
         if (reply.sequence < first) continue;
         const name = waiting.get(reply.sequence) ?? requests[reply.sequence - first]?.name ?? 'batch';
         waiting.delete(reply.sequence);
+        if (reply.sequence === first && this.#refusesAll(reply)) this.#throwUnlessZero(reply, name);
         try {
           if (reply.type === NLMSG_ERROR) this.#throwUnlessZero(reply, name);
         } catch (error) {

@@ -1,5 +1,6 @@
 import { sleep } from '@cni-ts/libc/process';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
+import { systemBytes } from '@cni-ts/libc/system-text';
 import { attributes, nest, type Read, select } from '@cni-ts/netlink/attributes';
 import { asciiz, bytes, list, s32, struct, text, u8, u16, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
@@ -139,7 +140,7 @@ function toLink(value: LinkMessage): Link {
 
 /** The link of that name or alternative name; undefined if there is none. */
 export function findLink(nl: Netlink, name: string): Link | undefined {
-  const nameBytes = new TextEncoder().encode(name).length;
+  const nameBytes = systemBytes(name).length;
   return getOne(nl, {
     extMask: EXT_MASK_SKIP_STATS,
     ...(nameBytes > 15 ? { altIfname: name } : { ifname: name }),

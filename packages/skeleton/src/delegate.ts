@@ -3,6 +3,7 @@ import { CniError, oneLine, toCniError } from './cni-error.ts';
 import type { Streams } from './dispatch.ts';
 import { searchFolders } from './environment.ts';
 import { findPlugin } from './find-plugin.ts';
+import { wasUndone } from './interrupted.ts';
 import type { Delegate, Plugin } from './plugin.ts';
 import type { Result } from './result.ts';
 import { takenResult } from './result-version.ts';
@@ -62,8 +63,10 @@ function isTaken({ message }: CniError): boolean {
   );
 }
 
-/** A delegate that failed halfway cleans up by its own DEL (CNI specification, section 4). */
+/** A delegate that failed halfway cleans up by its own DEL (CNI specification, section 4). One that a signal stopped, and
+ *  that says it has left nothing, has: its DEL would wait for what the ADD has waited for. */
 async function afterDel(failure: CniError, type: string, call: DelegatingCall): Promise<CniError> {
+  if (wasUndone(failure)) return failure;
   try {
     await run(type, 'DEL', call);
     return failure;

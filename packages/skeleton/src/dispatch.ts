@@ -4,6 +4,8 @@ import type { NamespaceId } from '@cni-ts/libc/netns';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error.ts';
 import { delegateTo } from './delegate.ts';
 import { type Environment, readEnvironment, type Variables } from './environment.ts';
+import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
+import { parseJson } from './json.ts';
 import { checkNetworkName } from './names.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
 import type { Result } from './result.ts';
@@ -47,7 +49,7 @@ export async function callPlugin(plugin: Plugin, streams: Streams): Promise<numb
     await answer(plugin, streams);
     return 0;
   } catch (thrown) {
-    const error = toCniError(thrown);
+    const error = interruptedAnswer(thrown) ?? toCniError(thrown);
     if (isStartedByHand(plugin, streams.env, error)) {
       const versions = plugin.versions.join(', ');
       streams.writeStderr(`${plugin.about}\nCNI protocol versions supported: ${versions}\n`);
@@ -91,11 +93,12 @@ async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promi
     const result = await plugin.run('add', request);
     const text = resultText(plugin, result ?? {}, request.cniVersion);
     const signal = await stopSignal(streams);
-    if (signal !== undefined) throw new Interrupted(signal);
+    if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
     streams.writeStdout(text);
   } catch (thrown) {
+    const stop = stopOf(thrown, await stopSignal(streams));
     const left = await request.undo.run();
-    const error = thrown instanceof Interrupted ? thrown.answer(left.length === 0) : toCniError(thrown);
+    const error = stop ? stop.answer(left.length === 0) : toCniError(thrown);
     if (left.length === 0) throw error;
     const details = [error.details, ...left].filter((text) => text !== '').join('; ');
     throw new CniError(error.code, error.message, details, { cause: error });
@@ -116,22 +119,6 @@ function checkedResult(plugin: Plugin, result: Result): ReturnType<typeof decode
   }
 }
 
-class Interrupted extends Error {
-  readonly signal: string;
-
-  constructor(signal: string) {
-    super(`interrupted by ${signal}`);
-    this.signal = signal;
-  }
-
-  answer(clean: boolean): CniError {
-    const outcome = clean
-      ? 'everything this ADD had made was undone'
-      : 'not everything this ADD had made could be undone';
-    return new CniError(ErrorCode.tryAgainLater, `${this.message}; ${outcome}`);
-  }
-}
-
 /** Kernel work is synchronous, so a signal that came meanwhile waits for the event loop. The first turn may be the
  *  rest of one that had polled already; the second has polled for certain. */
 async function stopSignal(streams: Streams): Promise<string | undefined> {
@@ -144,6 +131,7 @@ function readAll(streams: Streams): string {
   try {
     return streams.readStdin();
   } catch (cause) {
+    if (cause instanceof CniError) throw cause;
     const message = `error reading from stdin: ${errorText(cause)}`;
     throw new CniError(ErrorCode.ioFailure, message, '', { cause });
   }
@@ -164,7 +152,7 @@ function readNetwork(stdin: string): Json {
 function parseObject(stdin: string): Json {
   let json: unknown;
   try {
-    json = JSON.parse(stdin);
+    json = parseJson(stdin, '');
   } catch (cause) {
     throw undecodable(stdin.trim() === '' ? 'there is nothing on stdin' : errorText(cause));
   }

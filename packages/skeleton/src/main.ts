@@ -1,6 +1,8 @@
 /** A plugin as a process that answers one call: all of it by system calls, on Node and in the compiled program. */
 import { readToEnd, textOf, writeWhole } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { CniError, ErrorCode } from './cni-error.ts';
 import { callPlugin } from './dispatch.ts';
 import type { Plugin } from './plugin.ts';
 
@@ -12,7 +14,7 @@ export function main(plugin: Plugin, inProcess?: (type: string) => Plugin | unde
     env: process.env,
     readStdin() {
       // Invalid UTF-8 becomes U+FFFD, as in the reference's JSON decoder.
-      const text = textOf(readToEnd(0, 'standard input', 8192));
+      const text = textOf(readStdin());
       // From here on there may be something to undo. Before, a signal shall end the process at once: a read that
       // blocks would keep a handler from ever running.
       for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -35,6 +37,22 @@ export function main(plugin: Plugin, inProcess?: (type: string) => Plugin | unde
   });
   // Everything was written synchronously, so nothing is cut off; waiting for the event loop to empty costs time.
   void status.then(exit);
+}
+
+/** A configuration with the largest prevResult, or the list of all attachments of the largest node, has less than one. */
+const mostMebibytes = 16;
+
+function readStdin(): Uint8Array {
+  try {
+    return readToEnd(0, 'standard input', 8192, mostMebibytes * 2 ** 20);
+  } catch (error) {
+    if (errnoOf(error) !== 'EFBIG') throw error;
+    throw new CniError(
+      ErrorCode.invalidConfig,
+      `the network configuration on standard input has more than ${mostMebibytes} MiB`,
+      'a runtime never sends that much; look at what it adds to the configuration, such as args or prevResult',
+    );
+  }
 }
 
 /** Standard output or standard error: all of it, or an exception. */

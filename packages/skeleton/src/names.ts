@@ -3,6 +3,7 @@
  * Each check throws a CniError whose text runtimes already know from the reference library, and says nothing when
  * the name is good. Container IDs and network names that pass are safe as a file's name.
  */
+import { systemBytes } from '@cni-ts/libc/system-text';
 import { CniError, ErrorCode } from './cni-error.ts';
 
 /** What container IDs and network names consist of. */
@@ -46,7 +47,7 @@ export function checkInterfaceName(value: string): void {
 export function checkNameOfOld(value: string): void {
   if (value === '') throw badInterfaceName('is empty');
   if (plainInterfaceName.test(value)) return;
-  if (new TextEncoder().encode(value).length > longestInterfaceName) {
+  if (systemBytes(value).length > longestInterfaceName) {
     throw badInterfaceName('is too long', 'interface name should be less than 16 characters');
   }
   if (value === '.' || value === '..') throw badInterfaceName('is . or ..');

@@ -3,6 +3,7 @@ import { runToEnd } from '@cni-ts/libc/program';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { CniError, ErrorCode, errorText } from './cni-error.ts';
 import type { Variables } from './environment.ts';
+import { parseJson } from './json.ts';
 import { decodeResult, type VersionedResult } from './result-version.ts';
 
 /** How a plugin ended: `why` is '' for exit status 0, else `exit status 1`, `signal: killed` or why it did not start. */
@@ -86,7 +87,7 @@ export function pluginError({ stdout, stderr, why }: Outcome): CniError {
     return new CniError(ErrorCode.unknown, `netplugin failed${told}: ${why}`);
   }
   try {
-    return printedError(JSON.parse(stdout));
+    return printedError(parseJson(stdout, ''));
   } catch (cause) {
     return new CniError(
       ErrorCode.unknown,
@@ -116,7 +117,7 @@ function words(value: unknown, key: string): string {
 export function printedResult(stdout: string, configVersion: string): VersionedResult {
   let json: unknown;
   try {
-    json = JSON.parse(stdout);
+    json = parseJson(stdout, '');
     if (typeof json !== 'object' || Array.isArray(json)) throw new Error('it is not an object');
   } catch (cause) {
     throw new CniError(

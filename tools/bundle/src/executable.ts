@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
 import type { Program } from './javascript.ts';
-import { type Cpu, gcc, ownCpu, quickJs, strip } from './quickjs.ts';
+import { type Cpu, gcc, hardening, ownCpu, quickJs, strip } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
@@ -34,7 +34,7 @@ export async function compile(
   );
   const { source, objects } = await quickJs(cpu);
   // At fixed addresses and with libc in it: nothing is looked up or moved when a plugin starts.
-  const options = ['-O2', '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type'];
+  const options = ['-O2', ...hardening, '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type'];
   const engine = join(work, 'engine.o');
   const includes = ['-I', source, '-I', work];
   const names = largePagesFor ? [`-DLARGE_PAGES_FOR="${largePagesFor}"`] : [];

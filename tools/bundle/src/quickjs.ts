@@ -1,23 +1,43 @@
 /**
  * QuickJS, the engine of the compiled program, from the source package of the distribution: fetched once, checked
- * against what is pinned here, and compiled once for each processor. All of it lies in .cache.
+ * against what is pinned here, patched, and compiled once for each processor. All of it lies in .cache.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { applyPatch } from './patch.ts';
 import { workspaceRoot } from './workspace.ts';
 
 /** A processor the executables can be built for, as Node names it in process.arch. */
 export type Cpu = 'x64' | 'arm64';
 
-/** Debian's source package: suite, version, and SHA-256 of the upstream source in it. */
+/** A return address that was overwritten ends the program. */
+export const hardening = ['-fstack-protector-strong'];
+/** Of the interpreter itself only functions with arrays of bytes look: all that -strong means would be three in a hundred
+ *  instructions. */
+const hardeningOf: Record<string, readonly string[]> = { quickjs: ['-fstack-protector'] };
+
+/** The upstream source, as it is in Debian's source package. The distribution's own patches come with whatever revision
+ *  of the package a suite has; apt vouches for those. */
 const pinned = {
-  suite: 'trixie',
-  version: '2025.04.26-1',
+  version: '2025.04.26',
   file: 'quickjs_2025.04.26.orig.tar.xz',
   sha256: 'ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe',
 };
+/** Where it is looked for, in this order: a suite moves on, and the next still has it. */
+const suites = ['trixie', 'forky', 'sid'];
+/** Ours, after the distribution's. */
+const ownPatches = join(workspaceRoot, 'packages/engine/patches');
 
 const sources = ['quickjs', 'cutils', 'dtoa', 'libregexp', 'libunicode'];
 const options = ['-O3', '-fwrapv', '-D_GNU_SOURCE', '-DCONFIG_VERSION="2025-04-26"'];
@@ -52,7 +72,7 @@ export interface QuickJs {
 export async function quickJs(cpu: Cpu): Promise<QuickJs> {
   const source = await fetchSource();
   const key = createHash('sha256')
-    .update([pinned.sha256, compilerOf(cpu), ...options].join())
+    .update([source, compilerOf(cpu), ...options, hardening, JSON.stringify(hardeningOf)].join())
     .digest('hex')
     .slice(0, 12);
   const folder = join(workspaceRoot, '.cache', `quickjs-${cpu}-${key}`);
@@ -60,7 +80,14 @@ export async function quickJs(cpu: Cpu): Promise<QuickJs> {
     const fresh = freshFolder();
     await Promise.all(
       sources.map((name) =>
-        gcc(cpu, [...options, '-c', join(source, `${name}.c`), '-o', join(fresh, `${name}.o`)]),
+        gcc(cpu, [
+          ...options,
+          ...(hardeningOf[name] ?? hardening),
+          '-c',
+          join(source, `${name}.c`),
+          '-o',
+          join(fresh, `${name}.o`),
+        ]),
       ),
     );
     moveInto(fresh, folder);
@@ -90,48 +117,106 @@ export async function strip(cpu: Cpu, program: string, file: string): Promise<vo
   await execa(own ? 'strip' : compilers[cpu].replace(/gcc$/, 'strip'), ['--strip-all', '-o', file, program]);
 }
 
-/** The unpacked source. */
+/** The unpacked source, patched. */
 async function fetchSource(): Promise<string> {
-  const folder = join(workspaceRoot, '.cache', `quickjs-${pinned.sha256.slice(0, 12)}`);
+  const own = patchesIn(ownPatches);
+  const key = createHash('sha256').update(pinned.sha256).update(own.join('\0')).digest('hex').slice(0, 12);
+  const folder = join(workspaceRoot, '.cache', `quickjs-source-${key}`);
   if (existsSync(folder)) return folder;
   const fresh = freshFolder();
-  const lists = join(fresh, 'lists');
-  mkdirSync(join(lists, 'partial'), { recursive: true });
-  writeFileSync(join(fresh, 'quickjs.sources'), sourcesOfSuite());
-  const apt = [
-    ...['-qq', '-o', `Dir::Etc::sourceparts=${fresh}`, '-o', 'Dir::Etc::sourcelist=/dev/null'],
-    ...['-o', `Dir::State::Lists=${lists}`, '-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache='],
-    ...['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Retries=3', '-o', 'Acquire::Languages=none'],
-  ];
-  const run = { cwd: fresh, env: { LC_ALL: 'C' } };
-  try {
-    await execa('apt-get', [...apt, 'update'], run);
-    await execa('apt-get', [...apt, 'source', '--download-only', `quickjs=${pinned.version}`], run);
-  } catch (cause) {
-    const what = `the source of QuickJS ${pinned.version} (Debian ${pinned.suite}) could not be fetched`;
-    throw new Error(
-      `${what}: is the package archive reachable? ${cause instanceof Error ? cause.message : ''}`,
-      {
-        cause,
-      },
-    );
-  }
-  const archive = join(fresh, pinned.file);
+  const { archive, packaging } = await download(fresh);
   const found = createHash('sha256').update(readFileSync(archive)).digest('hex');
   if (found !== pinned.sha256)
     throw new Error(`${pinned.file} is not what is pinned: its SHA-256 is ${found}`);
   const unpacked = join(fresh, 'source');
-  mkdirSync(unpacked);
-  await execa('tar', ['-xf', archive, '--strip-components=1', '-C', unpacked]);
+  await unpack(archive, unpacked);
+  if (packaging !== undefined) {
+    const debian = join(fresh, 'debian');
+    await unpack(packaging, debian);
+    for (const patch of patchesIn(join(debian, 'patches'))) applyPatch(unpacked, patch);
+  }
+  for (const patch of own) applyPatch(unpacked, patch);
   moveInto(unpacked, folder);
   rmSync(fresh, { recursive: true });
   return folder;
 }
 
-/** The machine's own package source, for source packages of the suite that has the engine. */
-function sourcesOfSuite(): string {
+async function unpack(archive: string, folder: string): Promise<void> {
+  mkdirSync(folder);
+  await execa('tar', ['-xf', archive, '--strip-components=1', '-C', folder]);
+}
+
+/** The texts of a folder's patches, in the order that its `series` gives. */
+function patchesIn(folder: string): string[] {
+  const series = join(folder, 'series');
+  if (!existsSync(series)) return [];
+  return readFileSync(series, 'utf8')
+    .split('\n')
+    .map((line) => line.replace(/#.*/, '').trim().split(/\s/)[0] ?? '')
+    .filter((name) => name !== '')
+    .map((name) => readFileSync(join(folder, name), 'utf8'));
+}
+
+interface Downloaded {
+  readonly archive: string;
+  /** The distribution's part of the package; undefined for a source that was put into .cache by hand. */
+  readonly packaging: string | undefined;
+}
+
+/** From the first suite that has the pinned version; one in .cache is taken before. */
+async function download(fresh: string): Promise<Downloaded> {
+  const kept = join(workspaceRoot, '.cache', pinned.file);
+  if (existsSync(kept)) return { archive: kept, packaging: undefined };
+  const failures: string[] = [];
+  for (const suite of suites) {
+    const folder = join(fresh, suite);
+    mkdirSync(folder);
+    try {
+      const revision = await fromSuite(suite, folder);
+      if (revision !== undefined)
+        return { archive: join(folder, pinned.file), packaging: debianPart(folder) };
+      failures.push(`${suite} has another version`);
+    } catch (cause) {
+      failures.push(`${suite}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    }
+  }
+  const what = `the source of QuickJS ${pinned.version} could not be fetched from Debian`;
+  throw new Error(
+    `${what}: is the package archive reachable? Where it has it no more, put ${pinned.file} into .cache. ${failures.join('; ')}`,
+  );
+}
+
+/** Fetches the package from a suite; the revision, or undefined where it has another version. */
+async function fromSuite(suite: string, folder: string): Promise<string | undefined> {
+  const lists = join(folder, 'lists');
+  mkdirSync(join(lists, 'partial'), { recursive: true });
+  writeFileSync(join(folder, 'quickjs.sources'), sourcesOfSuite(suite));
+  const apt = [
+    ...['-qq', '-o', `Dir::Etc::sourceparts=${folder}`, '-o', 'Dir::Etc::sourcelist=/dev/null'],
+    ...['-o', `Dir::State::Lists=${lists}`, '-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache='],
+    ...['-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Retries=3', '-o', 'Acquire::Languages=none'],
+  ];
+  const run = { cwd: folder, env: { LC_ALL: 'C' } };
+  await execa('apt-get', [...apt, 'update'], run);
+  const { stdout } = await execa('apt-cache', [...apt, 'showsrc', 'quickjs'], run);
+  const revisions = [...stdout.matchAll(/^Version: (.*)$/gm)].map(([, version = '']) => version);
+  const revision = revisions.find((one) => one.replace(/-[^-]*$/, '') === pinned.version);
+  if (revision === undefined) return undefined;
+  await execa('apt-get', [...apt, 'source', '--download-only', `quickjs=${revision}`], run);
+  return revision;
+}
+
+function debianPart(folder: string): string {
+  const name = readdirSync(folder).find((one) => /\.debian\.tar\.\w+$/.test(one));
+  if (name === undefined)
+    throw new Error(`the source package in ${folder} has no patches of the distribution`);
+  return join(folder, name);
+}
+
+/** The machine's own package source, for source packages of a suite. */
+function sourcesOfSuite(name: string): string {
   const [deb822, lines] = ['/etc/apt/sources.list.d/debian.sources', '/etc/apt/sources.list'];
-  const suite = `Suites: ${pinned.suite}`;
+  const suite = `Suites: ${name}`;
   if (existsSync(deb822)) {
     const stanza = readFileSync(deb822, 'utf8')
       .split(/\n\s*\n/)

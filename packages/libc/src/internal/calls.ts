@@ -1,3 +1,5 @@
+import { systemBytes } from '../system-text.ts';
+
 /**
  * The libc functions we call, once for both runtimes: the engine of the compiled program (packages/engine), and
  * `node:ffi` where Node 26 runs the JavaScript bundles and the tests. Everything above this file is plain TypeScript.
@@ -57,6 +59,7 @@ export interface Calls {
     envp: Uint8Array,
   ): number;
   waitpid(pid: number, status: Uint8Array, options: number): number;
+  kill(pid: number, signal: number): number;
   /** Ends the process at once: nothing is run or flushed. */
   _exit(status: number): number;
   socket(domain: number, type: number, protocol: number): number;
@@ -109,6 +112,7 @@ export const definitions = {
   posix_spawnattr_destroy: 'ptr',
   posix_spawn: 'ptr ptr ptr ptr ptr ptr',
   waitpid: 'i32 ptr i32',
+  kill: 'i32 i32',
   _exit: 'i32',
   socket: 'i32 i32 i32',
   connect: 'i32 ptr u32',
@@ -160,7 +164,7 @@ export function libc(): Calls {
   return opened;
 }
 
-/** A `char *const[]` that ends with NULL, and what it points to, which must be kept as long as it is used. */
+/** A `char *const[]` that ends with NULL, and what it points to, which must be kept as long as it is used. As cString. */
 export function cStrings(texts: readonly string[]): { array: Uint8Array; strings: readonly Uint8Array[] } {
   const strings = texts.map(cString);
   const array = new BigUint64Array(strings.length + 1);
@@ -170,7 +174,7 @@ export function cStrings(texts: readonly string[]): { array: Uint8Array; strings
   return { array: new Uint8Array(array.buffer), strings };
 }
 
-/** A NUL-terminated copy of a string for a `char *` argument. */
+/** A NUL-terminated copy of a string for a `char *` argument. Throws a SyscallError (EINVAL) if it has a NUL in it. */
 export function cString(text: string): Uint8Array {
-  return new TextEncoder().encode(`${text}\0`);
+  return systemBytes(text, true);
 }

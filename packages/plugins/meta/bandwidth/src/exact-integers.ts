@@ -3,7 +3,15 @@ import { parseWithWholeNumbers } from '@cni-ts/skeleton/whole-numbers';
 /** Reads JSON, and whole numbers written in digits as bigint: a rate has 64 bits, and a number is exact to 53. All
  *  other numbers (`1.5`, `1e3`) stay numbers, and so can be told apart. The text is valid JSON. */
 export function exactIntegers(text: string): unknown {
-  return unusualNumber.test(text) ? parseWithWholeNumbers(text, BigInt) : asBigInts(JSON.parse(text));
+  return unusualNumber.test(text) ? parseWithWholeNumbers(text, exact) : asBigInts(JSON.parse(text));
+}
+
+/** More digits than any number of 64 bits has: it stays a number, too great for every field. Making a bigint of them
+ *  takes as long as the square of how many there are. */
+const mostDigits = 40;
+
+function exact(digits: string): bigint | undefined {
+  return digits.length <= mostDigits ? BigInt(digits) : undefined;
 }
 
 /** A number that is not exact when it is read as one, or not written in digits; perhaps also a part of a string. */

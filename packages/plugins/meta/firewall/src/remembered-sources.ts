@@ -14,6 +14,7 @@ import {
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import { networkMark, type Owner, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
+import { parseJson } from '@cni-ts/skeleton/json';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 
@@ -133,7 +134,7 @@ function read(path: string): Source[] {
     throw error;
   }
   try {
-    const { sources }: { sources?: unknown } = JSON.parse(text);
+    const { sources }: { sources?: unknown } = Object(parseJson(text, path));
     return Array.isArray(sources) ? sources.filter(isSource) : [];
   } catch {
     return []; // reason: what cannot be understood was not written by us as a whole; prevResult is what is left

@@ -16,6 +16,7 @@ import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { failing } from '@cni-ts/plugin-kit/failing';
 import type { Link } from '@cni-ts/rtnetlink/link';
+import { parseJson } from '@cni-ts/skeleton/json';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { type LinkValue, type LinkValues, linkValues, type SomeValues } from './link-values.ts';
@@ -117,7 +118,7 @@ function readSaved(path: string): Record<string, unknown> | undefined {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const json: unknown = failing(path, () => JSON.parse(text));
+  const json: unknown = failing(path, () => parseJson(text, ''));
   if (typeof json === 'object' && json !== null) return json as Record<string, unknown>; // any object has string keys
   throw new Error(`${path}: expected a JSON object`);
 }

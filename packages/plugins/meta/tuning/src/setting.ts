@@ -90,6 +90,6 @@ function sameValue(a: string, b: string): boolean {
 }
 
 function sameWord(a: string, b: string): boolean {
-  const whole = /^-?\d+$/;
+  const whole = /^-?\d{1,40}$/; // more digits than the kernel has for any number
   return a === b || (whole.test(a) && whole.test(b) && BigInt(a) === BigInt(b));
 }
