@@ -1,6 +1,6 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
-import { nearestWord } from '@cni-ts/plugin-kit/nearest-word';
+import { expectedWords } from '@cni-ts/plugin-kit/nearest-word';
 import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import type { Request } from '@cni-ts/skeleton/plugin';
@@ -59,12 +59,9 @@ export function checkConfig(config: Config): void {
 
 function checkBackend({ backend, backendWord }: Config): void {
   if (backend !== undefined || backendWord === '') return;
-  const nearest = nearestWord(backendWord, backends);
-  const advice = nearest === undefined ? '' : `; did you mean "${nearest}"?`;
-  const list = backends.map((name) => `"${name}"`).join(', ');
   throw new CniError(
     ErrorCode.invalidConfig,
-    `backend: ${JSON.stringify(backendWord)} is none of ${list}${advice}`,
+    `backend: ${JSON.stringify(backendWord)} is unknown; it ${expectedWords(backendWord, backends)}`,
     'without this field the plugin chooses one',
   );
 }

@@ -334,7 +334,7 @@ test('a backend of another name is refused with the right ones and the nearest, 
   await succeed(firewall, 'ADD', given({ backend: '' }));
   const refused = {
     code: 7,
-    msg: 'backend: "iptable" is none of "iptables", "nftables", "firewalld"; did you mean "iptables"?',
+    msg: 'backend: "iptable" is unknown; it can be "iptables" or "nftables" or "firewalld"; did you mean "iptables"?',
   };
   const wrong = given({ backend: 'iptable', cniVersion: '1.1.0' });
   const before = snapshot();
@@ -344,7 +344,7 @@ test('a backend of another name is refused with the right ones and the nearest, 
   const status = await call(firewall, 'STATUS', { config: wrong.config });
   expect(status.error).toMatchObject({ code: 50, msg: expect.stringContaining(refused.msg) });
   expect((await call(firewall, 'ADD', given({ backend: 'zzz' }))).error?.msg).toBe(
-    'backend: "zzz" is none of "iptables", "nftables", "firewalld"',
+    'backend: "zzz" is unknown; it can be "iptables" or "nftables" or "firewalld"',
   );
   expect(snapshot()).toEqual(before);
   await succeed(firewall, 'DEL', wrong);
