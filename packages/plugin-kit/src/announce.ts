@@ -7,9 +7,9 @@ import { trySysctl } from './set-sysctl.ts';
  * for half a minute or more. It does so when the link comes up (IPv6: when duplicate address detection is through), and
  * whenever its MAC is set. To be called inside the namespace, before the link is up.
  */
-export function tellNeighbours(ifname: string): void {
+export function tellNeighbours(ifname: string, hasIp6 = true): void {
   trySysctl(`net/ipv4/conf/${ifname}/arp_notify`, '1');
-  trySysctl(`net/ipv6/conf/${ifname}/ndisc_notify`, '1');
+  if (hasIp6) trySysctl(`net/ipv6/conf/${ifname}/ndisc_notify`, '1');
 }
 
 /**

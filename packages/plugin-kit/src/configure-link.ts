@@ -16,8 +16,8 @@ export interface LinkSettings {
   readonly link?: Link | undefined;
   /** Whose the link is (linkOwner): its alias, given to it when it is set up. */
   readonly alias?: string | undefined;
-  /** Settings of this link to write before it comes up, by their last part: `ipv4/arp_notify`. Failures are ignored. */
-  readonly before?: (() => void) | undefined;
+  /** Writes settings of this link before it comes up; `hasIp6`: whether it gets an IPv6 address. */
+  readonly before?: ((hasIp6: boolean) => void) | undefined;
   /** Router advertisements count for nothing also where IPAM gives no IPv6 address: who else is on the wire could send
    *  them, and would get the container's traffic. With an IPv6 address of IPAM's they never count. */
   readonly ignoreRouters?: boolean | undefined;
@@ -68,7 +68,7 @@ export async function configureLink(
   const ignoreRouters = hasIp6 || settings.ignoreRouters === true;
   if (ignoreRouters || settings.before) {
     container.netns.run(() => {
-      settings.before?.();
+      settings.before?.(hasIp6);
       if (ignoreRouters) keepToIpam(ifname);
       if (hasIp6) enableIp6(ifname, undo);
     });

@@ -155,7 +155,7 @@ async function connectIp(
 
   await configureLink(inside, ifname, result, undo, {
     link,
-    before: () => quickAddresses(ifname, config.dad),
+    before: (hasIp6) => quickAddresses(ifname, config.dad, hasIp6),
     ignoreRouters: true,
   });
 
@@ -190,10 +190,10 @@ async function connectIp(
  * IPAM owns the addresses, so the container need not first ask around whether they are free (a second or two for
  * IPv6) unless `enabledad` wants it to; and its neighbours hear at once who has the address now.
  */
-function quickAddresses(ifname: string, dad: boolean): void {
+function quickAddresses(ifname: string, dad: boolean, hasIp6: boolean): void {
   if (dad) trySysctl(`net/ipv6/conf/${ifname}/enhanced_dad`, '1');
   trySysctl(`net/ipv6/conf/${ifname}/accept_dad`, dad ? '1' : '0');
-  tellNeighbours(ifname);
+  tellNeighbours(ifname, hasIp6);
 }
 
 /**
