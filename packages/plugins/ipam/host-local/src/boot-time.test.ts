@@ -29,3 +29,7 @@ test.skipIf(!hasTmpfs)(
     expect(seconds(bootTime(inMemory))).toBeLessThanOrEqual(now / 1000);
   },
 );
+
+test('where there is nothing to tell by, nothing is older than the boot', () => {
+  expect(bootTime('/nonexistent')).toBeUndefined();
+});

@@ -14,6 +14,14 @@ const slackNs = 10_000_000_000n;
  * the /run of this boot, whose files carry the times of the clock as it was, must agree: the earlier of both counts.
  */
 export function bootTime(run = '/run'): bigint | undefined {
+  try {
+    return earliestBoot(run);
+  } catch {
+    return undefined; // no /proc, no /run: then everything counts as of this boot
+  }
+}
+
+function earliestBoot(run: string): bigint | undefined {
   const uptime = Number(readText('/proc/uptime').split(' ')[0]);
   if (!Number.isFinite(uptime)) return undefined;
   const byClock = BigInt(Math.floor(Date.now() - uptime * 1000)) * 1_000_000n;
