@@ -70,10 +70,12 @@ function numberOf(
  */
 const prepare = `
 set -e
-out=$1; shift
+out=$1 bin=$2; shift 2
 for folder in /etc/cni /var/lib/cni; do [ -d $folder ] || mkdir -p $folder; done
-mount -t tmpfs tmpfs /mnt; mkdir /mnt/out; mount --bind "$out" /mnt/out
-mount -t tmpfs tmpfs /run; mkdir /run/netns /run/out; mount --move /mnt/out /run/out; umount /mnt
+mount -t tmpfs tmpfs /mnt; mkdir /mnt/out /mnt/bin; mount --bind "$out" /mnt/out; mount --bind "$bin" /mnt/bin
+mount -o remount,bind,ro /mnt/bin
+mount -t tmpfs tmpfs /run; mkdir /run/netns /run/out /run/bin
+mount --move /mnt/out /run/out; mount --move /mnt/bin /run/bin; umount /mnt
 mount -t tmpfs tmpfs /etc/cni; mount -t tmpfs tmpfs /var/lib/cni; mount -t tmpfs tmpfs /tmp
 mount -o remount,bind,ro / || echo 'the files of this machine could not be made read-only' >&2
 cd /tmp
@@ -120,13 +122,14 @@ async function enter(): Promise<void> {
         prepare,
         'torture',
         out,
+        bin,
       ],
       ...[process.execPath, '--disable-warning=ExperimentalWarning', import.meta.filename, '--inside'],
-      ...['--seed', String(seed), '--bin', bin, '--out', '/run/out'],
+      ...['--seed', String(seed), '--bin', '/run/bin', '--out', '/run/out'],
       ...(options.short ? ['--short'] : []),
       ...handed,
     ],
-    { stdio: 'inherit', reject: false, env: { TORTURE_OUT: out } },
+    { stdio: 'inherit', reject: false, env: { TORTURE_OUT: out, TORTURE_BIN: bin } },
   );
   process.exitCode = exitCode ?? 1;
 }
@@ -138,7 +141,7 @@ function torture(): void {
   const until = started + numberOf('minutes', short ? 5 : 30) * 60_000;
   const report = new Report(seed, options.out ?? '/run/out');
   const wants = (phase: (typeof phases)[number]) => (options.only ?? phase) === phase;
-  say(`torture of ${bin}, seed ${seed}`);
+  say(`torture of ${process.env.TORTURE_BIN ?? bin}, seed ${seed}`);
   if (wants('mutated')) mutatedPhase(bin, report, numberOf('cases', short ? 500 : 6000), from, until);
   if (wants('killed')) killedPhase(bin, report, numberOf('kills', short ? 100 : 1000), from, until);
   if (wants('crowd')) crowdPhase(bin, report, numberOf('rounds', short ? 1 : 20), short ? 32 : 64, until);

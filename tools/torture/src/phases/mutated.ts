@@ -14,7 +14,7 @@ import { clip, fault, parsed, type Seen, type Verb } from '../verdict.ts';
 
 const phase = 'mutated';
 /** So many cases share a host, which is looked at after them. */
-const group = 20;
+const group = 50;
 
 export function mutatedCases(bin: string, report: Report, count: number, from = 0, until = Infinity): void {
   for (let first = from; first < from + count && performance.now() < until; first += group) {
