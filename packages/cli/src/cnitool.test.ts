@@ -10,8 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { RecordingPlugins } from '@cni-ts/libcni/recording-plugins';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cnitool } from './cnitool.ts';
 import { containerIdOf, pluginPath } from './settings.ts';

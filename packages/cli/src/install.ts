@@ -4,6 +4,8 @@
  * before it takes its name, in one step, so a plugin can be called meanwhile, and a copy that fails leaves the folder as
  * it was.
  */
+
+import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
 import {
   closeFile,
   copyFile,
@@ -21,7 +23,6 @@ import {
 } from '@cni-ts/libc/file';
 import { isThisProgram, type ProgramMark, programMark } from '@cni-ts/libc/program-file';
 import { wrapped } from '@cni-ts/libcni/wrapped-error';
-import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
 
 /** `wanted`: which of `names`, all of them where it is empty. `say` is told of each file that is in its place. */
 export function install(

@@ -1,12 +1,12 @@
 /** What cnitool takes from its arguments and environment. An empty variable counts as absent, always. */
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { fileSystemOf, realPath, tryStat } from '@cni-ts/libc/file';
+import { hashedName } from '@cni-ts/libc/name-hash';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { CachedArguments } from '@cni-ts/libcni/cache';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { parseJson } from '@cni-ts/libcni/json';
-import { hashedName } from '@cni-ts/plugin-kit/name-hash';
 
 export const configDir = (env: Environment): string => env.NETCONFPATH || '/etc/cni/net.d';
 

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { decodeResult } from '@cni-ts/skeleton/result-version';
+import { decodeResult } from '@cni-ts/spec/result-version';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type FileCalls, fileCalls } from './atomic-file.ts';
 import { Cache } from './cache.ts';

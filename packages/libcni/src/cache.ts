@@ -12,7 +12,7 @@ import {
   decodeAnyResult,
   resultJson,
   type VersionedResult,
-} from '@cni-ts/skeleton/result-version';
+} from '@cni-ts/spec/result-version';
 import { fromByteArray, toByteArray } from 'base64-js';
 import { type FileCalls, fileCalls, replaceFile } from './atomic-file.ts';
 import type { Argument, CachedAttachment, RuntimeConf } from './attachment.ts';

@@ -2,7 +2,7 @@
  * How a runtime finds and runs plugins. Replaceable: by processes (here, and in sync-executor.ts), in the own process
  * (in-process.ts), in tests.
  */
-import { findPlugin } from '@cni-ts/skeleton/find-plugin';
+import { findPlugin } from '@cni-ts/invoke/find-plugin';
 import { settle, supportedVersions } from './reply.ts';
 import { runProgram } from './run-program.ts';
 

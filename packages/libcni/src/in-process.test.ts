@@ -1,8 +1,8 @@
 import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CniError, findCniError } from '@cni-ts/skeleton/cni-error';
 import { definePlugin } from '@cni-ts/skeleton/plugin';
+import { CniError, findCniError } from '@cni-ts/spec/cni-error';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { inProcessExecutor } from './in-process.ts';

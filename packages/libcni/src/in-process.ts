@@ -5,10 +5,10 @@
  * plugin that is running cannot be killed. An ADD that is called off while it runs undoes what it made and fails.
  */
 import { basename } from 'node:path';
+import type { Outcome } from '@cni-ts/invoke/run-plugin';
 import { isThisProgram } from '@cni-ts/libc/program-file';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
-import type { Outcome } from '@cni-ts/skeleton/run-plugin';
 import type { Executor, PluginRun } from './executor.ts';
 import { settle } from './reply.ts';
 import { syncExecutor } from './sync-executor.ts';

@@ -1,7 +1,7 @@
 /** JSON as the protocol sees it: objects whose unknown keys survive, written with sorted keys. */
 import { textOf } from '@cni-ts/libc/file';
-import { parseJson as parseStrictJson } from '@cni-ts/skeleton/json';
-import { mark, parseWithWholeNumbers } from '@cni-ts/skeleton/whole-numbers';
+import { parseJson as parseStrictJson } from '@cni-ts/spec/json';
+import { mark, parseWithWholeNumbers } from '@cni-ts/spec/whole-numbers';
 
 export type JsonObject = { readonly [key: string]: unknown };
 

@@ -1,6 +1,6 @@
 /** A network configuration list: one network, the plugins that make it, in order (spec section 1). */
 import { dirname } from 'node:path';
-import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
+import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { configFiles } from './config-files.ts';
 import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName, parseJsonBytes } from './json.ts';
 import {

@@ -2,11 +2,12 @@
  * The operations of a runtime, by whatever way of running plugins they are given. They run the plugins of a network in
  * order, hand each the result of the one before, and remember on disk what a later CHECK, DEL or GC needs.
  */
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
-import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/skeleton/names';
-import { convertResult, type VersionedResult } from '@cni-ts/skeleton/result-version';
-import { printedResult } from '@cni-ts/skeleton/run-plugin';
-import { compareVersions, parseVersion } from '@cni-ts/skeleton/spec-version';
+
+import { printedResult } from '@cni-ts/invoke/run-plugin';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/spec/names';
+import { convertResult, type VersionedResult } from '@cni-ts/spec/result-version';
+import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
 import { Cache, type CachedArguments, keyOf, type Remembered } from './cache.ts';
 import { type Command, type Environment, pluginEnvironment, versionEnvironment } from './environment.ts';

@@ -1,7 +1,7 @@
 /** The configuration object of one plugin, as a runtime loads it (spec section 1, "Plugin configuration object"). */
 import { readBytes } from '@cni-ts/libc/file';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig, readConfigOf } from '@cni-ts/skeleton/config';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import * as z from 'zod/mini';
 import { type JsonObject, parseJsonBytes } from './json.ts';
 import { wrapped } from './wrapped-error.ts';

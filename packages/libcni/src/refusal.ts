@@ -1,5 +1,5 @@
 /** Why a plugin is not even started. What is told looks as if the start had failed. */
-import type { Outcome } from '@cni-ts/skeleton/run-plugin';
+import type { Outcome } from '@cni-ts/invoke/run-plugin';
 
 export function startFailure(program: string, why: string): Outcome {
   return { why: `fork/exec ${program}: ${why}`, stdout: '', stderr: '' };

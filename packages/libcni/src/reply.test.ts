@@ -1,5 +1,5 @@
-import { CniError } from '@cni-ts/skeleton/cni-error';
-import { printedResult } from '@cni-ts/skeleton/run-plugin';
+import { printedResult } from '@cni-ts/invoke/run-plugin';
+import { CniError } from '@cni-ts/spec/cni-error';
 import { expect, test } from 'vitest';
 import { settle, supportedVersions } from './reply.ts';
 

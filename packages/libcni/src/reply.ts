@@ -1,5 +1,5 @@
 /** What a plugin said when it ended, to a runtime. */
-import { type Outcome, pluginError } from '@cni-ts/skeleton/run-plugin';
+import { type Outcome, pluginError } from '@cni-ts/invoke/run-plugin';
 import { isJsonObject, parseJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
 

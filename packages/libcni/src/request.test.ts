@@ -1,4 +1,4 @@
-import { decodeResult } from '@cni-ts/skeleton/result-version';
+import { decodeResult } from '@cni-ts/spec/result-version';
 import { expect, test } from 'vitest';
 import { type JsonObject, parseJson } from './json.ts';
 import { parsePluginConfig } from './plugin-config.ts';

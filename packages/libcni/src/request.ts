@@ -1,6 +1,6 @@
 /** What a plugin gets on stdin: its configuration, with what the runtime injects (spec section 3). */
 import type { Attachment } from '@cni-ts/skeleton/plugin';
-import { resultJson, type VersionedResult } from '@cni-ts/skeleton/result-version';
+import { resultJson, type VersionedResult } from '@cni-ts/spec/result-version';
 import type { RuntimeConf } from './attachment.ts';
 import { encodeSorted, type JsonObject } from './json.ts';
 import { type PluginConfig, pluginConfigFrom } from './plugin-config.ts';

@@ -1,6 +1,6 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
-import type { Outcome } from '@cni-ts/skeleton/run-plugin';
+import type { Outcome } from '@cni-ts/invoke/run-plugin';
 import { calledOff, startFailure, unfitEnvironment } from './refusal.ts';
 
 export interface ProgramOptions {

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findCniError } from '@cni-ts/skeleton/cni-error';
-import { printResult } from '@cni-ts/skeleton/result-version';
+import { findCniError } from '@cni-ts/spec/cni-error';
+import { printResult } from '@cni-ts/spec/result-version';
+import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RuntimeConf } from './attachment.ts';
 import { parseNetworkList } from './network-list.ts';
 import { parsePluginConfig } from './plugin-config.ts';
-import { RecordingPlugins } from './recording-plugins.ts';
 import { CheckNotSupportedError, Runtime } from './runtime.ts';
 
 const conf: RuntimeConf = { containerId: 'c1', netns: '/run/netns/c1', ifname: 'eth0' };

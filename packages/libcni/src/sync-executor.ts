@@ -2,8 +2,8 @@
  * Plugins as processes, for a program that has nothing else to do meanwhile, such as a command-line tool: it waits for
  * each by system calls, so it needs neither event loop nor Node. A program that serves others wants `processExecutor`.
  */
-import { findPlugin } from '@cni-ts/skeleton/find-plugin';
-import { runPlugin } from '@cni-ts/skeleton/run-plugin';
+import { findPlugin } from '@cni-ts/invoke/find-plugin';
+import { runPlugin } from '@cni-ts/invoke/run-plugin';
 import type { Executor, ProcessOptions } from './executor.ts';
 import { calledOff, startFailure, unfitEnvironment } from './refusal.ts';
 import { settle, supportedVersions } from './reply.ts';

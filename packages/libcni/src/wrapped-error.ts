@@ -1,5 +1,5 @@
 /** Errors that say what was being done and keep what went wrong reachable through `cause`. */
-import { CniError, oneLine } from '@cni-ts/skeleton/cni-error';
+import { CniError, oneLine } from '@cni-ts/spec/cni-error';
 
 /** `‹doing›: ‹cause›`, in the words callers of the reference library match on. */
 export function wrapped(doing: string, cause: unknown): Error {

@@ -1,6 +1,6 @@
 /** Every plugin and the operator's tool in one executable, which is the one it is called as. */
 import { main } from '@cni-ts/skeleton/main';
-import { specVersions } from '@cni-ts/skeleton/released-versions';
+import { specVersions } from '@cni-ts/spec/released-versions';
 import { calledAs, findPlugin, isPlugin, toolName, unknownName } from './called-as.ts';
 import { survivingName } from './surviving-name.ts';
 import { runTool } from './tool-process.ts';

@@ -1,4 +1,4 @@
-import { specVersions } from '@cni-ts/skeleton/released-versions';
+import { specVersions } from '@cni-ts/spec/released-versions';
 import { expect, test } from 'vitest';
 import { calledAs, findPlugin, isPlugin, unknownName } from './called-as.ts';
 import { registry } from './registry.ts';

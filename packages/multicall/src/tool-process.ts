@@ -2,8 +2,8 @@
 import { cnitool } from '@cni-ts/cli/cnitool';
 import { realPath } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
-import { errorText } from '@cni-ts/skeleton/cni-error';
 import { write } from '@cni-ts/skeleton/main';
+import { errorText } from '@cni-ts/spec/cni-error';
 import { findPlugin, ownNames } from './called-as.ts';
 
 /** Serves the call this process was started for. */

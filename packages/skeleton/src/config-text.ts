@@ -1,4 +1,4 @@
-import { CniError, ErrorCode } from './cni-error.ts';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 
 /**
  * One text of a configuration, by its path (`ipam`, `dataDir`), without the plugin's schema: '' when it is not there. For

@@ -1,6 +1,6 @@
+import { findCniError } from '@cni-ts/spec/cni-error';
 import { expect, test } from 'vitest';
 import * as z from 'zod/mini';
-import { findCniError } from './cni-error.ts';
 import { networkConfig, readConfig } from './config.ts';
 
 const bridge = z.object({

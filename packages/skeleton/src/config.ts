@@ -1,5 +1,5 @@
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import * as z from 'zod/mini';
-import { CniError, ErrorCode } from './cni-error.ts';
 import { compiledShapes } from './compiled-shapes.ts';
 import { sentence } from './config-error.ts';
 import { readByShape } from './config-shape.ts';

@@ -1,14 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CniError } from '@cni-ts/spec/cni-error';
+import type { Result } from '@cni-ts/spec/result';
 import { beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
-import { CniError } from './cni-error.ts';
 import { networkConfig } from './config.ts';
 import { delegateTo } from './delegate.ts';
 import { callPlugin, type Streams } from './dispatch.ts';
 import { definePlugin, type Plugin, type Request } from './plugin.ts';
-import type { Result } from './result.ts';
 import { Undo } from './undo.ts';
 
 let folder: string;

@@ -1,13 +1,13 @@
+import { searchFolders } from '@cni-ts/invoke/environment';
+import { findPlugin } from '@cni-ts/invoke/find-plugin';
+import { type Outcome, pluginError, printedResult, runPlugin } from '@cni-ts/invoke/run-plugin';
 import { isThisProgram } from '@cni-ts/libc/program-file';
-import { CniError, oneLine, toCniError } from './cni-error.ts';
+import { CniError, oneLine, toCniError } from '@cni-ts/spec/cni-error';
+import type { Result } from '@cni-ts/spec/result';
+import { takenResult } from '@cni-ts/spec/result-version';
 import type { Streams } from './dispatch.ts';
-import { searchFolders } from './environment.ts';
-import { findPlugin } from './find-plugin.ts';
 import { wasUndone } from './interrupted.ts';
 import type { Delegate, Plugin } from './plugin.ts';
-import type { Result } from './result.ts';
-import { takenResult } from './result-version.ts';
-import { type Outcome, pluginError, printedResult, runPlugin } from './run-plugin.ts';
 import type { Undo } from './undo.ts';
 
 /** What a delegate needs of the call it is part of. */

@@ -1,6 +1,6 @@
+import { CniError } from '@cni-ts/spec/cni-error';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
-import { CniError } from './cni-error.ts';
 import { networkConfig } from './config.ts';
 import { callPlugin, type Streams } from './dispatch.ts';
 import { findContainerNetns, openContainerNetns } from './own-netns.ts';

@@ -1,16 +1,17 @@
 /** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
  *  and exit status. Everything it touches of the process comes in through Streams. */
+
+import { type Environment, readEnvironment, type Variables } from '@cni-ts/invoke/environment';
 import type { NamespaceId } from '@cni-ts/libc/netns';
-import { CniError, ErrorCode, errorText, oneLine, toCniError } from './cni-error.ts';
+import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
+import { parseJson } from '@cni-ts/spec/json';
+import { checkNetworkName } from '@cni-ts/spec/names';
+import type { Result } from '@cni-ts/spec/result';
+import { convertResult, decodeResult, printResult, takenResult } from '@cni-ts/spec/result-version';
+import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { delegateTo } from './delegate.ts';
-import { type Environment, readEnvironment, type Variables } from './environment.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
-import { parseJson } from './json.ts';
-import { checkNetworkName } from './names.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
-import type { Result } from './result.ts';
-import { convertResult, decodeResult, printResult, takenResult } from './result-version.ts';
-import { compareVersions, parseVersion } from './spec-version.ts';
 import { Undo } from './undo.ts';
 
 /** What a plugin may touch of its process. */

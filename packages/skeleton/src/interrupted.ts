@@ -1,6 +1,6 @@
 /** What an ADD answers that a signal stopped, and how one that delegated to it knows. */
 import { interruptionIn } from '@cni-ts/libc/interruption';
-import { CniError, ErrorCode, errorText, findCniError } from './cni-error.ts';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
 
 const clean = '; everything this ADD had made was undone';
 const unclean = '; not everything this ADD had made could be undone';

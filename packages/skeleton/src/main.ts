@@ -2,7 +2,7 @@
 import { readToEnd, textOf, writeWhole } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { CniError, ErrorCode } from './cni-error.ts';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import { callPlugin } from './dispatch.ts';
 import type { Plugin } from './plugin.ts';
 

@@ -1,5 +1,5 @@
 import { type NamespaceId, Netns, NetnsError } from '@cni-ts/libc/netns';
-import { CniError, ErrorCode, errorText } from './cni-error.ts';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import type { RawRequest } from './plugin.ts';
 
 /** The network namespace of the thread that asks. */

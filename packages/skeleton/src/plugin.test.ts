@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { specVersions } from '@cni-ts/spec/released-versions';
 import { expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
 import { callPlugin } from './dispatch.ts';
 import { definePlugin, pluginVersion } from './plugin.ts';
-import { specVersions } from './released-versions.ts';
 
 const silent = { add: () => ({}), check() {}, del() {}, gc() {}, status() {} };
 

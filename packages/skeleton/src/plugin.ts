@@ -1,8 +1,8 @@
 import type { NamespaceId } from '@cni-ts/libc/netns';
+import { specVersions } from '@cni-ts/spec/released-versions';
+import type { Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
 import { readConfigOf } from './config.ts';
-import { specVersions } from './released-versions.ts';
-import type { Result } from './result.ts';
 import type { Undo } from './undo.ts';
 
 /** The commands that reach a plugin's own code; VERSION is answered by the skeleton. */

@@ -1,5 +1,5 @@
 import { wasRefused } from '@cni-ts/libc/syscall-error';
-import { errorText } from './cni-error.ts';
+import { errorText } from '@cni-ts/spec/cni-error';
 
 interface Step {
   readonly what: string;

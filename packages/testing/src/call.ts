@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { runToEnd } from '@cni-ts/libc/program';
 import { callPlugin, type Streams } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import type { Result } from '@cni-ts/spec/result';
 import { type Fault, reported, underFault } from './fault-injector.ts';
 import type { Container, Host } from './namespaces.ts';
 

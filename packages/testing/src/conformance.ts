@@ -5,8 +5,8 @@
 
 import { writeFileSync } from 'node:fs';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
-import { specVersions } from '@cni-ts/skeleton/released-versions';
-import { decodeResult } from '@cni-ts/skeleton/result-version';
+import { specVersions } from '@cni-ts/spec/released-versions';
+import { decodeResult } from '@cni-ts/spec/result-version';
 import { describe, expect, test } from 'vitest';
 import { call, executables } from './call.ts';
 import { failingAdds, failingDels } from './failing-writes.ts';

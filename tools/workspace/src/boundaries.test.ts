@@ -31,7 +31,7 @@ function said(one: Package, specifier: string, file = 'src/a.ts'): string {
 }
 
 test.for([
-  [bridge, '@cni-ts/ptp/ptp', 'what two plugins need belongs into plugin-kit'],
+  [bridge, '@cni-ts/ptp/ptp', 'what two plugins need belongs into a kit'],
   [bridge, '@cni-ts/skeleton/plugin', 'declare @cni-ts/skeleton in the dependencies'],
   [bridge, 'zod/mini', 'declare zod in the dependencies'],
   [bridge, '@cni-ts/testing/call', 'is for *.test.ts files'],

@@ -41,7 +41,7 @@ export function packageOf(specifier: string): string | undefined {
 
 /** True for files that run in tests only. */
 export function isTest(file: string): boolean {
-  return file.endsWith('.test.ts');
+  return file.endsWith('.test.ts') || file.startsWith('test/');
 }
 
 /** True when a relative specifier leads out of the package. */

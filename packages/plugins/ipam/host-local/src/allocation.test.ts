@@ -3,8 +3,8 @@ import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { TrialNetwork } from '../test/trial-network.ts';
 import { hostLocalWith } from './host-local.ts';
-import { TrialNetwork } from './trial-network.ts';
 
 type Step =
   | { kind: 'add' | 'del' | 'check'; owner: number }

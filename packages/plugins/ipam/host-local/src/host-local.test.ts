@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Answer, type Call, TrialNetwork } from '../test/trial-network.ts';
 import { hostLocalWith } from './host-local.ts';
-import { type Answer, type Call, TrialNetwork } from './trial-network.ts';
 
 const versions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 const small = { ranges: [[{ subnet: '10.0.0.0/29' }]] };

@@ -6,15 +6,8 @@
  *  and GC of the configuration nothing but where the directory is. */
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
-import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/skeleton/cni-error';
-import { networkConfig } from '@cni-ts/skeleton/config';
-import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
-import { withoutSlashes } from '@cni-ts/skeleton/find-plugin';
-import { definePlugin, type Plugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
-import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
-import * as z from 'zod/mini';
-import { bootTime } from './boot-time.ts';
+import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
+import { bootTime } from '@cni-ts/ipam-kit/boot-time';
 import {
   type Candidate,
   describe,
@@ -24,10 +17,25 @@ import {
   rangeSets,
   sizeOf,
   walk,
-} from './ranges.ts';
-import { requestedAddresses } from './requested-addresses.ts';
+} from '@cni-ts/ipam-kit/ranges';
+import { requestedAddresses } from '@cni-ts/ipam-kit/requested-addresses';
+import {
+  entryNames,
+  type Owned,
+  ownerOf,
+  type Place,
+  reservedNames,
+  Store,
+  withStore,
+} from '@cni-ts/ipam-kit/store';
+import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
+import { networkConfig } from '@cni-ts/skeleton/config';
+import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
+import { definePlugin, type Plugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/spec/cni-error';
+import type { IpConfig, Result, Route } from '@cni-ts/spec/result';
+import * as z from 'zod/mini';
 import { readResolvConf } from './resolv-conf.ts';
-import { entryNames, type Owned, ownerOf, type Place, reservedNames, Store, withStore } from './store.ts';
 
 const defaultDataDir = '/var/lib/cni/networks';
 

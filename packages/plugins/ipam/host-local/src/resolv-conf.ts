@@ -1,6 +1,6 @@
 /** resolv.conf(5) as a result's DNS, read the way the reference reads it. */
 import { readRegular } from '@cni-ts/libc/file';
-import type { Dns } from '@cni-ts/skeleton/result';
+import type { Dns } from '@cni-ts/spec/result';
 
 /** The reference refuses a line this long, newline not counted. */
 const longestLine = 64 * 1024;

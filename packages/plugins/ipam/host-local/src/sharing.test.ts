@@ -4,8 +4,8 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { type Answer, hasReference, TrialNetwork } from '../test/trial-network.ts';
 import { hostLocalWith } from './host-local.ts';
-import { type Answer, hasReference, TrialNetwork } from './trial-network.ts';
 
 const withReference = test.skipIf(!hasReference);
 

@@ -1,7 +1,7 @@
 /** Where static's addresses come from: the configuration, CNI_ARGS, `args.cni.ips` and the capability `ips`. */
 import { type Cidr, contains, parseCidr } from '@cni-ts/address/cidr';
 import { type Ip, parseIp } from '@cni-ts/address/ip';
-import { parseCniArgs, stringArg } from '@cni-ts/skeleton/cni-args';
+import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
 
 /** An address as it will stand in the result. */
 export interface Address {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
-import { specVersions } from '@cni-ts/skeleton/released-versions';
+import { specVersions } from '@cni-ts/spec/released-versions';
 import { describe, expect, test } from 'vitest';
 import { staticPlugin } from './static.ts';
 

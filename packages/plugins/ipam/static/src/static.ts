@@ -4,13 +4,13 @@
  *  two containers get the same one: that is its user's to watch. Everything follows from the call itself. */
 import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { failOn } from '@cni-ts/plugin-kit/drift';
-import { ipamRoute, readIpamRoute } from '@cni-ts/plugin-kit/ipam-route';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
+import { failOn } from '@cni-ts/resource/drift';
 import { networkConfig, readConfig } from '@cni-ts/skeleton/config';
 import { definePlugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
-import type { Dns, Result, Route } from '@cni-ts/skeleton/result';
-import { compareVersions } from '@cni-ts/skeleton/spec-version';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import type { Dns, Result, Route } from '@cni-ts/spec/result';
+import { compareVersions } from '@cni-ts/spec/spec-version';
 import * as z from 'zod/mini';
 import { type Address, mergeAddresses } from './addresses.ts';
 

@@ -1,9 +1,6 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { failing } from '@cni-ts/plugin-kit/failing';
-import { isOwnedBy, isStale } from '@cni-ts/plugin-kit/link-owner';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
-import type { Owner } from '@cni-ts/plugin-kit/owner-comment';
-import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
+import type { Namespace } from '@cni-ts/resource/namespace';
+import { trySysctl } from '@cni-ts/resource/set-sysctl';
 import { setBridgePort } from '@cni-ts/rtnetlink/bridge-port';
 import {
   createLink,
@@ -19,7 +16,10 @@ import {
   setPromisc,
   setUp,
 } from '@cni-ts/rtnetlink/link';
+import { isOwnedBy, isStale } from '@cni-ts/skeleton/link-owner';
+import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
 import { type PortVlans, setPortVlans } from './vlan.ts';
 
 /** The bridge a network hangs on. An existing one is taken as it is. */

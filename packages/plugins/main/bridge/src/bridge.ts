@@ -6,40 +6,36 @@
  */
 import { formatMac } from '@cni-ts/address/mac';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { announce, tellNeighbours } from '@cni-ts/plugin-kit/announce';
-import { failOn } from '@cni-ts/plugin-kit/attached-link';
-import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
-import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
-import { enableForwarding } from '@cni-ts/plugin-kit/forwarding';
-import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
-import { collectLinks, linkOwner } from '@cni-ts/plugin-kit/link-owner';
-import {
-  addMacSpoofing,
-  checkMacSpoofing,
-  gcMacSpoofing,
-  removeMacSpoofing,
-} from '@cni-ts/plugin-kit/mac-spoofing';
-import {
-  addMasquerade,
-  checkMasquerade,
-  gcMasquerade,
-  removeMasquerade,
-} from '@cni-ts/plugin-kit/masquerade';
-import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
-import { resultDns } from '@cni-ts/plugin-kit/result-dns';
-import { ruleTraces } from '@cni-ts/plugin-kit/rule-traces';
-import { trySysctl } from '@cni-ts/plugin-kit/set-sysctl';
+import { announce, tellNeighbours } from '@cni-ts/resource/announce';
+import { failOn } from '@cni-ts/resource/attached-link';
+import { addressOf, configureLink } from '@cni-ts/resource/configure-link';
+import { enableForwarding } from '@cni-ts/resource/forwarding';
+import { hostLinkName } from '@cni-ts/resource/link-name';
+import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
+import { collectLinks } from '@cni-ts/resource/owned-links';
+import { trySysctl } from '@cni-ts/resource/set-sysctl';
 import {
   createVethPair,
   deleteVethPair,
   findVethPair,
   type VethEnd,
   vethAddresses,
-} from '@cni-ts/plugin-kit/veth-pair';
+} from '@cni-ts/resource/veth-pair';
 import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
-import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
+import {
+  addMacSpoofing,
+  checkMacSpoofing,
+  gcMacSpoofing,
+  removeMacSpoofing,
+} from '@cni-ts/rules/mac-spoofing';
+import { addMasquerade, checkMasquerade, gcMasquerade, removeMasquerade } from '@cni-ts/rules/masquerade';
+import { ruleTraces } from '@cni-ts/rules/rule-traces';
+import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { type Delegate, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Interface, Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { failing, tryAll } from '@cni-ts/spec/failing';
+import type { Interface, Result } from '@cni-ts/spec/result';
+import { resultDns } from '@cni-ts/spec/result-dns';
 import { type Bridge, connectToBridge, ensureBridge, isShared, type Port, portUp } from './bridge-link.ts';
 import { differences, recordedHostEnd } from './check.ts';
 import { type Config, checkForAdd, parse, schema } from './config.ts';

@@ -1,14 +1,14 @@
 import { type Cidr, formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, parseIp } from '@cni-ts/address/ip';
 import { formatMac, parseMac } from '@cni-ts/address/mac';
-import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
-import { forwardingDifferences } from '@cni-ts/plugin-kit/forwarding';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import { addressDifferences } from '@cni-ts/resource/attached-link';
+import { forwardingDifferences } from '@cni-ts/resource/forwarding';
+import type { Namespace } from '@cni-ts/resource/namespace';
 import { listAddresses } from '@cni-ts/rtnetlink/address';
 import { bridgePortOf } from '@cni-ts/rtnetlink/bridge-port';
 import { listPortVlans } from '@cni-ts/rtnetlink/bridge-vlan';
 import { findLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
-import type { Interface, Result } from '@cni-ts/skeleton/result';
+import type { Interface, Result } from '@cni-ts/spec/result';
 import type { Config } from './config.ts';
 import { expectedPortVlans } from './vlan.ts';
 

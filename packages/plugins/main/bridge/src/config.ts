@@ -1,12 +1,12 @@
 import { parseMac } from '@cni-ts/address/mac';
-import { checkMtu } from '@cni-ts/plugin-kit/link-mtu';
-import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
-import { parseCniArgs } from '@cni-ts/skeleton/cni-args';
-import { errorText } from '@cni-ts/skeleton/cni-error';
+import { checkMtu } from '@cni-ts/resource/link-mtu';
+import { checkBackend } from '@cni-ts/rules/masquerade-backend';
 import { networkConfig } from '@cni-ts/skeleton/config';
-import { checkInterfaceName } from '@cni-ts/skeleton/names';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
-import type { Dns } from '@cni-ts/skeleton/result';
+import { parseCniArgs } from '@cni-ts/spec/cni-args';
+import { errorText } from '@cni-ts/spec/cni-error';
+import { checkInterfaceName } from '@cni-ts/spec/names';
+import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 import { type TrunkItem, trunkVlans, vlanLimits } from './vlan.ts';
 

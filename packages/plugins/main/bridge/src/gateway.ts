@@ -1,13 +1,13 @@
 import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { addressOf, firstAddress } from '@cni-ts/plugin-kit/configure-link';
-import { failing } from '@cni-ts/plugin-kit/failing';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import { addressOf, firstAddress } from '@cni-ts/resource/configure-link';
+import type { Namespace } from '@cni-ts/resource/namespace';
 import { addAddress, addressFlags, deleteAddress, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, type Link, setMac } from '@cni-ts/rtnetlink/link';
-import type { IpConfig, Result, Route } from '@cni-ts/skeleton/result';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
+import type { IpConfig, Result, Route } from '@cni-ts/spec/result';
 
 /** Who gets which address, and who is the gateway: decided from what IPAM gave, without looking at the host. */
 export interface Addressing {

@@ -1,10 +1,10 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { failing } from '@cni-ts/plugin-kit/failing';
-import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
-import { createVethPair } from '@cni-ts/plugin-kit/veth-pair';
+import { hostLinkName } from '@cni-ts/resource/link-name';
+import type { Namespace } from '@cni-ts/resource/namespace';
+import { createVethPair } from '@cni-ts/resource/veth-pair';
 import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
 import { type Bridge, connectToBridge, isShared } from './bridge-link.ts';
 
 /**

@@ -1,7 +1,7 @@
-import { failing } from '@cni-ts/plugin-kit/failing';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import type { Namespace } from '@cni-ts/resource/namespace';
 import { addPortVlan, deletePortVlan, listPortVlans, type PortVlan } from '@cni-ts/rtnetlink/bridge-vlan';
 import type { Link } from '@cni-ts/rtnetlink/link';
+import { failing } from '@cni-ts/spec/failing';
 
 export const vlanLimits = { min: 1, max: 4094 } as const;
 

@@ -9,11 +9,11 @@ import { formatIp, isLoopback } from '@cni-ts/address/ip';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { type Address, listAddresses } from '@cni-ts/rtnetlink/address';
 import { getLink, IFF_UP, setDown, setUp } from '@cni-ts/rtnetlink/link';
-import { CniError, toCniError } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, toCniError } from '@cni-ts/spec/cni-error';
+import type { Result } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
 const config = () => z.object(networkConfig);

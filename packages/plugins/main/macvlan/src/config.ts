@@ -1,8 +1,8 @@
 import { parseMac } from '@cni-ts/address/mac';
 import type { MacvlanMode, macvlanModes } from '@cni-ts/rtnetlink/kinds/macvlan';
-import { parseCniArgs, stringArg } from '@cni-ts/skeleton/cni-args';
 import { networkConfig } from '@cni-ts/skeleton/config';
-import type { Dns } from '@cni-ts/skeleton/result';
+import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
+import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */

@@ -7,16 +7,14 @@
  */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { tellNeighbours } from '@cni-ts/plugin-kit/announce';
-import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
-import { configureLink } from '@cni-ts/plugin-kit/configure-link';
-import { failOn } from '@cni-ts/plugin-kit/drift';
-import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
-import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
-import { isAnothers, isOwnedBy, linkOwner } from '@cni-ts/plugin-kit/link-owner';
-import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/plugin-kit/namespace';
-import { recordedInterfaces } from '@cni-ts/plugin-kit/recorded-interfaces';
-import { resultDns } from '@cni-ts/plugin-kit/result-dns';
+import { tellNeighbours } from '@cni-ts/resource/announce';
+import { addressDifferences } from '@cni-ts/resource/attached-link';
+import { configureLink } from '@cni-ts/resource/configure-link';
+import { failOn } from '@cni-ts/resource/drift';
+import { hostLinkName } from '@cni-ts/resource/link-name';
+import { findNamespace, type Namespace, openNamespace, ownNamespace } from '@cni-ts/resource/namespace';
+import { isAnothers } from '@cni-ts/resource/owned-links';
+import { recordedInterfaces } from '@cni-ts/resource/recorded-interfaces';
 import {
   createLink,
   deleteLink,
@@ -28,9 +26,12 @@ import {
   renameLink,
   setUp,
 } from '@cni-ts/rtnetlink/link';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { isOwnedBy, linkOwner } from '@cni-ts/skeleton/link-owner';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { failing, tryAll } from '@cni-ts/spec/failing';
+import type { Result } from '@cni-ts/spec/result';
+import { resultDns } from '@cni-ts/spec/result-dns';
 import { type Config, type LinkSettings, linkSettings, modeOf, parse, schema } from './config.ts';
 import { checkMtu, findMaster } from './master.ts';
 

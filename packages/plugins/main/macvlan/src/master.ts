@@ -1,5 +1,5 @@
-import { mtuLimits } from '@cni-ts/plugin-kit/link-mtu';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import { mtuLimits } from '@cni-ts/resource/link-mtu';
+import type { Namespace } from '@cni-ts/resource/namespace';
 import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 

@@ -1,12 +1,12 @@
 import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { formatMac, parseMac } from '@cni-ts/address/mac';
-import { addressDifferences } from '@cni-ts/plugin-kit/attached-link';
-import type { Namespace } from '@cni-ts/plugin-kit/namespace';
+import { addressDifferences } from '@cni-ts/resource/attached-link';
+import type { Namespace } from '@cni-ts/resource/namespace';
 import { listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
-import type { Result } from '@cni-ts/skeleton/result';
+import type { Result } from '@cni-ts/spec/result';
 
 /** What an attachment is known by, and what of it can be looked up. */
 export interface Expected {

@@ -1,5 +1,5 @@
 import { networkConfig } from '@cni-ts/skeleton/config';
-import type { Dns } from '@cni-ts/skeleton/result';
+import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hostLocalWith } from '@cni-ts/host-local/host-local';
-import type { Result } from '@cni-ts/skeleton/result';
+import type { Result } from '@cni-ts/spec/result';
 import { staticPlugin } from '@cni-ts/static/static';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';

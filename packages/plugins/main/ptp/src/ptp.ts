@@ -10,36 +10,32 @@ import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { formatMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { addressOf, configureLink } from '@cni-ts/plugin-kit/configure-link';
-import { failOn } from '@cni-ts/plugin-kit/drift';
-import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
-import { enableForwarding, forwardingDifferences } from '@cni-ts/plugin-kit/forwarding';
-import { checkMtu } from '@cni-ts/plugin-kit/link-mtu';
-import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
-import { collectLinks, linkOwner } from '@cni-ts/plugin-kit/link-owner';
-import {
-  addMasquerade,
-  checkMasquerade,
-  gcMasquerade,
-  removeMasquerade,
-} from '@cni-ts/plugin-kit/masquerade';
-import { checkBackend } from '@cni-ts/plugin-kit/masquerade-backend';
-import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
-import { resultDns } from '@cni-ts/plugin-kit/result-dns';
-import { ruleTraces } from '@cni-ts/plugin-kit/rule-traces';
+import { addressOf, configureLink } from '@cni-ts/resource/configure-link';
+import { failOn } from '@cni-ts/resource/drift';
+import { enableForwarding, forwardingDifferences } from '@cni-ts/resource/forwarding';
+import { checkMtu } from '@cni-ts/resource/link-mtu';
+import { hostLinkName } from '@cni-ts/resource/link-name';
+import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
+import { collectLinks } from '@cni-ts/resource/owned-links';
 import {
   createVethPair,
   deleteVethPair,
   findVethPair,
   type VethEnd,
   vethAddresses,
-} from '@cni-ts/plugin-kit/veth-pair';
+} from '@cni-ts/resource/veth-pair';
 import { addAddress, addressFlags } from '@cni-ts/rtnetlink/address';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { addRoute, deleteRoute, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
-import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
+import { addMasquerade, checkMasquerade, gcMasquerade, removeMasquerade } from '@cni-ts/rules/masquerade';
+import { checkBackend } from '@cni-ts/rules/masquerade-backend';
+import { ruleTraces } from '@cni-ts/rules/rule-traces';
+import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { failing, tryAll } from '@cni-ts/spec/failing';
+import type { Result } from '@cni-ts/spec/result';
+import { resultDns } from '@cni-ts/spec/result-dns';
 import { differences } from './check.ts';
 import { type Config, parse, schema } from './config.ts';
 

@@ -542,7 +542,7 @@ describe('attachments whose names run together', () => {
 
 describe('marks of earlier releases', () => {
   test('are known by CHECK, DEL and GC', async ({ host, container }) => {
-    const { ownerComment } = await import('@cni-ts/plugin-kit/owner-comment');
+    const { ownerComment } = await import('@cni-ts/skeleton/owner-comment');
     const t = trial(host, container);
     const before = snapshot();
     const mark = () =>
@@ -654,7 +654,7 @@ describe('DEL', () => {
     const lost = { container: undefined, prevResult: undefined };
     await t.ok('DEL', slow, lost);
     expect(kinds(host, 'hv'), 'who knows whose it is').toEqual(['tbf']);
-    const { hostLinkName } = await import('@cni-ts/plugin-kit/link-name');
+    const { hostLinkName } = await import('@cni-ts/resource/link-name');
     const name = hostLinkName('veth', network, containerId, 'eth0');
     host.sh(`ip link set hv down name ${name}`);
     await t.ok('DEL', slow, lost);

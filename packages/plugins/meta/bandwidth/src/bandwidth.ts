@@ -4,12 +4,11 @@
  *  token bucket there is enough. What it sends comes in there: it is redirected to an ifb, a link that gives back
  *  all that it is sent, and the bucket stands at the ifb's exit. */
 import { formatMac } from '@cni-ts/address/mac';
+import { oneAtATime } from '@cni-ts/libc/host-lock';
 import { Netns } from '@cni-ts/libc/netns';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
-import { failing, tryAll } from '@cni-ts/plugin-kit/failing';
-import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
-import { ownNamespace } from '@cni-ts/plugin-kit/namespace';
+import { ownNamespace } from '@cni-ts/resource/namespace';
 import { addRedirectingIngress, ingressRedirects, redirectIngress } from '@cni-ts/rtnetlink/filter';
 import { deleteLink, getLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
 import {
@@ -22,10 +21,11 @@ import {
   rootBucket,
   tcParent,
 } from '@cni-ts/rtnetlink/qdisc';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { failing, tryAll } from '@cni-ts/spec/failing';
+import type { Result } from '@cni-ts/spec/result';
 import { type Config, type Limit, parse, schema } from './config.ts';
 import { exactIntegers } from './exact-integers.ts';
 import { hostEnd, remainingHostEnd } from './host-end.ts';

@@ -1,5 +1,5 @@
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import * as z from 'zod/mini';
 
 const greatest = 2n ** 64n - 1n;

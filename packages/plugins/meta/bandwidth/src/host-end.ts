@@ -1,11 +1,11 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { hostLinkName } from '@cni-ts/plugin-kit/link-name';
-import { openNamespace } from '@cni-ts/plugin-kit/namespace';
+import { hostLinkName } from '@cni-ts/resource/link-name';
+import { openNamespace } from '@cni-ts/resource/namespace';
 import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
-import { errorText } from '@cni-ts/skeleton/cni-error';
 import type { Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
-import { compareVersions } from '@cni-ts/skeleton/spec-version';
+import { errorText } from '@cni-ts/spec/cni-error';
+import type { Result } from '@cni-ts/spec/result';
+import { compareVersions } from '@cni-ts/spec/spec-version';
 
 /**
  * The host's end of the container's veth pair, where its traffic can be limited. It must also be in the result of the

@@ -1,7 +1,5 @@
+import { hashedName } from '@cni-ts/libc/name-hash';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { isOwnedBy, isStale, linkOwner, readLinkOwner } from '@cni-ts/plugin-kit/link-owner';
-import { hashedName } from '@cni-ts/plugin-kit/name-hash';
-import { networkMark, type Owner, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
 import { ingressRedirects } from '@cni-ts/rtnetlink/filter';
 import {
   createLinkWithAlias,
@@ -12,8 +10,10 @@ import {
   listLinks,
 } from '@cni-ts/rtnetlink/link';
 import { linksWithIngress } from '@cni-ts/rtnetlink/qdisc';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import { isOwnedBy, isStale, linkOwner, readLinkOwner } from '@cni-ts/skeleton/link-owner';
+import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 
 /** The name runtimes give to a container's first interface. */
 const usualInterface = 'eth0';

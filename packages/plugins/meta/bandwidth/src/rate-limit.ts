@@ -1,5 +1,5 @@
 import { type TokenBucket, tick } from '@cni-ts/rtnetlink/qdisc';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Limit } from './config.ts';
 
 /** How long a packet may wait for its turn. */

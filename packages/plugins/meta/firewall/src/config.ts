@@ -1,10 +1,10 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
-import { expectedWords } from '@cni-ts/plugin-kit/nearest-word';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import type { Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { expectedWords } from '@cni-ts/spec/nearest-word';
+import type { Result } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 import { checkPolicy } from './ingress-policy.ts';
 

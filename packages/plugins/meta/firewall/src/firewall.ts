@@ -7,15 +7,15 @@
  * in all of them, because the host may have changed since ADD.
  */
 
-import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
-import { type Family, IptablesError } from '@cni-ts/netfilter/iptables/program';
+import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
+import { type Family, IptablesError } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { failOn } from '@cni-ts/plugin-kit/drift';
-import { tryAll } from '@cni-ts/plugin-kit/failing';
-import { ownNetfilter } from '@cni-ts/plugin-kit/namespace';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
+import { failOn } from '@cni-ts/resource/drift';
+import { ownNetfilter } from '@cni-ts/resource/namespace';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { tryAll } from '@cni-ts/spec/failing';
+import type { Result } from '@cni-ts/spec/result';
 import {
   addressesForDel,
   addressesOf,

@@ -2,8 +2,8 @@
  * Whether firewalld runs: whether somebody owns its name on the system bus. Asked at nearly every call on hosts that
  * have a bus and no firewalld, so everything that is said goes out as one piece, and the bus is waited for once.
  */
-import { type Bus, busMethod } from './bus.ts';
-import { connectSystemBus } from './system-bus.ts';
+import { type Bus, busMethod } from '@cni-ts/dbus/bus';
+import { connectSystemBus } from '@cni-ts/dbus/system-bus';
 
 export const firewalldName = 'org.fedoraproject.FirewallD1';
 

@@ -5,10 +5,11 @@
  * survives `firewall-cmd --reload`, which forgets all that was only said at run time, and with it every container's
  * network. Where the configuration cannot be written the first alone must do; that is logged.
  */
-import { errorText } from '@cni-ts/skeleton/cni-error';
-import { ErrorReply, type Value } from './bus.ts';
+
+import { ErrorReply, type Value } from '@cni-ts/dbus/bus';
+import { connectSystemBus } from '@cni-ts/dbus/system-bus';
+import { errorText } from '@cni-ts/spec/cni-error';
 import { firewalldName } from './firewalld-presence.ts';
-import { connectSystemBus } from './system-bus.ts';
 
 const path = '/org/fedoraproject/FirewallD1';
 

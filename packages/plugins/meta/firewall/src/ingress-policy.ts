@@ -7,8 +7,8 @@
  * translated is excepted, as the reference's policy does not. The exception is each bridge's own and stands before the
  * rule it is one from, so that it holds wherever the reference inserts rules of other bridges.
  */
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import type { Result } from '@cni-ts/spec/result';
 
 /** A bridge that others must not reach; `isolated`: not even its own ports each other. */
 export interface Isolation {

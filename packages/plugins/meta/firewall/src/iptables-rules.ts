@@ -16,9 +16,9 @@ import {
   readChains,
   readLegacyChains,
   readNftChains,
-} from '@cni-ts/netfilter/iptables/chain-rules';
-import { xtRelatedOrEstablished } from '@cni-ts/netfilter/iptables/native-match';
-import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
+} from '@cni-ts/iptables/chain-rules';
+import { xtRelatedOrEstablished } from '@cni-ts/iptables/native-match';
+import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import {
   type Family,
   findProgram,
@@ -27,7 +27,7 @@ import {
   programName,
   requireProgram,
   variantOf,
-} from '@cni-ts/netfilter/iptables/program';
+} from '@cni-ts/iptables/program';
 import {
   appendRule,
   createChain,
@@ -36,25 +36,25 @@ import {
   type IptablesChange,
   insertRule,
   restore,
-} from '@cni-ts/netfilter/iptables/restore';
-import { joinWords, withoutComment, wordAfter } from '@cni-ts/netfilter/iptables/words';
-import { accept, counter } from '@cni-ts/netfilter/nftables/action';
-import { daddr, saddr } from '@cni-ts/netfilter/nftables/match';
+} from '@cni-ts/iptables/restore';
+import { joinWords, withoutComment, wordAfter } from '@cni-ts/iptables/words';
+import { oneAtATime } from '@cni-ts/libc/host-lock';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { accept, counter } from '@cni-ts/nftables/action';
+import { daddr, saddr } from '@cni-ts/nftables/match';
 import {
   addRule as addNftRule,
   deleteRule as deleteNftRule,
   comment as nftComment,
   rule as nftRule,
   type Rule,
-} from '@cni-ts/netfilter/nftables/rule';
-import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
-import type { Netlink } from '@cni-ts/netlink/socket';
-import { tryEach } from '@cni-ts/plugin-kit/failing';
-import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
-import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
-import { errorText } from '@cni-ts/skeleton/cni-error';
+} from '@cni-ts/nftables/rule';
+import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nftables/transaction';
+import { networkMark, ownerComment, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { errorText } from '@cni-ts/spec/cni-error';
+import { tryEach } from '@cni-ts/spec/failing';
 import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
 import {
   adminComment,

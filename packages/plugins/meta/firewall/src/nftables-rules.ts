@@ -9,18 +9,15 @@
  * of its published ports.
  */
 import { formatIp, type Ip } from '@cni-ts/address/ip';
-import { xtDnatted, xtRelatedOrEstablished } from '@cni-ts/netfilter/iptables/native-match';
-import { sameInWords } from '@cni-ts/netfilter/iptables/native-words';
-import { accept, counter, drop, jump, toCaller, verdictChain } from '@cni-ts/netfilter/nftables/action';
-import {
-  addChain,
-  type Chain,
-  chainText,
-  deleteEmptyChain,
-  listChains,
-} from '@cni-ts/netfilter/nftables/chain';
-import { dataOf } from '@cni-ts/netfilter/nftables/expression';
-import { ctState, ctStatus, daddr, iifname, oifname, saddr } from '@cni-ts/netfilter/nftables/match';
+import { xtDnatted, xtRelatedOrEstablished } from '@cni-ts/iptables/native-match';
+import { sameInWords } from '@cni-ts/iptables/native-words';
+import { oneAtATime } from '@cni-ts/libc/host-lock';
+import { holdsBytes } from '@cni-ts/netlink/bytes';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { accept, counter, drop, jump, toCaller, verdictChain } from '@cni-ts/nftables/action';
+import { addChain, type Chain, chainText, deleteEmptyChain, listChains } from '@cni-ts/nftables/chain';
+import { dataOf } from '@cni-ts/nftables/expression';
+import { ctState, ctStatus, daddr, iifname, oifname, saddr } from '@cni-ts/nftables/match';
 import {
   addRule,
   comment,
@@ -32,13 +29,10 @@ import {
   rule,
   type Statement,
   sameRule,
-} from '@cni-ts/netfilter/nftables/rule';
-import { addTable, deleteEmptyTable, findTable, type Table } from '@cni-ts/netfilter/nftables/table';
-import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
-import { holdsBytes } from '@cni-ts/netlink/bytes';
-import type { Netlink } from '@cni-ts/netlink/socket';
-import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
-import { networkMark, ownerComment, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
+} from '@cni-ts/nftables/rule';
+import { addTable, deleteEmptyTable, findTable, type Table } from '@cni-ts/nftables/table';
+import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nftables/transaction';
+import { networkMark, ownerComment, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';

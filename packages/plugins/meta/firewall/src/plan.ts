@@ -1,6 +1,6 @@
 import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
-import type { Owner } from '@cni-ts/plugin-kit/owner-comment';
+import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Isolation } from './ingress-policy.ts';
 
 /** What must be there for one attachment, in no backend's language. */

@@ -12,11 +12,11 @@ import {
   writeText,
 } from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { failing } from '@cni-ts/plugin-kit/failing';
-import { networkMark, type Owner, ownerMark } from '@cni-ts/plugin-kit/owner-comment';
-import { parseJson } from '@cni-ts/skeleton/json';
+import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
+import { parseJson } from '@cni-ts/spec/json';
 
 export interface Source {
   readonly zone: string;

@@ -1,8 +1,8 @@
-import type { Backend } from '@cni-ts/netfilter/backend';
-import { findProgram } from '@cni-ts/netfilter/iptables/program';
-import { expectedWords } from '@cni-ts/plugin-kit/nearest-word';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import type { Backend } from '@cni-ts/iptables/backend';
+import { findProgram } from '@cni-ts/iptables/program';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { expectedWords } from '@cni-ts/spec/nearest-word';
 import * as z from 'zod/mini';
 import { checkNumbers, portMappings } from './mapping.ts';
 

@@ -1,5 +1,5 @@
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
-import type { Result } from '@cni-ts/skeleton/result';
+import type { Result } from '@cni-ts/spec/result';
 
 /**
  * Where the mappings of this attachment lead: the first IPv4 and the first IPv6 address of prevResult that are not

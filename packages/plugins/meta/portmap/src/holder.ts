@@ -1,4 +1,4 @@
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import { type HostPort, hostPortText } from './mapping.ts';
 
 /** Who has a port that somebody else asks for. */

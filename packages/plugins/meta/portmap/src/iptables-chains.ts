@@ -1,14 +1,14 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import { type Ip, parseIp } from '@cni-ts/address/ip';
-import type { Family, Variant } from '@cni-ts/netfilter/iptables/program';
-import { type SavedRule, type SavedTable, save } from '@cni-ts/netfilter/iptables/save';
-import { wordAfter } from '@cni-ts/netfilter/iptables/words';
-import { jumpTarget, verdictChain } from '@cni-ts/netfilter/nftables/action';
-import { chainsThere, findChain } from '@cni-ts/netfilter/nftables/chain';
-import { dataOf, type Expression } from '@cni-ts/netfilter/nftables/expression';
-import { type ListedRule, listRules } from '@cni-ts/netfilter/nftables/rule';
-import { protocols } from '@cni-ts/netfilter/nftables/set';
+import type { Family, Variant } from '@cni-ts/iptables/program';
+import { type SavedRule, type SavedTable, save } from '@cni-ts/iptables/save';
+import { wordAfter } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { jumpTarget, verdictChain } from '@cni-ts/nftables/action';
+import { chainsThere, findChain } from '@cni-ts/nftables/chain';
+import { dataOf, type Expression } from '@cni-ts/nftables/expression';
+import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
+import { protocols } from '@cni-ts/nftables/set';
 import type { Protocol } from './mapping.ts';
 import type { Redirection } from './stale-flows.ts';
 

@@ -1,6 +1,6 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
-import { type ChainRules, readChains } from '@cni-ts/netfilter/iptables/chain-rules';
+import { type ChainRules, readChains } from '@cni-ts/iptables/chain-rules';
 import {
   chainVariants,
   familiesWith,
@@ -8,9 +8,9 @@ import {
   leadsElsewhere,
   listJumps,
   removeChains,
-} from '@cni-ts/netfilter/iptables/jump';
-import { applyNatively, type NewRule, nativeAdditions } from '@cni-ts/netfilter/iptables/native-rule';
-import { iptablesNftTable } from '@cni-ts/netfilter/iptables/native-table';
+} from '@cni-ts/iptables/jump';
+import { applyNatively, type NewRule, nativeAdditions } from '@cni-ts/iptables/native-rule';
+import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import {
   type Family,
   IptablesError,
@@ -19,20 +19,14 @@ import {
   runProgram,
   type Variant,
   variantOf,
-} from '@cni-ts/netfilter/iptables/program';
-import {
-  appendRule,
-  createChain,
-  type IptablesChange,
-  insertRule,
-  restore,
-} from '@cni-ts/netfilter/iptables/restore';
-import { joinWords, wordAfter } from '@cni-ts/netfilter/iptables/words';
-import { findChain } from '@cni-ts/netfilter/nftables/chain';
-import { NftablesError } from '@cni-ts/netfilter/nftables/transaction';
+} from '@cni-ts/iptables/program';
+import { appendRule, createChain, type IptablesChange, insertRule, restore } from '@cni-ts/iptables/restore';
+import { joinWords, wordAfter } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { failing, tryEach } from '@cni-ts/plugin-kit/failing';
-import { isAnothers } from '@cni-ts/plugin-kit/iptables-owner';
+import { findChain } from '@cni-ts/nftables/chain';
+import { NftablesError } from '@cni-ts/nftables/transaction';
+import { isAnothers } from '@cni-ts/rules/iptables-owner';
+import { failing, tryEach } from '@cni-ts/spec/failing';
 import type { Holder } from './holder.ts';
 import { type NatTable, natTable } from './iptables-chains.ts';
 import { type HostPort, type Mapping, overlaps } from './mapping.ts';

@@ -1,5 +1,5 @@
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import * as z from 'zod/mini';
 
 /** `runtimeConfig.portMappings` as runtimes write it. */

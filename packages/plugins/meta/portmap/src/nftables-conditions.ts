@@ -1,7 +1,7 @@
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
 import { parseIp } from '@cni-ts/address/ip';
 import { parseMac } from '@cni-ts/address/mac';
-import { expression, register } from '@cni-ts/netfilter/nftables/expression';
+import { expression, register } from '@cni-ts/nftables/expression';
 import {
   destinationPort,
   type Field,
@@ -9,7 +9,7 @@ import {
   l4proto,
   outputName,
   sourcePort,
-} from '@cni-ts/netfilter/nftables/field';
+} from '@cni-ts/nftables/field';
 import {
   ctState,
   ctStatus,
@@ -21,9 +21,9 @@ import {
   mark,
   type Operator,
   saddr,
-} from '@cni-ts/netfilter/nftables/match';
-import type { Statement } from '@cni-ts/netfilter/nftables/rule';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
+} from '@cni-ts/nftables/match';
+import type { Statement } from '@cni-ts/nftables/rule';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Protocol } from './mapping.ts';
 
 /**

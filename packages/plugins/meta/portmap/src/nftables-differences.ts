@@ -1,8 +1,8 @@
-import { chainQuestion } from '@cni-ts/netfilter/nftables/chain';
-import { ask } from '@cni-ts/netfilter/nftables/question';
-import { listRules, sameRule } from '@cni-ts/netfilter/nftables/rule';
-import { tableText } from '@cni-ts/netfilter/nftables/table';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { chainQuestion } from '@cni-ts/nftables/chain';
+import { ask } from '@cni-ts/nftables/question';
+import { listRules, sameRule } from '@cni-ts/nftables/rule';
+import { tableText } from '@cni-ts/nftables/table';
 import { tagged } from './nftables-reading.ts';
 import { referenceDifferences } from './nftables-references.ts';
 import { type Part, type Wanted, wantedOf } from './nftables-rules.ts';

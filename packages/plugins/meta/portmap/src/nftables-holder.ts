@@ -1,8 +1,8 @@
-import { findChain } from '@cni-ts/netfilter/nftables/chain';
-import { listRules } from '@cni-ts/netfilter/nftables/rule';
-import { listElements } from '@cni-ts/netfilter/nftables/set';
-import type { Table } from '@cni-ts/netfilter/nftables/table';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { findChain } from '@cni-ts/nftables/chain';
+import { listRules } from '@cni-ts/nftables/rule';
+import { listElements } from '@cni-ts/nftables/set';
+import type { Table } from '@cni-ts/nftables/table';
 import type { Holder } from './holder.ts';
 import { type HostPort, overlaps } from './mapping.ts';
 import { portOf } from './nftables-reading.ts';

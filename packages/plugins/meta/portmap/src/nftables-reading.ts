@@ -1,9 +1,9 @@
 import type { Ip } from '@cni-ts/address/ip';
-import { jumpTarget } from '@cni-ts/netfilter/nftables/action';
-import { dataOf, type Expression } from '@cni-ts/netfilter/nftables/expression';
-import type { ListedRule } from '@cni-ts/netfilter/nftables/rule';
-import { protocols } from '@cni-ts/netfilter/nftables/set';
 import { sameBytes } from '@cni-ts/netlink/bytes';
+import { jumpTarget } from '@cni-ts/nftables/action';
+import { dataOf, type Expression } from '@cni-ts/nftables/expression';
+import type { ListedRule } from '@cni-ts/nftables/rule';
+import { protocols } from '@cni-ts/nftables/set';
 import { type Protocol, samePort } from './mapping.ts';
 import { type Owner, ownerTag } from './owner.ts';
 import type { Redirection } from './stale-flows.ts';

@@ -1,8 +1,8 @@
-import { dnat } from '@cni-ts/netfilter/nftables/action';
-import { daddr, dport } from '@cni-ts/netfilter/nftables/match';
-import { comment, listRules, rule, sameRule } from '@cni-ts/netfilter/nftables/rule';
-import { tableText } from '@cni-ts/netfilter/nftables/table';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { dnat } from '@cni-ts/nftables/action';
+import { daddr, dport } from '@cni-ts/nftables/match';
+import { comment, listRules, rule, sameRule } from '@cni-ts/nftables/rule';
+import { tableText } from '@cni-ts/nftables/table';
 import { isReferences } from './nftables-reading.ts';
 import { objects } from './nftables-table.ts';
 import type { Plan, Target } from './plan.ts';

@@ -1,11 +1,11 @@
 import { formatIp, type Ip } from '@cni-ts/address/ip';
-import { chainQuestion, deleteChain, findChain } from '@cni-ts/netfilter/nftables/chain';
-import { type Answers, ask } from '@cni-ts/netfilter/nftables/question';
-import { deleteRule, type ListedRule, listRules } from '@cni-ts/netfilter/nftables/rule';
-import { deleteElements, listElements, setQuestion } from '@cni-ts/netfilter/nftables/set';
-import { countQuestion, deleteTable } from '@cni-ts/netfilter/nftables/table';
-import { type Change, retryRaces, transaction } from '@cni-ts/netfilter/nftables/transaction';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { chainQuestion, deleteChain, findChain } from '@cni-ts/nftables/chain';
+import { type Answers, ask } from '@cni-ts/nftables/question';
+import { deleteRule, type ListedRule, listRules } from '@cni-ts/nftables/rule';
+import { deleteElements, listElements, setQuestion } from '@cni-ts/nftables/set';
+import { countQuestion, deleteTable } from '@cni-ts/nftables/table';
+import { type Change, retryRaces, transaction } from '@cni-ts/nftables/transaction';
 import { isReferences, portsOf, tagged } from './nftables-reading.ts';
 import {
   changeKeys,

@@ -1,13 +1,13 @@
 import type { Ip } from '@cni-ts/address/ip';
-import { jump, toCaller, vmap } from '@cni-ts/netfilter/nftables/action';
-import { type Chain, chainQuestion } from '@cni-ts/netfilter/nftables/chain';
-import { destinationAddress, destinationPort, l4proto } from '@cni-ts/netfilter/nftables/field';
-import { ctStatus, daddr, daddrIsLocal } from '@cni-ts/netfilter/nftables/match';
-import type { Question } from '@cni-ts/netfilter/nftables/question';
-import { type Rule, rule } from '@cni-ts/netfilter/nftables/rule';
-import { type Element, elementQuestion, keyText, type NftSet } from '@cni-ts/netfilter/nftables/set';
-import { type Table, tableText } from '@cni-ts/netfilter/nftables/table';
-import type { Change } from '@cni-ts/netfilter/nftables/transaction';
+import { jump, toCaller, vmap } from '@cni-ts/nftables/action';
+import { type Chain, chainQuestion } from '@cni-ts/nftables/chain';
+import { destinationAddress, destinationPort, l4proto } from '@cni-ts/nftables/field';
+import { ctStatus, daddr, daddrIsLocal } from '@cni-ts/nftables/match';
+import type { Question } from '@cni-ts/nftables/question';
+import { type Rule, rule } from '@cni-ts/nftables/rule';
+import { type Element, elementQuestion, keyText, type NftSet } from '@cni-ts/nftables/set';
+import { type Table, tableText } from '@cni-ts/nftables/table';
+import type { Change } from '@cni-ts/nftables/transaction';
 import type { HostPort } from './mapping.ts';
 
 /**

@@ -1,5 +1,5 @@
-import { networkStart, ownerNames } from '@cni-ts/plugin-kit/iptables-owner';
-import { hashedName } from '@cni-ts/plugin-kit/name-hash';
+import { hashedName } from '@cni-ts/libc/name-hash';
+import { networkStart, ownerNames } from '@cni-ts/rules/iptables-owner';
 
 /** Whose rules they are. DEL and GC find everything by these three names alone. */
 export interface Owner {

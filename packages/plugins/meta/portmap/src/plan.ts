@@ -1,5 +1,5 @@
 import type { Cidr } from '@cni-ts/address/cidr';
-import type { Statement } from '@cni-ts/netfilter/nftables/rule';
+import type { Statement } from '@cni-ts/nftables/rule';
 import type { Config } from './config.ts';
 import type { Mapping } from './mapping.ts';
 import type { Owner } from './owner.ts';

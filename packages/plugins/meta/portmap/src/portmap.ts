@@ -6,17 +6,17 @@
  * given) host address agree with a mapping. A port has one owner.
  */
 import type { Ip } from '@cni-ts/address/ip';
-import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/netfilter/backend';
-import { findProgram } from '@cni-ts/netfilter/iptables/program';
-import { retryRaces } from '@cni-ts/netfilter/nftables/transaction';
+import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
+import { findProgram } from '@cni-ts/iptables/program';
+import { oneAtATime } from '@cni-ts/libc/host-lock';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { failOn } from '@cni-ts/plugin-kit/drift';
-import { tryEach } from '@cni-ts/plugin-kit/failing';
-import { oneAtATime } from '@cni-ts/plugin-kit/host-lock';
-import { ownNamespace, ownNetfilter } from '@cni-ts/plugin-kit/namespace';
-import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/skeleton/cni-error';
+import { retryRaces } from '@cni-ts/nftables/transaction';
+import { failOn } from '@cni-ts/resource/drift';
+import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
 import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { tryEach } from '@cni-ts/spec/failing';
+import type { Result } from '@cni-ts/spec/result';
 import { type Config, checkOptions, parse, schema } from './config.ts';
 import { containerAddresses } from './container-address.ts';
 import { portTaken } from './holder.ts';

@@ -1,11 +1,11 @@
 import type { Ip } from '@cni-ts/address/ip';
 import { readSysctl } from '@cni-ts/libc/sysctl';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { failing } from '@cni-ts/plugin-kit/failing';
-import { setSysctl } from '@cni-ts/plugin-kit/set-sysctl';
+import { setSysctl } from '@cni-ts/resource/set-sysctl';
 import { findLinkByIndex } from '@cni-ts/rtnetlink/link';
+import { lookUpRoute } from '@cni-ts/rtnetlink/route-lookup';
 import type { Undo } from '@cni-ts/skeleton/undo';
-import { lookUpRoute } from './route-lookup.ts';
+import { failing } from '@cni-ts/spec/failing';
 
 /**
  * The setting of the link to a container that lets connections to 127.0.0.1 be redirected there: without it the

@@ -1,12 +1,12 @@
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
+import { countFlows, deleteFlows, type Flow, flushFlows } from '@cni-ts/conntrack/conntrack';
 import { readText } from '@cni-ts/libc/file';
 import { sleep } from '@cni-ts/libc/process';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { countFlows, deleteFlows, type Flow, flushFlows } from '@cni-ts/netfilter/conntrack';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { everywhere, listAddresses } from '@cni-ts/rtnetlink/address';
+import { lookUpRoute } from '@cni-ts/rtnetlink/route-lookup';
 import { type HostPort, hostPortText } from './mapping.ts';
-import { lookUpRoute } from './route-lookup.ts';
 
 /** A port of the host and the container's address that it led to; unknown where the rule does not tell. */
 export interface Redirection extends HostPort {

@@ -1,6 +1,6 @@
-import { hasLegacyTable } from '@cni-ts/netfilter/iptables/legacy-table';
-import { chainPresence } from '@cni-ts/netfilter/nftables/chain-presence';
+import { hasLegacyTable } from '@cni-ts/iptables/legacy-table';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { chainPresence } from '@cni-ts/nftables/chain-presence';
 import { iptablesChain, type Owner, oldIptablesChain, referenceChain, spareIptablesChain } from './owner.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { parseCniArgs, stringArg } from '@cni-ts/skeleton/cni-args';
-import { CniError, ErrorCode } from '@cni-ts/skeleton/cni-error';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { withoutNul } from '@cni-ts/skeleton/config-text';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
+import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import * as z from 'zod/mini';
 
 /** The fields as they stand in a configuration; `args.cni` has the same ones as the configuration itself. */

@@ -2,7 +2,6 @@
  *  saved-values file. */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { failing } from '@cni-ts/plugin-kit/failing';
 import {
   IFF_ALLMULTI,
   IFF_PROMISC,
@@ -13,6 +12,7 @@ import {
   setPromisc,
   setTxQueueLength,
 } from '@cni-ts/rtnetlink/link';
+import { failing } from '@cni-ts/spec/failing';
 
 export interface LinkValues {
   /** Lower case, with colons. */

@@ -14,11 +14,11 @@ import {
 } from '@cni-ts/libc/file';
 import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { failing } from '@cni-ts/plugin-kit/failing';
 import type { Link } from '@cni-ts/rtnetlink/link';
-import { parseJson } from '@cni-ts/skeleton/json';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
+import { parseJson } from '@cni-ts/spec/json';
 import { type LinkValue, type LinkValues, linkValues, type SomeValues } from './link-values.ts';
 
 function fileName({ containerId, ifname }: Attachment): string {

@@ -7,13 +7,13 @@ import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
 import { type Netns, NetnsError } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
-import { failOn } from '@cni-ts/plugin-kit/drift';
+import { failOn } from '@cni-ts/resource/drift';
 import { findLink, findLinkByIndex, getLink, type Link } from '@cni-ts/rtnetlink/link';
-import { CniError, ErrorCode, errorText } from '@cni-ts/skeleton/cni-error';
 import { configText } from '@cni-ts/skeleton/config-text';
 import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
-import type { Result } from '@cni-ts/skeleton/result';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import type { Result } from '@cni-ts/spec/result';
 import { checkAllowed } from './allowlist.ts';
 import { type Config, dataDirOf, parse, schema } from './config.ts';
 import {

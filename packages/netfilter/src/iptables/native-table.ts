@@ -1,8 +1,0 @@
-import type { Table } from '../nftables/table.ts';
-import type { Family } from './program.ts';
-import type { IptablesTableName } from './restore.ts';
-
-/** Where iptables-nft keeps a table. */
-export function iptablesNftTable(family: Family, name: IptablesTableName): Table {
-  return { family: family === 4 ? 'ip' : 'ip6', name };
-}
