@@ -61,6 +61,11 @@ export interface NetlinkRequest<T> {
   readonly value: T;
 }
 
+/** A request among others of other kinds, of which only the sending is of interest. */
+export function anyOf<T>(request: NetlinkRequest<T>): NetlinkRequest<never> {
+  return request as unknown as NetlinkRequest<never>; // reason: its value fits its own message, whatever T is
+}
+
 /** One message of `received`, good until the next is received, on whichever socket. */
 interface Reply {
   readonly type: number;
@@ -340,6 +345,48 @@ export class Netlink {
       }
     }
     if (failure) throw failure;
+  }
+
+  /**
+   * Sends changing requests in one message and asks for the ack of the last alone: what the kernel refuses it tells
+   * anyhow. It works on after a refusal, so this is for what goes away with one link when any of it fails. The refusals
+   * by their request's place; undefined where there was none.
+   */
+  sendAll(requests: readonly NetlinkRequest<never>[]): Map<number, SyscallError> | undefined {
+    const writer = emptyWriter();
+    let refused: Map<number, SyscallError> | undefined;
+    const places: number[] = [];
+    for (let place = 0; place < requests.length; place++) {
+      try {
+        kernelWrite(requests[place]!.name);
+        places.push(place);
+      } catch (error) {
+        // A test lets this one fail; the others are sent all the same, as the kernel would do them.
+        if (!(error instanceof SyscallError)) throw error;
+        refused ??= new Map();
+        refused.set(place, error);
+      }
+    }
+    if (places.length === 0) return refused;
+    const first = this.#sequence + 1;
+    for (let i = 0; i < places.length; i++) {
+      this.#write(writer, requests[places[i]!]!, i === places.length - 1 ? NLM_F.ack : 0);
+    }
+    this.#send(writer);
+    const last = this.#sequence;
+    for (let answered = false; !answered; ) {
+      for (const reply of this.#receive(requests[0]!.name)) {
+        if (reply.sequence < first || reply.type !== NLMSG_ERROR) continue;
+        const place = places[reply.sequence - first]!;
+        const refusal = this.#refusal(reply, requests[place]!.name);
+        if (refusal) {
+          refused ??= new Map();
+          refused.set(place, refusal.error());
+        }
+        if (reply.sequence === last) answered = true;
+      }
+    }
+    return refused;
   }
 
   close(): void {

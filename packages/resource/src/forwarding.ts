@@ -1,25 +1,40 @@
 import { readSysctl } from '@cni-ts/libc/sysctl';
-import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
+import type { Drift, Resource } from './resource.ts';
 import { setSysctl } from './set-sysctl.ts';
+import type { Site } from './site.ts';
 
 const keys = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as const;
 
-/**
- * Lets the plugin's namespace forward packets of a family. Nothing is written where it does already. `what`: how the
- * error starts.
- */
-export function enableForwarding(family: 4 | 6, undo?: Undo, what = 'failed to enable forwarding'): void {
-  try {
-    setSysctl(keys[family], '1', undo);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`${what}: ${why}`, { cause: error });
-  }
-}
+/** That the plugin's namespace forwards packets of a family. Everybody on the host shares it; it stays. */
+export class Forwarding implements Resource {
+  readonly #family: 4 | 6;
+  readonly #failure: string;
+  readonly #drift: string;
 
-/** CHECK: the families that the plugin's namespace does not forward any more, in words. */
-export function forwardingDifferences(families: Iterable<4 | 6>): string[] {
-  return [...new Set(families)]
-    .filter((family) => readSysctl(keys[family]) === '0')
-    .map((family) => `IPv${family} forwarding is off: ${keys[family]} is 0`);
+  /** `failure`: how the error starts; `drift`: what CHECK's text begins with. */
+  constructor(family: 4 | 6, failure = 'failed to enable forwarding', drift = '') {
+    this.#family = family;
+    this.#failure = failure;
+    this.#drift = drift;
+  }
+
+  describe(): string {
+    return `sysctl ${keys[this.#family]} = 1`;
+  }
+
+  ensure({ request }: Site): void {
+    failing(this.#failure, () => setSysctl(keys[this.#family], '1', request.undo));
+  }
+
+  differences(): Drift[] {
+    const key = keys[this.#family];
+    if (readSysctl(key) !== '0') return [];
+    return [{ text: `${this.#drift}IPv${this.#family} forwarding is off: ${key} is 0` }];
+  }
+
+  mend(site: Site): boolean {
+    this.ensure(site);
+    return true;
+  }
 }

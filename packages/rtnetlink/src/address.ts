@@ -64,13 +64,14 @@ function body(link: { readonly index: number }, cidr: Cidr): Read<typeof address
  * (net/ipv6/conf/<link>/disable_ipv6), EOPNOTSUPP if the kernel has no IPv6. `flags`: addressFlags.
  */
 export function addAddress(nl: Netlink, link: { readonly index: number }, cidr: Cidr, flags = 0): void {
-  nl.request({
-    name: 'RTM_NEWADDR',
-    type: RTM_NEWADDR,
-    flags: NLM_F.create | NLM_F.exclusive,
-    message: addressMessage,
-    value: { ...body(link, cidr), allFlags: flags || undefined },
-  });
+  nl.request(newAddress(link, cidr, flags));
+}
+
+/** The request that addAddress makes, to go with others. */
+export function newAddress(link: { readonly index: number }, cidr: Cidr, flags = 0) {
+  const value = { ...body(link, cidr), allFlags: flags || undefined };
+  const create = NLM_F.create | NLM_F.exclusive;
+  return { name: 'RTM_NEWADDR', type: RTM_NEWADDR, flags: create, message: addressMessage, value };
 }
 
 /** Takes an address away; false if it was not there (EADDRNOTAVAIL). */

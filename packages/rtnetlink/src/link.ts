@@ -280,8 +280,12 @@ export function indexOf({ index }: { readonly index: number }): number {
 }
 
 function setLink(nl: Netlink, link: { readonly index: number }, value: LinkMessage): void {
-  const change = { ...value, index: indexOf(link) };
-  nl.request({ name: 'RTM_SETLINK', type: RTM_SETLINK, flags: 0, message: linkMessage, value: change });
+  nl.request(changedLink(link, value));
+}
+
+function changedLink(link: { readonly index: number }, change: LinkMessage) {
+  const value = { ...change, index: indexOf(link) };
+  return { name: 'RTM_SETLINK', type: RTM_SETLINK, flags: 0, message: linkMessage, value };
 }
 
 function setFlag(nl: Netlink, link: { readonly index: number }, flag: number, on: boolean): void {
@@ -290,7 +294,12 @@ function setFlag(nl: Netlink, link: { readonly index: number }, flag: number, on
 
 /** `ifAlias`: and gives it this alias (see setAlias), in the same request. */
 export function setUp(nl: Netlink, link: { readonly index: number }, ifAlias?: string): void {
-  setLink(nl, link, { flags: IFF_UP, change: IFF_UP, ifAlias });
+  nl.request(linkUp(link, ifAlias));
+}
+
+/** The request that setUp makes, to go with others. */
+export function linkUp(link: { readonly index: number }, ifAlias?: string) {
+  return changedLink(link, { flags: IFF_UP, change: IFF_UP, ifAlias });
 }
 
 export function setDown(nl: Netlink, link: { readonly index: number }): void {

@@ -1,5 +1,5 @@
-import { type Cidr, networkOf } from '@cni-ts/address/cidr';
-import { equalIp, type Ip } from '@cni-ts/address/ip';
+import type { Cidr } from '@cni-ts/address/cidr';
+import type { Ip } from '@cni-ts/address/ip';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { attributes, attributesOf, nest, type Read } from '@cni-ts/netlink/attributes';
 import { bytes, type Codec, ip, s32, struct, u8, u16, u32 } from '@cni-ts/netlink/codec';
@@ -128,26 +128,31 @@ function body(route: NewRoute): Read<typeof routeMessage> {
  * destination and metric. ENETUNREACH: the gateway is not on the link; EINVAL: the destination has host bits.
  */
 export function addRoute(nl: Netlink, route: NewRoute, exclusive = false): void {
-  nl.request({
-    name: 'RTM_NEWROUTE',
-    type: RTM_NEWROUTE,
-    flags: NLM_F.create | (exclusive ? NLM_F.exclusive : 0),
-    message: routeMessage,
-    value: body(route),
-  });
+  nl.request(newRoute(route, exclusive));
+}
+
+/** The request that addRoute makes, to go with others. */
+export function newRoute(route: NewRoute, exclusive = false) {
+  const flags = NLM_F.create | (exclusive ? NLM_F.exclusive : 0);
+  return { name: 'RTM_NEWROUTE', type: RTM_NEWROUTE, flags, message: routeMessage, value: body(route) };
 }
 
 /** Deletes a route by destination, link, and what else is given; false if there was none (ESRCH). */
 export function deleteRoute(nl: Netlink, route: NewRoute): boolean {
-  // Protocol, type and scope are left open: 0, 0 and "nowhere" match any.
-  const value = { ...body(route), protocol: 0, type: 0, scope: route.scope ?? routeScopes.nowhere };
   try {
-    nl.request({ name: 'RTM_DELROUTE', type: RTM_DELROUTE, flags: 0, message: routeMessage, value });
+    nl.request(oldRoute(route));
     return true;
   } catch (error) {
     if (error instanceof SyscallError && error.code === 'ESRCH') return false;
     throw error;
   }
+}
+
+/** The request that deleteRoute makes, to go with others. */
+export function oldRoute(route: NewRoute) {
+  // Protocol, type and scope are left open: 0, 0 and "nowhere" match any.
+  const value = { ...body(route), protocol: 0, type: 0, scope: route.scope ?? routeScopes.nowhere };
+  return { name: 'RTM_DELROUTE', type: RTM_DELROUTE, flags: 0, message: routeMessage, value };
 }
 
 /** The routes of a family in every table, without cached ones. */
@@ -173,7 +178,13 @@ export function listRoutes(nl: Netlink, family: 4 | 6): Route[] {
   return found;
 }
 
-/** The destination compared by meaning: same network, whatever host bits were written. */
+/** The destination compared by meaning: same network, whatever host bits were written. Byte by byte: CHECK does it for
+ *  every route there is. */
 export function sameDestination(a: Cidr, b: Cidr): boolean {
-  return a.prefix === b.prefix && equalIp(networkOf(a).ip, networkOf(b).ip);
+  if (a.prefix !== b.prefix || a.ip.family !== b.ip.family) return false;
+  const [one, other] = [a.ip.bytes, b.ip.bytes];
+  const whole = a.prefix >> 3;
+  for (let i = 0; i < whole; i++) if (one[i] !== other[i]) return false;
+  const rest = a.prefix & 7;
+  return rest === 0 || ((one[whole]! ^ other[whole]!) & (0xff00 >> rest)) === 0;
 }

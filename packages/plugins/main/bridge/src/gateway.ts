@@ -1,13 +1,16 @@
 import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { addressOf, firstAddress } from '@cni-ts/resource/configure-link';
+import { firstAddress } from '@cni-ts/resource/first-address';
+import { addressOf } from '@cni-ts/resource/link-addressing';
 import type { Namespace } from '@cni-ts/resource/namespace';
+import type { Drift, Resource } from '@cni-ts/resource/resource';
+import type { Site } from '@cni-ts/resource/site';
 import { addAddress, addressFlags, deleteAddress, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, type Link, setMac } from '@cni-ts/rtnetlink/link';
-import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing } from '@cni-ts/spec/failing';
 import type { IpConfig, Result, Route } from '@cni-ts/spec/result';
+import { isShared } from './bridge-link.ts';
 
 /** Who gets which address, and who is the gateway: decided from what IPAM gave, without looking at the host. */
 export interface Addressing {
@@ -57,74 +60,98 @@ function isDefault(route: Route, family: 4 | 6): boolean {
   return dst?.prefix === 0 && dst.ip.family === family;
 }
 
+export interface GatewayWant {
+  /** Name of the link that carries it: the bridge, or its leg in a VLAN. */
+  readonly link: string;
+  readonly bridge: string;
+  readonly address: Cidr;
+  /** Others in its way are removed; the next network on this bridge may do that with this one. */
+  readonly force: boolean;
+  /** What the error begins with. */
+  readonly failure: string;
+}
+
 /**
- * Gives the host its address on the network. An address that is there already is left alone; another one in its way
- * (any IPv4 address, an overlapping IPv6 network) is an error, or is removed when `force` says so.
+ * The host's address on the network. One that is there already is left alone; another one in its way (any IPv4 address,
+ * an overlapping IPv6 network) is an error, or is removed when `force` says so. It stays.
  *
  * The link's MAC is pinned to what it was before this attachment's port came: a bridge without an address of its own
- * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves.
- *
- * `isShared`: whether other attachments of the network have come to use the address, when this one fails.
+ * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves. So `target` is to be the
+ * link as it was seen then.
  */
-export function ensureGatewayAddress(
-  host: Namespace,
-  target: Link,
-  gateway: Cidr,
-  force: boolean,
-  undo: Undo,
-  isShared: () => boolean,
-): void {
-  const present = failing('could not get list of IP addresses', () =>
-    listAddresses(host.route, target, gateway.ip.family),
-  );
-  const inTheWay: Cidr[] = [];
-  for (const { cidr } of present) {
-    if (cidr.prefix === gateway.prefix && equalIp(cidr.ip, gateway.ip)) return;
-    if (conflicts(cidr, gateway)) inTheWay.push(cidr);
+export class GatewayAddress implements Resource {
+  readonly #want: GatewayWant;
+
+  constructor(want: GatewayWant) {
+    this.#want = want;
   }
-  if (inTheWay.length && !force) {
-    throw new Error(
-      `"${target.name}" already has an IP address different from ${formatCidr(gateway)}: ` +
-        `${inTheWay.map(formatCidr).join(', ')} (forceAddress replaces it)`,
+
+  describe(): string {
+    return `address ${formatCidr(this.#want.address)} on ${this.#want.link}`;
+  }
+
+  ensure(site: Site): void {
+    failing(this.#want.failure, () => this.#ensure(site, site.link('host', this.#want.link)));
+  }
+
+  #ensure(site: Site, target: Link): void {
+    const { address, force } = this.#want;
+    const { route } = site.host;
+    const present = failing('could not get list of IP addresses', () =>
+      listAddresses(route, target, address.ip.family),
     );
-  }
-  for (const cidr of inTheWay) {
-    undo.make(
-      `address ${formatCidr(cidr)} of ${target.name}`,
-      () =>
-        failing(`could not remove IP address from "${target.name}"`, () =>
-          deleteAddress(host.route, target, cidr),
+    const inTheWay: Cidr[] = [];
+    for (const { cidr } of present) {
+      if (cidr.prefix === address.prefix && equalIp(cidr.ip, address.ip)) return;
+      if (conflicts(cidr, address)) inTheWay.push(cidr);
+    }
+    if (inTheWay.length && !force) {
+      throw new Error(
+        `"${target.name}" already has an IP address different from ${formatCidr(address)}: ` +
+          `${inTheWay.map(formatCidr).join(', ')} (forceAddress replaces it)`,
+      );
+    }
+    // Whether other attachments of the network have come to use the address, when this one fails.
+    const unlessShared = (step: () => void) => () => {
+      if (!isShared(site.host, site.link('host', this.#want.bridge), site.owner)) step();
+    };
+    for (const cidr of inTheWay) {
+      site.request.undo.make(
+        `address ${formatCidr(cidr)} of ${target.name}`,
+        () =>
+          failing(`could not remove IP address from "${target.name}"`, () =>
+            deleteAddress(route, target, cidr),
+          ),
+        unlessShared(() => unlessThere(() => addAddress(route, target, cidr))),
+      );
+    }
+    failing(`could not add IP address ${formatCidr(address)} to "${target.name}"`, () =>
+      // Another attachment of the network may do it meanwhile.
+      unlessThere(() =>
+        site.request.undo.make(
+          `address ${formatCidr(address)} of ${target.name}`,
+          // The host is the gateway whatever else claims to be; containers are to reach it at once.
+          () => addAddress(route, target, address, address.ip.family === 6 ? addressFlags.nodad : 0),
+          unlessShared(() => void deleteAddress(route, target, address)),
         ),
-      () => {
-        if (!isShared()) addUnlessThere(host, target, cidr);
-      },
+      ),
     );
+    failing("could not set bridge's mac", () => pinMac(site.host, target));
   }
-  failing(`could not add IP address ${formatCidr(gateway)} to "${target.name}"`, () =>
-    add(host, target, gateway, undo, isShared),
-  );
-  failing("could not set bridge's mac", () => pinMac(host, target));
-}
 
-function add(host: Namespace, target: Link, gateway: Cidr, undo: Undo, isShared: () => boolean): void {
-  try {
-    undo.make(
-      `address ${formatCidr(gateway)} of ${target.name}`,
-      // The host is the gateway whatever else claims to be; containers are to reach it at once.
-      () => addAddress(host.route, target, gateway, gateway.ip.family === 6 ? addressFlags.nodad : 0),
-      () => {
-        if (!isShared()) deleteAddress(host.route, target, gateway);
-      },
-    );
-  } catch (error) {
-    // Another attachment of the network did it meanwhile.
-    if (errnoOf(error) !== 'EEXIST') throw error;
+  differences(site: Site): Drift[] {
+    const { link: name, address, force } = this.#want;
+    if (force) return [];
+    const link = site.find('host', name);
+    const present = link ? site.addresses('host', link) : [];
+    if (present.some(({ cidr }) => cidr.prefix === address.prefix && equalIp(cidr.ip, address.ip))) return [];
+    return [{ text: `Gateway address ${formatCidr(address)} is missing on interface ${name}` }];
   }
 }
 
-function addUnlessThere(host: Namespace, target: Link, cidr: Cidr): void {
+function unlessThere(add: () => void): void {
   try {
-    addAddress(host.route, target, cidr);
+    add();
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
   }

@@ -1,72 +1,74 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { hostLinkName } from '@cni-ts/resource/link-name';
-import type { Namespace } from '@cni-ts/resource/namespace';
+import type { Drift, Resource } from '@cni-ts/resource/resource';
+import type { Site } from '@cni-ts/resource/site';
 import { createVethPair } from '@cni-ts/resource/veth-pair';
-import { findLink, getLink, type Link, setUp } from '@cni-ts/rtnetlink/link';
-import type { Undo } from '@cni-ts/skeleton/undo';
+import { findLink, getLink, setUp } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
-import { type Bridge, connectToBridge, isShared } from './bridge-link.ts';
+import { type BridgeLink, isShared } from './bridge-link.ts';
+import { BridgePort } from './bridge-port.ts';
 
 /**
  * The host's own leg in a VLAN of the bridge: a veth pair within the host, `<bridge>.<vlan>` to carry the gateway
  * addresses and the other end as an ordinary port in that VLAN. All containers of the VLAN share it, so it stays.
  */
-export function ensureVlanGateway(
-  host: Namespace,
-  bridge: Bridge,
-  bridgeLink: Link,
-  vlan: number,
-  preserveDefault: boolean,
-  undo: Undo,
-): Link {
-  const name = `${bridge.name}.${vlan}`;
-  const present = failing(`failed to find interface "${name}"`, () => findLink(host.route, name));
-  return (
-    present ??
-    failing('failed to create vlan interface', () =>
-      make(host, bridge, bridgeLink, vlan, preserveDefault, undo),
-    )
-  );
-}
+export class VlanGateway implements Resource {
+  readonly name: string;
+  readonly #port: string;
+  readonly #bridgeName: string;
+  readonly #asPort: BridgePort;
 
-function make(
-  host: Namespace,
-  bridge: Bridge,
-  bridgeLink: Link,
-  vlan: number,
-  preserveDefault: boolean,
-  undo: Undo,
-): Link {
-  const name = `${bridge.name}.${vlan}`;
-  const port = hostLinkName('veth', bridge.name, 'vlan-gateway', String(vlan));
-  const pair = {
-    containerName: name,
-    hostName: port,
-    mtu: bridgeLink.mtu,
-    port: true,
-    inUse: () => isShared(host, bridgeLink, bridge.owner),
-  };
-  const made = failing(`faild to create vlan gateway "${name}"`, () => {
-    try {
-      return createVethPair(pair, host, host, undo);
-    } catch (error) {
-      // Another container of this VLAN made it meanwhile.
-      const isTaken = error instanceof Error && errnoOf(error.cause) === 'EEXIST';
-      const there = isTaken && findLink(host.route, name);
-      if (there) return { container: there, host: undefined };
-      throw error;
-    }
-  });
-  if (made.host) {
-    connectToBridge(
-      host,
-      made.host,
-      bridge,
-      bridgeLink,
-      { hairpin: false, isolated: false, vlans: { vlan, trunk: [], preserveDefault } },
-      undo,
-    );
+  constructor(bridgeName: string, bridge: BridgeLink, vlan: number, preserveDefault: boolean) {
+    this.name = `${bridgeName}.${vlan}`;
+    this.#port = hostLinkName('veth', bridgeName, 'vlan-gateway', String(vlan));
+    this.#bridgeName = bridgeName;
+    const vlans = { vlan, trunk: [], preserveDefault };
+    const want = { link: this.#port, bridge: bridgeName, hairpin: false, isolated: false, vlans };
+    this.#asPort = new BridgePort(want, bridge);
   }
-  failing(`failed to up "${name}"`, () => setUp(host.route, made.container));
-  return getLink(host.route, name);
+
+  describe(): string {
+    return `link ${this.name}, the host's leg in its VLAN of ${this.#bridgeName}`;
+  }
+
+  ensure(site: Site): void {
+    failing('failed to set vlan interface for bridge with addr', () => {
+      const present = failing(`failed to find interface "${this.name}"`, () => site.find('host', this.name));
+      if (!present) failing('failed to create vlan interface', () => this.#make(site));
+    });
+  }
+
+  #make(site: Site): void {
+    const { host } = site;
+    const bridge = site.link('host', this.#bridgeName);
+    const pair = {
+      containerName: this.name,
+      hostName: this.#port,
+      mtu: bridge.mtu,
+      port: true,
+      inUse: () => isShared(host, bridge, site.owner),
+    };
+    const made = failing(`faild to create vlan gateway "${this.name}"`, () => {
+      try {
+        return createVethPair(pair, host, host, site.request.undo);
+      } catch (error) {
+        // Another container of this VLAN made it meanwhile.
+        const isTaken = error instanceof Error && errnoOf(error.cause) === 'EEXIST';
+        const there = isTaken && findLink(host.route, this.name);
+        if (there) return { container: there, host: undefined };
+        throw error;
+      }
+    });
+    if (made.host) {
+      site.look('host', this.#port, made.host);
+      this.#asPort.ensure(site);
+    }
+    failing(`failed to up "${this.name}"`, () => setUp(host.route, made.container));
+    site.look('host', this.name, getLink(host.route, this.name));
+  }
+
+  /** Its address is looked at, and that hangs on it. */
+  differences(site: Site): Drift[] {
+    return site.find('host', this.name) ? [] : [{ text: `Interface ${this.name} not found` }];
+  }
 }

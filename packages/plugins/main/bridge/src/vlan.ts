@@ -49,7 +49,7 @@ export interface PortVlans {
  * The entries of a port that is in these VLANs. A trunk that contains the port's own VLAN makes that one tagged: the
  * later entry of a VLAN replaces the earlier, as in the reference.
  */
-export function expectedPortVlans({ vlan, trunk }: Pick<PortVlans, 'vlan' | 'trunk'>): PortVlan[] {
+function expectedPortVlans({ vlan, trunk }: Pick<PortVlans, 'vlan' | 'trunk'>): PortVlan[] {
   if (vlan === 0 && trunk.length === 0) return [];
   const entries = new Map<number, PortVlan>();
   if (vlan) entries.set(vlan, { id: vlan, pvid: true, untagged: true });
@@ -75,4 +75,16 @@ export function setPortVlans(host: Namespace, port: Link, vlans: PortVlans): voi
   failing(`failed to setup default native vlan tag on interface "${port.name}"`, () =>
     addPortVlan(host.route, port, { id: 1, pvid: true, untagged: true }),
   );
+}
+
+/** CHECK: the VLANs the configuration gives the port, as they are. Those it has besides may be anybody's. */
+export function portVlanDrift(vlans: PortVlans, host: Namespace, port: Link): string[] {
+  const expected = expectedPortVlans(vlans);
+  if (expected.length === 0) return [];
+  const present = listPortVlans(host.route, port);
+  return expected
+    .filter((one) => !present.some(({ id, pvid }) => id === one.id && pvid === one.pvid))
+    .map(
+      ({ id, pvid }) => `Interface ${port.name} is not in VLAN ${id}${pvid ? ' as its untagged one' : ''}`,
+    );
 }

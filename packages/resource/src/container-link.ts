@@ -1,0 +1,49 @@
+import { formatMac, parseMac } from '@cni-ts/address/mac';
+import type { Link } from '@cni-ts/rtnetlink/link';
+import type { Interface } from '@cni-ts/spec/result';
+import type { Drift } from './resource.ts';
+import type { Site } from './site.ts';
+
+/** What a plugin says of a link that is not as it was: operators know the reference's words, and each plugin has its
+ *  own. */
+export interface LinkWords {
+  sandbox(netns: string, recorded: string): string;
+  missing(name: string): string;
+  kind(name: string): string;
+  mac(name: string, recorded: string, found: string): string;
+  down(name: string): string;
+}
+
+/** The entry of the recorded result for the link in the container. */
+export function recordedLink(site: Site): Interface | undefined {
+  const { ifname, netns } = site.request;
+  return site.recorded?.interfaces?.findLast(({ name, sandbox }) => name === ifname && sandbox === netns);
+}
+
+/** The MAC that an entry of a result names, as bytes. */
+export function recordedMac(entry: Interface | undefined): Uint8Array | undefined {
+  return entry?.mac ? parseMac(entry.mac) : undefined;
+}
+
+/** Hardware addresses are compared by value; one that was not recorded matches. */
+export function sameMac(entry: Interface, link: Link): boolean {
+  if (!entry.mac) return true;
+  const recorded = parseMac(entry.mac);
+  return recorded !== undefined && formatMac(recorded) === formatMac(link.mac);
+}
+
+/** Whether the container's link is there, of this kind, and the one that ADD made; it hides all else if not. */
+export function containerLinkDrift(site: Site, kind: string, words: LinkWords): Drift[] {
+  const { ifname, netns } = site.request;
+  const entry = recordedLink(site);
+  const drift = (text: string): Drift[] => [{ text, hides: true }];
+  if (!entry) {
+    const recorded = site.recorded?.interfaces?.findLast(({ name }) => name === ifname)?.sandbox ?? '';
+    return drift(words.sandbox(netns, recorded));
+  }
+  const link = site.find('container', ifname);
+  if (!link) return drift(words.missing(ifname));
+  if (link.kind !== kind) return drift(words.kind(ifname));
+  if (!sameMac(entry, link)) return drift(words.mac(ifname, entry.mac ?? '', formatMac(link.mac)));
+  return [];
+}

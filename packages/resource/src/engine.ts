@@ -1,0 +1,87 @@
+/** What the verbs do with a list of resources. */
+import { errnoOf } from '@cni-ts/libc/syscall-error';
+import type { NetlinkRequest } from '@cni-ts/netlink/socket';
+import { tryAll } from '@cni-ts/spec/failing';
+import type { Drift, Lasting, Resource } from './resource.ts';
+import type { Site } from './site.ts';
+
+/** ADD: makes all of them in their order. Requests of neighbours in one place go to the kernel in one message. */
+export async function ensureAll(site: Site, resources: readonly Resource[]): Promise<void> {
+  let neighbours: Resource[] = [];
+  for (let i = 0; i < resources.length; i++) {
+    const one = resources[i]!;
+    if (one.request) {
+      if (neighbours.length > 0 && neighbours[0]!.at !== one.at) {
+        send(site, neighbours);
+        neighbours = [];
+      }
+      neighbours.push(one);
+      continue;
+    }
+    send(site, neighbours);
+    neighbours = [];
+    const done = one.ensure?.(site);
+    if (done) await done;
+  }
+  send(site, neighbours);
+}
+
+/** The first refusal that is none of the fine ones is thrown: the kernel has worked on, and all goes with the link. */
+function send(site: Site, resources: readonly Resource[]): void {
+  if (resources.length === 0) return;
+  const requests: NetlinkRequest<never>[] = [];
+  for (let i = 0; i < resources.length; i++) requests.push(resources[i]!.request!(site));
+  const refused = site.at(resources[0]!.at ?? 'container').route.sendAll(requests);
+  if (!refused) return;
+  for (const [place, error] of refused) {
+    const one = resources[place]!;
+    if (one.fine?.(errnoOf(error), site)) continue;
+    const what = one.failure?.() ?? `failed to make ${one.describe(site)}`;
+    throw new Error(`${what}: ${error.message}${one.advice?.(error) ?? ''}`, { cause: error });
+  }
+}
+
+/** CHECK: everything that differs, or what hides the rest. */
+export function differencesOf(site: Site, resources: readonly Resource[]): Drift[] {
+  const all: Drift[] = [];
+  for (const one of resources) {
+    for (const drift of one.differences(site)) {
+      all.push(drift);
+      if (drift.hides) return all;
+    }
+  }
+  return all;
+}
+
+/** Makes everything that differs as it must be, in the order of the list, and tells what differed. Twice changes
+ *  nothing. What is as it must be is not touched. */
+export async function repairAll(site: Site, resources: readonly Resource[]): Promise<Drift[]> {
+  const repaired: Drift[] = [];
+  for (const one of resources) {
+    const drift = one.differences(site);
+    if (drift.length === 0) continue;
+    if (!(await one.mend?.(site))) await ensureAll(site, [one]);
+    site.forget();
+    repaired.push(...drift);
+  }
+  return repaired;
+}
+
+/** One line of a dry run. */
+export interface Change {
+  /** `+` is made; `~` is there and changed. */
+  readonly sign: '+' | '~';
+  readonly text: string;
+}
+
+/** A dry run: what ensureAll would make or change. Nothing is touched. */
+export function changesOf(site: Site, resources: readonly Resource[]): Change[] {
+  return resources
+    .filter((one) => one.differences(site).length > 0)
+    .map((one) => ({ sign: one.mend ? '~' : '+', text: one.describe(site) }));
+}
+
+/** DEL: all are tried. */
+export function removeAll(site: Site, lasting: readonly Lasting[]): Promise<void> {
+  return tryAll(lasting.map((one) => () => one.remove(site)));
+}

@@ -1,0 +1,173 @@
+/** A main plugin as one value: what it needs, from which its verbs follow. */
+import { formatMac } from '@cni-ts/address/mac';
+import {
+  type Delegate,
+  definePlugin,
+  type Plugin,
+  type RawRequest,
+  type Request,
+} from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { tryAll } from '@cni-ts/spec/failing';
+import type { Interface, Result } from '@cni-ts/spec/result';
+import type * as z from 'zod/mini';
+import { failOn } from './drift.ts';
+import { type Change, changesOf, differencesOf, ensureAll, repairAll } from './engine.ts';
+import type { Drift, Lasting, Place, Resource } from './resource.ts';
+import { Site } from './site.ts';
+
+/** What must be there for one attachment, in two stages: what needs no address, and what does. */
+export interface Plan {
+  /** The links of the result, in its order. */
+  readonly interfaces: readonly PlannedLink[];
+  /** Made before IPAM is asked. */
+  readonly before: readonly Resource[];
+  /** Of a network without IPAM, without its interfaces. */
+  readonly result?: Result;
+  /** From what IPAM gave, or in CHECK from the result as it was recorded. The result is without its interfaces. */
+  readonly after?:
+    | ((given: Result) => { readonly resources: readonly Resource[]; readonly result: Result })
+    | undefined;
+}
+
+/** A link of the result. */
+export interface PlannedLink {
+  readonly at: Place;
+  readonly name: string;
+  /** Its MAC may have changed since it was looked at. */
+  readonly changes?: boolean;
+}
+
+export interface MainPlugin<S extends z.core.$ZodType, C> {
+  readonly type: string;
+  readonly config: S | (() => S);
+  readonly parse: (raw: z.output<S>, request: RawRequest) => C;
+  /** Name of the IPAM plugin; '' for a network without addresses. */
+  readonly ipam: (config: C) => string;
+  /** It has no use without. */
+  readonly needsIpam?: boolean;
+  /** What ADD cannot do, and DEL must not stumble over; STATUS asks too. May look at the host, changes nothing. */
+  readonly check?: (config: C, site: Site) => void;
+  /** What STATUS asks besides. */
+  readonly status?: (config: C, site: Site) => void;
+  /** In CHECK and after, `site.recorded` is the result that ADD gave. */
+  readonly plan: (config: C, site: Site) => Plan;
+  /** What it leaves on the host, in the order DEL takes it away. Without a configuration where that is not valid (any
+   *  more): a container must be able to go all the same. */
+  readonly lasting: (config: C | undefined) => readonly Lasting[];
+  /** CHECK without a prevResult. */
+  readonly missing: string;
+}
+
+/** What a plugin can tell and mend beside its verbs. */
+export interface Planning {
+  /** A dry run of ADD: nothing is touched. `given`: what IPAM would give. */
+  changes(request: RawRequest, given?: Result): Change[];
+  /** Makes what differs from the recorded result so again, and tells what that was. */
+  repair(request: RawRequest): Promise<Drift[]>;
+}
+
+export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>): Plugin & Planning {
+  const { type, config, parse } = main;
+  /** Its IPAM plugin; undefined for a network without addresses. */
+  const delegate = (request: Request<C>): Delegate | undefined => {
+    const ipam = main.ipam(request.config);
+    return ipam || main.needsIpam ? request.ipam(ipam) : undefined;
+  };
+  const plugin = definePlugin<S, C>({
+    type,
+    config,
+    parse,
+    async add(request) {
+      const site = new Site(request);
+      main.check?.(request.config, site);
+      const ipam = delegate(request);
+      const planned = main.plan(request.config, site);
+      await ensureAll(site, planned.before);
+      let result: Result = planned.result ?? {};
+      if (planned.after && ipam) {
+        const given = await ipam.add();
+        if (!given.ips?.length) throw new Error('IPAM plugin returned missing IP config');
+        const after = planned.after(given);
+        await ensureAll(site, after.resources);
+        ({ result } = after);
+      }
+      return { ...result, interfaces: planned.interfaces.map((one) => observed(site, one)) };
+    },
+    async check(request) {
+      const site = new Site(request);
+      // First of all: whose namespace that is.
+      void site.container;
+      const planned = main.plan(request.config, site);
+      const { prevResult } = request;
+      if (!prevResult) throw new Error(main.missing);
+      await delegate(request)?.check();
+      failOn(differencesOf(site, partsOf(planned, prevResult)).map(({ text }) => text));
+    },
+    async del(request) {
+      const site = new Site(request);
+      const config = validConfig(request);
+      const ipam = config === undefined ? ipamType(request.json) : main.ipam(config);
+      await tryAll([
+        ...main.lasting(config).map((one) => () => one.remove(site)),
+        () => (ipam || main.needsIpam ? request.ipam(ipam).del() : undefined),
+      ]);
+    },
+    async gc(request) {
+      const site = new Site(request);
+      // Asked for first: without the list nothing may be done, by the delegate neither.
+      const valid = request.validAttachments;
+      const ipam = main.ipam(request.config);
+      await tryAll([
+        // Links first: rules may be known to be stale by the links they name.
+        ...main
+          .lasting(request.config)
+          .toReversed()
+          .map((one) => () => one.collect?.(site, valid)),
+        () => (ipam ? request.ipam(ipam).gc() : undefined),
+      ]);
+    },
+    async status(request) {
+      const site = new Site(request);
+      try {
+        main.check?.(request.config, site);
+        main.status?.(request.config, site);
+      } catch (error) {
+        if (error instanceof CniError && error.code === ErrorCode.pluginNotAvailable) throw error;
+        const own = findCniError(error);
+        const text = `${type} cannot serve ADD: ${own?.message ?? errorText(error)}`;
+        throw new CniError(ErrorCode.pluginNotAvailable, text, own?.details ?? '', { cause: error });
+      }
+      await delegate(request)?.status();
+    },
+  });
+  return plugin as Plugin & Planning;
+}
+
+function validConfig<C>(request: Request<C>): C | undefined {
+  try {
+    return request.config;
+  } catch (error) {
+    request.log(
+      `the configuration is not valid, what carries this attachment's name is removed: ${errorText(error)}`,
+    );
+    return undefined;
+  }
+}
+
+/** Of a configuration that is not valid. */
+function ipamType({ ipam }: Readonly<Record<string, unknown>>): string {
+  const type = typeof ipam === 'object' && ipam !== null && 'type' in ipam ? ipam.type : undefined;
+  return typeof type === 'string' ? type : '';
+}
+
+function observed(site: Site, { at, name, changes }: PlannedLink): Interface {
+  if (changes) site.look(at, name);
+  const entry: Interface = { name, mac: formatMac(site.link(at, name).mac) };
+  if (at === 'container') entry.sandbox = site.request.netns;
+  return entry;
+}
+
+function partsOf({ before, after }: Plan, recorded: Result): Resource[] {
+  return [...before, ...(after?.(recorded).resources ?? [])];
+}

@@ -1,0 +1,132 @@
+import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
+import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
+import type { SyscallError } from '@cni-ts/libc/syscall-error';
+import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
+import { newRoute, oldRoute, RT_TABLE_MAIN, sameDestination } from '@cni-ts/rtnetlink/route';
+import type { Drift, Place, Resource } from './resource.ts';
+import type { Site } from './site.ts';
+
+export interface RouteWant {
+  readonly at: Place;
+  /** Name of the link it leads out of. */
+  readonly link: string;
+  readonly dst: Cidr;
+  readonly gateway?: Ip | undefined;
+  /** Whether another gateway would do: the result names none, and this one is as good as another. */
+  readonly anyGateway?: boolean;
+  readonly source?: Ip | undefined;
+  readonly scope?: number | undefined;
+  readonly table?: number | undefined;
+  readonly priority?: number | undefined;
+  /** Refused where there is one to the destination already; else it is beside that. */
+  readonly exclusive?: boolean;
+  /** The plugin's words, where operators know others than these. */
+  readonly failure?: string;
+  readonly missing?: string;
+  /** What the kernel may have meant by its refusal. */
+  readonly advice?: (refusal: SyscallError) => string;
+  /** Called where there is a route to the destination already, which then is kept. */
+  readonly kept?: () => void;
+}
+
+/** A route out of a link. */
+export class Route implements Resource {
+  readonly at: Place;
+  readonly #want: RouteWant;
+
+  constructor(want: RouteWant) {
+    this.at = want.at;
+    this.#want = want;
+  }
+
+  describe(): string {
+    const { source } = this.#want;
+    return `route ${this.#text()}${source ? ` src ${formatIp(source)}` : ''}`;
+  }
+
+  #text(): string {
+    const { dst, gateway, link, priority, table } = this.#want;
+    const via = gateway ? ` via ${formatIp(gateway)}` : '';
+    return `${formatCidr(dst)}${via} dev ${link}${priority ? ` metric ${priority}` : ''}${table ? ` table ${table}` : ''}`;
+  }
+
+  request(site: Site): NetlinkRequest<never> {
+    const { at, link, exclusive } = this.#want;
+    return anyOf(newRoute({ ...this.#want, link: site.link(at, link) }, exclusive));
+  }
+
+  fine(code: string | undefined): boolean {
+    const { kept } = this.#want;
+    if (code !== 'EEXIST' || !kept) return false;
+    kept();
+    return true;
+  }
+
+  failure(): string {
+    const { failure, source } = this.#want;
+    return failure ?? `failed to add route '${this.#text()}${source ? ` src ${formatIp(source)}` : ''}'`;
+  }
+
+  advice(refusal: SyscallError): string {
+    return this.#want.advice?.(refusal) ?? '';
+  }
+
+  differences(site: Site): Drift[] {
+    const { at, dst, gateway, anyGateway, priority, missing } = this.#want;
+    const table = this.#want.table || RT_TABLE_MAIN;
+    const through = at === 'host' ? site.find(at, this.#want.link)?.index : undefined;
+    const found = site
+      .routes(at, dst.ip.family)
+      .some(
+        (one) =>
+          one.table === table &&
+          sameDestination(one.dst, dst) &&
+          (through === undefined || one.hops.some(({ index }) => index === through)) &&
+          (!gateway || anyGateway || one.hops.some((hop) => hop.gateway && equalIp(hop.gateway, gateway))) &&
+          (!priority || one.priority === priority),
+      );
+    if (found) return [];
+    const via = gateway && !anyGateway ? ` via ${formatIp(gateway)}` : '';
+    const where = table === RT_TABLE_MAIN ? 'routing table' : `routing table ${table}`;
+    return [{ text: missing ?? `Expected Route ${formatCidr(dst)}${via} not found in ${where}` }];
+  }
+}
+
+/**
+ * That there is no route of the kernel's own to the subnet of an address: it says that the subnet's hosts are on the
+ * link, and they are not. The kernel makes it with the address. Of IPv4 it has scope link, which tells it from routes
+ * through a gateway; IPv6 has no scopes.
+ */
+export class NoSubnetRoute implements Resource {
+  readonly at = 'container';
+  readonly #link: string;
+  readonly #dst: Cidr;
+  readonly #scope: number | undefined;
+
+  constructor(link: string, dst: Cidr, scope: number | undefined) {
+    this.#link = link;
+    this.#dst = dst;
+    this.#scope = scope;
+  }
+
+  describe(): string {
+    return `no route ${formatCidr(this.#dst)} dev ${this.#link}`;
+  }
+
+  request(site: Site): NetlinkRequest<never> {
+    return anyOf(oldRoute({ dst: this.#dst, link: site.link('container', this.#link), scope: this.#scope }));
+  }
+
+  fine(code: string | undefined): boolean {
+    return code === 'ESRCH';
+  }
+
+  failure(): string {
+    return `failed to delete route '${formatCidr(this.#dst)} dev ${this.#link}'`;
+  }
+
+  /** It comes with the address and goes with it: what matters is the route in its place. */
+  differences(): Drift[] {
+    return [];
+  }
+}

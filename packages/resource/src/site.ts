@@ -1,0 +1,109 @@
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { type Address, listAddresses } from '@cni-ts/rtnetlink/address';
+import { findLink, getLink, type Link } from '@cni-ts/rtnetlink/link';
+import { listRoutes, type Route } from '@cni-ts/rtnetlink/route';
+import type { Owner } from '@cni-ts/skeleton/owner-comment';
+import type { Request } from '@cni-ts/skeleton/plugin';
+import type { Result } from '@cni-ts/spec/result';
+import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from './namespace.ts';
+import type { Place } from './resource.ts';
+
+/**
+ * Where an attachment is, and what has been seen there. Each namespace is opened, and each link looked at, when it is
+ * first asked for and once. Who changes a link says so by `look`.
+ */
+export class Site {
+  readonly request: Request<unknown>;
+  #host: Namespace | undefined;
+  #container: Namespace | undefined;
+  #netfilter: Netlink | undefined;
+  #links: Record<Place, Map<string, Link | undefined>> = { host: new Map(), container: new Map() };
+  #addresses = new Map<Link, readonly Address[]>();
+  #routes = new Map<string, readonly Route[]>();
+  #found = new Map<object, unknown>();
+
+  constructor(request: Request<unknown>) {
+    this.request = request;
+  }
+
+  get owner(): Owner {
+    return this.request;
+  }
+
+  get ifname(): string {
+    return this.request.ifname;
+  }
+
+  get host(): Namespace {
+    this.#host ??= ownNamespace(this.request);
+    return this.#host;
+  }
+
+  /** Throws where there is none. */
+  get container(): Namespace {
+    this.#container ??= openNamespace(this.request);
+    return this.#container;
+  }
+
+  /** The host's rules. */
+  get netfilter(): Netlink {
+    this.#netfilter ??= ownNetfilter(this.request);
+    return this.#netfilter;
+  }
+
+  /** The result that CHECK holds against what is there. */
+  get recorded(): Result | undefined {
+    return this.request.prevResult;
+  }
+
+  at(place: Place): Namespace {
+    return place === 'host' ? this.host : this.container;
+  }
+
+  /** The link as it was seen last; looked for where it has not been. */
+  find(place: Place, name: string): Link | undefined {
+    const seen = this.#links[place];
+    if (!seen.has(name)) seen.set(name, findLink(this.at(place).route, name));
+    return seen.get(name);
+  }
+
+  /** Like `find`, where it must be there: `failed to lookup "<name>": Link not found`. */
+  link(place: Place, name: string): Link {
+    return this.find(place, name) ?? getLink(this.at(place).route, name);
+  }
+
+  /** Notes a link as it is now; without one it is looked at anew when it is asked for. */
+  look(place: Place, name: string, link?: Link): void {
+    if (link) this.#links[place].set(name, link);
+    else this.#links[place].delete(name);
+  }
+
+  /** For CHECK: the addresses of a link. */
+  addresses(place: Place, link: Link): readonly Address[] {
+    const known = this.#addresses.get(link) ?? listAddresses(this.at(place).route, link);
+    this.#addresses.set(link, known);
+    return known;
+  }
+
+  /** For CHECK: the routes of a namespace. */
+  routes(place: Place, family: 4 | 6): readonly Route[] {
+    const key = `${place} ${family}`;
+    const known = this.#routes.get(key) ?? listRoutes(this.at(place).route, family);
+    this.#routes.set(key, known);
+    return known;
+  }
+
+  /** What `find` finds for `key`, looked for once. */
+  once<T>(key: object, find: () => T): T {
+    if (!this.#found.has(key)) this.#found.set(key, find());
+    return this.#found.get(key) as T; // reason: what was put there under this key
+  }
+
+  /** Forgets all that was seen: something has changed it. */
+  forget(): void {
+    this.#links = { host: new Map(), container: new Map() };
+    this.#addresses = new Map();
+    this.#routes = new Map();
+    this.#found = new Map();
+  }
+}

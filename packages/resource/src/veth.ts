@@ -1,0 +1,127 @@
+import { formatMac } from '@cni-ts/address/mac';
+import { IFF_UP, type Link, setMac, setMtu, setUp } from '@cni-ts/rtnetlink/link';
+import { linkOwner } from '@cni-ts/skeleton/link-owner';
+import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac } from './container-link.ts';
+import { hostLinkName } from './link-name.ts';
+import { collectLinks } from './owned-links.ts';
+import type { Drift, Lasting, Resource } from './resource.ts';
+import type { Site } from './site.ts';
+import { createVethPair, deleteVethPair, findVethPair, type VethPair, vethAddresses } from './veth-pair.ts';
+
+export interface VethWant extends Omit<VethPair, 'containerName' | 'alias'> {
+  readonly plugin: string;
+  readonly words: LinkWords;
+  readonly hostWords: HostWords;
+}
+
+/** What a plugin says of the host's end. */
+export interface HostWords {
+  missing(name: string): string;
+  /** Another link has its name. */
+  apart(name: string, inside: string): string;
+  /** Where that is looked at. */
+  down?(name: string): string;
+  mac?(name: string, recorded: string): string;
+  mtu(name: string, found: number, wanted: number): string;
+}
+
+/** A pair of links: one in the container, the other on the host. */
+export class Veth implements Resource {
+  readonly #want: VethWant;
+
+  constructor(want: VethWant) {
+    this.#want = want;
+  }
+
+  describe({ ifname }: Site): string {
+    const { hostName, mtu } = this.#want;
+    return `link ${hostName} (host) ⇄ ${ifname}${mtu ? `, mtu ${mtu}` : ''}`;
+  }
+
+  ensure(site: Site): void {
+    const { plugin, hostName } = this.#want;
+    // Made again, it gets the MAC it had: neighbours know it.
+    const recorded = recordedMac(recordedLink(site));
+    const mac = this.#want.mac ?? (recorded && formatMac(recorded));
+    const alias = linkOwner(site.owner, plugin);
+    const pair = { ...this.#want, containerName: site.ifname, mac, alias };
+    const made = createVethPair(pair, site.host, site.container, site.request.undo);
+    site.look('host', hostName, made.host);
+    site.look('container', site.ifname, made.container);
+  }
+
+  differences(site: Site): Drift[] {
+    const { words, hostName, hostWords, mtu } = this.#want;
+    const basic = containerLinkDrift(site, 'veth', words);
+    if (basic.length) return basic;
+    const inside = site.link('container', site.ifname);
+    const link = site.find('host', hostName);
+    if (!link) return [{ text: hostWords.missing(hostName), hides: true }];
+    if (!areEnds(link, inside)) return [{ text: hostWords.apart(hostName, inside.name), hides: true }];
+    const all: Drift[] = [];
+    const entry = site.recorded?.interfaces?.find(({ name, sandbox }) => name === hostName && !sandbox);
+    if (hostWords.mac && entry && !sameMac(entry, link)) {
+      all.push({ text: hostWords.mac(hostName, entry.mac ?? '') });
+    }
+    if (hostWords.down && !(link.flags & IFF_UP)) all.push({ text: hostWords.down(hostName) });
+    if (mtu !== undefined && link.mtu !== mtu) all.push({ text: hostWords.mtu(hostName, link.mtu, mtu) });
+    return all;
+  }
+
+  mend(site: Site): boolean {
+    const inside = site.find('container', site.ifname);
+    const link = site.find('host', this.#want.hostName);
+    if (!inside || !link || !areEnds(link, inside)) return false;
+    const recorded = recordedLink(site);
+    const mac = recordedMac(recorded);
+    if (recorded && mac && !sameMac(recorded, inside)) setMac(site.container.route, inside, mac);
+    if (this.#want.mtu && link.mtu !== this.#want.mtu) setMtu(site.host.route, link, this.#want.mtu);
+    if (!(link.flags & IFF_UP)) setUp(site.host.route, link);
+    return true;
+  }
+}
+
+function areEnds(link: Link, inside: Link): boolean {
+  return link.kind === 'veth' && link.lower === inside.index && inside.lower === link.index;
+}
+
+/** The name of the host's end: the one that ours have, or the one that the recorded result names beside `others`. */
+export function hostEndName({ owner, recorded }: Site, others: readonly string[] = []): string {
+  const own = hostLinkName('veth', owner.network, owner.containerId, owner.ifname);
+  const onHost: string[] = [];
+  for (const { name, sandbox } of recorded?.interfaces ?? []) {
+    if (!sandbox && !others.includes(name)) onHost.push(name);
+  }
+  return onHost.includes(own) ? own : (onHost[0] ?? own);
+}
+
+/** The pair of an attachment; what `isTheirs` says of findVethPair. */
+export class VethLasting implements Lasting {
+  readonly name = 'the pair of links';
+  readonly #plugin: string;
+  readonly #isTheirs: (hostEnd: Link, site: Site) => boolean;
+
+  constructor(plugin: string, isTheirs: (hostEnd: Link, site: Site) => boolean) {
+    this.#plugin = plugin;
+    this.#isTheirs = isTheirs;
+  }
+
+  /** The addresses by which rules of another interface are spared; to be asked before the pair is gone. */
+  addresses(site: Site) {
+    return vethAddresses(site.request, this.#find(site));
+  }
+
+  remove(site: Site): void {
+    deleteVethPair(this.#find(site));
+  }
+
+  collect({ host, request: { network, validAttachments } }: Site): void {
+    collectLinks(host, network, this.#plugin, validAttachments);
+  }
+
+  #find(site: Site) {
+    return site.once(this, () =>
+      findVethPair(site.request, this.#plugin, site.host, (end) => this.#isTheirs(end, site)),
+    );
+  }
+}
