@@ -19,11 +19,11 @@ export interface Environment {
 /** In the order that decides which problem is reported first. A variable is checked only where it is required: the
  *  runtime may leave anything in the others. */
 const required: readonly { name: string; by: readonly string[]; check?: (value: string) => void }[] = [
-  { name: 'CNI_CONTAINERID', by: ['ADD', 'CHECK', 'DEL'], check: checkContainerId },
-  { name: 'CNI_NETNS', by: ['ADD', 'CHECK'] },
-  { name: 'CNI_IFNAME', by: ['ADD', 'CHECK'], check: checkInterfaceName },
+  { name: 'CNI_CONTAINERID', by: ['ADD', 'CHECK', 'DEL', 'PLAN', 'REPAIR'], check: checkContainerId },
+  { name: 'CNI_NETNS', by: ['ADD', 'CHECK', 'REPAIR'] },
+  { name: 'CNI_IFNAME', by: ['ADD', 'CHECK', 'PLAN', 'REPAIR'], check: checkInterfaceName },
   { name: 'CNI_IFNAME', by: ['DEL'], check: checkNameOfOld },
-  { name: 'CNI_PATH', by: ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS'] },
+  { name: 'CNI_PATH', by: ['ADD', 'CHECK', 'DEL', 'GC', 'STATUS', 'PLAN', 'REPAIR'] },
 ];
 
 /** Throws CniError 4 for the first invalid variable, else for all missing ones together. An unknown command is not

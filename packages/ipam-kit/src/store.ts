@@ -195,6 +195,30 @@ export class Store {
   }
 }
 
+/** A look at the directory as it is, without the lock: what is reserved in it is remembered here alone. */
+export class PeekedStore extends Store {
+  readonly #reserved = new Set<string>();
+  readonly #released = new Set<string>();
+
+  override reserve(name: string): boolean {
+    if (!this.isFree(name)) return false;
+    this.#reserved.add(name);
+    return true;
+  }
+
+  override release(name: string): void {
+    this.#released.add(name);
+  }
+
+  override isFree(name: string): boolean {
+    return !this.#reserved.has(name) && (this.#released.has(name) || super.isFree(name));
+  }
+
+  override setLastReserved(): void {
+    // Nothing is written.
+  }
+}
+
 /** The addresses that have a file, in no order; none when the directory does not exist. One read of the directory,
  *  no look into the files; needs no lock. */
 export function reservedNames(directory: string): string[] {

@@ -57,6 +57,7 @@ export class Address implements Resource {
  * has none, and needs none.
  */
 export class SubnetRoute implements Resource {
+  readonly implied = true;
   readonly #link: string;
   readonly #address: Cidr;
   readonly #gateway: Ip | undefined;

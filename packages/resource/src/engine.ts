@@ -1,8 +1,8 @@
 /** What the verbs do with a list of resources. */
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { NetlinkRequest } from '@cni-ts/netlink/socket';
-import { tryAll } from '@cni-ts/spec/failing';
-import type { Drift, Lasting, Resource } from './resource.ts';
+import type { Change } from '@cni-ts/skeleton/plugin';
+import type { Drift, Resource } from './resource.ts';
 import type { Site } from './site.ts';
 
 /** ADD: makes all of them in their order. Requests of neighbours in one place go to the kernel in one message. */
@@ -67,21 +67,9 @@ export async function repairAll(site: Site, resources: readonly Resource[]): Pro
   return repaired;
 }
 
-/** One line of a dry run. */
-export interface Change {
-  /** `+` is made; `~` is there and changed. */
-  readonly sign: '+' | '~';
-  readonly text: string;
-}
-
 /** A dry run: what ensureAll would make or change. Nothing is touched. */
 export function changesOf(site: Site, resources: readonly Resource[]): Change[] {
   return resources
-    .filter((one) => one.differences(site).length > 0)
-    .map((one) => ({ sign: one.mend ? '~' : '+', text: one.describe(site) }));
-}
-
-/** DEL: all are tried. */
-export function removeAll(site: Site, lasting: readonly Lasting[]): Promise<void> {
-  return tryAll(lasting.map((one) => () => one.remove(site)));
+    .filter((one) => !one.implied && one.differences(site).length > 0)
+    .map((one) => ({ sign: one.isThere?.(site) ? '~' : '+', text: one.describe(site) }));
 }

@@ -20,7 +20,11 @@ export class Forwarding implements Resource {
   }
 
   describe(): string {
-    return `sysctl ${keys[this.#family]} = 1`;
+    return `sysctl ${keys[this.#family]} 0 → 1`;
+  }
+
+  isThere(): boolean {
+    return true;
   }
 
   ensure({ request }: Site): void {

@@ -1,6 +1,7 @@
 /** A main plugin as one value: what it needs, from which its verbs follow. */
 import { formatMac } from '@cni-ts/address/mac';
 import {
+  type Change,
   type Delegate,
   definePlugin,
   type Plugin,
@@ -12,8 +13,8 @@ import { tryAll } from '@cni-ts/spec/failing';
 import type { Interface, Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
 import { failOn } from './drift.ts';
-import { type Change, changesOf, differencesOf, ensureAll, repairAll } from './engine.ts';
-import type { Drift, Lasting, Place, Resource } from './resource.ts';
+import { changesOf, differencesOf, ensureAll, repairAll } from './engine.ts';
+import type { Lasting, Place, Resource } from './resource.ts';
 import { Site } from './site.ts';
 
 /** What must be there for one attachment, in two stages: what needs no address, and what does. */
@@ -59,22 +60,14 @@ export interface MainPlugin<S extends z.core.$ZodType, C> {
   readonly missing: string;
 }
 
-/** What a plugin can tell and mend beside its verbs. */
-export interface Planning {
-  /** A dry run of ADD: nothing is touched. `given`: what IPAM would give. */
-  changes(request: RawRequest, given?: Result): Change[];
-  /** Makes what differs from the recorded result so again, and tells what that was. */
-  repair(request: RawRequest): Promise<Drift[]>;
-}
-
-export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>): Plugin & Planning {
+export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>): Plugin {
   const { type, config, parse } = main;
   /** Its IPAM plugin; undefined for a network without addresses. */
   const delegate = (request: Request<C>): Delegate | undefined => {
     const ipam = main.ipam(request.config);
     return ipam || main.needsIpam ? request.ipam(ipam) : undefined;
   };
-  const plugin = definePlugin<S, C>({
+  return definePlugin<S, C>({
     type,
     config,
     parse,
@@ -103,6 +96,36 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       if (!prevResult) throw new Error(main.missing);
       await delegate(request)?.check();
       failOn(differencesOf(site, partsOf(planned, prevResult)).map(({ text }) => text));
+    },
+    async plan(request) {
+      const site = new Site(request);
+      main.check?.(request.config, site);
+      const planned = main.plan(request.config, site);
+      const dry = planned.after && (await delegate(request)?.plan());
+      const after = dry && planned.after?.(dry.result);
+      const links = planned.interfaces.map(({ at, name }) => ({
+        name,
+        ...(at === 'container' && { sandbox: request.netns }),
+      }));
+      const result = { ...(after?.result ?? planned.result), interfaces: links };
+      site.expect(result);
+      const changes = changesOf(site, [...planned.before, ...(after?.resources ?? [])]);
+      const ofIpam: readonly Change[] =
+        dry?.changes ??
+        (planned.after
+          ? [{ sign: '+', text: `addresses that ${main.ipam(request.config)} will choose` }]
+          : []);
+      return { changes: [...ofIpam, ...changes], result };
+    },
+    async repair(request) {
+      const site = new Site(request);
+      void site.container;
+      const planned = main.plan(request.config, site);
+      const { prevResult } = request;
+      if (!prevResult) throw new Error(main.missing);
+      const ofIpam = (await delegate(request)?.repair()) ?? [];
+      const repaired = await repairAll(site, partsOf(planned, prevResult));
+      return [...ofIpam, ...repaired.map(({ text }) => text)];
     },
     async del(request) {
       const site = new Site(request);
@@ -141,7 +164,6 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       await delegate(request)?.status();
     },
   });
-  return plugin as Plugin & Planning;
 }
 
 function validConfig<C>(request: Request<C>): C | undefined {

@@ -39,6 +39,11 @@ export function openNamespace(request: Inside): Namespace {
   return held(request, opening(request, openContainerNetns));
 }
 
+/** A namespace with nothing in it, which ends with the call. */
+export function emptyNamespace(owner: Owner): Namespace {
+  return held(owner, Netns.create());
+}
+
 function held(owner: Owner, netns: Netns, route = Netlink.open('route', netns)): Namespace {
   owner.onEnd(() => netns.close());
   owner.onEnd(() => route.close());

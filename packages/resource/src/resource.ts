@@ -30,6 +30,10 @@ export interface Resource {
   readonly at?: Place;
   /** As a line of a dry run: `address 10.22.0.7/16 on eth0`. */
   describe(site: Site): string;
+  /** Whether it comes with something else, and needs no line of its own. */
+  readonly implied?: boolean;
+  /** Whether it is there already and would be changed. */
+  isThere?(site: Site): boolean;
   ensure?(site: Site): void | Promise<void>;
   request?(site: Site): NetlinkRequest<never>;
   /** Whether a refusal with this errno is none: `EEXIST` of what may be there already. */

@@ -74,17 +74,22 @@ export class Route implements Resource {
   differences(site: Site): Drift[] {
     const { at, dst, gateway, anyGateway, priority, missing } = this.#want;
     const table = this.#want.table || RT_TABLE_MAIN;
-    const through = at === 'host' ? site.find(at, this.#want.link)?.index : undefined;
-    const found = site
-      .routes(at, dst.ip.family)
-      .some(
-        (one) =>
-          one.table === table &&
-          sameDestination(one.dst, dst) &&
-          (through === undefined || one.hops.some(({ index }) => index === through)) &&
-          (!gateway || anyGateway || one.hops.some((hop) => hop.gateway && equalIp(hop.gateway, gateway))) &&
-          (!priority || one.priority === priority),
-      );
+    const link = site.find(at, this.#want.link);
+    const through = at === 'host' ? link?.index : undefined;
+    const found =
+      link !== undefined &&
+      site
+        .routes(at, dst.ip.family)
+        .some(
+          (one) =>
+            one.table === table &&
+            sameDestination(one.dst, dst) &&
+            (through === undefined || one.hops.some(({ index }) => index === through)) &&
+            (!gateway ||
+              anyGateway ||
+              one.hops.some((hop) => hop.gateway && equalIp(hop.gateway, gateway))) &&
+            (!priority || one.priority === priority),
+        );
     if (found) return [];
     const via = gateway && !anyGateway ? ` via ${formatIp(gateway)}` : '';
     const where = table === RT_TABLE_MAIN ? 'routing table' : `routing table ${table}`;
@@ -125,8 +130,21 @@ export class NoSubnetRoute implements Resource {
     return `failed to delete route '${formatCidr(this.#dst)} dev ${this.#link}'`;
   }
 
-  /** It comes with the address and goes with it: what matters is the route in its place. */
-  differences(): Drift[] {
-    return [];
+  differences(site: Site): Drift[] {
+    const index = site.find('container', this.#link)?.index;
+    const isOnLink = site
+      .routes('container', this.#dst.ip.family)
+      .some(
+        ({ table, dst, hops }) =>
+          table === RT_TABLE_MAIN &&
+          sameDestination(dst, this.#dst) &&
+          hops.some((hop) => hop.index === index && !hop.gateway),
+      );
+    return isOnLink
+      ? [{ text: `The route to ${formatCidr(this.#dst)} does not lead through a gateway` }]
+      : [];
   }
+
+  /** In a dry run: it is not worth a line. */
+  readonly implied = true;
 }

@@ -5,7 +5,7 @@ import { listRoutes, type Route } from '@cni-ts/rtnetlink/route';
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/spec/result';
-import { type Namespace, openNamespace, ownNamespace, ownNetfilter } from './namespace.ts';
+import { emptyNamespace, type Namespace, openNamespace, ownNamespace, ownNetfilter } from './namespace.ts';
 import type { Place } from './resource.ts';
 
 /**
@@ -14,6 +14,7 @@ import type { Place } from './resource.ts';
  */
 export class Site {
   readonly request: Request<unknown>;
+  #expected: Result | undefined;
   #host: Namespace | undefined;
   #container: Namespace | undefined;
   #netfilter: Netlink | undefined;
@@ -41,7 +42,8 @@ export class Site {
 
   /** Throws where there is none. */
   get container(): Namespace {
-    this.#container ??= openNamespace(this.request);
+    // A dry run may be for no container in particular: for one that has nothing yet.
+    this.#container ??= this.request.netns ? openNamespace(this.request) : emptyNamespace(this.request);
     return this.#container;
   }
 
@@ -53,7 +55,12 @@ export class Site {
 
   /** The result that CHECK holds against what is there. */
   get recorded(): Result | undefined {
-    return this.request.prevResult;
+    return this.#expected ?? this.request.prevResult;
+  }
+
+  /** A dry run: what is there is held against what ADD would answer. */
+  expect(result: Result): void {
+    this.#expected = result;
   }
 
   at(place: Place): Namespace {

@@ -35,7 +35,7 @@ export class SpoofChecked implements Resource {
 
   differences(site: Site): Drift[] {
     const link = site.find('container', site.ifname);
-    if (!link) return [];
+    if (!link) return [{ text: `${site.ifname} is gone, nothing is checked` }];
     const found = checkMacSpoofing(site.netfilter, site.owner, this.#hostLink, link.mac);
     return found.map((text) => ({ text }));
   }

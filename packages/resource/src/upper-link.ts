@@ -133,19 +133,15 @@ export class UpperLink implements Resource {
     return all.map((text) => ({ text }));
   }
 
-  /** Only its MAC can be put right; a link of another kind, or with other data, is exchanged. */
+  /** Only its MAC can be put right. What else has the name is exchanged: by the recorded result this name in this
+   *  container is the attachment's. */
   mend(site: Site): boolean {
     const { info, master, dataDrift } = this.#want;
     const link = site.find('container', site.ifname);
     if (!link) return false;
     const entry = recordedLink(site);
     const mac = recordedMac(entry);
-    if (link.kind !== info.kind) {
-      throw new Error(
-        `"${link.name}" in the container is of kind ${link.kind}, and somebody else's: it is left`,
-      );
-    }
-    if (link.lower === master.index && dataDrift(link).length === 0) {
+    if (link.kind === info.kind && link.lower === master.index && dataDrift(link).length === 0) {
       if (entry && mac && !sameMac(entry, link)) setMac(site.container.route, link, mac);
       return true;
     }

@@ -31,6 +31,8 @@ export interface VethPair {
   readonly mtu?: number | undefined;
   /** Of the container's end, as text; random when undefined. */
   readonly mac?: string | undefined;
+  /** Of the host's end; random when undefined. */
+  readonly hostMac?: Uint8Array | undefined;
   /** Nobody else is on the wire, nor will be: the host's end asks nobody whether its IPv6 addresses are free. Until
    *  that were answered (a second or two) it had no link-local address, and without one the kernel looks for no
    *  neighbour on behalf of others: what the host forwards would not get to the container. */
@@ -72,7 +74,15 @@ export function createVethPair(
           mtu: pair.mtu,
           info: {
             kind: 'veth',
-            data: { peer: { ifname: hostName, mtu: pair.mtu, txQueueLength: 0, netnsFd: host.netns.fd } },
+            data: {
+              peer: {
+                ifname: hostName,
+                address: pair.hostMac,
+                mtu: pair.mtu,
+                txQueueLength: 0,
+                netnsFd: host.netns.fd,
+              },
+            },
           },
         });
       } catch (error) {

@@ -1,5 +1,5 @@
 import { formatMac } from '@cni-ts/address/mac';
-import { IFF_UP, type Link, setMac, setMtu, setUp } from '@cni-ts/rtnetlink/link';
+import { deleteLink, IFF_UP, type Link, setMac, setMtu, setUp } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac } from './container-link.ts';
 import { hostLinkName } from './link-name.ts';
@@ -44,7 +44,8 @@ export class Veth implements Resource {
     const recorded = recordedMac(recordedLink(site));
     const mac = this.#want.mac ?? (recorded && formatMac(recorded));
     const alias = linkOwner(site.owner, plugin);
-    const pair = { ...this.#want, containerName: site.ifname, mac, alias };
+    const hostMac = recordedMac(recordedHostEnd(site, hostName));
+    const pair = { ...this.#want, containerName: site.ifname, mac, hostMac, alias };
     const made = createVethPair(pair, site.host, site.container, site.request.undo);
     site.look('host', hostName, made.host);
     site.look('container', site.ifname, made.container);
@@ -59,7 +60,7 @@ export class Veth implements Resource {
     if (!link) return [{ text: hostWords.missing(hostName), hides: true }];
     if (!areEnds(link, inside)) return [{ text: hostWords.apart(hostName, inside.name), hides: true }];
     const all: Drift[] = [];
-    const entry = site.recorded?.interfaces?.find(({ name, sandbox }) => name === hostName && !sandbox);
+    const entry = recordedHostEnd(site, hostName);
     if (hostWords.mac && entry && !sameMac(entry, link)) {
       all.push({ text: hostWords.mac(hostName, entry.mac ?? '') });
     }
@@ -71,14 +72,28 @@ export class Veth implements Resource {
   mend(site: Site): boolean {
     const inside = site.find('container', site.ifname);
     const link = site.find('host', this.#want.hostName);
-    if (!inside || !link || !areEnds(link, inside)) return false;
+    if (!inside || !link || !areEnds(link, inside)) {
+      // Whatever is in the way: by the recorded result this name in this container is the attachment's.
+      if (inside) deleteLink(site.container.route, inside);
+      if (link) deleteLink(site.host.route, link);
+      site.forget();
+      return false;
+    }
     const recorded = recordedLink(site);
     const mac = recordedMac(recorded);
     if (recorded && mac && !sameMac(recorded, inside)) setMac(site.container.route, inside, mac);
     if (this.#want.mtu && link.mtu !== this.#want.mtu) setMtu(site.host.route, link, this.#want.mtu);
+    const hostMac = recordedMac(recordedHostEnd(site, this.#want.hostName));
+    if (this.#want.hostWords.mac && hostMac && formatMac(hostMac) !== formatMac(link.mac)) {
+      setMac(site.host.route, link, hostMac);
+    }
     if (!(link.flags & IFF_UP)) setUp(site.host.route, link);
     return true;
   }
+}
+
+function recordedHostEnd({ recorded }: Site, hostName: string) {
+  return recorded?.interfaces?.find(({ name, sandbox }) => name === hostName && !sandbox);
 }
 
 function areEnds(link: Link, inside: Link): boolean {

@@ -4,10 +4,10 @@ import { type Outcome, pluginError, printedResult, runPlugin } from '@cni-ts/inv
 import { isThisProgram } from '@cni-ts/libc/program-file';
 import { CniError, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
-import { takenResult } from '@cni-ts/spec/result-version';
+import { decodeResult, takenResult } from '@cni-ts/spec/result-version';
 import type { Streams } from './dispatch.ts';
 import { wasUndone } from './interrupted.ts';
-import type { Delegate, Plugin } from './plugin.ts';
+import type { Delegate, DryRun, Plugin } from './plugin.ts';
 import type { Undo } from './undo.ts';
 
 /** What a delegate needs of the call it is part of. */
@@ -33,7 +33,27 @@ export function delegateTo(type: string, call: DelegatingCall): Delegate {
     del: () => silent('DEL'),
     gc: () => silent('GC'),
     status: () => silent('STATUS'),
+    async plan() {
+      const answer = await beyond(type, 'PLAN', call);
+      if (answer === undefined) return undefined;
+      // reason: a plugin of this program made it (dispatch.ts)
+      const { changes, result } = answer as { changes: DryRun['changes']; result: unknown };
+      return { changes, result: takenResult(decodeResult(call.cniVersion, result)) };
+    },
+    async repair() {
+      // reason: a plugin of this program made it (dispatch.ts)
+      const answer = (await beyond(type, 'REPAIR', call)) as { repaired: readonly string[] } | undefined;
+      return answer?.repaired ?? [];
+    },
   };
+}
+
+/** A command beyond the specification, which only a plugin of this program knows; undefined for another. */
+async function beyond(type: string, command: 'PLAN' | 'REPAIR', call: DelegatingCall): Promise<unknown> {
+  const path = findDelegate(type, call);
+  const own = call.streams.inProcess && isThisProgram(path) ? call.streams.inProcess(type) : undefined;
+  if (!(command === 'PLAN' ? own?.plan : own?.repair)) return undefined;
+  return JSON.parse(await run(type, command, call, path));
 }
 
 async function add(type: string, call: DelegatingCall): Promise<Result> {

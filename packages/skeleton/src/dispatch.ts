@@ -7,7 +7,13 @@ import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spe
 import { parseJson } from '@cni-ts/spec/json';
 import { checkNetworkName } from '@cni-ts/spec/names';
 import type { Result } from '@cni-ts/spec/result';
-import { convertResult, decodeResult, printResult, takenResult } from '@cni-ts/spec/result-version';
+import {
+  convertResult,
+  decodeResult,
+  printResult,
+  resultJson,
+  takenResult,
+} from '@cni-ts/spec/result-version';
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
@@ -31,7 +37,7 @@ export interface Streams {
 }
 
 interface Command {
-  readonly verb: Verb;
+  readonly verb: Verb | 'plan' | 'repair';
   /** Where the command is younger than the protocol: the first spec version that has it. */
   readonly since?: string;
 }
@@ -42,6 +48,9 @@ const commands: Readonly<Record<string, Command>> = {
   CHECK: { verb: 'check', since: '0.4.0' },
   GC: { verb: 'gc', since: '1.1.0' },
   STATUS: { verb: 'status', since: '1.1.0' },
+  // Ours, for the operator's tool; another plugin does not know them, and says so.
+  PLAN: { verb: 'plan' },
+  REPAIR: { verb: 'repair' },
 };
 
 /** Answers one call and returns the exit status: 0, or 1 after an error object on stdout. */
@@ -70,7 +79,8 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
   const stdin = readAll(streams);
   const json = readNetwork(stdin);
   const command = Object.hasOwn(commands, environment.command) ? commands[environment.command] : undefined;
-  if (command === undefined) {
+  const isMissing = (verb: 'plan' | 'repair') => command?.verb === verb && !plugin[verb];
+  if (command === undefined || isMissing('plan') || isMissing('repair')) {
     throw new CniError(ErrorCode.invalidEnvironment, `unknown CNI_COMMAND: ${environment.command}`);
   }
   const cniVersion = configVersion(json);
@@ -81,21 +91,41 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
   const releases: (() => void)[] = [];
   const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
   try {
-    if (command.verb === 'add') await add(plugin, request, streams);
+    if (command.verb === 'add') await orNothing(request, streams, () => add(plugin, request, streams));
+    else if (command.verb === 'repair')
+      await orNothing(request, streams, () => repair(plugin, request, streams));
+    else if (command.verb === 'plan') await plan(plugin, request, streams);
     else await plugin.run(command.verb, request);
   } finally {
     for (const release of releases.reverse()) release();
   }
 }
 
-/** All or nothing: whatever keeps the runtime from getting the result, the runtime gets a host as it was before. */
 async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+  const result = await plugin.run('add', request);
+  const text = resultText(plugin, result ?? {}, request.cniVersion);
+  const signal = await stopSignal(streams);
+  if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
+  streams.writeStdout(text);
+}
+
+/** `{ "changes": [{ "sign": "+", "text": … }], "result": … }` */
+async function plan(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+  const { changes, result } = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
+  const converted = convertResult(checkedResult(plugin, result), request.cniVersion);
+  streams.writeStdout(`${JSON.stringify({ changes, result: resultJson(converted) }, undefined, 4)}\n`);
+}
+
+/** `{ "repaired": ["…"] }` */
+async function repair(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+  const repaired = (await plugin.repair?.(request)) ?? [];
+  streams.writeStdout(`${JSON.stringify({ repaired }, undefined, 4)}\n`);
+}
+
+/** All or nothing: whatever keeps the runtime from getting the answer, the runtime gets a host as it was before. */
+async function orNothing(request: RawRequest, streams: Streams, work: () => Promise<void>): Promise<void> {
   try {
-    const result = await plugin.run('add', request);
-    const text = resultText(plugin, result ?? {}, request.cniVersion);
-    const signal = await stopSignal(streams);
-    if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
-    streams.writeStdout(text);
+    await work();
   } catch (thrown) {
     const stop = stopOf(thrown, await stopSignal(streams));
     const left = await request.undo.run();

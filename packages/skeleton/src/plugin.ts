@@ -24,6 +24,24 @@ export interface Delegate {
   del(): Promise<void>;
   gc(): Promise<void>;
   status(): Promise<void>;
+  /** Undefined where it cannot tell: a plugin of another program. */
+  plan(): Promise<DryRun | undefined>;
+  /** What it put right; nothing where it is a plugin of another program. */
+  repair(): Promise<readonly string[]>;
+}
+
+/** One line of a dry run. */
+export interface Change {
+  /** `+` is made; `~` is there and changed. */
+  readonly sign: '+' | '~';
+  readonly text: string;
+}
+
+/** What an ADD would do. */
+export interface DryRun {
+  readonly changes: readonly Change[];
+  /** What it would answer, as far as that is known before: a link that is not there yet has no MAC. */
+  readonly result: Result;
 }
 
 /** One call of a plugin, checked: environment, network name and spec version are valid when a verb sees it. */
@@ -72,6 +90,9 @@ export interface Plugin {
   readonly schema?: () => z.core.$ZodType;
   /** Runs one verb; only ADD has a result. */
   run(verb: Verb, request: RawRequest): Promise<Result | undefined>;
+  /** Beyond the specification (CNI_COMMAND=PLAN and REPAIR), where a plugin can. */
+  plan?(request: RawRequest): Promise<DryRun>;
+  repair?(request: RawRequest): Promise<readonly string[]>;
 }
 
 /** Every verb is required: a plugin that has nothing to do for GC says so in its source. */
@@ -95,6 +116,10 @@ export interface Definition<S extends z.core.$ZodType, C> {
   del(request: Request<C>): void | Promise<void>;
   gc(request: Request<C>): void | Promise<void>;
   status(request: Request<C>): void | Promise<void>;
+  /** A dry run of ADD: what it would make and change on this host. Nothing is touched. */
+  plan?(request: Request<C>): DryRun | Promise<DryRun>;
+  /** Makes what CHECK would complain of so again, and tells what that was; what is as it must be is not touched. */
+  repair?(request: Request<C>): readonly string[] | Promise<readonly string[]>;
 }
 
 /** Version of these plugins, as in package.json. */
@@ -109,17 +134,21 @@ export function definePlugin<S extends z.core.$ZodType>(
   definition: Definition<S, z.output<S>> & { parse?: undefined },
 ): Plugin;
 export function definePlugin<S extends z.core.$ZodType, C>(definition: Definition<S, C>): Plugin {
+  const { plan, repair } = definition;
+  const withOwnConfig = (raw: RawRequest) => withConfig(raw, () => configOf(definition, raw));
   return {
     type: definition.type,
     about: definition.about ?? `CNI plugin ${definition.type} v${pluginVersion}`,
     versions: definition.versions ?? specVersions,
     schema: () => schemaOf(definition),
     async run(verb, raw) {
-      const request = withConfig(raw, () => configOf(definition, raw));
+      const request = withOwnConfig(raw);
       if (verb === 'add') return await definition.add(request);
       await definition[verb](request);
       return undefined;
     },
+    ...(plan && { plan: async (raw) => plan(withOwnConfig(raw)) }),
+    ...(repair && { repair: async (raw) => repair(withOwnConfig(raw)) }),
   };
 }
 

@@ -40,7 +40,7 @@ export interface Answer {
   readonly changes: readonly string[];
 }
 
-export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION';
+export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION' | 'PLAN' | 'REPAIR';
 
 /**
  * A folder with executables: with it in the environment the tests of a plugin call these, by the protocol, instead of

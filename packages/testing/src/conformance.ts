@@ -18,6 +18,14 @@ import { expectTrue } from './result-truth.ts';
 import { type Snapshot, snapshot } from './snapshot.ts';
 import { type Given, onStage, type Stage } from './stage.ts';
 
+/** Something changed behind the plugin's back. */
+export interface Tampering {
+  by(host: Host, container: Container): void;
+  readonly says: RegExp;
+  /** Why REPAIR of this plugin cannot heal it: another plugin of the chain made that. */
+  readonly notHealed?: string;
+}
+
 /** One configuration to try. */
 export interface Case {
   readonly title: string;
@@ -35,7 +43,7 @@ export interface Case {
   /** Why its result has no address: then 0.1.0 and 0.2.0 cannot express it. */
   readonly withoutAddress?: boolean;
   /** Changes that CHECK must find, by name, and what its message must say. */
-  readonly tamperings?: Record<string, { by(host: Host, container: Container): void; says: RegExp }>;
+  readonly tamperings?: Record<string, Tampering>;
   /** CNI_IFNAME, for a plugin that is not about eth0. */
   readonly ifname?: string;
   /** DEL cannot do without the namespace for a reason given here: the interface stays until the namespace goes. */
@@ -68,6 +76,11 @@ export function checks(plugin: Plugin, one: Case, patience = 3000): [string, () 
     ...Object.entries(one.tamperings ?? {}).map(([name, tampering]) =>
       named(`CHECK finds: ${name}`, (stage) => checkFinds(stage, tampering)),
     ),
+    ['a dry run touches nothing, and tells what ADD then makes', dryRun],
+    ['REPAIR right after ADD finds nothing to do and changes nothing', repairOfNothing],
+    ...Object.entries(one.tamperings ?? {})
+      .filter(([, { notHealed }]) => notHealed === undefined)
+      .map(([name, tampering]) => named(`REPAIR heals: ${name}`, (stage) => repairHeals(stage, tampering))),
     ...ways.map((way) =>
       named(`DEL ${way.title} leaves the host as it was before ADD, and again`, (stage) =>
         delRestores(stage, way),
@@ -135,16 +148,56 @@ async function checkAfterAdd(stage: Stage): Promise<void> {
   expect(stage.both(container), 'CHECK changed something').toEqual(before);
 }
 
-async function checkFinds(
-  stage: Stage,
-  { by, says }: NonNullable<Case['tamperings']>[string],
-): Promise<void> {
+async function checkFinds(stage: Stage, { by, says }: Tampering): Promise<void> {
   const { given, container } = stage.attach('c1');
   const { result } = await stage.succeed('ADD', given);
   by(stage.host, container);
   const checked = await call(stage.plugin, 'CHECK', { ...given, config: stage.config(), prevResult: result });
   expect(checked.status, 'CHECK passed').toBe(1);
   expect(checked.error?.msg).toMatch(says);
+}
+
+/** By machine: what the result has that was not there before is named by a line of the dry run. */
+async function dryRun(stage: Stage): Promise<void> {
+  const { given, container } = stage.attach('c1');
+  const before = stage.both(container);
+  const { stdout } = await stage.succeed('PLAN', given);
+  expect(stage.both(container), 'the dry run changed something').toEqual(before);
+  const { changes, result } = JSON.parse(stdout);
+  const texts = changes.map(({ text }: { text: string }) => text).join('\n');
+  const made = (await stage.succeed('ADD', given)).result ?? {};
+  const known = JSON.stringify(given.prevResult ?? {});
+  for (const { name } of made.interfaces ?? []) {
+    if (!known.includes(`"${name}"`) && name !== 'lo') expect(texts).toContain(name);
+  }
+  for (const { address } of made.ips ?? []) {
+    if (!known.includes(`"${address}"`) && stage.ifname !== 'lo') expect(texts).toContain(address);
+  }
+  const withoutMacs = (all: { mac?: string }[] = []) => all.map(({ mac: _, ...rest }) => rest);
+  expect({ ...result, interfaces: withoutMacs(result.interfaces) }).toEqual({
+    ...made,
+    interfaces: withoutMacs(made.interfaces),
+  });
+}
+
+async function repairOfNothing(stage: Stage): Promise<void> {
+  const { given, container } = stage.attach('c1');
+  const { result } = await stage.succeed('ADD', given);
+  const before = stage.both(container);
+  const { stdout } = await stage.succeed('REPAIR', { ...given, prevResult: result });
+  expect(JSON.parse(stdout)).toEqual({ repaired: [] });
+  expect(stage.both(container)).toEqual(before);
+}
+
+async function repairHeals(stage: Stage, { by }: Tampering): Promise<void> {
+  const { given, container } = stage.attach('c1');
+  const { result } = await stage.succeed('ADD', given);
+  by(stage.host, container);
+  const known = { ...given, prevResult: result };
+  const { stdout } = await stage.succeed('REPAIR', known);
+  expect(JSON.parse(stdout).repaired).not.toEqual([]);
+  await stage.succeed('CHECK', known);
+  expect(JSON.parse((await stage.succeed('REPAIR', known)).stdout)).toEqual({ repaired: [] });
 }
 
 /** A way DEL is called: what happened before, what it is told, and whether it is told where the container is. */

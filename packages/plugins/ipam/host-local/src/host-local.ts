@@ -23,6 +23,7 @@ import {
   entryNames,
   type Owned,
   ownerOf,
+  PeekedStore,
   type Place,
   reservedNames,
   Store,
@@ -31,7 +32,13 @@ import {
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
-import { definePlugin, type Plugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
+import {
+  type DryRun,
+  definePlugin,
+  type Plugin,
+  type RawRequest,
+  type Request,
+} from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/spec/cni-error';
 import type { IpConfig, Result, Route } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
@@ -183,18 +190,19 @@ function plan({ sets, requested }: Config): (Ip | undefined)[] {
 /** One address of every set, in one hold of the lock. What was reserved before a set failed is given back by the
  *  undo list, and nothing else is: the reference then releases whatever the attachment ever owned. */
 function apply(wanted: readonly (Ip | undefined)[], request: Request<Config>): Candidate[] {
-  const { place, sets } = request.config;
-  return withStore(place, (store) =>
-    sets.map((set, i) => {
-      try {
-        const found = reserve(store, set, i, wanted[i], request);
-        store.setLastReserved(i, found.ip);
-        return found;
-      } catch (thrown) {
-        throw allocationError(i, thrown);
-      }
-    }),
-  );
+  return withStore(request.config.place, (store) => choose(store, wanted, request));
+}
+
+function choose(store: Store, wanted: readonly (Ip | undefined)[], request: Request<Config>): Candidate[] {
+  return request.config.sets.map((set, i) => {
+    try {
+      const found = reserve(store, set, i, wanted[i], request);
+      store.setLastReserved(i, found.ip);
+      return found;
+    } catch (thrown) {
+      throw allocationError(i, thrown);
+    }
+  });
 }
 
 function reserve(
@@ -331,15 +339,47 @@ function add(request: Request<Config>): Result {
   return result(config, apply(plan(config), request), dns);
 }
 
+/** Which addresses an ADD would take now. Somebody else may take them first. */
+function dryRun(request: Request<Config>): DryRun {
+  const { config } = request;
+  const dns = config.resolvConf === '' ? undefined : readResolvConf(config.resolvConf);
+  const given = choose(new PeekedStore(config.place.directory), plan(config), request);
+  const line = ({ ip }: Candidate) => `reservation of ${formatIp(ip)} in ${config.place.directory}`;
+  return {
+    changes: given.map((one) => ({ sign: '+', text: line(one) })),
+    result: result(config, given, dns),
+  };
+}
+
+/** Reservations that are gone are made again; an address that somebody else has by now is an error. */
+function repair(request: Request<Config>): string[] {
+  const { place, sets } = request.config;
+  return withStore(place, (store) =>
+    ownAddresses(request, sets).flatMap((name) => {
+      if ([ownerOf(request), request.containerId].includes(store.content(name) ?? '')) return [];
+      if (store.reserve(name, request)) return `the reservation of ${name} was gone`;
+      throw new CniError(
+        ErrorCode.internal,
+        `${name} of container ${request.containerId} is held by ${holder(store.content(name))}`,
+      );
+    }),
+  );
+}
+
+/** Those of the result that lie in our sets. */
+function ownAddresses(request: Request<Config>, sets: readonly RangeSet[]): string[] {
+  return (request.prevResult?.ips ?? []).flatMap(({ address }) => {
+    const ip = parseCidr(address)?.ip;
+    return ip && sets.some((set) => rangeOf(set, ip)) ? formatIp(ip) : [];
+  });
+}
+
 /** The attachment holds an address, and every address of ours that the result gives it: one that went to somebody
  *  else meanwhile is a duplicate on the network. Other plugins' addresses in the result are none of ours. */
 function check(request: Request<Config>): void {
   const { place, sets } = request.config;
   const failure = `host-local: Failed to find address added by container ${request.containerId}`;
-  const given = (request.prevResult?.ips ?? []).flatMap(({ address }) => {
-    const ip = parseCidr(address)?.ip;
-    return ip && sets.some((set) => rangeOf(set, ip)) ? formatIp(ip) : [];
-  });
+  const given = ownAddresses(request, sets);
   withStore(place, (store) => {
     const { exact, legacy } = store.ownedForSure(request);
     if (exact.length + legacy.length === 0) throw new CniError(ErrorCode.internal, failure);
@@ -462,6 +502,8 @@ export function hostLocalWith(indexFolder: string | undefined): Plugin {
     del: (request) => del(request, placeToClear(request, indexFolder)),
     gc: (request) => gc(request, placeToClear(request, indexFolder)),
     status,
+    plan: dryRun,
+    repair,
   });
 }
 

@@ -139,4 +139,5 @@ export const staticPlugin = definePlugin({
   del,
   gc,
   status,
+  plan: (request) => ({ changes: [], result: add(request) }),
 });

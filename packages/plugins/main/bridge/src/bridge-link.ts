@@ -44,6 +44,10 @@ export class BridgeLink implements Resource {
     return `bridge ${name}${mtu ? `, mtu ${mtu}` : ''}`;
   }
 
+  isThere(site: Site): boolean {
+    return site.find('host', this.#want.name) !== undefined;
+  }
+
   /** Finds the bridge or creates it, and sees that it is up. Safe when many attachments start at once. */
   ensure(site: Site): void {
     const { name, promisc } = this.#want;

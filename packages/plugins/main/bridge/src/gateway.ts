@@ -147,6 +147,16 @@ export class GatewayAddress implements Resource {
     if (present.some(({ cidr }) => cidr.prefix === address.prefix && equalIp(cidr.ip, address.ip))) return [];
     return [{ text: `Gateway address ${formatCidr(address)} is missing on interface ${name}` }];
   }
+
+  /** The same address with another prefix length is in the way of this one, and nobody else's. */
+  mend(site: Site): boolean {
+    const { link: name, address } = this.#want;
+    const link = site.find('host', name);
+    for (const { cidr } of link ? site.addresses('host', link) : []) {
+      if (link && equalIp(cidr.ip, address.ip)) deleteAddress(site.host.route, link, cidr);
+    }
+    return false;
+  }
 }
 
 function unlessThere(add: () => void): void {

@@ -11,7 +11,8 @@ import { type Address, listAddresses } from '@cni-ts/rtnetlink/address';
 import { getLink, IFF_UP, setDown, setUp } from '@cni-ts/rtnetlink/link';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
-import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import { CniError, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
@@ -85,6 +86,31 @@ function check(request: Request<Config>): void {
   }
 }
 
+/** `lo` has its addresses when it is up: those that every program takes for granted are told before. */
+function plan(request: Request<Config>): DryRun {
+  const passedOn = previous(request);
+  const route = enter(request);
+  const isUp = (getLink(route, name).flags & IFF_UP) !== 0;
+  const present = listAddresses(route, getLink(route, name));
+  refuseForeign(present);
+  const usual = ['127.0.0.1/8', '::1/128'].map((address) => ({ address, interface: 0 }));
+  const foretold = isUp ? result(request.netns, present) : { ...result(request.netns, []), ips: usual };
+  return { changes: isUp ? [] : [{ sign: '~', text: 'link lo up' }], result: passedOn ?? foretold };
+}
+
+function repair(request: Request<Config>): Promise<string[]> {
+  return repairByCheck(
+    () => check(request),
+    () => {
+      const route = enter(request);
+      const link = getLink(route, name);
+      // The kernel adds its addresses when it comes up.
+      setDown(route, link);
+      setUp(route, link);
+    },
+  );
+}
+
 export const loopback = definePlugin({
   type: 'loopback',
   config,
@@ -97,4 +123,6 @@ export const loopback = definePlugin({
   // Nothing outlives the namespace, and the kernel always has `lo`.
   gc: () => {},
   status: () => {},
+  plan,
+  repair,
 });

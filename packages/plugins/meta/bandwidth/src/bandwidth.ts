@@ -21,7 +21,8 @@ import {
   rootBucket,
   tcParent,
 } from '@cni-ts/rtnetlink/qdisc';
-import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import { failing, tryAll } from '@cni-ts/spec/failing';
@@ -57,6 +58,37 @@ function add(request: Request<Config>): Result {
   redirect(host, veth, ifb, undo);
   const interfaces = [...(prevResult.interfaces ?? []), { name: ifb.name, mac: formatMac(ifb.mac) }];
   return { ...prevResult, interfaces };
+}
+
+/** Which limits would stand where. */
+function plan(request: Request<Config>): DryRun {
+  const { config, prevResult } = request;
+  if (prevResult === undefined) throw new Error('must be called as chained plugin');
+  if (!config.ingress && !config.egress) return { changes: [], result: prevResult };
+  const host = ownNamespace(request).route;
+  const veth = hostEnd(request, prevResult, host);
+  for (const limit of [config.ingress, config.egress]) if (limit) tokenBucket(limit);
+  const changes: Change[] = [];
+  const text = ({ rate, burst }: Limit) => `${rate} bit/s, burst ${burst} bits`;
+  if (config.ingress) changes.push({ sign: '+', text: `tbf on ${veth.name}: ${text(config.ingress)}` });
+  if (!config.egress) return { changes, result: prevResult };
+  const name = freeName(host, request, veth);
+  changes.push(
+    { sign: '+', text: `link ${name}, ifb, with tbf: ${text(config.egress)}` },
+    { sign: '+', text: `ingress of ${veth.name} redirected to ${name}` },
+  );
+  return { changes, result: { ...prevResult, interfaces: [...(prevResult.interfaces ?? []), { name }] } };
+}
+
+/** From the beginning; a qdisc that somebody put in the place of our bucket goes. */
+async function limitAgain(request: Request<Config>): Promise<void> {
+  await del(request);
+  const { config, prevResult = {} } = request;
+  const host = ownNamespace(request).route;
+  const veth = hostEnd(request, prevResult, host);
+  const instead = config.ingress && findQdisc(host, veth);
+  if (instead?.handle) deleteQdisc(host, veth, { handle: instead.handle, parent: tcParent.root });
+  add(request);
 }
 
 function addBucket(host: Netlink, link: Link, bucket: Bucket): void {
@@ -262,4 +294,10 @@ export const bandwidth = definePlugin({
   del,
   gc,
   status,
+  plan,
+  repair: (request) =>
+    repairByCheck(
+      () => check(request),
+      () => limitAgain(request),
+    ),
 });

@@ -7,12 +7,14 @@
  * in all of them, because the host may have changed since ADD.
  */
 
+import { formatIp } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
 import { type Family, IptablesError } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/resource/drift';
 import { ownNetfilter } from '@cni-ts/resource/namespace';
-import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
@@ -172,6 +174,24 @@ async function gc(request: Request<Config>): Promise<void> {
   ]);
 }
 
+/** Whose traffic would be let through, and by what. */
+function dryRun(request: Request<Config>): DryRun {
+  const { config, prevResult = {} } = request;
+  const planned = plan(request);
+  if (planned.addresses.length === 0) return { changes: [], result: prevResult };
+  const nl = ownNetfilter(request);
+  const backend = chooseBackend(config, nl, familiesOf(planned));
+  const part = partOf(nl, planned, backend);
+  const drift = backend === 'firewalld' ? differencesInFirewalld(request, planned) : [];
+  if (part) drift.push(...ruleDifferences(nl, planned, config, ...part));
+  if (drift.length === 0) return { changes: [], result: prevResult };
+  const changes = planned.addresses.map(
+    (address): Change => ({ sign: '+', text: `traffic of ${formatIp(address)} let through by ${backend}` }),
+  );
+  if (planned.isolation) changes.push({ sign: '+', text: `policy ${config.ingressPolicy} of its bridge` });
+  return { changes, result: prevResult };
+}
+
 function status(request: Request<Config>): void {
   const problem = problemOf(request);
   if (problem === undefined) return;
@@ -206,4 +226,10 @@ export const firewall = definePlugin({
   del,
   gc,
   status,
+  plan: dryRun,
+  repair: (request) =>
+    repairByCheck(
+      () => check(request),
+      () => add(request),
+    ),
 });

@@ -44,6 +44,18 @@ export function takeBackFromNftables(nl: Netlink, owner: Owner): Removed {
   return remove(nl, tagged(owner), () => [dnat, masquerade]);
 }
 
+/** For repair: also rules in the container's own chains that say of nobody that they are theirs. */
+export function clearNftables(nl: Netlink, owner: Owner): Removed {
+  const mine = tagged(owner);
+  const { dnat, masquerade } = nftChains(owner.containerId);
+  const own = [dnat, masquerade];
+  return remove(
+    nl,
+    (one) => mine(one) || (one.comment === undefined && own.includes(one.chain)),
+    () => own,
+  );
+}
+
 /** Removes the mappings of this network's attachments that are not valid any more. */
 export function gcNftables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): Removed {
   const keep = valid.map((one) => ownerTag({ network, ...one }));

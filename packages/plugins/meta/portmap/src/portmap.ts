@@ -5,7 +5,7 @@
  * A packet is redirected if and only if it is sent to an address of this host and protocol, port and (where one is
  * given) host address agree with a mapping. A port has one owner.
  */
-import type { Ip } from '@cni-ts/address/ip';
+import { formatIp, type Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
 import { findProgram } from '@cni-ts/iptables/program';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
@@ -13,7 +13,8 @@ import type { Netlink } from '@cni-ts/netlink/socket';
 import { retryRaces } from '@cni-ts/nftables/transaction';
 import { failOn } from '@cni-ts/resource/drift';
 import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
-import { definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
+import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
@@ -29,11 +30,11 @@ import {
   requireIptables,
   variantFor,
 } from './iptables-rules.ts';
-import { readMappings } from './mapping.ts';
+import { hostPortText, readMappings } from './mapping.ts';
 import { readConditions } from './nftables-conditions.ts';
 import { nftablesDifferences } from './nftables-differences.ts';
 import { nftablesHolder } from './nftables-holder.ts';
-import { gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
+import { clearNftables, gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
 import { addToNftables, isKnown, isUnused, look, type Sight } from './nftables-rules.ts';
 import type { Owner } from './owner.ts';
 import type { Plan } from './plan.ts';
@@ -230,6 +231,37 @@ function holdsBy(
   }
 }
 
+/** Which ports of the host would lead to the container. */
+function dryRun(request: Request<Config>): DryRun {
+  const [config, prevResult] = parsed(request, 'failed to parse config: ');
+  if (!prevResult) throw new Error('must be called as chained plugin');
+  if (!config.portMappings?.length) return { changes: [], result: prevResult };
+  const host = hostOf(request);
+  const backend = config.backend ?? chooseBackend(host, config);
+  const planned = plan(config, ownerOf(request), prevResult, backend);
+  if (differencesBy(backend, host, planned).length === 0) return { changes: [], result: prevResult };
+  const changes = planned.targets.flatMap(({ address, mappings }) =>
+    mappings.map((one): Change => {
+      const to = address.ip.family === 4 ? formatIp(address.ip) : `[${formatIp(address.ip)}]`;
+      return { sign: '+', text: `${hostPortText(one)} → ${to}:${one.containerPort} by ${backend}` };
+    }),
+  );
+  return { changes, result: prevResult };
+}
+
+/** In place, so that connections go on; where somebody has changed too much for that, from the beginning. */
+function addAgain(request: Request<Config>): void {
+  try {
+    add(request);
+  } catch {
+    // reason: what stands in the way is removed, and if it is something else the second attempt says so
+    const [host, owner] = [hostOf(request), ownerOf(request)];
+    removeEverywhere(host, owner, addressesIfAny(request));
+    bothBackends(host, () => clearNftables(host.netfilter, owner));
+    add(request);
+  }
+}
+
 function status(request: Request<Config>): void {
   const cannot = (why: string, details: string, cause?: unknown) =>
     new CniError(ErrorCode.pluginNotAvailable, `portmap cannot serve ADD: ${why}`, details, { cause });
@@ -318,4 +350,10 @@ export const portmap = definePlugin({
   del,
   gc,
   status,
+  plan: dryRun,
+  repair: (request) =>
+    repairByCheck(
+      () => check(request),
+      () => addAgain(request),
+    ),
 });

@@ -11,7 +11,8 @@ import { failOn } from '@cni-ts/resource/drift';
 import { findLink, findLinkByIndex, getLink, type Link } from '@cni-ts/rtnetlink/link';
 import { configText } from '@cni-ts/skeleton/config-text';
 import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
-import { definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
+import { type Change, type DryRun, definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
+import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { checkAllowed } from './allowlist.ts';
@@ -170,6 +171,43 @@ function check(request: Request<Config>): void {
   failOn(drift);
 }
 
+/** Which settings and attributes would change, from what to what. */
+function dryRun(request: Request<Config>, allowlist: string): DryRun {
+  refuseForbidden(request.config, allowlist);
+  const planned = plan(request);
+  const { prevResult, ifname } = request;
+  if (prevResult === undefined) throw new Error('Required prevResult missing');
+  const changes = settingDifferences(planned.settings, openContainerNetns(request)).map(changeOf);
+  const names = toSet(planned.link);
+  const link =
+    names.length > 0 ? findLink(Netlink.open('route', openContainerNetns(request)), ifname) : undefined;
+  if (link) {
+    refuseImpossible(link, planned.link);
+    changes.push(...linkDifferences(link, planned.link).map(changeOf));
+  }
+  return { changes, result: completed(prevResult, request, planned.link) };
+}
+
+function changeOf(text: string): Change {
+  return { sign: '~', text: text.replace(/^Error: Tuning (?:link )?/, '') };
+}
+
+/** What the link was like before ADD is remembered already: its values are set, and nothing is saved. */
+function setAgain(request: Request<Config>, allowlist: string): void {
+  refuseForbidden(request.config, allowlist);
+  const planned = plan(request);
+  const container = openContainerNetns(request);
+  writeSettings(planned.settings, container, request.undo);
+  const names = toSet(planned.link);
+  if (names.length === 0) return;
+  const route = Netlink.open('route', container);
+  const link = getLink(route, request.ifname);
+  for (const name of names) {
+    const value = planned.link[name];
+    if (value !== undefined) setValue(route, link, name, value);
+  }
+}
+
 /** Puts the link back as it was. What stands in the way is logged and no failure: the container is going, and a
  *  runtime that repeats DEL would not get further. Where there is nothing to put back any more, no file stays. Of the
  *  configuration it needs the directory alone. */
@@ -280,6 +318,12 @@ export function tuningWith(allowlist: string): Plugin {
     del,
     gc,
     status: (request) => status(request, allowlist),
+    plan: (request) => dryRun(request, allowlist),
+    repair: (request) =>
+      repairByCheck(
+        () => check(request),
+        () => setAgain(request, allowlist),
+      ),
   });
 }
 
