@@ -645,11 +645,30 @@ static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("mark", 0, get_mark),
 };
 
+static JSValue string_of(JSContext *context, const char *string, size_t length) {
+  return text_of(context, (const uint8_t *)string, length, 1);
+}
+
 static JSValue string_list(JSContext *context, char **strings) {
   JSValue list = JS_NewArray(context);
   for (uint32_t i = 0; strings[i]; i++)
-    JS_SetPropertyUint32(context, list, i, text_of(context, (const uint8_t *)strings[i], strlen(strings[i]), 1));
+    JS_SetPropertyUint32(context, list, i, string_of(context, strings[i], strlen(strings[i])));
   return list;
+}
+
+/* An object of what is `NAME=value`; of two with one name, the last. */
+static JSValue environment_of(JSContext *context, char **strings) {
+  JSValue object = JS_NewObject(context);
+  for (; *strings; strings++) {
+    const char *end = strchr(*strings, '=');
+    if (!end || end == *strings) continue;
+    JSValue name = string_of(context, *strings, end - *strings);
+    JSAtom atom = JS_ValueToAtom(context, name);
+    JS_FreeValue(context, name);
+    JS_DefinePropertyValue(context, object, atom, string_of(context, end + 1, strlen(end + 1)), JS_PROP_C_W_E);
+    JS_FreeAtom(context, atom);
+  }
+  return object;
 }
 
 /* An error nobody caught ends the process: there is no sense in going on, and the operator must see it. */
@@ -859,7 +878,7 @@ int main(int count, char **arguments, char **environment) {
   size_t most = getrlimit(RLIMIT_STACK, &stack) || stack.rlim_cur > 8 << 20 ? 8 << 20 : stack.rlim_cur;
   JS_SetMaxStackSize(runtime, most / 2);
   JS_SetPropertyStr(context, heap->engine, "args", string_list(context, arguments));
-  JS_SetPropertyStr(context, heap->engine, "environment", string_list(context, environment));
+  JS_SetPropertyStr(context, heap->engine, "environment", environment_of(context, environment));
   JS_FreeValue(context, call("start"));
   for (;;) {
     run_jobs(runtime);

@@ -4,8 +4,8 @@ export interface Engine {
   readonly arch: string;
   /** The command line, as systemText; the first is how the program was called. Undefined before there is a call. */
   readonly args: readonly string[] | undefined;
-  /** `NAME=value`, as the process got it, as systemText. Undefined before there is a call. */
-  readonly environment: readonly string[] | undefined;
+  /** The environment by its names, as systemText. Undefined before there is a call. */
+  readonly environment: Record<string, string> | undefined;
   /** The functions of libc's calls.ts. */
   readonly libc: Libc;
   encode(text: string): Uint8Array<ArrayBuffer>;

@@ -93,16 +93,6 @@ function ofTheCall<T>(value: T | undefined, what: string): T {
   throw new TypeError(`${what} asked for while the program is prepared: ask in the call that needs it`);
 }
 
-let variables: Record<string, string> | undefined;
-function environment(): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const entry of ofTheCall(engine.environment, 'the environment')) {
-    const at = entry.indexOf('=');
-    if (at > 0) found[entry.slice(0, at)] = entry.slice(at + 1);
-  }
-  return found;
-}
-
 /** The part of Node's `process` that the program uses. */
 interface Program {
   exitCode: number | undefined;
@@ -120,8 +110,7 @@ const program: Program = {
     return [this.argv0, ...ofTheCall(engine.args, 'the command line')];
   },
   get env() {
-    variables ??= environment();
-    return variables;
+    return ofTheCall(engine.environment, 'the environment');
   },
   get pid() {
     return libc.getpid();

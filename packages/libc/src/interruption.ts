@@ -38,6 +38,11 @@ export function askedToStop(milliseconds: number): string | undefined {
   return signal === 0 ? undefined : signalName(signal);
 }
 
+/** The signal that asked the process to stop, if one has; from now on waiting undoes things. */
+export function stopSignal(): string | undefined {
+  return askedToStop(-1);
+}
+
 /** To be called when a system call said EINTR, before it is called again. Throws Interrupted. */
 export function waitOn(awaited: string): void {
   const signal = askedToStop(patienceMs);

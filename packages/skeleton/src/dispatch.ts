@@ -1,7 +1,7 @@
 /** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
  *  and exit status. Everything it touches of the process comes in through Streams. */
-
 import { type Environment, readEnvironment, type Variables } from '@cni-ts/invoke/environment';
+import { stopSignal } from '@cni-ts/libc/interruption';
 import type { NamespaceId } from '@cni-ts/libc/netns';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import { parseJson } from '@cni-ts/spec/json';
@@ -104,7 +104,7 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
 async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
   const result = await plugin.run('add', request);
   const text = resultText(plugin, result ?? {}, request.cniVersion);
-  const signal = await stopSignal(streams);
+  const signal = await signalMeanwhile(streams);
   if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
   streams.writeStdout(text);
 }
@@ -127,7 +127,7 @@ async function orNothing(request: RawRequest, streams: Streams, work: () => Prom
   try {
     await work();
   } catch (thrown) {
-    const stop = stopOf(thrown, await stopSignal(streams));
+    const stop = stopOf(thrown, stopSignal());
     const left = await request.undo.run();
     const error = stop ? stop.answer(left.length === 0) : toCniError(thrown);
     if (left.length === 0) throw error;
@@ -152,7 +152,7 @@ function checkedResult(plugin: Plugin, result: Result): ReturnType<typeof decode
 
 /** Kernel work is synchronous, so a signal that came meanwhile waits for the event loop. The first turn may be the
  *  rest of one that had polled already; the second has polled for certain. */
-async function stopSignal(streams: Streams): Promise<string | undefined> {
+async function signalMeanwhile(streams: Streams): Promise<string | undefined> {
   if (streams.interrupted === undefined) return undefined;
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   return streams.interrupted();

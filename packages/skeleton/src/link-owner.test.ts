@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isOwnedBy, isStale, linkOwner, readLinkOwner } from './link-owner.ts';
+import { isOwnedBy, isStale, linkOwner, namesAnother, readLinkOwner } from './link-owner.ts';
 
 const owner = { network: 'web', containerId: 'c1', ifname: 'eth0' };
 
@@ -36,4 +36,11 @@ test('stale is what the plugin made in this network for an attachment that is no
   expect(isStale(alias, 'web', 'ptp', [])).toBe(false);
   expect(isStale(alias, 'other', 'bridge', [])).toBe(false);
   expect(isStale('', 'web', 'bridge', [])).toBe(false);
+});
+
+test('another is named by whatever is not the same, and not by who made the link', () => {
+  const alias = linkOwner(owner, 'bridge');
+  expect(namesAnother(alias, owner)).toBe(false);
+  expect(namesAnother(alias, { ...owner, containerId: 'c2' })).toBe(true);
+  expect(namesAnother('uplink', owner)).toBe(false);
 });

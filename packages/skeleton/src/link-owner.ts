@@ -28,6 +28,17 @@ export function readLinkOwner(alias: string): (Owner & { readonly plugin: string
   return { network, containerId, ifname, plugin };
 }
 
+/** Whether an alias names another attachment than this, whichever plugin made the link. */
+export function namesAnother(alias: string, { network, containerId, ifname }: Owner): boolean {
+  const said = readLinkOwner(alias);
+  if (!said) return false;
+  return (
+    said.network !== short(network) ||
+    said.containerId !== short(containerId) ||
+    said.ifname !== short(ifname)
+  );
+}
+
 /** Whether the link is one that the plugin made for this network, for an attachment that is not in the list. */
 export function isStale(
   alias: string,

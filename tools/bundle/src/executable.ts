@@ -95,7 +95,7 @@ const bytecodeAddress = '0x20000000';
 /** Debian's qemu-user. */
 const emulators: Record<Cpu, string> = { x64: 'qemu-x86_64', arm64: 'qemu-aarch64' };
 
-function arenaOf(type: '%nobits' | '%progbits', content: string): string {
+export function arenaOf(type: '%nobits' | '%progbits', content: string): string {
   return `.section .arena, "aw", ${type}
 .balign 4096
 .global arena_start, arena_end
@@ -105,7 +105,7 @@ arena_end:
 ${noStack}`;
 }
 
-function bytecodeOf(content: string): string {
+export function bytecodeOf(content: string): string {
   return `.section .bytecode, "a", %progbits\n${content}${noStack}`;
 }
 

@@ -1,5 +1,6 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { hostLinkName } from '@cni-ts/resource/link-name';
+import { namesAnother } from '@cni-ts/skeleton/link-owner';
 import { openNamespace } from '@cni-ts/resource/namespace';
 import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
 import type { Request } from '@cni-ts/skeleton/plugin';
@@ -40,25 +41,30 @@ function peerOf(inside: Link, host: Netlink): Link | undefined {
 }
 
 /**
- * The host's end for DEL, by whatever is left to find it: the container's end; without its namespace, the name our
- * own plugins give to a host's end; else the only veth that the result lists on the host. Undefined when there is
- * none, or none for certain. Does not throw.
+ * The host's end for DEL, by whatever is left to find it: the name our own plugins give to a host's end; else the
+ * container's end, unless the path leads to another container by now, which prevResult or the link's alias tell; else
+ * the only veth that the result lists on the host. Undefined when there is none, or none for certain. Does not throw.
  */
 export function remainingHostEnd(request: Request<unknown>, host: Netlink): Link | undefined {
-  const { network, containerId, ifname, netns } = request;
-  if (netns !== '') {
-    try {
-      const inside = findLink(openNamespace(request).route, ifname);
-      return inside?.kind === 'veth' ? peerOf(inside, host) : undefined;
-    } catch {
-      // The namespace is gone, or the path leads to none (any more): the host's side is looked at alone.
-    }
-  }
+  const { network, containerId, ifname } = request;
   const named = findLink(host, hostLinkName('veth', network, containerId, ifname));
   if (named?.kind === 'veth') return named;
-  const listed = listedOnHost(request).flatMap((name) => findLink(host, name) ?? []);
-  const veths = listed.filter(({ kind }) => kind === 'veth');
+  const listed = listedOnHost(request);
+  const peer = peerInside(request, host);
+  const isListed = peer && (listed.length === 0 || listed.includes(peer.name));
+  if (isListed && !namesAnother(peer.attributes.ifAlias ?? '', request)) return peer;
+  const veths = listed.flatMap((name) => findLink(host, name) ?? []).filter(({ kind }) => kind === 'veth');
   return veths.length === 1 ? veths[0] : undefined;
+}
+
+function peerInside(request: Request<unknown>, host: Netlink): Link | undefined {
+  if (request.netns === '') return undefined;
+  try {
+    const inside = findLink(openNamespace(request).route, request.ifname);
+    return inside?.kind === 'veth' ? peerOf(inside, host) : undefined;
+  } catch {
+    return undefined; // reason: the namespace is gone, or the path leads to none (any more)
+  }
 }
 
 function listedOnHost(request: Request<unknown>): string[] {
