@@ -26,7 +26,7 @@ const usage = `npm run torture -- [options]
   --calls N       calls on one network, 16 at a time (2000)
   --from N        the first case and kill, to see one again: --only mutated --from 4711 --cases 1
   --only PHASE    one of mutated, killed, crowd, contention
-  --minutes N     what has not been tried by then counts as a failure (30)
+  --minutes N     what has not been tried by then counts as a failure (45; short: 15)
   --out FOLDER    gets a file for each failure (a new folder in ${tmpdir()})
 `;
 
@@ -138,7 +138,7 @@ function torture(): void {
   const { bin, short } = options;
   const [seed, from] = [numberOf('seed', 1), numberOf('from', 0)];
   const started = performance.now();
-  const until = started + numberOf('minutes', short ? 5 : 30) * 60_000;
+  const until = started + numberOf('minutes', short ? 15 : 45) * 60_000;
   const report = new Report(seed, options.out ?? '/run/out');
   const wants = (phase: (typeof phases)[number]) => (options.only ?? phase) === phase;
   say(`torture of ${process.env.TORTURE_BIN ?? bin}, seed ${seed}`);

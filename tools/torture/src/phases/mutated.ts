@@ -86,7 +86,10 @@ function sharedByDesign(line: string): boolean {
   )
     return true;
   if (/^[+] host nftables: /.test(line)) {
-    return /^[+] host nftables: \{"(table|chain|map|set)"/.test(line) || /"jump"|"goto"/.test(line);
+    return (
+      /^[+] host nftables: \{"(table|chain|map|set)"/.test(line) ||
+      /"jump"|"goto"|CNI-ISOLATION-STAGE/.test(line)
+    );
   }
   return /^[+] host iptables: \S+ (:|-A .* -j CNI-)/.test(line);
 }
