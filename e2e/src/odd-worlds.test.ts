@@ -123,6 +123,25 @@ promise('tuning does not hang at a FIFO where it saves values', () => {
   for (const verb of verbs) expectAnswer(ask(verb, 'tuning', config));
 });
 
+for (const type of ['firewall', 'tuning', 'host-local']) {
+  promise(
+    `${type}: what ADD accepts, DEL removes, also where the path to its files goes through a file`,
+    () => {
+      const file = join(lab.state, 'file');
+      writeFileSync(file, '');
+      const config =
+        type === 'host-local'
+          ? configOf(type, {}, { dataDir: join(file, 'x') })
+          : { ...tuned(), type, dataDir: join(file, 'x') };
+      const added = ask('ADD', type, config);
+      expectAnswer(added);
+      const deleted = ask('DEL', type, config);
+      expectAnswer(deleted);
+      if (added.status === 0) expect(deleted.status, deleted.stdout).toBe(0);
+    },
+  );
+}
+
 const cut: [string, string, (config: Config) => Config][] = [
   ['a bridge', 'bridge', (config) => ({ ...config, bridge: 'cni0\0x' })],
   ['a name', 'bridge', (config) => ({ ...config, name: 'n\0m' })],

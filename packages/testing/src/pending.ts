@@ -30,6 +30,7 @@ const pendingInOddWorlds: readonly string[] = [
   'host-local writes nothing through a link named l',
   'host-local refuses a resolvConf that is a FIFO',
   'tuning does not hang at a FIFO',
+  'firewall: what ADD accepts, DEL removes',
   'a master with a NUL',
   'a resolvConf with a NUL',
   'a dataDir with a NUL',

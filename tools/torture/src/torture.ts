@@ -142,8 +142,8 @@ function torture(): void {
   const report = new Report(seed, options.out ?? '/run/out');
   const wants = (phase: (typeof phases)[number]) => (options.only ?? phase) === phase;
   say(`torture of ${process.env.TORTURE_BIN ?? bin}, seed ${seed}`);
-  if (wants('mutated')) mutatedPhase(bin, report, numberOf('cases', short ? 500 : 6000), from, until);
-  if (wants('killed')) killedPhase(bin, report, numberOf('kills', short ? 100 : 1000), from, until);
+  if (wants('mutated')) mutatedPhase(bin, report, numberOf('cases', short ? 400 : 6000), from, until);
+  if (wants('killed')) killedPhase(bin, report, numberOf('kills', short ? 80 : 1000), from, until);
   if (wants('crowd')) crowdPhase(bin, report, numberOf('rounds', short ? 1 : 20), short ? 32 : 64, until);
   if (wants('contention')) contentionPhase(bin, report, numberOf('calls', short ? 200 : 2000), until);
   if (performance.now() > until) report.fail('time', 0, 'not everything was tried in the time given', []);
