@@ -121,22 +121,23 @@ describe('a signal ends what a plugin waits for', () => {
     }
   });
 
-  test('an ADD that reads a pipe where a file should be ends, and does not wait where nobody writes', async () => {
+  test.each([
+    ['nobody writes', 'true'],
+    ['somebody writes and does not', 'sleep 60'],
+  ])('an ADD told to read a pipe as a file refuses it, also where %s', async (_who, holder) => {
     const pipe = join(lab.dir, 'pipe');
     spawnSync('mkfifo', [pipe]);
-    const config = { ...bridge(), ipam: { ...ipam(), resolvConf: pipe } };
-    expect((await start('host-local', config, 'ADD').ended).json).toEqual({
-      code: 999,
-      msg: `read ${pipe}: a named pipe stands where a file should be`,
-    });
-    const writer = spawn('bash', ['-c', `exec sleep 60 <> ${pipe}`]);
+    const writer = spawn('bash', ['-c', `exec ${holder} <> ${pipe}`]);
     try {
       await sleep(200);
-      const { child, ended } = start('host-local', config, 'ADD');
-      await waits(child, poll);
-      child.kill();
-      const msg = `interrupted by SIGTERM while waiting for ${pipe}; ${undone}`;
-      expect(await ended).toEqual({ status: 1, json: { code: 11, msg } });
+      const config = { ...bridge(), ipam: { ...ipam(), resolvConf: pipe } };
+      expect(await start('host-local', config, 'ADD').ended).toEqual({
+        status: 1,
+        json: {
+          code: 999,
+          msg: `open ${pipe}: not a regular file, and nothing but a regular file is opened here; remove it`,
+        },
+      });
       expect(lab.reservations('n')).toEqual([]);
     } finally {
       writer.kill();
@@ -275,14 +276,14 @@ describe('bytes of any kind', () => {
   });
 
   test.each<[string, object]>([
-    ['a folder', { ipam: { type: 'host-local', subnet: '10.40.0.0/24', dataDir: '/tmp/x\0y' } }],
+    ['a folder', { ipam: { type: 'host-local', subnet: '10.40.0.0/24', dataDir: '/tmp/cni-ts-cut\0y' } }],
     ['a file', { ipam: { type: 'host-local', subnet: '10.40.0.0/24', resolvConf: '/etc/passwd\0' } }],
     ['a link', { bridge: 'cni0\0x' }],
     ['a plugin', { ipam: { type: 'host-local\0' } }],
   ])('NUL in the name of %s is refused, and nothing is made', (_what, more) => {
     const { status, stdout } = shell(`exec ${ours}/bridge`, bridge(more));
     expect([status, JSON.parse(stdout).msg]).toEqual([1, expect.stringMatching(/NUL|invalid/)]);
-    expect([veths(), lab.reservations('n'), existsSync('/tmp/x')]).toEqual([[], [], false]);
+    expect([veths(), lab.reservations('n'), existsSync('/tmp/cni-ts-cut')]).toEqual([[], [], false]);
   });
 
   test('a number of a million digits is refused by the name of its field, and 80 MB by their size', () => {

@@ -21,7 +21,7 @@ import {
   writeWhole,
 } from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { ReservationIndex } from './reservation-index.ts';
@@ -177,7 +177,7 @@ export class Store {
     try {
       return parseIp(readRegular(path));
     } catch (thrown) {
-      if (errnoOf(thrown) !== 'ENOENT') complain(`Error retrieving last reserved ip: ${errorText(thrown)}`);
+      if (!isMissing(thrown)) complain(`Error retrieving last reserved ip: ${errorText(thrown)}`);
       return undefined;
     }
   }
@@ -233,7 +233,7 @@ export function entryNames(directory: string): string[] {
   try {
     return listFolder(directory);
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return [];
+    if (isMissing(thrown)) return [];
     throw thrown;
   }
 }

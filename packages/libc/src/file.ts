@@ -7,7 +7,7 @@
  */
 import { cString, libc } from './internal/calls.ts';
 import { waitOn } from './interruption.ts';
-import { fileError, SyscallError } from './syscall-error.ts';
+import { fileError, isMissing, SyscallError } from './syscall-error.ts';
 import { systemText } from './system-text.ts';
 
 /** include/uapi/asm-generic/fcntl.h. Descriptors are closed when another program is executed. */
@@ -22,12 +22,13 @@ export const openFlags = {
   noFollow: process.arch === 'arm64' ? 0o100000 : 0o400000,
   /** A FIFO is opened without waiting for its other end. Regular files do not care. */
   nonBlocking: 0o4000,
+  /** Only a name for it: neither reads nor writes. */
+  path: 0o10000000,
 } as const;
 const O_CLOEXEC = 0o2000000;
 /** Opening a pipe that stands where a file should be does not wait for its other end. Files know no difference. */
 const O_NONBLOCK = 0o4000;
 
-const O_PATH = 0o10000000;
 /** The architecture's own number, as that of O_NOFOLLOW. */
 const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
 
@@ -275,7 +276,7 @@ export function statLink(path: string): FileStatus | undefined {
   const found = status(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
   if (found) return found;
   const error = failure('lstat', path, 'statx');
-  if ('code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+  if (isMissing(error)) return undefined;
   throw error;
 }
 
@@ -352,7 +353,7 @@ export function nearestExisting(path: string): string {
 
 /** The path after all symbolic links, as the kernel has found it. Throws `open <path>: …`. */
 export function realPath(path: string): string {
-  const fd = openFile(path, O_PATH);
+  const fd = openFile(path, openFlags.path);
   try {
     const link = `/proc/self/fd/${fd}`;
     const into = new Uint8Array(4096);
@@ -388,7 +389,7 @@ export function makeFolder(path: string, mode: number): void {
 export function removeFile(path: string): boolean {
   if (libc().unlink(cString(path)) === 0) return true;
   const error = failure('remove', path, 'unlink');
-  if ('code' in error && error.code === 'ENOENT') return false;
+  if (isMissing(error)) return false;
   throw error;
 }
 

@@ -10,7 +10,7 @@ import {
 } from './file.ts';
 import { libc } from './internal/calls.ts';
 import { mount, mountFlags, unmount } from './mount.ts';
-import { errnoOf, SyscallError } from './syscall-error.ts';
+import { errnoOf, isMissing, SyscallError } from './syscall-error.ts';
 
 const CLONE_NEWNET = 0x40000000;
 /** include/uapi/linux/magic.h; a namespace file is on nsfs, on old kernels on procfs. */
@@ -43,8 +43,7 @@ export class NetnsError extends Error {
 /** In the words of the reference, which looks at the file system first. */
 function notOpened(path: string, error: unknown): NetnsError {
   const code = errnoOf(error) ?? 'EIO';
-  const gone = code === 'ENOENT' || code === 'ENOTDIR';
-  if (gone) return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true, error);
+  if (isMissing(error)) return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true, error);
   // No namespace needs another end or a driver to be opened: a socket, a device.
   if (code === 'ENXIO' || code === 'ENODEV') requireNamespace(path);
   return new NetnsError(error instanceof Error ? error.message : String(error), false, error);

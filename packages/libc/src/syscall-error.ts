@@ -39,6 +39,12 @@ export function errnoOf(thrown: unknown): string | undefined {
   return undefined;
 }
 
+/** Whether nothing is at the path that was asked for: its last part is missing, or what leads there is no directory. */
+export function isMissing(thrown: unknown): boolean {
+  const code = errnoOf(thrown);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 /** Runs a file operation of node:fs and turns its failure into `<operation> <path>: <errno text>`. */
 export function fileError(operation: string, path: string, thrown: unknown): Error {
   const code = errnoOf(thrown);

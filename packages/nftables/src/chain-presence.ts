@@ -42,7 +42,8 @@ export function chainPresence(nl: Netlink, chains: readonly ChainName[]): boolea
   );
 }
 
-/** The tables of all families; undefined where others change them just now, so that some may have been left out. */
+/** The tables of all families; undefined where others change them just now, so that some may have been left out, and
+ *  where they may not be looked at. */
 function tablesThere(nl: Netlink): ReadonlySet<string> | undefined {
   try {
     const { values, interrupted } = nl.dumpOnce({
@@ -56,6 +57,8 @@ function tablesThere(nl: Netlink): ReadonlySet<string> | undefined {
     return new Set(values.map(({ family = 0, name = '' }) => tableKey(family, name)));
   } catch (error) {
     if (error instanceof SyscallError && absent.has(error.code)) return new Set();
+    // Who asks more gets that answer again, and tells what could not be done.
+    if (error instanceof SyscallError && error.code === 'EPERM') return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@
 import { type Environment, readEnvironment, type Variables } from '@cni-ts/invoke/environment';
 import { stopSignal } from '@cni-ts/libc/interruption';
 import type { NamespaceId } from '@cni-ts/libc/netns';
+import { holdDescriptors } from '@cni-ts/libc/spare-descriptors';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import { parseJson } from '@cni-ts/spec/json';
 import { checkNetworkName } from '@cni-ts/spec/names';
@@ -124,6 +125,7 @@ async function repair(plugin: Plugin, request: RawRequest, streams: Streams): Pr
 
 /** All or nothing: whatever keeps the runtime from getting the answer, the runtime gets a host as it was before. */
 async function orNothing(request: RawRequest, streams: Streams, work: () => Promise<void>): Promise<void> {
+  holdDescriptors();
   try {
     await work();
   } catch (thrown) {

@@ -1,3 +1,4 @@
+import { releaseDescriptors } from '@cni-ts/libc/spare-descriptors';
 import { wasRefused } from '@cni-ts/libc/syscall-error';
 import { errorText } from '@cni-ts/spec/cni-error';
 
@@ -40,6 +41,7 @@ export class Undo {
    *  forgets the steps, so that a second run does nothing. */
   async run(): Promise<string[]> {
     const failures: string[] = [];
+    releaseDescriptors();
     for (let last = this.#steps.pop(); last !== undefined; last = this.#steps.pop()) {
       try {
         await last.step();

@@ -11,7 +11,7 @@ import {
   tryStat,
   writeText,
 } from '@cni-ts/libc/file';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { isMissing } from '@cni-ts/libc/syscall-error';
 import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
@@ -130,7 +130,7 @@ function read(path: string): Source[] {
   try {
     text = readText(path);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw error;
   }
   try {

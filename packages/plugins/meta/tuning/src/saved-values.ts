@@ -13,7 +13,7 @@ import {
   writeRegular,
 } from '@cni-ts/libc/file';
 import type { Netns } from '@cni-ts/libc/netns';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
@@ -115,7 +115,7 @@ function readSaved(path: string): Record<string, unknown> | undefined {
   try {
     text = readRegular(path);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
   const json: unknown = failing(path, () => parseJson(text, ''));
@@ -168,7 +168,7 @@ function namesIn(folder: string): string[] {
   try {
     return listFolder(folder);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw error;
   }
 }
