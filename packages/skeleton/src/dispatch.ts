@@ -92,9 +92,8 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
   const releases: (() => void)[] = [];
   const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
   try {
-    if (command.verb === 'add') await orNothing(request, streams, () => add(plugin, request, streams));
-    else if (command.verb === 'repair')
-      await orNothing(request, streams, () => repair(plugin, request, streams));
+    if (command.verb === 'add') await orNothing(request, () => add(plugin, request, streams));
+    else if (command.verb === 'repair') await orNothing(request, () => repair(plugin, request, streams));
     else if (command.verb === 'plan') await plan(plugin, request, streams);
     else await plugin.run(command.verb, request);
   } finally {
@@ -124,7 +123,7 @@ async function repair(plugin: Plugin, request: RawRequest, streams: Streams): Pr
 }
 
 /** All or nothing: whatever keeps the runtime from getting the answer, the runtime gets a host as it was before. */
-async function orNothing(request: RawRequest, streams: Streams, work: () => Promise<void>): Promise<void> {
+async function orNothing(request: RawRequest, work: () => Promise<void>): Promise<void> {
   holdDescriptors();
   try {
     await work();

@@ -1,8 +1,8 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { hostLinkName } from '@cni-ts/resource/link-name';
-import { namesAnother } from '@cni-ts/skeleton/link-owner';
 import { openNamespace } from '@cni-ts/resource/namespace';
 import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
+import { namesAnother } from '@cni-ts/skeleton/link-owner';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
