@@ -75,6 +75,15 @@ test('other characters, U+FEFF among them, are allowed in an interface name', ()
   for (const value of ['eth0', 'veth@x', 'a\ufeffb', 'ü$']) checkInterfaceName(value);
 });
 
+test.each(['all', 'default'])('%s is no interface name, but one that DEL takes', (value) => {
+  expect(refusal(() => checkInterfaceName(value))).toMatchObject({
+    code: 4,
+    message: `interface name is ${value}`,
+    details: 'the kernel keeps that name for settings of all its links',
+  });
+  checkNameOfOld(value);
+});
+
 test('a template is no interface name, but one that DEL takes', () => {
   for (const value of ['eth%d', '%', 'ü%']) {
     expect(refusal(() => checkInterfaceName(value))).toMatchObject({

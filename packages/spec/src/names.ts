@@ -32,9 +32,13 @@ export function checkNetworkName(value: string): void {
 }
 
 /** What dev_valid_name() in the kernel takes, measured in bytes, and no colon: old ioctls end a name there. No % either,
- *  with which the kernel would choose the name itself: `eth%d` becomes eth0. */
+ *  with which the kernel would choose the name itself: `eth%d` becomes eth0. `all` and `default` are invalid arguments
+ *  to it, for their settings have these names below /proc/sys/net/ipv4/conf. */
 export function checkInterfaceName(value: string): void {
   checkNameOfOld(value);
+  if (value === 'all' || value === 'default') {
+    throw badInterfaceName(`is ${value}`, 'the kernel keeps that name for settings of all its links');
+  }
   if (!value.includes('%')) return;
   throw badInterfaceName(
     'contains %',
