@@ -142,6 +142,39 @@ for (const type of ['firewall', 'tuning', 'host-local']) {
   );
 }
 
+for (const type of ['bridge', 'tuning', 'host-local']) {
+  promise(`${type}: DEL does not fail for ever where the folder that ADD wants cannot be made`, () => {
+    const dataDir = join(lab.state, 'file', 'x');
+    writeFileSync(join(lab.state, 'file'), '');
+    const config = type === 'tuning' ? { ...tuned(), mtu: 1400, dataDir } : configOf(type, {}, { dataDir });
+    const added = ask('ADD', type, config);
+    expectAnswer(added);
+    expect(added.status, added.stdout).toBe(1);
+    const deleted = ask('DEL', type, config);
+    expect(deleted.status, deleted.stdout).toBe(0);
+  });
+}
+
+const refused: Record<string, Config> = {
+  'a VLAN that is none': { vlan: 99999 },
+  'a trunk that ends before it begins': { vlanTrunk: [{ minID: 9, maxID: 1 }] },
+  'a text where a number should be': { mtu: 'big' },
+  'a text where a switch should be': { ipMasq: 'yes' },
+  'a prevResult that is none': { prevResult: 'x' },
+};
+for (const type of ['bridge', 'ptp', 'macvlan']) {
+  for (const [what, wrong] of Object.entries(refused)) {
+    promise(`${type}: DEL takes everything back whatever the configuration says by now: ${what}`, () => {
+      const before = left();
+      const added = ask('ADD', type, configOf(type));
+      expect(added.status, added.stdout).toBe(0);
+      const deleted = ask('DEL', type, configOf(type, wrong));
+      expect(deleted.status, deleted.stdout).toBe(0);
+      expect(left()).toEqual(before);
+    });
+  }
+}
+
 const cut: [string, string, (config: Config) => Config][] = [
   ['a bridge', 'bridge', (config) => ({ ...config, bridge: 'cni0\0x' })],
   ['a name', 'bridge', (config) => ({ ...config, name: 'n\0m' })],

@@ -140,11 +140,12 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const site = new Site(request);
       // Asked for first: without the list nothing may be done, by the delegate neither.
       const valid = request.validAttachments;
-      const ipam = main.ipam(request.config);
+      const config = validConfig(request);
+      const ipam = config === undefined ? ipamType(request.json) : main.ipam(config);
       await tryAll([
         // Links first: rules may be known to be stale by the links they name.
         ...main
-          .lasting(request.config)
+          .lasting(config)
           .toReversed()
           .map((one) => () => one.collect?.(site, valid)),
         () => (ipam ? request.ipam(ipam).gc() : undefined),

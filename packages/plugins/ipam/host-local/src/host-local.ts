@@ -29,7 +29,7 @@ import {
   Store,
   withStore,
 } from '@cni-ts/ipam-kit/store';
-import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
+import { makeFolder, nearestExisting, requireAccess, statLink } from '@cni-ts/libc/file';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
 import {
@@ -395,8 +395,22 @@ function check(request: Request<Config>): void {
   });
 }
 
+/** False where no directory is and none can be made (a full or read-only disk, a file in the way): nothing is reserved.
+ *  ADD has failed, and the runtime would call DEL for ever if that did, too. */
+function isKept({ directory }: Place): boolean {
+  try {
+    makeFolder(directory, 0o755);
+    return true;
+  } catch (error) {
+    const found = statLink(directory);
+    if (found && !found.isFile) throw error;
+    return false;
+  }
+}
+
 /** Whatever the attachment owns in the directory goes, whatever the ranges are today. */
 function del(request: Request<Config>, place: Place): void {
+  if (!isKept(place)) return;
   withStore(place, (store) => {
     const { exact, legacy } = store.ownedForSure(request);
     // The reference makes one pass for each set, and a pass takes the legacy reservations when nothing else is left.
@@ -420,6 +434,7 @@ function hasSeveralSets(request: Request<Config>): boolean {
 function gc(request: Request<Config>, place: Place): void {
   const attached = new Set(request.validAttachments.map(ownerOf));
   const containers = new Set(request.validAttachments.map((at) => at.containerId));
+  if (!isKept(place)) return;
   withStore(place, (store) => {
     const stale = [...store.all()].filter(([, content]) => {
       const [id = '', ifname, ...more] = content.split('\r\n');
