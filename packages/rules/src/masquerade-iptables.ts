@@ -18,9 +18,9 @@ import { joinWords, wordAfter } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { chainQuestion } from '@cni-ts/nftables/chain';
 import { ask } from '@cni-ts/nftables/question';
+import type { Owner as MasqueradeOwner } from '@cni-ts/skeleton/owner-comment';
 import { tryEach } from '@cni-ts/spec/failing';
 import { isAnothers, networkStart, ownerNames } from './iptables-owner.ts';
-import type { MasqueradeOwner } from './masquerade.ts';
 import { masqueradeChain, masqueradeChains, spareMasqueradeChain } from './masquerade-chains.ts';
 
 /**

@@ -16,8 +16,12 @@ import {
 } from '@cni-ts/nftables/rule';
 import { addTable, type Table } from '@cni-ts/nftables/table';
 import { type Change, retryRaces, transaction } from '@cni-ts/nftables/transaction';
-import { networkMark, ownerComment, ownerMark } from '@cni-ts/skeleton/owner-comment';
-import type { MasqueradeOwner } from './masquerade.ts';
+import {
+  type Owner as MasqueradeOwner,
+  networkMark,
+  ownerComment,
+  ownerMark,
+} from '@cni-ts/skeleton/owner-comment';
 
 /**
  * Masquerading by nftables: one table for all networks, whose rules carry their owner in the comment. Names, order
