@@ -1,10 +1,10 @@
 import type { SyscallError } from '@cni-ts/libc/syscall-error';
 import type { NetlinkRequest } from '@cni-ts/netlink/socket';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
+import type { Place } from './place.ts';
 import type { Site } from './site.ts';
 
-/** Which namespace: the plugin's own, or that of the container. */
-export type Place = 'host' | 'container';
+export type { Place };
 
 /** How what is there differs from what must be. */
 export interface Drift {

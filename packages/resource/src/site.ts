@@ -6,7 +6,7 @@ import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Result } from '@cni-ts/spec/result';
 import { emptyNamespace, type Namespace, openNamespace, ownNamespace, ownNetfilter } from './namespace.ts';
-import type { Place } from './resource.ts';
+import type { Place } from './place.ts';
 
 /**
  * Where an attachment is, and what has been seen there. Each namespace is opened, and each link looked at, when it is
