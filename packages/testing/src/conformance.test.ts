@@ -11,7 +11,8 @@ import type { Plugin, RawRequest, Verb } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import type { Result } from '@cni-ts/spec/result';
 import { describe, expect, test } from 'vitest';
-import { type Case, checks, conformance } from './conformance.ts';
+import type { Case } from './case.ts';
+import { checks, conformance } from './conformance.ts';
 import { makeHost } from './namespaces.ts';
 
 /** Each fault, the promise it breaks, and what must be said of it. */

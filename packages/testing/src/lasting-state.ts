@@ -2,7 +2,7 @@
  * What a finished attachment leaves for good, since all attachments share it: empty nftables tables and chains, say.
  * A failed ADD may leave that too, for deleting it would race with another attachment that is about to use it.
  */
-import type { Case } from './conformance.ts';
+import type { Case } from './case.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Stage } from './stage.ts';
 

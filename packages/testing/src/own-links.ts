@@ -8,7 +8,7 @@ import { SyscallError } from '@cni-ts/libc/syscall-error';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { describe, expect, test, vi } from 'vitest';
 import { call } from './call.ts';
-import type { Case } from './conformance.ts';
+import type { Case } from './case.ts';
 import type { OnStage } from './fault-sweep.ts';
 import { whatStays, without } from './lasting-state.ts';
 import type { Container } from './namespaces.ts';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { type Answer, type Call, type Command, pluginFolder, succeed } from './call.ts';
-import type { Case } from './conformance.ts';
+import type { Case } from './case.ts';
 import { type Container, type Host, makeHost, type Place } from './namespaces.ts';
 import { type Snapshot, snapshot } from './snapshot.ts';
 
