@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { firewalldName, firewalldRuns } from '@cni-ts/firewall/firewalld-presence';
 import { hasBus, startBus } from '@cni-ts/testing/system-bus';
 import dbus from 'dbus-native';
 import { afterEach, test as base, describe, expect, vi } from 'vitest';
 import { Bus, busMethod, ErrorReply } from './bus.ts';
+import { isOwned } from './name-owner.ts';
 import { connectSystemBus } from './system-bus.ts';
 
 const test = base.extend<{ folder: string }>({
@@ -22,6 +22,9 @@ const test = base.extend<{ folder: string }>({
 afterEach(() => {
   vi.unstubAllEnvs();
 });
+
+const firewalldName = 'org.fedoraproject.FirewallD1';
+const firewalldRuns = () => isOwned(firewalldName, 2000);
 
 function at(address: string): void {
   vi.stubEnv('DBUS_SYSTEM_BUS_ADDRESS', address);
