@@ -7,8 +7,9 @@ import { beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
 import { delegateTo } from './delegate.ts';
-import { callPlugin, type Streams } from './dispatch.ts';
+import { callPlugin } from './dispatch.ts';
 import { definePlugin, type Plugin, type Request } from './plugin.ts';
+import type { Process } from './process.ts';
 import { Undo } from './undo.ts';
 
 let folder: string;
@@ -47,7 +48,7 @@ function caller(doing: Doing): Plugin {
 
 const stdin = '{ "name":"n", "cniVersion":"1.1.0", "ipam":{"type":"ipam"} }';
 
-async function call(command: string, doing: Doing, more: Partial<Streams> = {}) {
+async function call(command: string, doing: Doing, more: Partial<Process> = {}) {
   let [stdout, stderr] = ['', ''];
   const env = {
     CNI_COMMAND: command,
@@ -170,7 +171,7 @@ test.each(['../ipam', 'a/b', '..'])('a delegate is never a path: %s', async (typ
 });
 
 /** A delegate of the same program: `ipam` in the folder is the file this test runs from. */
-function inProcess(plugin: Plugin): Partial<Streams> {
+function inProcess(plugin: Plugin): Partial<Process> {
   symlinkSync(process.execPath, join(folder, 'ipam'));
   return { inProcess: (type) => (type === 'ipam' ? plugin : undefined) };
 }

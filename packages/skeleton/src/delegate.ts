@@ -5,20 +5,20 @@ import { isThisProgram } from '@cni-ts/libc/program-file';
 import { CniError, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { decodeResult, takenResult } from '@cni-ts/spec/result-version';
-import type { Streams } from './dispatch.ts';
 import { wasUndone } from './interrupted.ts';
 import type { Delegate, DryRun, Plugin } from './plugin.ts';
+import type { Process } from './process.ts';
 import type { Undo } from './undo.ts';
 
 /** What a delegate needs of the call it is part of. */
 export interface DelegatingCall {
-  readonly streams: Streams;
+  readonly streams: Process;
   /** The configuration as received. */
   readonly stdin: string;
   readonly cniVersion: string;
   readonly undo: Undo;
   /** The protocol itself, for a delegate that is part of this program. */
-  readonly callPlugin: (plugin: Plugin, streams: Streams) => Promise<number>;
+  readonly callPlugin: (plugin: Plugin, streams: Process) => Promise<number>;
 }
 
 /** Delegation (CNI specification, section 4): the other plugin gets the same configuration and environment with its
@@ -126,7 +126,7 @@ async function run(
 /** The same plugin without a process of its own: a start less, which is most of what an IPAM plugin costs. */
 async function callInProcess(
   plugin: Plugin,
-  env: Streams['env'],
+  env: Process['env'],
   { streams, stdin, callPlugin }: DelegatingCall,
 ): Promise<Outcome> {
   let stdout = '';

@@ -2,9 +2,10 @@ import { CniError } from '@cni-ts/spec/cni-error';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
-import { callPlugin, type Streams } from './dispatch.ts';
+import { callPlugin } from './dispatch.ts';
 import { findContainerNetns, openContainerNetns } from './own-netns.ts';
 import { type Definition, definePlugin, type Plugin, type Request } from './plugin.ts';
+import type { Process } from './process.ts';
 
 const schema = z.object({ ...networkConfig, mtu: z.optional(z.int()) });
 type Config = z.output<typeof schema>;
@@ -28,12 +29,12 @@ function pluginWith(given: Given = {}): Plugin {
 const base = { CNI_CONTAINERID: 'c1', CNI_NETNS: '/none', CNI_IFNAME: 'eth0', CNI_PATH: '/x' };
 const good = '{"name":"n","cniVersion":"1.1.0"}';
 
-interface Call extends Partial<Streams> {
+interface Call extends Partial<Process> {
   stdin?: string;
   plugin?: Plugin;
 }
 
-async function call(env: Streams['env'], { stdin = good, plugin = pluginWith(), ...streams }: Call = {}) {
+async function call(env: Process['env'], { stdin = good, plugin = pluginWith(), ...streams }: Call = {}) {
   let [stdout, stderr] = ['', ''];
   const status = await callPlugin(plugin, {
     env,
@@ -50,13 +51,13 @@ async function call(env: Streams['env'], { stdin = good, plugin = pluginWith(), 
 }
 
 /** The error object of a call that must fail. */
-async function refusal(env: Streams['env'], options: Call = {}) {
+async function refusal(env: Process['env'], options: Call = {}) {
   const { status, stdout } = await call(env, options);
   expect(status).toBe(1);
   return JSON.parse(stdout) as { code: number; msg: string; details?: string }; // what the skeleton prints
 }
 
-const as = (command: string, env: Streams['env'] = base) => ({ ...env, CNI_COMMAND: command });
+const as = (command: string, env: Process['env'] = base) => ({ ...env, CNI_COMMAND: command });
 const config = (version: string) => JSON.stringify({ name: 'n', cniVersion: version });
 
 /** Runs ADD (or another command) and hands its request to the test. */
@@ -395,7 +396,7 @@ describe('answers', () => {
 
 describe('namespace', () => {
   const path = '/proc/thread-self/ns/net';
-  const inOwn = (command: string, more: Streams['env'] = {}) =>
+  const inOwn = (command: string, more: Process['env'] = {}) =>
     as(command, { ...base, CNI_NETNS: path, ...more });
   const refused = { code: 8, msg: "plugin's netns and netns from CNI_NETNS should not be the same" };
 

@@ -1,8 +1,7 @@
 /** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
- *  and exit status. Everything it touches of the process comes in through Streams. */
+ *  and exit status. Everything it touches of the process comes in through Process. */
 import { type Environment, readEnvironment, type Variables } from '@cni-ts/invoke/environment';
 import { stopSignal } from '@cni-ts/libc/interruption';
-import type { NamespaceId } from '@cni-ts/libc/netns';
 import { holdDescriptors } from '@cni-ts/libc/spare-descriptors';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import { parseJson } from '@cni-ts/spec/json';
@@ -19,23 +18,8 @@ import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
+import type { Process } from './process.ts';
 import { Undo } from './undo.ts';
-
-/** What a plugin may touch of its process. */
-export interface Streams {
-  readonly env: Variables;
-  /** Everything up to end of file. Not called for VERSION. */
-  readStdin(): string;
-  /** Writes all of it or throws. */
-  writeStdout(text: string): void;
-  writeStderr(text: string): void;
-  /** A plugin of this same program, so that a delegate needs no process of its own. */
-  inProcess?(type: string): Plugin | undefined;
-  /** The namespace CNI_NETNS must not be; default: that of the running thread. */
-  ownNetns?(): NamespaceId | undefined;
-  /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */
-  interrupted?(): string | undefined;
-}
 
 interface Command {
   readonly verb: Verb | 'plan' | 'repair';
@@ -55,7 +39,7 @@ const commands: Readonly<Record<string, Command>> = {
 };
 
 /** Answers one call and returns the exit status: 0, or 1 after an error object on stdout. */
-export async function callPlugin(plugin: Plugin, streams: Streams): Promise<number> {
+export async function callPlugin(plugin: Plugin, streams: Process): Promise<number> {
   try {
     await answer(plugin, streams);
     return 0;
@@ -71,7 +55,7 @@ export async function callPlugin(plugin: Plugin, streams: Streams): Promise<numb
 }
 
 /** The answer on stdout, complete; or an error. */
-async function answer(plugin: Plugin, streams: Streams): Promise<void> {
+async function answer(plugin: Plugin, streams: Process): Promise<void> {
   const environment = readEnvironment(streams.env);
   if (environment.command === 'VERSION') {
     streams.writeStdout(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: plugin.versions })}\n`);
@@ -101,7 +85,7 @@ async function answer(plugin: Plugin, streams: Streams): Promise<void> {
   }
 }
 
-async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+async function add(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
   const result = await plugin.run('add', request);
   const text = resultText(plugin, result ?? {}, request.cniVersion);
   const signal = await signalMeanwhile(streams);
@@ -110,14 +94,14 @@ async function add(plugin: Plugin, request: RawRequest, streams: Streams): Promi
 }
 
 /** `{ "changes": [{ "sign": "+", "text": … }], "result": … }` */
-async function plan(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+async function plan(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
   const { changes, result } = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
   const converted = convertResult(checkedResult(plugin, result), request.cniVersion);
   streams.writeStdout(`${JSON.stringify({ changes, result: resultJson(converted) }, undefined, 4)}\n`);
 }
 
 /** `{ "repaired": ["…"] }` */
-async function repair(plugin: Plugin, request: RawRequest, streams: Streams): Promise<void> {
+async function repair(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
   const repaired = (await plugin.repair?.(request)) ?? [];
   streams.writeStdout(`${JSON.stringify({ repaired }, undefined, 4)}\n`);
 }
@@ -153,13 +137,13 @@ function checkedResult(plugin: Plugin, result: Result): ReturnType<typeof decode
 
 /** Kernel work is synchronous, so a signal that came meanwhile waits for the event loop. The first turn may be the
  *  rest of one that had polled already; the second has polled for certain. */
-async function signalMeanwhile(streams: Streams): Promise<string | undefined> {
+async function signalMeanwhile(streams: Process): Promise<string | undefined> {
   if (streams.interrupted === undefined) return undefined;
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
   return streams.interrupted();
 }
 
-function readAll(streams: Streams): string {
+function readAll(streams: Process): string {
   try {
     return streams.readStdin();
   } catch (cause) {
@@ -248,7 +232,7 @@ function requestOf(
   stdin: string,
   json: Json,
   cniVersion: string,
-  streams: Streams,
+  streams: Process,
   releases: (() => void)[],
 ): RawRequest {
   const { containerId, netns, ifname, args } = environment;
@@ -324,7 +308,7 @@ function isStartedByHand(plugin: Plugin, env: Variables, error: CniError): boole
   return error.code === ErrorCode.invalidEnvironment && nothingAsked && plugin.about !== '';
 }
 
-function report(error: CniError, streams: Streams): number {
+function report(error: CniError, streams: Process): number {
   const { code, message: msg, details } = error;
   const isSaid = details === '' || msg === details || msg.endsWith(`: ${details}`);
   const object = { code, msg, ...(!isSaid && { details }) };

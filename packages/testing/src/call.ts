@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runToEnd } from '@cni-ts/libc/program';
-import { callPlugin, type Streams } from '@cni-ts/skeleton/dispatch';
+import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import type { Process } from '@cni-ts/skeleton/process';
 import type { Result } from '@cni-ts/spec/result';
 import { type Fault, reported, underFault } from './fault-injector.ts';
 import type { Container, Host } from './namespaces.ts';
@@ -55,7 +56,7 @@ export async function call(plugin: Plugin, command: Command, { config, ...given 
   let status: number | undefined;
   let changes: readonly string[] = [];
   const full = given.prevResult ? { ...config, prevResult: given.prevResult } : config;
-  const streams: Streams = {
+  const streams: Process = {
     env: {
       CNI_COMMAND: command,
       CNI_CONTAINERID: given.containerId ?? 'c1',

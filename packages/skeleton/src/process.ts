@@ -1,0 +1,19 @@
+import type { Variables } from '@cni-ts/invoke/environment';
+import type { NamespaceId } from '@cni-ts/libc/netns';
+import type { Plugin } from './plugin.ts';
+
+/** What a plugin may touch of its process. */
+export interface Process {
+  readonly env: Variables;
+  /** Everything up to end of file. Not called for VERSION. */
+  readStdin(): string;
+  /** Writes all of it or throws. */
+  writeStdout(text: string): void;
+  writeStderr(text: string): void;
+  /** A plugin of this same program, so that a delegate needs no process of its own. */
+  inProcess?(type: string): Plugin | undefined;
+  /** The namespace CNI_NETNS must not be; default: that of the running thread. */
+  ownNetns?(): NamespaceId | undefined;
+  /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */
+  interrupted?(): string | undefined;
+}
