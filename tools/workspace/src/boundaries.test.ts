@@ -53,3 +53,41 @@ test.for([
 ] as const)('an import along the layers: %#', ([one, specifier, file]) => {
   expect(said(one, specifier, file)).toBe('');
 });
+
+/** What is said about these imports, each `file: specifier`, of packages by their project's name. */
+function saidOf(imports: Readonly<Record<string, readonly string[]>>): string[] {
+  return violations(all, ({ project }) =>
+    (imports[project] ?? []).map((one) => {
+      const [file = '', specifier = ''] = one.split(': ');
+      return { file, specifier };
+    }),
+  );
+}
+
+test.for([
+  [['src/a.ts: ./b.ts', 'src/b.ts: ./a.ts'], 'src/a.ts → packages/libc/src/b.ts → packages/libc/src/a.ts'],
+  [
+    ['src/a.ts: ./in/b.ts', 'src/in/b.ts: @cni-ts/libc/c', 'src/c.ts: ./a.ts', 'src/c.ts: ./d.ts'],
+    'src/a.ts → packages/libc/src/in/b.ts → packages/libc/src/c.ts → packages/libc/src/a.ts',
+  ],
+] as const)('no files that import each other in a circle: %#', ([imports, circle]) => {
+  expect(saidOf({ libc: imports })).toEqual([
+    `packages/libc/${circle} is a circle of imports: move what they need of each other, often a type alone, to a file of its own that imports none of them`,
+  ]);
+});
+
+test('no packages that import each other in a circle, tests of theirs included', () => {
+  const said = saidOf({
+    bridge: ['src/a.ts: @cni-ts/libc/netns'],
+    libc: ['src/a.test.ts: @cni-ts/testing/call'],
+    testing: ['src/call.ts: @cni-ts/bridge/bridge'],
+  });
+  expect(said.filter((one) => one.includes('circle'))).toEqual([
+    '@cni-ts/bridge → @cni-ts/libc → @cni-ts/testing → @cni-ts/bridge is a circle of packages: move what both need to a package below them, and a test that needs the upper one into the upper one',
+  ]);
+});
+
+test('files that import the same one are no circle', () => {
+  const imports = ['src/a.ts: ./b.ts', 'src/a.ts: ./c.ts', 'src/b.ts: ./d.ts', 'src/c.ts: ./d.ts'];
+  expect(saidOf({ libc: imports })).toEqual([]);
+});

@@ -1,4 +1,5 @@
 import type { Package } from '@cni-ts/bundle/workspace';
+import { circles } from './circles.ts';
 import { type Import, importsOf, isTest, leavesPackage, packageOf } from './imports.ts';
 
 /** Which layer may import which; read it from top to bottom, the machine's side first. */
@@ -14,20 +15,21 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   tool: ['pure', 'kernel', 'protocol', 'kit', 'plugin', 'runtime', 'app', 'testing', 'tool'],
 };
 
-/** Every import that goes where its package must not, as a sentence that says what to do instead. `from` tells the
- *  imports of a package; tests hand in their own. */
+/** Every import that goes where its package must not, or in a circle, as a sentence that says what to do instead. `from`
+ *  tells the imports of a package; tests hand in their own. */
 export function violations(
   all: readonly Package[],
   from: (one: Package) => readonly Import[] = importsOf,
 ): string[] {
   const byName = new Map(all.map((one) => [one.name, one]));
-  return all.flatMap((one) => [
+  const said = all.flatMap((one) => [
     ...unknownLayer(one),
     ...from(one).flatMap((found) => {
-      const said = complaint(one, found, byName);
-      return said ? [`${one.path}/${found.file} imports '${found.specifier}': ${said}`] : [];
+      const why = complaint(one, found, byName);
+      return why ? [`${one.path}/${found.file} imports '${found.specifier}': ${why}`] : [];
     }),
   ]);
+  return [...said, ...circles(all, from)];
 }
 
 function unknownLayer({ layer, path }: Package): string[] {
