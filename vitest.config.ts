@@ -1,16 +1,45 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { pureTests, readableBy } from './tools/workspace/src/pure-tests.ts';
+
+const include = ['packages/**/*.test.ts', 'tools/**/*.test.ts'];
+// *.uml.test.ts need a kernel with more modules: vitest.uml.config.ts.
+const exclude = [...configDefaults.exclude, '**/*.uml.test.ts', '**/templates/**'];
+const quiet = '--disable-warning=ExperimentalWarning';
 
 /** Kernel tests put the worker's thread into a network namespace of its own: threads, one file each. */
+export const kernel = {
+  include,
+  exclude,
+  pool: 'threads' as const,
+  isolate: true,
+  testTimeout: 30_000,
+  execArgv: [quiet],
+};
+
+const pure = pureTests();
+/** The project whose tests these are, where nx keeps their outcome. */
+const only = process.env.CNI_TS_PURE_TESTS_OF;
+const readable = only === undefined ? [import.meta.dirname] : readableBy(only);
+
+/** Node itself sees to it that pure tests are: it refuses them to write a file, to start a program, to use the network
+ *  and to call into C, and to read what nx does not take for their inputs. */
+const permissions = ['--permission', ...readable.map((folder) => `--allow-fs-read=${folder}`)];
+
 export default defineConfig({
   test: {
-    include: ['packages/**/*.test.ts', 'tools/**/*.test.ts'],
-    // Those need a kernel with more modules: vitest.uml.config.ts.
-    exclude: [...configDefaults.exclude, '**/*.uml.test.ts', '**/templates/**'],
-    pool: 'threads',
-    isolate: true,
     maxWorkers: 2,
-    // The conformance suite fails each kernel write in turn: some twenty seconds on a machine that is busy.
-    testTimeout: 180_000,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    projects: [
+      {
+        test: {
+          name: 'pure',
+          include: pure,
+          exclude,
+          pool: 'forks',
+          testTimeout: 10_000,
+          execArgv: [quiet, ...permissions],
+        },
+      },
+      { test: { ...kernel, name: 'kernel', exclude: [...exclude, ...pure] } },
+    ],
   },
 });

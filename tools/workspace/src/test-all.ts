@@ -2,7 +2,8 @@
  *  sum. A stage that is no list of tests (lint, types, build) counts as one. */
 import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { packages, workspaceRoot as root } from '@cni-ts/bundle/workspace';
 import { commandLine, oneOf } from '@cni-ts/setup/command-line';
 import { execa } from 'execa';
 import { type Counts, closingLine, countVitest, failedBecause, none, sum } from './counts.ts';
@@ -10,16 +11,16 @@ import { isolated } from './isolated.ts';
 import { type Stage, stageNames } from './stages.ts';
 import { haveUml, runInUml } from './uml.ts';
 
-const root = resolve(import.meta.dirname, '../../..');
 const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
 const stages: Record<Stage, () => Promise<Counts>> = {
-  lint: () => check('biome', ['ci', '--reporter=summary', '.']),
-  types: () => check('tsc', ['--noEmit', '-p', 'tsconfig.json']),
+  lint: () => check('nx', ['run-many', '-t', 'lint']),
+  types: () => check('nx', ['run', 'root:types']),
   build: () => check('node', ['tools/bundle/src/build.ts']),
-  tests: () => vitest('tests', 'vitest.config.ts'),
+  tests: async () =>
+    sum([await pureTests(), await vitest('tests', 'vitest.config.ts', ['--project=kernel'])]),
   // What this leaves out has run among the tests.
   executables: async () => ({
     ...(await vitest('executables', 'vitest.executables.config.ts')),
@@ -64,14 +65,35 @@ process.exitCode = total.failures.length > 0 ? 1 : 0;
 
 /** A command that succeeds or fails as a whole. */
 async function check(command: string, args: string[]): Promise<Counts> {
-  const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
+  const { exitCode } = await run(command, args);
   return exitCode === 0 ? passed : failedBecause([command, ...args].join(' '));
 }
 
-async function vitest(name: string, config: string): Promise<Counts> {
+function run(command: string, args: readonly string[]) {
+  const plain = { NX_TUI: 'false', ...(!process.stdout.isTTY && { FORCE_COLOR: '0' }) };
+  return execa(command, args, { cwd: root, stdio: 'inherit', reject: false, env: plain });
+}
+
+/** What nx knows of the pure tests of each project, from this run or from one on the same sources. */
+async function pureTests(): Promise<Counts> {
+  const report = (project: string) => join(root, '.cache/unit', `${project}.json`);
+  const projects = packages().filter(({ manifest }) => manifest.nx?.targets?.unit);
+  // Of another run, on other sources; nx puts back those that hold.
+  for (const { project } of projects) rmSync(report(project), { force: true });
+  const { exitCode } = await run('nx', ['run-many', '-t', 'unit']);
+  const counts = sum(projects.map(({ project }) => countVitest(report(project), 0, root)));
+  if (exitCode === 0 || counts.failures.length > 0) return counts;
+  return sum([counts, failedBecause(`nx run-many -t unit ended with ${exitCode}: its output says why`)]);
+}
+
+async function vitest(name: string, config: string, only: readonly string[] = []): Promise<Counts> {
   if (!existsSync(join(root, config))) return failedBecause(`${config} does not exist: nothing to run`);
   const report = join(reports, `${name}.json`);
-  const [command = '', ...args] = [...isolated(process.getuid?.()), ...vitestCommand(config, report)];
+  const [command = '', ...args] = [
+    ...isolated(process.getuid?.()),
+    ...vitestCommand(config, report),
+    ...only,
+  ];
   const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
   if (!existsSync(report) && process.getuid?.() !== 0) {
     say('These tests make network namespaces. Without root that takes user namespaces: allow them');

@@ -38,13 +38,15 @@ describe('an expression', () => {
     const letters = ['a', 'b', 'c', '.', '-', '_', '1', ' ', '\n', 'A', '/', ']'];
     let found = 0;
     let tried = 0;
+    // JavaScript finds something in these too, after twelve seconds of trying every way; the other 47,996 take one.
+    const afterSeconds = new Set(['953/2', '953/8', '1275/0', '1275/5']);
     for (let i = 0; i < 4000; i++) {
       const pattern = randomPattern(random);
       const ours = linearPattern(pattern);
       const theirs = new RegExp(pattern);
       for (let j = 0; j < 12; j++) {
         const text = Array.from({ length: random(8) }, () => letters[random(letters.length)]).join('');
-        const expected = theirs.test(text);
+        const expected = afterSeconds.has(`${i}/${j}`) || theirs.test(text);
         expect(ours.isFoundIn(text), `${pattern} in ${JSON.stringify(text)}`).toBe(expected);
         tried++;
         if (expected) found++;
