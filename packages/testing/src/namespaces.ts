@@ -57,9 +57,10 @@ export function freshHost(): void {
   if (existsSync('/proc/sys/net/ipv6')) writeSysctl('net/ipv6/conf/all/forwarding', '0');
 }
 
-function makeContainer(dir: string, name: string): Container {
+function makeContainer(dir: string, name: string, prepare: () => void): Container {
   const path = join(dir, `netns-${name}`);
   const netns = Netns.createAt(path);
+  netns.run(prepare);
   let present = true;
   return {
     path,
@@ -76,9 +77,11 @@ function makeContainer(dir: string, name: string): Container {
   };
 }
 
-/** The fixture's making, for suites that make their tests themselves. Call `end` when the test is over. */
-export function makeHost(): { host: Host; end(): void } {
+/** The fixture's making, for suites that make their tests themselves. Call `end` when the test is over. `prepare` is
+ *  called in each new namespace, the containers' too. */
+export function makeHost(prepare: () => void = () => undefined): { host: Host; end(): void } {
   freshHost();
+  prepare();
   const folder = mkdtempSync(join(tmpdir(), 'cni-test-'));
   const [dir, bin] = [join(folder, 'files'), join(folder, 'bin')];
   for (const one of [dir, bin]) mkdirSync(one);
@@ -89,7 +92,7 @@ export function makeHost(): { host: Host; end(): void } {
     sh: (command) => run(command, (work) => work()),
     succeeds: (command) => shell(command).status === 0,
     container(name) {
-      const made = makeContainer(folder, name);
+      const made = makeContainer(folder, name, prepare);
       containers.push(made);
       return made;
     },
