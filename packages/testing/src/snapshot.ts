@@ -3,10 +3,10 @@
  * lifetimes, link-local addresses that come with a link), so that two snapshots can be compared with toEqual.
  * Everything else stays in: what is left out here is what no plugin can be caught leaving.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Netns } from '@cni-ts/libc/netns';
+import { runToEnd } from '@cni-ts/libc/program';
 
 type Json = Record<string, unknown>;
 
@@ -31,16 +31,14 @@ export interface Snapshot {
   readonly files: unknown;
 }
 
-/** Few programs, for a suite takes thousands of snapshots and each start of a program counts. */
+/** Few programs, for a suite takes thousands of snapshots and each start of a program counts: what one program tells of
+ *  several things stands in lines, one a thing. */
 const programs = {
-  links: 'ip -j -d address',
-  routes: 'ip -j route show table all',
-  rules4: 'ip -j -4 rule',
-  rules6: 'ip -j -6 rule',
-  neighbours: 'ip -j neigh show nud permanent',
-  proxies: 'ip -j neigh show proxy',
-  forwarding: 'bridge -j fdb',
-  vlans: 'bridge -j vlan',
+  // Asked for rules, and no family said, it keeps to IPv4 from then on: they come last.
+  ip: `printf '%s\\n' address 'route show table all' 'neigh show nud permanent' 'neigh show proxy' rule |
+    ip -j -d -batch -`,
+  rules6: 'ip -j -d -6 rule',
+  bridge: `printf '%s\\n' fdb vlan | bridge -j -batch -`,
   qdiscs: 'tc -j qdisc',
   classes: `for d in /proc/sys/net/ipv4/conf/*; do
     d=\${d##*/}; case $d in all|default) continue; esac
@@ -58,25 +56,29 @@ const script = Object.values(programs).join('\necho @@\n');
 
 /** The state of `netns`, or of the calling thread's namespace; `files`: a folder whose contents belong to it. */
 export function snapshot(netns?: Netns, files?: string): Snapshot {
-  const look = () => spawnSync('bash', ['-c', script], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  // Node's own way copies the page tables of a process of some hundred megabytes each time.
+  const look = () => runToEnd('/bin/bash', ['-c', script], process.env, '');
   const { stdout, stderr } = netns ? netns.run(look) : look();
   const parts = stdout.split('@@\n');
   const names = Object.keys(programs);
   if (parts.length !== names.length) throw new Error(`looking at the namespace failed: ${stderr}`);
   const text = (name: keyof typeof programs) => parts[names.indexOf(name)] ?? '';
-  const json = (name: keyof typeof programs): Json[] => JSON.parse(text(name).trim() || '[]'); // '' is an empty list
+  const json = (name: keyof typeof programs, count: number): Json[][] => {
+    // A kernel without IPv6 has no rules of it.
+    const lists = lines(text(name) || (count === 1 ? '[]' : ''));
+    if (lists.length !== count) throw new Error(`${programs[name]} told ${lists.length} lists: ${stderr}`);
+    return lists.map((list) => JSON.parse(list));
+  };
+  const [links = [], routes = [], neighbours = [], proxies = [], rules4 = []] = json('ip', 5);
+  const [forwarding = [], vlans] = json('bridge', 2);
   return {
-    links: json('links').map(link),
-    addresses: json('links').map(addressesOf),
-    routes: json('routes').filter(isOwnRoute).map(route),
-    rules: [...json('rules4'), ...json('rules6')],
-    neighbours: [
-      ...json('neighbours'),
-      ...json('proxies'),
-      ...json('forwarding').filter(({ state }) => state === 'static'),
-    ],
-    vlans: json('vlans'),
-    qdiscs: [qdiscs(json('qdiscs')), lines(text('classes'))],
+    links: links.map(link),
+    addresses: links.map(addressesOf),
+    routes: routes.filter(isOwnRoute).map(route),
+    rules: [...rules4, ...json('rules6', 1)],
+    neighbours: [...neighbours, ...proxies, ...forwarding.filter(({ state }) => state === 'static')],
+    vlans,
+    qdiscs: [qdiscs(json('qdiscs', 1)[0] ?? []), lines(text('classes'))],
     nftables: nftables(text('nftables')),
     iptables: legacyTables(text('iptables')),
     settings: settings(text('settings')),
