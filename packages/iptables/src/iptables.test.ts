@@ -8,9 +8,7 @@ import { transaction } from '@cni-ts/nftables/transaction';
 import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultBackend, iptablesWorks, nftablesWorks } from './backend.ts';
-import { readNftChains } from './chain-rules.ts';
-import { chainVariants, listJumps, removeChains } from './jump.ts';
-import { xtComment, xtRelatedOrEstablished } from './native-match.ts';
+import { xtComment, xtState } from './native-match.ts';
 import { findProgram, findVariant, programName, runProgram, variantOf } from './program.ts';
 import {
   appendRule,
@@ -143,34 +141,6 @@ describe.for(['nft', 'legacy'] as const)('a restore by iptables-%s', (variant) =
     expect(attempt).toThrow(/exit status \d.*the line is: -D FORWARD -s 10\.9\.9\.9\/32 -j ACCEPT/s);
     expect(saved().chains).not.toContain('MINE');
   });
-
-  test('lets a chain and what leads there be found and removed', () => {
-    const comment = ['-m', 'comment', '--comment', 'of "mine"'];
-    restore(
-      4,
-      {
-        filter: [
-          createChain('MINE'),
-          createChain('OTHER'),
-          appendRule('MINE', ['-j', 'ACCEPT']),
-          appendRule('FORWARD', ['-s', '10.0.0.1/32', ...comment, '-j', 'MINE']),
-          appendRule('FORWARD', ['-s', '10.1.0.0/16', '-j', 'MINE']),
-          appendRule('FORWARD', ['-j', 'OTHER']),
-        ],
-      },
-      program(),
-    );
-    expect(chainVariants(nl, 4, 'filter', 'MINE')).toEqual([variant]);
-    const jumps = listJumps(nl, 4, 'filter', 'FORWARD', ['MINE']);
-    expect(jumps).toMatchObject([
-      { variant, from: 'FORWARD', to: 'MINE', comment: 'of "mine"', source: { prefix: 32 } },
-      { variant, from: 'FORWARD', to: 'MINE', comment: undefined, source: { prefix: 16 } },
-    ]);
-    expect([...jumps[1]!.source!.ip.bytes]).toEqual([10, 1, 0, 0]);
-    expect(removeChains(nl, 4, 'filter', ['MINE', 'NEVER'], ['FORWARD'])).toEqual(['MINE']);
-    expect(removeChains(nl, 4, 'filter', ['MINE', 'NEVER'], ['FORWARD'])).toEqual([]);
-    expect(saved().rules.map(({ chain, text }) => `${chain} ${text}`)).toEqual(['FORWARD -j OTHER']);
-  });
 });
 
 describe('rules of iptables-nft by netlink', () => {
@@ -186,28 +156,13 @@ describe('rules of iptables-nft by netlink', () => {
     sh('iptables-nft -N MINE');
     transaction(nl, [
       addRule({ table, name: 'MINE' }, rule(saddr(ip), xtComment('what for'), counter, toCaller)),
-      addRule({ table, name: 'MINE' }, rule(daddr(ip), xtRelatedOrEstablished, counter, accept)),
+      addRule({ table, name: 'MINE' }, rule(daddr(ip), xtState(['related', 'established']), counter, accept)),
       addRule({ table, name: 'MINE' }, rule(saddr(ip), counter, accept)),
     ]);
     expect(sh('iptables-nft -S MINE')).toBe(
       ['-N MINE', ...lines.map((line) => `-A MINE ${line}`), ''].join('\n'),
     );
     for (const line of lines) sh(`iptables-nft -D MINE ${line}`);
-  });
-
-  test('are read as the program would list them, without starting it', () => {
-    const more = ['-i br0 ! -o br0 -j OTHER', '-o br0 -j DROP', '-j RETURN'];
-    sh(
-      [
-        'iptables-nft -N MINE; iptables-nft -N OTHER',
-        ...[...lines, ...more].map((line) => `iptables-nft -A MINE ${line}`),
-      ].join('\n'),
-    );
-    vi.stubEnv('PATH', '/nonexistent');
-    const read = readNftChains(nl, 4, 'filter', ['FORWARD', 'MINE', 'NEVER']);
-    expect(read.chains).toEqual(['MINE']);
-    expect(read.rules.map(({ text }) => text)).toEqual([...lines, ...more]);
-    expect(read.rules.every(({ handle }) => handle !== undefined)).toBe(true);
   });
 });
 
@@ -216,5 +171,4 @@ test('no change starts no program', () => {
     throw new Error(`written: ${what}`);
   });
   restore(4, { nat: [], filter: [] });
-  expect(removeChains(nl, 4, 'nat', ['CNI-x'], ['POSTROUTING'])).toEqual([]);
 });

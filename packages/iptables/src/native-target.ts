@@ -1,5 +1,6 @@
 import { formatIp, type Ip } from '@cni-ts/address/ip';
-import { expression } from '@cni-ts/nftables/expression';
+import { sameBytes } from '@cni-ts/netlink/bytes';
+import { type ExpressionData, expression } from '@cni-ts/nftables/expression';
 import type { Statement } from '@cni-ts/nftables/rule';
 import type { Family } from './program.ts';
 
@@ -50,4 +51,45 @@ export function xtSetMark(mark: number, mask: number): Statement {
       into.add(expression('target', { name: 'MARK', revision: 2, info }));
     },
   };
+}
+
+/** What a target does, as far as it is known here. */
+export type ReadTarget =
+  | { readonly kind: 'masquerade' }
+  | { readonly kind: 'dnat'; readonly address: Ip; readonly port: number }
+  | { readonly kind: 'mark'; readonly value: number; readonly mask: number };
+
+/** Reads a target's structure back; undefined for any other, and for what the known ones can do besides. */
+export function readTarget(
+  family: Family,
+  { name, revision = 0, info }: ExpressionData<'target'>,
+): ReadTarget | undefined {
+  if (!info || !name) return undefined;
+  const view = new DataView(info.buffer, info.byteOffset, info.length);
+  switch (`${name} ${revision}`) {
+    case 'MASQUERADE 0': {
+      // The number of ranges, which is one, stands before IPv4's.
+      const range = info.subarray(family === 4 ? 4 : 0);
+      return range.some((byte) => byte !== 0) ? undefined : { kind: 'masquerade' };
+    }
+    case 'DNAT 0': {
+      // The oldest form, of IPv4 alone: the number of ranges, and in each flags, two addresses, two ports.
+      const plain = family === 4 && view.getUint32(0, true) === 1 && view.getUint32(4, true) === 3;
+      return plain
+        ? { kind: 'dnat', address: { family, bytes: info.slice(8, 12) }, port: view.getUint16(16) }
+        : undefined;
+    }
+    case 'DNAT 1':
+    case 'DNAT 2': {
+      const length = family === 4 ? 4 : 16;
+      const [first, last] = [info.slice(4, 4 + length), info.slice(20, 20 + length)];
+      const [port, lastPort] = [view.getUint16(36), view.getUint16(38)];
+      const plain = view.getUint32(0, true) === 3 && sameBytes(first, last) && port === lastPort;
+      return plain ? { kind: 'dnat', address: { family, bytes: first }, port } : undefined;
+    }
+    case 'MARK 2':
+      return { kind: 'mark', value: view.getUint32(0, true), mask: view.getUint32(4, true) };
+    default:
+      return undefined;
+  }
 }

@@ -1,4 +1,5 @@
-import { type Family, programName, requireProgram, runProgram } from './program.ts';
+import { hasLegacyTable } from './legacy-table.ts';
+import { type Family, findVariant, programName, requireProgram, runProgram } from './program.ts';
 import type { IptablesTableName } from './restore.ts';
 import { joinWords, splitWords } from './words.ts';
 
@@ -32,4 +33,11 @@ export function parseSaved(text: string): SavedTable {
     rules.push({ chain, words, text: joinWords(words) });
   }
   return { chains, rules };
+}
+
+/** The table of the older kind, if it is there and a program can read it. */
+export function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
+  if (!hasLegacyTable(family, table)) return undefined;
+  const program = findVariant(family, 'save', 'legacy');
+  return program === undefined ? undefined : save(family, table, program);
 }

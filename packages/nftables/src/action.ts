@@ -26,11 +26,11 @@ export const accept = verdict('accept');
 export const drop = verdict('drop');
 /** Back to the rule after the jump; in a base chain its policy decides. */
 export const toCaller = verdict('return');
-export function jump(to: Chain): Statement {
+export function jump(to: Pick<Chain, 'name'>): Statement {
   return verdict('jump', to.name);
 }
 /** Without coming back. */
-export function goto(to: Chain): Statement {
+export function goto(to: Pick<Chain, 'name'>): Statement {
   return verdict('goto', to.name);
 }
 

@@ -1,27 +1,36 @@
 import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
-import { equalIp } from '@cni-ts/address/ip';
-import { readChains } from '@cni-ts/iptables/chain-rules';
-import { familiesWith, type Jump, listJumps, removeChains } from '@cni-ts/iptables/jump';
-import { applyNatively, isNft, type NewRule, nativeAdditions } from '@cni-ts/iptables/native-rule';
+import { equalIp, type Ip } from '@cni-ts/address/ip';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
-import { type Family, findVariant, IptablesError, type Variant } from '@cni-ts/iptables/program';
-import {
-  appendRule,
-  createChain,
-  deleteRule,
-  type IptablesChange,
-  resetChain,
-  restore,
-} from '@cni-ts/iptables/restore';
-import { type SavedRule, type SavedTable, save } from '@cni-ts/iptables/save';
-import { joinWords, wordAfter } from '@cni-ts/iptables/words';
+import { type Family, IptablesError, type Variant } from '@cni-ts/iptables/program';
+import { appendRule, type IptablesChange, resetChain, restore } from '@cni-ts/iptables/restore';
+import { joinWords } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { chainQuestion } from '@cni-ts/nftables/chain';
 import { ask } from '@cni-ts/nftables/question';
-import type { Owner as MasqueradeOwner } from '@cni-ts/skeleton/owner-comment';
+import { retryRaces } from '@cni-ts/nftables/transaction';
+import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import { tryEach } from '@cni-ts/spec/failing';
+import {
+  type ChainRule,
+  type ChainRules,
+  readChains,
+  readLegacyChains,
+  readNftChains,
+} from './chain-rules.ts';
+import {
+  applyNatively,
+  deleteChosen,
+  isNft,
+  nativeChanges,
+  thereIn,
+  wordChanges,
+} from './iptables-engine.ts';
 import { isAnothers, networkStart, ownerNames } from './iptables-owner.ts';
+import { familiesWith, type Jump, listJumps, removeChains } from './jump.ts';
 import { masqueradeChain, masqueradeChains, spareMasqueradeChain } from './masquerade-chains.ts';
+import { holdsExactly, lacking, type RuleSet, stands } from './rule-set.ts';
+import { accept, hostCidr, jump, masquerade, type RuleSpec } from './rule-spec.ts';
+import { ruleWords } from './words-language.ts';
 
 /**
  * Masquerading by iptables, with the reference's names: a chain per container and network, which lets traffic to
@@ -33,7 +42,7 @@ import { masqueradeChain, masqueradeChains, spareMasqueradeChain } from './masqu
  */
 const families: readonly Family[] = [4, 6];
 const parent = 'POSTROUTING';
-const multicast = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
+const multicast = { 4: parseCidr('224.0.0.0/4'), 6: parseCidr('ff00::/8') } as const;
 
 /** iptables takes 255 bytes; a longer one is cut, since its chain names the owner anyway. */
 export function iptablesComment(network: string, containerId: string): string {
@@ -41,47 +50,39 @@ export function iptablesComment(network: string, containerId: string): string {
   return whole.length <= 255 ? whole : `${whole.slice(0, 252)}...`;
 }
 
-interface Names {
-  readonly chain: string;
-  readonly comment: readonly string[];
+/** The chain's rules, then those that lead there. `networks`: all that the chain must let pass. */
+function setOf(
+  family: Family,
+  { network, containerId }: Owner,
+  chain: string,
+  addresses: readonly Cidr[],
+  networks: readonly Cidr[] = networksOf(addresses),
+): RuleSet {
+  const comment = iptablesComment(network, containerId);
+  const table = iptablesNftTable(family, 'nat');
+  return {
+    table,
+    chains: [{ table, name: chain }],
+    shared: [],
+    own: [
+      ...networks.map((to): RuleSpec => ({ chain, when: { to }, action: accept, comment })),
+      { chain, except: { to: multicast[family] }, action: masquerade, comment },
+      ...addresses.map(
+        ({ ip }): RuleSpec => ({ chain: parent, when: { from: hostCidr(ip) }, action: jump(chain), comment }),
+      ),
+    ],
+  };
 }
 
-function namesOf(
-  { network, containerId }: MasqueradeOwner,
-  chain = masqueradeChain(network, containerId),
-): Names {
-  return { chain, comment: ['-m', 'comment', '--comment', iptablesComment(network, containerId)] };
+/** Each once. */
+function networksOf(addresses: readonly Cidr[]): Cidr[] {
+  return [...new Map(addresses.map(networkOf).map((one) => [formatCidr(one), one])).values()];
 }
 
-function chainRules(family: Family, { comment }: Names, networks: readonly string[]): string[][] {
-  return [
-    ...networks.map((network) => ['-d', network, ...comment, '-j', 'ACCEPT']),
-    ['!', '-d', multicast[family], ...comment, '-j', 'MASQUERADE'],
-  ];
-}
-
-function jumpRule({ chain, comment }: Names, address: Cidr): string[] {
-  return ['-s', sourceText(address), ...comment, '-j', chain];
-}
-
-function sourceText({ ip }: Cidr): string {
-  return formatCidr({ ip, prefix: ip.bytes.length * 8 });
-}
-
-/** All that a container without any has in one family. */
-interface Fresh {
+interface Wanted {
   readonly family: Family;
-  readonly own: readonly Cidr[];
-  readonly rules: readonly NewRule[];
-}
-
-function freshRules(family: Family, names: Names, own: readonly Cidr[]): Fresh {
-  const networks = unique(own.map((address) => formatCidr(networkOf(address))));
-  const rules = [
-    ...chainRules(family, names, networks).map((words) => ({ chain: names.chain, words })),
-    ...own.map((address) => ({ chain: parent, words: jumpRule(names, address) })),
-  ];
-  return { family, own, rules };
+  readonly addresses: readonly Cidr[];
+  readonly set: RuleSet;
 }
 
 /**
@@ -89,47 +90,41 @@ function freshRules(family: Family, names: Names, own: readonly Cidr[]): Fresh {
  * one process per family makes chain and rules together. Only when the chain is there already (a second interface,
  * an ADD repeated) the table is read first, and what is missing is added.
  */
-export function addByIptables(nl: Netlink, owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
-  const names = namesOf(owner);
-  const wanted = families.flatMap((family) => {
-    const own = addresses.filter(({ ip }) => ip.family === family);
-    return own.length ? [freshRules(family, names, own)] : [];
+export function addByIptables(nl: Netlink, owner: Owner, all: readonly Cidr[]): void {
+  const chain = masqueradeChain(owner.network, owner.containerId);
+  const wanted = families.flatMap((family): Wanted[] => {
+    const addresses = all.filter(({ ip }) => ip.family === family);
+    return addresses.length ? [{ family, addresses, set: setOf(family, owner, chain, addresses) }] : [];
   });
-  const done = addNatively(nl, names.chain, wanted);
-  for (const fresh of wanted) {
-    const { family, own } = fresh;
+  const done = addNatively(nl, chain, wanted);
+  for (const { family, addresses, set } of wanted) {
     if (done.includes(family)) continue;
     try {
-      restore(family, { nat: creating(names, fresh) });
+      restore(family, { nat: creating(set) });
     } catch (error) {
       if (!(error instanceof IptablesError) || error.status === undefined) throw error;
-      const there = save(family, 'nat');
-      if (!there.chains.includes(names.chain)) throw error;
-      const free = namesOf(owner, freeChain(there, owner));
-      const changes = there.chains.includes(free.chain)
-        ? completing(family, free, own, there)
-        : creating(free, freshRules(family, free, own));
+      const spare = spareMasqueradeChain(owner.network, owner.containerId);
+      const there = readChains(nl, family, 'nat', [parent, chain, spare]);
+      if (!there.chains.includes(chain)) throw error;
+      // The usual chain, unless what leads there names somebody else.
+      const taken = jumpsTo(there, chain).some(({ comment }) => isAnothers(comment, owner));
+      const free = taken ? spare : chain;
+      const changes = there.chains.includes(free)
+        ? completing(family, owner, free, addresses, there)
+        : creating(setOf(family, owner, free, addresses));
       restore(family, { nat: changes });
     }
   }
 }
 
-function creating({ chain: own }: Names, { rules }: Fresh): IptablesChange[] {
-  return [createChain(own), ...rules.map(({ chain, words }) => appendRule(chain, words))];
-}
-
-/** The usual chain, unless what leads there names somebody else. */
-function freeChain(there: SavedTable, owner: MasqueradeOwner): string {
-  const { network, containerId } = owner;
-  const usual = masqueradeChain(network, containerId);
-  const taken = jumpsTo(there, usual).some(({ words }) => isAnothers(wordAfter(words, '--comment'), owner));
-  return taken ? spareMasqueradeChain(network, containerId) : usual;
+function creating({ chains, own }: RuleSet): IptablesChange[] {
+  return wordChanges({ chains, rules: own });
 }
 
 /** Without a process, in one transaction for the families where that is possible. Returns these. */
-function addNatively(nl: Netlink, chain: string, wanted: readonly Fresh[]): Family[] {
-  const known = wanted.flatMap(({ family, rules }) => {
-    const changes = isNft(family) ? nativeAdditions(family, 'nat', [chain], rules) : undefined;
+function addNatively(nl: Netlink, chain: string, wanted: readonly Wanted[]): Family[] {
+  const known = wanted.flatMap(({ family, set: { chains, own } }) => {
+    const changes = isNft(family) ? nativeChanges(family, 'nat', { chains, rules: own }) : undefined;
     return changes ? [{ family, changes }] : [];
   });
   const found = ask(
@@ -144,24 +139,24 @@ function addNatively(nl: Netlink, chain: string, wanted: readonly Fresh[]): Fami
 }
 
 /** What an existing chain lacks, keeping the subnets of addresses that lead there already. */
-function completing(family: Family, names: Names, own: readonly Cidr[], there: SavedTable): IptablesChange[] {
-  const jumps = jumpsTo(there, names.chain);
-  const missing = own.filter((address) => !hasRule(there, parent, jumpRule(names, address)));
-  const sources = [...own, ...jumps.flatMap((rule) => parseCidr(wordAfter(rule.words, '-s') ?? '') ?? [])];
-  const networks = unique([
-    ...acceptedNetworks(there, names.chain).filter((network) => leadsTo(network, sources)),
-    ...own.map((address) => formatCidr(networkOf(address))),
-  ]);
+function completing(
+  family: Family,
+  owner: Owner,
+  chain: string,
+  addresses: readonly Cidr[],
+  there: ChainRules,
+): IptablesChange[] {
+  const sources = [...addresses, ...jumpsTo(there, chain).flatMap(({ spec }) => spec.when.from ?? [])];
+  const kept = there.rules.flatMap((rule) => acceptedNetwork(rule, chain) ?? []);
+  const networks = networksOf([...kept.filter((network) => leadsTo(network, sources)), ...addresses]);
+  const { own } = setOf(family, owner, chain, addresses, networks);
+  const inside = own.filter((one) => one.chain === chain);
+  const append = (one: RuleSpec) => appendRule(one.chain, ruleWords(one));
+  const now = thereIn(there);
   return [
-    ...chainAsWanted(there, names.chain, chainRules(family, names, networks)),
-    ...missing.map((address) => appendRule(parent, jumpRule(names, address))),
+    ...(holdsExactly(now, chain, own) ? [] : [resetChain(chain), ...inside.map(append)]),
+    ...own.filter((one) => one.chain === parent && !stands(now, one, false)).map(append),
   ];
-}
-
-function chainAsWanted(there: SavedTable, chain: string, wanted: readonly string[][]): IptablesChange[] {
-  const now = there.rules.filter((rule) => rule.chain === chain).map((rule) => rule.text);
-  if (now.join('\n') === wanted.map(joinWords).join('\n')) return [];
-  return [resetChain(chain), ...wanted.map((words) => appendRule(chain, words))];
 }
 
 /**
@@ -169,18 +164,18 @@ function chainAsWanted(there: SavedTable, chain: string, wanted: readonly string
  * and with them the chain. iptables-nft's rules go by netlink; without rules no program is started, and one message to
  * the kernel tells that there are none.
  */
-export function removeByIptables(nl: Netlink, owner: MasqueradeOwner, addresses?: readonly Cidr[]): void {
+export function removeByIptables(nl: Netlink, owner: Owner, addresses?: readonly Cidr[]): void {
   const isOthers = ({ comment }: Jump) => isAnothers(comment, owner);
   tryEach(familiesWith(nl, 'nat', masqueradeChains(owner)), ({ family, chains }) => {
     const staying = addresses
       ? listJumps(nl, family, 'nat', parent, chains).filter(
-          (jump) => !isOthers(jump) && !isAmong(jump, addresses),
+          (one) => !isOthers(one) && !isAmong(one.source, addresses),
         )
       : [];
     const kept = unique(staying.map(({ to }) => to));
     for (const chain of kept) {
-      for (const variant of unique(staying.flatMap((jump) => (jump.to === chain ? [jump.variant] : [])))) {
-        shrink(family, variant, chain, addresses ?? []);
+      for (const variant of unique(staying.flatMap((one) => (one.to === chain ? [one.variant] : [])))) {
+        shrink(nl, family, variant, chain, addresses ?? []);
       }
     }
     const gone = chains.filter((chain) => !kept.includes(chain));
@@ -189,49 +184,45 @@ export function removeByIptables(nl: Netlink, owner: MasqueradeOwner, addresses?
 }
 
 /** Removes some addresses of a chain that others still need. */
-function shrink(family: Family, variant: Variant, chain: string, addresses: readonly Cidr[]): void {
-  const there = save(family, 'nat', findVariant(family, 'save', variant));
-  const jumps = jumpsTo(there, chain);
-  const leaving = jumps.filter((rule) => isAmong({ source: sourceOf(rule) }, addresses));
-  const staying = jumps.filter((rule) => !leaving.includes(rule)).flatMap((rule) => sourceOf(rule) ?? []);
-  const useless = there.rules.filter((rule) => {
-    const network = acceptedNetwork(rule, chain);
-    return network !== undefined && !leadsTo(network, staying);
+function shrink(
+  nl: Netlink,
+  family: Family,
+  variant: Variant,
+  chain: string,
+  addresses: readonly Cidr[],
+): void {
+  retryRaces(() => {
+    const there =
+      variant === 'nft'
+        ? readNftChains(nl, family, 'nat', [parent, chain])
+        : readLegacyChains(family, 'nat', [parent, chain]);
+    const jumps = jumpsTo(there, chain);
+    const leaving = jumps.filter(({ spec }) => isAmong(spec.when.from, addresses));
+    const staying = jumps.flatMap((one) => (leaving.includes(one) ? [] : (one.spec.when.from ?? [])));
+    const useless = there.rules.filter((rule) => {
+      const network = acceptedNetwork(rule, chain);
+      return network !== undefined && !leadsTo(network, staying);
+    });
+    deleteChosen(nl, family, 'nat', variant, [...leaving, ...useless]);
   });
-  const changes = [...leaving, ...useless].map((rule) => deleteRule(rule.chain, rule.words));
-  restore(family, { nat: changes }, findVariant(family, 'restore', variant));
 }
 
-export function differencesInIptables(
-  nl: Netlink,
-  owner: MasqueradeOwner,
-  addresses: readonly Cidr[],
-): string[] {
+export function differencesInIptables(nl: Netlink, owner: Owner, all: readonly Cidr[]): string[] {
   const usual = masqueradeChain(owner.network, owner.containerId);
   const spare = spareMasqueradeChain(owner.network, owner.containerId);
-  const found: string[] = [];
   const about = new TextEncoder().encode(iptablesComment(owner.network, owner.containerId));
-  for (const family of families) {
-    const own = addresses.filter(({ ip }) => ip.family === family);
-    if (!own.length) continue;
+  return families.flatMap((family) => {
+    const addresses = all.filter(({ ip }) => ip.family === family);
+    if (!addresses.length) return [];
     const program = family === 4 ? 'iptables' : 'ip6tables';
     const there = readChains(nl, family, 'nat', [parent, usual, spare], [about]);
-    const names = namesOf(owner, jumpsTo(there, spare).length ? spare : usual);
-    const missing = (chain: string, words: readonly string[]) =>
-      found.push(`rule "${joinWords(words)}" is missing in chain ${chain} of ${program}'s nat table`);
-    if (!there.chains.includes(names.chain)) {
-      found.push(`chain ${names.chain} is missing in ${program}'s nat table`);
-      continue;
-    }
-    const networks = unique(own.map((address) => formatCidr(networkOf(address))));
-    for (const words of chainRules(family, names, networks)) {
-      if (!hasRule(there, names.chain, words)) missing(names.chain, words);
-    }
-    for (const address of own) {
-      if (!hasRule(there, parent, jumpRule(names, address))) missing(parent, jumpRule(names, address));
-    }
-  }
-  return found;
+    const chain = jumpsTo(there, spare).length ? spare : usual;
+    if (!there.chains.includes(chain)) return [`chain ${chain} is missing in ${program}'s nat table`];
+    return lacking(setOf(family, owner, chain, addresses), thereIn(there)).own.map(
+      (one) =>
+        `rule "${joinWords(ruleWords(one))}" is missing in chain ${one.chain} of ${program}'s nat table`,
+    );
+  });
 }
 
 /**
@@ -256,35 +247,20 @@ export function gcByIptables(
   }
 }
 
-function jumpsTo(there: Pick<SavedTable, 'rules'>, chain: string): SavedRule[] {
-  return there.rules.filter((rule) => rule.chain === parent && wordAfter(rule.words, '-j') === chain);
+function jumpsTo(there: ChainRules, chain: string): ChainRule[] {
+  return there.rules.filter((one) => one.chain === parent && one.target === chain);
 }
 
-function hasRule(there: SavedTable, chain: string, words: readonly string[]): boolean {
-  const text = joinWords(words);
-  return there.rules.some((rule) => rule.chain === chain && rule.text === text);
+function acceptedNetwork({ chain, spec }: ChainRule, wanted: string): Cidr | undefined {
+  return chain === wanted && spec.action?.kind === 'accept' ? spec.when.to : undefined;
 }
 
-function acceptedNetworks(there: SavedTable, chain: string): string[] {
-  return there.rules.flatMap((rule) => acceptedNetwork(rule, chain) ?? []);
+function leadsTo(network: Cidr, sources: readonly { readonly ip: Ip }[]): boolean {
+  return sources.some(({ ip }) => contains(network, ip));
 }
 
-function acceptedNetwork({ chain, words }: SavedRule, wanted: string): string | undefined {
-  if (chain !== wanted || words[0] !== '-d' || wordAfter(words, '-j') !== 'ACCEPT') return undefined;
-  return words[1];
-}
-
-function leadsTo(network: string, sources: readonly Cidr[]): boolean {
-  const cidr = parseCidr(network);
-  return cidr !== undefined && sources.some(({ ip }) => contains(cidr, ip));
-}
-
-function sourceOf(rule: SavedRule): Cidr | undefined {
-  return parseCidr(wordAfter(rule.words, '-s') ?? '');
-}
-
-/** A rule whose source is one of the addresses, or (an old form) the subnet of one. A rule without is anybody's. */
-function isAmong({ source }: Pick<Jump, 'source'>, addresses: readonly Cidr[]): boolean {
+/** A source that is one of the addresses, or (an old form) the subnet of one. A rule without is anybody's. */
+function isAmong(source: Cidr | undefined, addresses: readonly Cidr[]): boolean {
   if (source === undefined) return true;
   return addresses.some(({ ip }) =>
     source.prefix === ip.bytes.length * 8

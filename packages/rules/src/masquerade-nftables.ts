@@ -1,27 +1,13 @@
 import { type Cidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { goto, masquerade, toCaller } from '@cni-ts/nftables/action';
-import { addChain, type Chain, findChain } from '@cni-ts/nftables/chain';
-import { daddr, saddr } from '@cni-ts/nftables/match';
-import {
-  addRule,
-  comment,
-  deleteRule,
-  flushChain,
-  type ListedRule,
-  listRules,
-  type Rule,
-  rule,
-  sameRule,
-} from '@cni-ts/nftables/rule';
-import { addTable, type Table } from '@cni-ts/nftables/table';
-import { type Change, retryRaces, transaction } from '@cni-ts/nftables/transaction';
-import {
-  type Owner as MasqueradeOwner,
-  networkMark,
-  ownerComment,
-  ownerMark,
-} from '@cni-ts/skeleton/owner-comment';
+import { type Chain, findChain } from '@cni-ts/nftables/chain';
+import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
+import type { Table } from '@cni-ts/nftables/table';
+import { retryRaces, transaction } from '@cni-ts/nftables/transaction';
+import { type Owner, ownerComment } from '@cni-ts/skeleton/owner-comment';
+import { isInNft, nftChanges, ownedRules, removeOwned, ruleText } from './nft-engine.ts';
+import { holdsExactly, lacking, ownedBy, ownedByNoneOf, type RuleSet, type There } from './rule-set.ts';
+import { hostCidr, masquerade, type RuleSpec, toCaller } from './rule-spec.ts';
 
 /**
  * Masquerading by nftables: one table for all networks, whose rules carry their owner in the comment. Names, order
@@ -44,121 +30,84 @@ const postrouting: Chain = {
 };
 
 /** What every container's rules are reached by. */
-function commonRules(): Rule[] {
-  const all = (text: string) => parseCidr(text)!;
-  return [
-    rule(daddr(all('224.0.0.0/4')), toCaller),
-    rule(daddr(all('ff00::/8')), toCaller),
-    rule(goto(checks)),
-  ];
-}
-
-/** Table and chains with the rules that all containers share. */
-function foundation(): Change[] {
-  return [
-    addTable(table),
-    addChain(checks),
-    addChain(postrouting),
-    flushChain(postrouting),
-    ...commonRules().map((one) => addRule(postrouting, one)),
-  ];
-}
+const shared: readonly RuleSpec[] = [
+  { chain: postrouting.name, when: { to: parseCidr('224.0.0.0/4') }, action: toCaller },
+  { chain: postrouting.name, when: { to: parseCidr('ff00::/8') }, action: toCaller },
+  { chain: postrouting.name, action: { kind: 'goto', chain: checks.name } },
+];
 
 /** The first 33 characters name network and attachment. */
 export const masqueradeComment = ownerComment;
 
-function ruleFor(owner: MasqueradeOwner, address: Cidr): Rule {
-  return rule(
-    saddr(address.ip),
-    daddr('!=', networkOf(address)),
-    masquerade,
-    comment(masqueradeComment(owner)),
-  );
+function setOf(owner: Owner, addresses: readonly Cidr[]): RuleSet {
+  const comment = masqueradeComment(owner);
+  return {
+    table,
+    chains: [checks, postrouting],
+    exact: [postrouting],
+    shared,
+    own: addresses.map((address) => ({
+      chain: checks.name,
+      when: { from: hostCidr(address.ip) },
+      except: { to: networkOf(address) },
+      action: masquerade,
+      comment,
+    })),
+  };
 }
 
-/** One transaction; rules that this attachment has already are replaced, what is right is left alone. */
-export function addByNftables(nl: Netlink, owner: MasqueradeOwner, addresses: readonly Cidr[]): void {
+const is = isInNft(table);
+
+/** What stands there of an attachment and of what all share. Other containers' rules are not read. */
+function look(nl: Netlink, owner: Owner): There<ListedRule> & { readonly ready: boolean } {
+  const mine = ownedRules(nl, checks, ownedBy(owner));
+  const common = listRules(nl, table, postrouting.name);
+  const rules = (chain: string) => (chain === checks.name ? mine : common);
+  const ready = holdsExactly({ rules, is }, postrouting.name, shared);
+  // Naming a chain that is there is a change to the kernel: until it has forgotten the chain as it was, the end of the
+  // call would wait, 15 ms. So they are named only where something of them is missing.
+  return { has: () => ready, rules, is, ready };
+}
+
+/** Rules with this attachment's comment that are none of its. */
+function strange({ own }: RuleSet, there: There<ListedRule>): ListedRule[] {
+  return there.rules(checks.name).filter((one) => !own.some((wanted) => is(wanted, one, false)));
+}
+
+/** One transaction; what is right is left alone, what has this attachment's comment besides goes. */
+export function addByNftables(nl: Netlink, owner: Owner, addresses: readonly Cidr[]): void {
+  const set = setOf(owner, addresses);
   retryRaces(() => {
-    const mine = ownRules(nl, owner);
-    const wanted = addresses.map((address) => ruleFor(owner, address));
-    const ready = commonRulesThere(nl);
-    if (ready && same(mine, wanted)) return;
-    transaction(nl, [
-      // Naming a chain that is there is a change to the kernel: until it has forgotten the chain as it was, the end of
-      // the call would wait, 15 ms.
-      ...(ready ? [] : foundation()),
-      ...mine.map((one) => deleteRule(table, one)),
-      ...wanted.map((one) => addRule(checks, one)),
-    ]);
+    const there = look(nl, owner);
+    const missing = lacking(set, there, strange(set, there));
+    transaction(nl, nftChanges({ tables: there.ready ? [] : [table], sets: [[table, missing]] }));
   });
 }
 
 /** Found by the comment, so no address is needed. Table and chains stay. */
-export function removeByNftables(nl: Netlink, owner: MasqueradeOwner): void {
-  removeRules(nl, () => ownRules(nl, owner));
+export function removeByNftables(nl: Netlink, owner: Owner): void {
+  removeOwned(nl, () => [checks], ownedBy(owner));
 }
 
-export function differencesInNftables(
-  nl: Netlink,
-  owner: MasqueradeOwner,
-  addresses: readonly Cidr[],
-): string[] {
+export function differencesInNftables(nl: Netlink, owner: Owner, addresses: readonly Cidr[]): string[] {
   const where = `table inet ${table.name}`;
-  const mine = ownRules(nl, owner);
-  const wanted = addresses.map((address) => ruleFor(owner, address));
+  const set = setOf(owner, addresses);
+  const there = look(nl, owner);
   const found: string[] = [];
-  if (!commonRulesThere(nl)) found.push(`chain postrouting of ${where} does not lead to ${checks.name}`);
+  if (!there.ready) found.push(`chain postrouting of ${where} does not lead to ${checks.name}`);
   else if (!findChain(nl, postrouting)?.base) found.push(`chain postrouting of ${where} has no hook`);
-  for (const one of wanted) {
-    if (!mine.some((listed) => sameRule(table.family, one, listed))) {
-      found.push(`rule "${one.text}" is missing in chain ${checks.name} of ${where}`);
-    }
+  for (const one of lacking(set, there).own) {
+    found.push(`rule "${ruleText(table, one)}" is missing in chain ${checks.name} of ${where}`);
   }
-  for (const listed of mine) {
-    if (!wanted.some((one) => sameRule(table.family, one, listed))) {
-      found.push(
-        `rule handle ${listed.handle} in chain ${checks.name} of ${where} is none of this attachment's, but has its comment`,
-      );
-    }
+  for (const { handle } of strange(set, there)) {
+    found.push(
+      `rule handle ${handle} in chain ${checks.name} of ${where} is none of this attachment's, but has its comment`,
+    );
   }
   return found;
 }
 
-/** Keeps rules whose whole comment is one of a valid attachment. */
-export function gcByNftables(
-  nl: Netlink,
-  network: string,
-  valid: readonly { readonly containerId: string; readonly ifname: string }[],
-): void {
-  const keep = new Set(valid.map((one) => masqueradeComment({ network, ...one })));
-  const prefix = networkMark(network);
-  removeRules(nl, () =>
-    rulesOf(nl, prefix).filter((one) => one.comment !== undefined && !keep.has(one.comment)),
-  );
-}
-
-function removeRules(nl: Netlink, which: () => ListedRule[]): void {
-  retryRaces(() => {
-    const changes: Change[] = which().map((one) => deleteRule(table, one));
-    transaction(nl, changes);
-  });
-}
-
-function ownRules(nl: Netlink, owner: MasqueradeOwner): ListedRule[] {
-  return rulesOf(nl, ownerMark(owner));
-}
-
-/** Those whose comments begin like this; other containers' are not read. */
-function rulesOf(nl: Netlink, start: string): ListedRule[] {
-  return listRules(nl, table, checks.name, [new TextEncoder().encode(start)]).filter((one) =>
-    one.comment?.startsWith(start),
-  );
-}
-
-function commonRulesThere(nl: Netlink): boolean {
-  return same(listRules(nl, table, postrouting.name), commonRules());
-}
-
-function same(listed: readonly ListedRule[], wanted: readonly Rule[]): boolean {
-  return listed.length === wanted.length && wanted.every((one, i) => sameRule(table.family, one, listed[i]!));
+/** Removes the rules of attachments that are not among `valid`. */
+export function gcByNftables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): void {
+  removeOwned(nl, () => [checks], ownedByNoneOf(network, valid));
 }

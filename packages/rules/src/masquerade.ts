@@ -1,7 +1,7 @@
 import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import { defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import type { Owner as MasqueradeOwner } from '@cni-ts/skeleton/owner-comment';
+import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
@@ -19,7 +19,8 @@ import {
   removeByNftables,
 } from './masquerade-nftables.ts';
 
-export type { MasqueradeOwner };
+/** Whose rules they are; everything DEL needs follows from it. */
+export type MasqueradeOwner = Owner;
 
 /**
  * Hides the addresses of one attachment behind the host's: what leaves their subnets gets the host's address.

@@ -7,6 +7,7 @@
  * translated is excepted, as the reference's policy does not. The exception is each bridge's own and stands before the
  * rule it is one from, so that it holds wherever the reference inserts rules of other bridges.
  */
+import { drop, jump, type RuleSpec, toCaller, type When } from '@cni-ts/rules/rule-spec';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 
@@ -44,56 +45,35 @@ export function isolationOf(policy: string, result: Result | undefined): Isolati
 
 export const isolationChains = ['CNI-ISOLATION-STAGE-1', 'CNI-ISOLATION-STAGE-2'] as const;
 
-/** One rule of the policy, in no backend's language. */
-export interface IsolationRule {
-  readonly chain: 'FORWARD' | (typeof isolationChains)[number];
-  readonly first: boolean;
-  readonly input?: string;
-  readonly output?: string;
-  readonly notOutput?: string;
-  /** Only connections whose destination was translated. Only ours: rules of the reference's do without. */
-  readonly published?: true;
-  readonly verdict: 'DROP' | 'RETURN' | (typeof isolationChains)[number];
-  readonly comment: string;
-}
-
-/** In the order they are made; an exception right after the rule before which it stands. What concerns all bridges has a
- *  comment of its own. */
-export function isolationRules({ bridge, isolated }: Isolation): IsolationRule[] {
+/**
+ * The policy's rules, in the order they are made; an exception right after the rule above which it stands. What concerns
+ * all bridges has a comment of its own. `forward`: the chain through which all traffic passes.
+ */
+export function isolationRules({ bridge, isolated }: Isolation, forward: string): RuleSpec[] {
   const [stage1, stage2] = isolationChains;
-  const own = comment(isolated ? 'isolated' : 'same-bridge');
-  const shared = comment('same-bridge|isolated');
+  const own = commentOn(isolated ? 'isolated' : 'same-bridge');
+  const shared = commentOn('same-bridge|isolated');
+  const within = { input: bridge, output: bridge };
+  const leaving = { when: { input: bridge }, except: { output: bridge } };
   return [
-    { chain: 'FORWARD', first: true, verdict: stage1, comment: shared },
-    { chain: stage1, first: true, input: bridge, notOutput: bridge, verdict: stage2, comment: own },
-    ...(isolated
-      ? [
-          {
-            chain: stage1,
-            first: true,
-            input: bridge,
-            output: bridge,
-            verdict: 'DROP' as const,
-            comment: own,
-          },
-          {
-            chain: stage1,
-            first: true,
-            input: bridge,
-            output: bridge,
-            published: true as const,
-            verdict: 'RETURN' as const,
-            comment: own,
-          },
-        ]
-      : []),
-    { chain: stage1, first: false, verdict: 'RETURN', comment: shared },
-    { chain: stage2, first: true, output: bridge, verdict: 'DROP', comment: shared },
-    { chain: stage2, first: true, output: bridge, published: true, verdict: 'RETURN', comment: shared },
-    { chain: stage2, first: false, verdict: 'RETURN', comment: shared },
+    { chain: forward, place: 'first', action: jump(stage1), comment: shared },
+    { chain: stage1, place: 'first', ...leaving, action: jump(stage2), comment: own },
+    ...(isolated ? dropping(stage1, within, own) : []),
+    { chain: stage1, action: toCaller, comment: shared },
+    ...dropping(stage2, { output: bridge }, shared),
+    { chain: stage2, action: toCaller, comment: shared },
   ];
 }
 
-function comment(policies: string): string {
+/** Drops, but for connections to published ports. Rules of the reference's do without the exception. */
+function dropping(chain: string, when: When, comment: string): RuleSpec[] {
+  const published = { ...when, state: ['dnat'] } as const;
+  return [
+    { chain, place: 'first', when, action: drop, comment },
+    { chain, place: 'above', when: published, action: toCaller, comment, ours: true },
+  ];
+}
+
+function commentOn(policies: string): string {
   return `CNI firewall plugin rules (ingressPolicy: ${policies})`;
 }

@@ -8,34 +8,35 @@
  * second chain lets connections whose destination was translated through to the attachment's addresses: they are those
  * of its published ports.
  */
-import { formatIp, type Ip } from '@cni-ts/address/ip';
-import { xtDnatted, xtRelatedOrEstablished } from '@cni-ts/iptables/native-match';
-import { sameInWords } from '@cni-ts/iptables/native-words';
-import { oneAtATime } from '@cni-ts/libc/host-lock';
+import { equalIp, type Ip } from '@cni-ts/address/ip';
 import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { accept, counter, drop, jump, toCaller, verdictChain } from '@cni-ts/nftables/action';
-import { addChain, type Chain, chainText, deleteEmptyChain, listChains } from '@cni-ts/nftables/chain';
-import { dataOf } from '@cni-ts/nftables/expression';
-import { ctState, ctStatus, daddr, iifname, oifname, saddr } from '@cni-ts/nftables/match';
+import { verdictChain } from '@cni-ts/nftables/action';
+import { type Chain, chainText, listChains } from '@cni-ts/nftables/chain';
+import { comparedNetwork, firstCompared } from '@cni-ts/nftables/comparison';
+import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
+import { findTable, type Table } from '@cni-ts/nftables/table';
 import {
-  addRule,
-  comment,
-  deleteRule,
-  insertRule,
-  type ListedRule,
-  listRules,
-  type Rule,
-  rule,
-  type Statement,
-  sameRule,
-} from '@cni-ts/nftables/rule';
-import { addTable, deleteEmptyTable, findTable, type Table } from '@cni-ts/nftables/table';
-import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nftables/transaction';
+  ensureInNft,
+  isInNft,
+  isIptablesTable,
+  removeOwned,
+  ruleText,
+  type Sight,
+} from '@cni-ts/rules/nft-engine';
+import {
+  type Owners,
+  ownedBy,
+  ownedByNoneOf,
+  type RuleSet,
+  stands,
+  type There,
+} from '@cni-ts/rules/rule-set';
+import { accept, hostCidr, jump, type RuleSpec } from '@cni-ts/rules/rule-spec';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
-import { type IsolationRule, isolationChains, isolationRules } from './ingress-policy.ts';
+import { isolationChains, isolationRules } from './ingress-policy.ts';
 import {
   adminComment,
   families,
@@ -59,108 +60,56 @@ const hook: Chain = {
   base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' },
 };
 
-interface Step {
-  readonly chain: Chain;
-  readonly rule: Rule;
-  readonly first: boolean;
-  /** Stands above the step before it, or is useless. */
-  readonly above?: boolean;
+/** `isolationOnly`: another backend has the addresses. */
+interface Part {
+  readonly isolationOnly?: boolean;
 }
 
-/** What must be there in one table. */
-interface Place {
-  readonly table: Table;
-  readonly chains: readonly Chain[];
-  readonly shared: readonly Step[];
-  readonly own: readonly Step[];
-}
-
-function ownPlace(plan: Plan, { isolationOnly = false }): Place {
-  const chain = (name: string): Chain => (name === 'FORWARD' ? hook : { table: ownTable, name });
-  const [stage1] = isolationChains;
-  const admin = chain(plan.adminChain);
-  const forward = chain(forwardChain);
-  const isolating = plan.isolation ? isolationRules(plan.isolation) : [];
-  const addresses = isolationOnly ? [] : plan.addresses;
+function ownSet({ owner, addresses, adminChain, isolation }: Plan, { isolationOnly = false }: Part): RuleSet {
+  const passing = isolationOnly ? [] : addresses;
+  const names = [
+    ...(passing.length ? [forwardChain, adminChain] : []),
+    ...(isolation ? isolationChains : []),
+  ];
+  const asking: RuleSpec[] = [
+    { chain: hook.name, action: jump(forwardChain), comment: forwardComment },
+    { chain: forwardChain, place: 'first', action: jump(adminChain), comment: adminComment },
+  ];
   return {
     table: ownTable,
-    chains: [
-      hook,
-      ...(addresses.length ? [forward, admin] : []),
-      ...(plan.isolation ? isolationChains.map(chain) : []),
-    ],
-    shared: [
-      ...(addresses.length
-        ? [
-            last(hook, rule(jump(forward), comment(forwardComment))),
-            first(forward, rule(jump(admin), comment(adminComment))),
-          ]
-        : []),
-      // Before the containers' rules, as these accept.
-      ...isolating.map((one) => ({
-        chain: chain(one.chain),
-        rule: isolationRule(one, chain),
-        first: one.first || one.verdict === stage1,
-        above: one.published === true,
-      })),
-    ],
-    own: ownedSteps(forward, ownerComment(plan.owner), addresses),
+    chains: [hook, ...names.map((name) => ({ table: ownTable, name }))],
+    // The policy's come before the containers' rules, as these accept.
+    shared: [...(passing.length ? asking : []), ...(isolation ? isolationRules(isolation, hook.name) : [])],
+    own: passingRules(ownerComment(owner), passing),
   };
 }
 
-function isolationRule(one: IsolationRule, chain: (name: string) => Chain): Rule {
-  const { input, output, notOutput, published, verdict } = one;
-  return rule(
-    ...(input === undefined ? [] : [iifname(input)]),
-    ...(output === undefined ? [] : [oifname(output)]),
-    ...(notOutput === undefined ? [] : [oifname('!=', notOutput)]),
-    ...(published ? [ctStatus('dnat')] : []),
-    verdict === 'DROP' ? drop : verdict === 'RETURN' ? toCaller : jump(chain(verdict)),
-    comment(one.comment),
-  );
-}
-
-function ownedSteps(chain: Chain, owner: string, addresses: readonly Ip[]): Step[] {
-  const related = isIptablesTable(chain.table) ? xtRelatedOrEstablished : ctState('established', 'related');
-  const counting = countingIn(chain.table);
-  return addresses.flatMap((ip) => [
-    last(chain, rule(daddr(ip), related, ...counting, accept, comment(owner))),
-    last(chain, rule(saddr(ip), ...counting, accept, comment(owner))),
+/** What answers an address passes, and what comes from it. */
+function passingRules(comment: string, addresses: readonly Ip[]): RuleSpec[] {
+  return addresses.map(hostCidr).flatMap((host): RuleSpec[] => [
+    { chain: forwardChain, when: { to: host, state: answering }, action: accept, comment },
+    { chain: forwardChain, when: { from: host }, action: accept, comment },
   ]);
 }
 
+const answering = ['established', 'related'] as const;
+
 /** In a table that drops: what goes to published ports passes as well. In our own nothing would drop it. */
-function foreignSteps(table: Table, owner: string, addresses: readonly Ip[]): Step[] {
-  const published: Chain = { table, name: publishedChain };
+function foreignRules(comment: string, addresses: readonly Ip[]): RuleSpec[] {
   return [
-    ...ownedSteps({ table, name: forwardChain }, owner, addresses),
-    ...addresses.map((ip) => last(published, rule(daddr(ip), ...countingIn(table), accept, comment(owner)))),
+    ...passingRules(comment, addresses),
+    ...addresses.map(
+      (ip): RuleSpec => ({ chain: publishedChain, when: { to: hostCidr(ip) }, action: accept, comment }),
+    ),
   ];
 }
 
-function publishedJump(table: Table): Step {
-  const dnatted = isIptablesTable(table) ? xtDnatted : ctStatus('dnat');
-  const published: Chain = { table, name: publishedChain };
-  const to = rule(dnatted, ...countingIn(table), jump(published), comment(publishedComment));
-  return last({ table, name: forwardChain }, to);
-}
-
-/** iptables counts in every rule, and lists only such. */
-function countingIn(table: Table): Statement[] {
-  return isIptablesTable(table) ? [counter] : [];
-}
-
-function isIptablesTable({ family, name }: Table): boolean {
-  return family !== 'inet' && name === 'filter';
-}
-
-function first(chain: Chain, of: Rule): Step {
-  return { chain, rule: of, first: true };
-}
-
-function last(chain: Chain, of: Rule): Step {
-  return { chain, rule: of, first: false };
-}
+const publishedJump: RuleSpec = {
+  chain: forwardChain,
+  when: { state: ['dnat'] },
+  action: jump(publishedChain),
+  comment: publishedComment,
+};
 
 /** Whether another firewall than firewalld drops what it does not know. */
 export function isDroppedElsewhere(nl: Netlink): boolean {
@@ -194,10 +143,9 @@ function familiesOf({ family }: Table): readonly number[] {
   return families.filter((one) => family === 'inet' || (family === 'ip6') === (one === 6));
 }
 
-/** The places in others' tables. One that has not been used yet gets the rules of all attachments there are. */
-function foreignPlaces(nl: Netlink, plan: Plan, all: readonly Chain[]): Place[] {
-  return droppingChains(all).flatMap((base) => {
-    const { table } = base;
+/** The sets in others' tables. One that has not been used yet gets the rules of all attachments there are. */
+function foreignSets(nl: Netlink, plan: Plan, all: readonly Chain[]): RuleSet[] {
+  return droppingChains(all).flatMap(({ table, name }) => {
     const here = (ip: Ip) => familiesOf(table).includes(ip.family);
     const addresses = plan.addresses.filter(here);
     if (!addresses.length) return [];
@@ -210,11 +158,11 @@ function foreignPlaces(nl: Netlink, plan: Plan, all: readonly Chain[]): Place[] 
         table,
         chains: [chain, { table, name: publishedChain }],
         shared: [
-          first({ ...base }, rule(...countingIn(table), jump(chain), comment(forwardComment))),
-          publishedJump(table),
-          ...earlier.flatMap(({ ip, comment }) => foreignSteps(table, comment, [ip])),
+          { chain: name, place: 'first', action: jump(forwardChain), comment: forwardComment } as const,
+          publishedJump,
+          ...earlier.flatMap(({ ip, comment }) => foreignRules(comment, [ip])),
         ],
-        own: foreignSteps(table, ownerComment(plan.owner), addresses),
+        own: foreignRules(ownerComment(plan.owner), addresses),
       },
     ];
   });
@@ -231,140 +179,74 @@ function isAmong(chain: Chain, all: readonly Chain[]): boolean {
 function attached(nl: Netlink): { ip: Ip; comment: string }[] {
   return listRules(nl, ownTable, forwardChain).flatMap((listed) => {
     const found = addressIn(listed);
-    return found?.side === 'source' && listed.comment !== undefined
+    return found?.side === 'from' && listed.comment !== undefined
       ? [{ ip: found.ip, comment: listed.comment }]
       : [];
   });
 }
 
 /** The address of one of our rules. */
-function addressIn({ expressions }: ListedRule): { ip: Ip; side: 'source' | 'destination' } | undefined {
-  for (const [i, one] of expressions.entries()) {
-    const load = dataOf(one, 'payload');
-    const value = expressions[i + 1] && dataOf(expressions[i + 1]!, 'cmp')?.data?.value;
-    if (load?.base !== 'network' || !value) continue;
-    const family = value.length === 4 ? 4 : 6;
-    const source = load.offset === (family === 4 ? 12 : 8);
-    return { ip: { family, bytes: value }, side: source ? 'source' : 'destination' };
-  }
-  return undefined;
-}
-
-/** What one ADD made, or was about to. */
-interface Made extends Omit<Place, 'table'> {
-  readonly tables: readonly Table[];
-}
-
-interface Lacking extends Made {
-  readonly changes: readonly Change[];
-}
-
-/** Something is missing that others need too. */
-function needsShared({ tables, chains, shared }: Made): boolean {
-  return tables.length + chains.length + shared.length > 0;
+function addressIn({ expressions }: ListedRule): { ip: Ip; side: 'from' | 'to' } | undefined {
+  const compared = firstCompared(expressions, 'saddr', 'daddr');
+  const network = compared && comparedNetwork(compared);
+  return network && { ip: network.ip, side: compared.field === 'saddr' ? 'from' : 'to' };
 }
 
 /**
- * Makes what is missing in one transaction. `isolationOnly`: another backend has the addresses. Its undo is added
- * here: also what all share goes, if nobody else uses it.
+ * Makes what is missing in one transaction. Its undo is registered with it: also what all share goes, if nobody else
+ * uses it.
  */
-export function addByNftables(nl: Netlink, plan: Plan, undo: Undo, { isolationOnly = false } = {}): void {
-  if (isolationOnly ? !plan.isolation : !plan.addresses.length) return;
-  let made: Made = { tables: [], chains: [], shared: [], own: [] };
-  const write = (missing: Lacking) => {
-    made = missing;
-    transaction(nl, missing.changes);
-  };
-  undo.make(
-    `nftables rules of ${plan.owner.containerId}`,
-    () =>
-      retryRaces(() => {
-        const missing = lacking(nl, plan, { isolationOnly }, false);
-        if (needsShared(missing)) oneAtATime(() => write(lacking(nl, plan, { isolationOnly }, true)));
-        else write(missing);
-      }),
-    () => takeBack(nl, plan, made),
-  );
+export function addByNftables(nl: Netlink, plan: Plan, undo: Undo, part: Part = {}): void {
+  if (part.isolationOnly ? !plan.isolation : !plan.addresses.length) return;
+  const what = `nftables rules of ${plan.owner.containerId}`;
+  ensureInNft(nl, what, undo, (thoroughly) => look(nl, plan, part, chainsOf(nl), thoroughly));
 }
 
-function placesOf(
-  nl: Netlink,
-  plan: Plan,
-  all: readonly Chain[],
-  options: { isolationOnly?: boolean },
-): Place[] {
-  return [ownPlace(plan, options), ...(options.isolationOnly ? [] : foreignPlaces(nl, plan, all))];
-}
-
-function lacking(nl: Netlink, plan: Plan, options: { isolationOnly?: boolean }, orLost: boolean): Lacking {
-  const all = chainsOf(nl);
-  const places = placesOf(nl, plan, all, options);
-  const tables = isAmong(hook, all) || findTable(nl, ownTable) ? [] : [ownTable];
-  const chains = places.flatMap((place) => place.chains).filter((chain) => !isAmong(chain, all));
-  const known = listing(nl, plan, all, orLost);
-  const isMissing = (step: Step, orLost: boolean) =>
-    !known(step.chain).some((listed) => stands(step, listed, orLost));
-  const shared = places.flatMap(({ shared: steps }) => {
-    const missing = steps.map((step) => isMissing(step, true));
-    return steps.filter(({ above }, i) => missing[i] || (above && missing[i - 1]));
-  });
-  const own = places.flatMap((place) => place.own).filter((step) => isMissing(step, false));
-  const stale = places.flatMap(({ table, chains, own: wanted }) =>
-    chains
-      .filter(isOwned)
-      .flatMap(known)
-      .filter((listed) => isStale(listed, plan, wanted))
-      .map((listed) => deleteRule(table, listed)),
-  );
+function look(nl: Netlink, plan: Plan, part: Part, all: readonly Chain[], thoroughly: boolean): Sight {
+  const known = listing(nl, plan, all, thoroughly);
   return {
-    tables,
-    chains,
-    shared,
-    own,
-    changes: [
-      ...tables.map(addTable),
-      ...chains.map(addChain),
-      ...[...shared, ...own].map(({ chain, rule, first }) => (first ? insertRule : addRule)(chain, rule)),
-      ...stale,
-    ],
+    tables: isAmong(hook, all) || findTable(nl, ownTable) ? [] : [ownTable],
+    sets: [ownSet(plan, part), ...(part.isolationOnly ? [] : foreignSets(nl, plan, all))],
+    there: ({ table }) => ({
+      has: (name) => isAmong({ table, name }, all),
+      rules: (name) => known({ table, name }),
+      is: isInNft(table),
+    }),
+    stale: (set, there) =>
+      set.chains
+        .filter(isOwned)
+        .flatMap(({ name }) => there.rules(name))
+        .filter((listed) => isStale(listed, plan, set, there)),
   };
-}
-
-/**
- * Whether a rule is there. In tables of iptables it may have been written anew by that, or by `nft -f`, which loses
- * comments that iptables has made its own. `orLost`: one without its comment will do.
- */
-function stands({ chain, rule }: Step, listed: ListedRule, orLost: boolean): boolean {
-  const { family } = chain.table;
-  if (!isIptablesTable(chain.table)) return sameRule(family, rule, listed);
-  return sameInWords(family === 'ip6' ? 6 : 4, rule, listed, { orLost });
 }
 
 /** A rule of this attachment that is not wanted any more, or of the address's earlier holder in the same network. */
-function isStale(listed: ListedRule, { owner, addresses }: Plan, wanted: readonly Step[]): boolean {
-  if (!listed.comment?.startsWith(networkMark(owner.network)) || !wanted.length) return false;
-  if (listed.comment.startsWith(ownerMark(owner))) {
-    return !wanted.some((step) => stands(step, listed, false));
-  }
-  if (!addresses.some(({ bytes }) => holdsBytes(listed.raw, bytes))) return false;
-  const text = ruleAddress(listed);
-  return wanted.some(({ rule }) => text !== undefined && rule.text.includes(` ${text} `));
-}
-
-function ruleAddress(listed: ListedRule): string | undefined {
+function isStale(
+  listed: ListedRule,
+  { owner, addresses }: Plan,
+  { own }: RuleSet,
+  { is }: There<ListedRule>,
+): boolean {
+  const { comment, raw } = listed;
+  if (!comment?.startsWith(networkMark(owner.network)) || !own.length) return false;
+  if (comment.startsWith(ownerMark(owner))) return !own.some((one) => is(one, listed, false));
+  if (!addresses.some(({ bytes }) => holdsBytes(raw, bytes))) return false;
   const found = addressIn(listed);
-  return found && `${found.side === 'source' ? 'saddr' : 'daddr'} ${formatIp(found.ip)}`;
+  return own.some(({ when }) => {
+    const host = found && when?.[found.side];
+    return host !== undefined && equalIp(host.ip, found!.ip);
+  });
 }
 
 /**
- * Each chain is listed once, without the rules of other attachments that have nothing to do with this one. `orLost`:
- * jumps that have lost the comment by which they are known are listed as well, by where they lead.
+ * Each chain is listed once, without the rules of other attachments that have nothing to do with this one.
+ * `thoroughly`: jumps that have lost the comment by which they are known are listed as well, by where they lead.
  */
 function listing(
   nl: Netlink,
   { owner, addresses }: Plan,
   all: readonly Chain[],
-  orLost: boolean,
+  thoroughly: boolean,
 ): (chain: Chain) => readonly ListedRule[] {
   const marks = [sharedMark, encoder.encode(ownerMark(owner))];
   const known = new Map<string, readonly ListedRule[]>();
@@ -376,7 +258,7 @@ function listing(
     const about: Uint8Array[] = [...marks];
     const here = familiesOf(chain.table);
     for (const { family, bytes } of addresses) if (here.includes(family)) about.push(bytes);
-    if (orLost && isIptablesTable(chain.table) && chain.name !== publishedChain) {
+    if (thoroughly && isIptablesTable(chain.table) && chain.name !== publishedChain) {
       about.push(verdictChain(chain.name === forwardChain ? publishedChain : forwardChain));
     }
     const listed = listRules(nl, chain.table, chain.name, about);
@@ -385,46 +267,23 @@ function listing(
   };
 }
 
-/**
- * Undoes one ADD. What it created goes only together with all that it put there, and only while nothing else is in
- * it: the kernel then refuses the whole transaction, and just the attachment's own rules are taken out.
- */
-function takeBack(nl: Netlink, plan: Plan, { tables, chains, shared, own }: Made): void {
-  const deletions = (steps: readonly Step[]) => {
-    const known = listing(nl, plan, chainsOf(nl), false);
-    return steps.flatMap((step) => {
-      const listed = known(step.chain).find((one) => stands(step, one, false));
-      return listed ? [deleteRule(step.chain.table, listed)] : [];
-    });
-  };
-  if (chains.length) {
-    try {
-      oneAtATime(() => {
-        transaction(nl, [
-          ...deletions([...shared, ...own]),
-          ...chains.map(deleteEmptyChain),
-          ...tables.map(deleteEmptyTable),
-        ]);
-      });
-      return;
-    } catch (error) {
-      if (!(error instanceof NftablesError)) throw error; // else: somebody else has begun to use them
-    }
-  }
-  retryRaces(() => transaction(nl, deletions(own)));
-}
-
 /** Takes the rules of one attachment away, wherever they are; found by owner, so no address is needed. */
 export function removeByNftables(nl: Netlink, { owner }: Pick<Plan, 'owner'>): void {
-  const mark = ownerMark(owner);
-  removeRules(nl, mark, (comment) => comment.startsWith(mark));
+  removeRules(nl, ownedBy(owner));
 }
 
 /** Removes the rules of every attachment of `network` that is not among `valid`. */
 export function gcByNftables(nl: Netlink, network: string, valid: readonly Attachment[]): void {
-  const keep = new Set(valid.map((one) => ownerMark({ network, ...one })));
-  const mark = networkMark(network);
-  removeRules(nl, mark, (comment) => comment.startsWith(mark) && !keep.has(comment.slice(0, 33)));
+  removeRules(nl, ownedByNoneOf(network, valid));
+}
+
+/** Our own table may be gone while another's still has the rules. */
+function removeRules(nl: Netlink, owners: Owners): void {
+  const chains = () => {
+    const all = chainsOf(nl);
+    return all.some(isOnlyOurs) ? all.filter(isOwned) : []; // none: what else there is was made by iptables
+  };
+  removeOwned(nl, chains, owners);
 }
 
 /** A chain where rules have owners. */
@@ -437,36 +296,23 @@ function isOnlyOurs({ table, name }: Chain): boolean {
   return table.name === ownTable.name || name === publishedChain;
 }
 
-/** `mark`: what all of their comments have. Our own table may be gone while another's still has the rules. */
-function removeRules(nl: Netlink, mark: string, isOwn: (comment: string) => boolean): void {
-  const about = [encoder.encode(mark)];
-  retryRaces(() => {
-    const chains = chainsOf(nl);
-    if (!chains.some(isOnlyOurs)) return; // what else there is was made by iptables
-    transaction(
-      nl,
-      chains.filter(isOwned).flatMap(({ table, name }) =>
-        listRules(nl, table, name, about)
-          .filter((listed) => listed.comment !== undefined && isOwn(listed.comment))
-          .map((listed) => deleteRule(table, listed)),
-      ),
-    );
-  });
-}
-
 /** What is missing, in words. Nothing is changed. */
-export function differencesInNftables(nl: Netlink, plan: Plan, { isolationOnly = false } = {}): string[] {
-  if (isolationOnly ? !plan.isolation : !plan.addresses.length) return [];
+export function differencesInNftables(nl: Netlink, plan: Plan, part: Part = {}): string[] {
+  if (part.isolationOnly ? !plan.isolation : !plan.addresses.length) return [];
   const all = chainsOf(nl);
   if (!all.some((chain) => chain.base && isAmong(chain, [hook]))) {
     return [`expected chain ${chainText(hook)} not found, or it has no hook`];
   }
-  const steps = placesOf(nl, plan, all, { isolationOnly }).flatMap(({ shared, own }) => [...shared, ...own]);
-  const missing = (orLost: boolean) => {
-    const known = listing(nl, plan, all, orLost);
-    return steps.filter((step) => !known(step.chain).some((one) => stands(step, one, true)));
+  const missing = (thoroughly: boolean) => {
+    const { sets, there } = look(nl, plan, part, all, thoroughly);
+    return sets.flatMap((set) => {
+      const now = there(set);
+      const gone = [...set.shared, ...set.own].filter((one) => !stands(now, one, true));
+      return gone.map((one) => {
+        const where = chainText({ table: set.table, name: one.chain });
+        return `expected rule [${ruleText(set.table, one)}] not found in chain ${where}`;
+      });
+    });
   };
-  return (missing(false).length ? missing(true) : []).map(
-    ({ chain, rule }) => `expected rule [${rule.text}] not found in chain ${chainText(chain)}`,
-  );
+  return missing(false).length ? missing(true) : [];
 }

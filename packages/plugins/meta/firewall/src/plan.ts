@@ -1,5 +1,6 @@
-import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
+import { formatCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
+import { hostCidr } from '@cni-ts/rules/rule-spec';
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Isolation } from './ingress-policy.ts';
 
@@ -29,10 +30,6 @@ export const adminComment = 'CNI firewall plugin admin overrides';
 export const publishedComment = 'CNI firewall plugin published ports';
 
 /** `10.0.0.2/32`, `2001:db8::2/128`: one address and no network. */
-export function hostCidr(ip: Ip): Cidr {
-  return { ip, prefix: ip.bytes.length * 8 };
-}
-
 export function hostText(ip: Ip): string {
   return formatCidr(hostCidr(ip));
 }

@@ -1,15 +1,4 @@
-import { formatCidr, networkOf } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
-import { type ChainRules, readChains } from '@cni-ts/iptables/chain-rules';
-import {
-  chainVariants,
-  familiesWith,
-  type Jump,
-  leadsElsewhere,
-  listJumps,
-  removeChains,
-} from '@cni-ts/iptables/jump';
-import { applyNatively, type NewRule, nativeAdditions } from '@cni-ts/iptables/native-rule';
+import { networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import {
   type Family,
@@ -20,31 +9,42 @@ import {
   type Variant,
   variantOf,
 } from '@cni-ts/iptables/program';
-import { appendRule, createChain, type IptablesChange, insertRule, restore } from '@cni-ts/iptables/restore';
-import { joinWords, wordAfter } from '@cni-ts/iptables/words';
+import { restore } from '@cni-ts/iptables/restore';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { findChain } from '@cni-ts/nftables/chain';
-import { NftablesError } from '@cni-ts/nftables/transaction';
+import { type ChainRules, readChains } from '@cni-ts/rules/chain-rules';
+import {
+  applyNatively,
+  nativeChanges,
+  type RuleChanges,
+  thereIn,
+  wordChanges,
+} from '@cni-ts/rules/iptables-engine';
 import { isAnothers } from '@cni-ts/rules/iptables-owner';
-import { failing, tryEach } from '@cni-ts/spec/failing';
-import type { Holder } from './holder.ts';
-import { type NatTable, natTable } from './iptables-chains.ts';
-import { type HostPort, type Mapping, overlaps } from './mapping.ts';
+import { familiesWith } from '@cni-ts/rules/jump';
+import { holdsExactly, stands } from '@cni-ts/rules/rule-set';
+import {
+  hostCidr,
+  jump,
+  type Mark,
+  masquerade,
+  type ReadRule,
+  type RuleSpec,
+  targetChain,
+  toCaller,
+} from '@cni-ts/rules/rule-spec';
+import { ruleWords } from '@cni-ts/rules/words-language';
+import { entries, masq, type NatTable, natTable, setMark } from './iptables-chains.ts';
+import { ownChains, removeFamily } from './iptables-removal.ts';
 import { loopback6 } from './nftables-table.ts';
 import {
   chainComment,
   iptablesChain,
   iptablesComment,
-  iptablesCommentStart,
   type Owner,
-  oldIptablesChain,
-  readIptablesComment,
   referenceChain,
   spareIptablesChain,
-  usualInterface,
 } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
-import type { Redirection, Removed } from './stale-flows.ts';
 
 /**
  * Port mappings in iptables' nat table, with the reference's names and rules: entry rules in CNI-HOSTPORT-DNAT, which
@@ -52,21 +52,9 @@ import type { Redirection, Removed } from './stale-flows.ts';
  * masqueraded and redirects.
  */
 const families: readonly Family[] = [4, 6];
-const entries = 'CNI-HOSTPORT-DNAT';
-const setMark = 'CNI-HOSTPORT-SETMARK';
-const masq = 'CNI-HOSTPORT-MASQ';
-/** Of old versions of the reference. */
-const oldEntries = 'CNI-HOSTPORT-SNAT';
 /** What one multiport match can hold. */
 const portsPerRule = 15;
-
-/** Rules that all attachments of a family share. `mark`: recognised by the mark in it; else by where it leads. */
-interface SharedRule extends NewRule {
-  readonly leadsTo: string;
-  readonly mark?: number;
-  /** The reference has no such rule, so CHECK does not miss it. */
-  readonly ours?: boolean;
-}
+const loopback = parseCidr('127.0.0.1/32');
 
 /** The chain that marks packets to be masqueraded; undefined when none are. */
 function markChain({ snat, externalSetMarkChain }: Plan): string | undefined {
@@ -74,95 +62,69 @@ function markChain({ snat, externalSetMarkChain }: Plan): string | undefined {
   return externalSetMarkChain || setMark;
 }
 
-function sharedRules(plan: Plan, family: Family): SharedRule[] {
-  const local = ['-m', 'addrtype', '--dst-type', 'LOCAL', '-j', entries];
-  const top: SharedRule[] = [
-    ...(family === 6
-      ? [
-          {
-            chain: entries,
-            words: ['-d', formatCidr({ ip: loopback6, prefix: 128 }), '-j', 'RETURN'],
-            leadsTo: 'RETURN',
-            first: true,
-            ours: true,
-          },
-        ]
-      : []),
-    { chain: 'PREROUTING', words: local, leadsTo: entries },
-    { chain: 'OUTPUT', words: local, leadsTo: entries },
+/** Rules that all attachments of a family share. Those that mark are known by the mark, others by where they lead. */
+function sharedRules(plan: Plan, family: Family): RuleSpec[] {
+  const toEntries = { when: { local: true }, action: jump(entries) } as const;
+  const top: RuleSpec[] = [
+    { chain: 'PREROUTING', ...toEntries },
+    { chain: 'OUTPUT', ...toEntries },
   ];
+  if (family === 6) {
+    const when = { to: hostCidr(loopback6) };
+    top.unshift({ chain: entries, place: 'first', when, action: toCaller, ours: true });
+  }
   if (markChain(plan) !== setMark) return top;
-  const { mark } = plan;
-  const text = `0x${mark.toString(16)}/0x${mark.toString(16)}`;
-  const comment = (words: string) => ['-m', 'comment', '--comment', words];
+  const mark: Mark = { value: plan.mark, mask: plan.mark };
   return [
-    {
-      chain: setMark,
-      words: [...comment('CNI portfwd masquerade mark'), '-j', 'MARK', '--set-xmark', text],
-      leadsTo: 'MARK',
-      mark,
-    },
-    { chain: masq, words: ['-m', 'mark', '--mark', text, '-j', 'MASQUERADE'], leadsTo: 'MASQUERADE', mark },
+    { chain: setMark, action: { kind: 'mark', ...mark }, comment: 'CNI portfwd masquerade mark' },
+    { chain: masq, when: { mark }, action: masquerade },
+    // Before others' masquerading, which would hide that the source has to change.
     {
       chain: 'POSTROUTING',
-      words: [...comment('CNI portfwd requiring masquerade'), '-j', masq],
-      leadsTo: masq,
-      // Before others' masquerading, which would hide that the source has to change.
-      first: true,
+      place: 'first',
+      action: jump(masq),
+      comment: 'CNI portfwd requiring masquerade',
     },
     ...top,
   ];
 }
 
 /** Protocols in order, fifteen ports a rule; ports of mappings for the other family stand there as well. */
-function entryRules({ owner, mappings }: Plan, conditions: readonly string[], chain: string): NewRule[] {
-  const rules: NewRule[] = [];
+function entryRules({ owner, mappings }: Plan, conditions: readonly string[], chain: string): RuleSpec[] {
+  const rules: RuleSpec[] = [];
   for (const protocol of ['sctp', 'tcp', 'udp'] as const) {
     const ports = mappings.filter((one) => one.protocol === protocol).map(({ port }) => port);
     for (let at = 0; at < ports.length; at += portsPerRule) {
       rules.push({
         chain: entries,
-        words: [
-          ...['-p', protocol, '-m', 'comment', '--comment', iptablesComment(owner)],
-          ...['-m', 'multiport', '--dports', ports.slice(at, at + portsPerRule).join(',')],
-          ...conditions,
-          ...['-j', chain],
-        ],
+        when: { protocol, ports: ports.slice(at, at + portsPerRule) },
+        words: conditions,
+        action: jump(chain),
+        comment: iptablesComment(owner),
       });
     }
   }
   return rules;
 }
 
-function chainRules(plan: Plan, { address, mappings }: Target, chain: string): NewRule[] {
+function chainRules(plan: Plan, { address, mappings }: Target, chain: string): RuleSpec[] {
   const marking = markChain(plan);
-  const { family } = address.ip;
-  return mappings.flatMap((mapping) => {
-    const base = [
-      ...destination(mapping),
-      '-p',
-      mapping.protocol,
-      '-m',
-      mapping.protocol,
-      '--dport',
-      String(mapping.port),
+  return mappings.flatMap(({ protocol, port, address: host, containerPort }): RuleSpec[] => {
+    const when = { to: host && hostCidr(host), protocol, port };
+    const marks = marking === undefined ? [] : marked(plan, address);
+    return [
+      ...marks.map((from): RuleSpec => ({ chain, when: { from, ...when }, action: jump(marking ?? '') })),
+      { chain, when, action: { kind: 'dnat', address: address.ip, port: containerPort } },
     ];
-    const container = family === 4 ? formatIp(address.ip) : `[${formatIp(address.ip)}]`;
-    const rules = [[...base, '-j', 'DNAT', '--to-destination', `${container}:${mapping.containerPort}`]];
-    if (marking) rules.unshift(...marked(plan, address).map((source) => [...source, ...base, '-j', marking]));
-    return rules.map((words) => ({ chain, words }));
   });
 }
 
-/** The container and its neighbours, whose answers would go to them directly, and the host talking to 127.0.0.1. */
-function marked({ masqAll }: Plan, address: Target['address']): string[][] {
-  if (masqAll) return [[]];
-  const own = ['-s', formatCidr(networkOf(address))];
-  return address.ip.family === 4 ? [own, ['-s', '127.0.0.1/32']] : [own];
-}
-
-function destination({ address }: Mapping): string[] {
-  return address ? ['-d', formatCidr({ ip: address, prefix: address.bytes.length * 8 })] : [];
+/** The container and its neighbours, whose answers would go to them directly, and the host talking to 127.0.0.1;
+ *  undefined: everybody. */
+function marked({ masqAll }: Plan, address: Target['address']) {
+  if (masqAll) return [undefined];
+  const own = networkOf(address);
+  return address.ip.family === 4 ? [own, loopback] : [own];
 }
 
 /** The kind of tables that the iptables in PATH writes to. */
@@ -226,8 +188,7 @@ function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): 
     const [chain, known] = findOwnChain(nat, plan.owner, names);
     if (known) return [];
     if (!shared.every((rule) => rule.chain.startsWith('CNI-') || nat.has(rule.chain))) return [];
-    const { chains, rules } = additions(plan, target, chain, nat);
-    const changes = nativeAdditions(family, 'nat', chains, rules, { [chain]: chainComment(plan.owner) });
+    const changes = nativeChanges(family, 'nat', additions(plan, target, chain, nat));
     return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
   });
   for (const { family } of possible) begin(family);
@@ -244,7 +205,7 @@ function chainNames(owner: Owner): ChainNames {
   return { usual: iptablesChain(owner), spare: spareIptablesChain(owner) };
 }
 
-function chainsToRead(shared: readonly SharedRule[], { usual, spare }: ChainNames): string[] {
+function chainsToRead(shared: readonly RuleSpec[], { usual, spare }: ChainNames): string[] {
   return [...new Set([usual, spare, entries, ...shared.map((rule) => rule.chain)])];
 }
 
@@ -253,7 +214,9 @@ function findOwnChain(nat: NatTable, owner: Owner, { usual, spare }: ChainNames)
   if (!nat.has(usual)) return [usual, nat.has(spare)];
   // The chain of somebody whose names run together to the same, if what leads there says so.
   const leading = nat.rules(entries, [new TextEncoder().encode(usual)]);
-  const taken = leading.some(({ target, comment }) => target === usual && isAnothers(comment, owner));
+  const taken = leading.some(
+    ({ action, comment }) => targetChain(action) === usual && isAnothers(comment, owner),
+  );
   return taken ? [spare, nat.has(spare)] : [usual, true];
 }
 
@@ -274,7 +237,7 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
       continue;
     }
     try {
-      restore(family, { nat: changes(additions(plan, target, chain, nat)) });
+      restore(family, { nat: wordChanges(additions(plan, target, chain, nat)) });
       return fresh;
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
@@ -284,193 +247,41 @@ function addFamily(nl: Netlink, plan: Plan, target: Target): boolean {
   }
 }
 
-interface Additions {
-  readonly chains: readonly string[];
-  readonly rules: readonly NewRule[];
-}
-
 /** The attachment's chain and rules, and what is missing of what all share. */
-function additions(plan: Plan, target: Target, chain: string, nat: NatTable): Additions {
-  const shared = sharedRules(plan, target.address.ip.family);
-  const ours = [...shared.map((rule) => rule.chain), entries].filter((name) => name.startsWith('CNI-'));
+function additions(plan: Plan, target: Target, own: string, nat: NatTable): RuleChanges {
+  const { family } = target.address.ip;
+  const table = iptablesNftTable(family, 'nat');
+  const shared = sharedRules(plan, family);
+  const names = new Set([...shared.map(({ chain }) => chain), entries]);
+  const chains = [...names].filter((name) => name.startsWith('CNI-') && !nat.has(name));
   return {
-    chains: [...new Set(ours)].filter((name) => !nat.has(name)).concat(chain),
-    rules: [...shared.filter((rule) => !isThere(rule, nat)), ...ownRules(plan, target, chain)],
+    chains: [
+      ...chains.map((name) => ({ table, name })),
+      { table, name: own, comment: chainComment(plan.owner) },
+    ],
+    rules: [
+      ...shared.filter((rule) => !isThere(rule, nat)),
+      ...chainRules(plan, target, own),
+      ...entryRules(plan, plan.conditions[family], own),
+    ],
   };
 }
 
-function changes({ chains, rules }: Additions): IptablesChange[] {
-  return [
-    ...chains.map(createChain),
-    ...rules.map(({ chain, words, first }) => (first ? insertRule : appendRule)(chain, words)),
-  ];
-}
-
-function ownRules(plan: Plan, target: Target, chain: string): NewRule[] {
-  const conditions = plan.conditions[target.address.ip.family];
-  return [...chainRules(plan, target, chain), ...entryRules(plan, conditions, chain)];
-}
-
-function isThere({ chain, leadsTo, mark }: SharedRule, nat: NatTable): boolean {
+function isThere(shared: RuleSpec, nat: NatTable): boolean {
+  const { chain, action } = shared;
   // A chain is named in the rule that leads there; a target of iptables' own need not be.
-  if (leadsTo.startsWith('CNI-')) return nat.leads(chain, leadsTo);
-  return nat.rules(chain).some((one) => one.target === leadsTo && (mark === undefined || one.mentions(mark)));
-}
-
-/**
- * Who else has one of these ports, by the entry rules and the chains they lead to. Only reads the kernel's own
- * tables, unless the older tables are what this host uses.
- */
-export function iptablesHolder(
-  nl: Netlink,
-  owner: Owner,
-  family: Family,
-  ports: readonly HostPort[],
-  variant: Variant,
-): Holder | undefined {
-  const nat = natTable(nl, family, variant);
-  for (const entry of nat.rules(entries, ports.flatMap(portBytes))) {
-    const theirs = readIptablesComment(entry.comment);
-    if (entry.comment === iptablesComment(owner)) continue;
-    if (theirs?.containerId === owner.containerId || !entry.target?.startsWith('CNI-DN-')) continue;
-    if (!ports.some((one) => entry.ports.some((other) => overlaps(one, other)))) continue;
-    for (const rule of nat.rules(entry.target)) {
-      const port = ports.find((one) => rule.ports.some((other) => overlaps(one, other)));
-      if (port && rule.target === 'DNAT') {
-        return {
-          port,
-          containerId: theirs?.containerId ?? 'unknown',
-          more: `net: ${theirs?.network ?? 'unknown'}, chain ${entry.target}`,
-        };
-      }
-    }
-  }
-  return undefined;
-}
-
-/** As extensions of iptables have a port in their structures, and as nftables compares it with the packet's. */
-function portBytes({ port }: HostPort): Uint8Array[] {
-  const [high, low] = [port >> 8, port & 0xff];
-  return [Uint8Array.of(low, high), Uint8Array.of(high, low)];
-}
-
-/**
- * Takes an attachment's mappings away, found by its names alone, in both kinds of tables; rules of iptables-nft go
- * without a program, and none that name somebody else. With the last mapping of a family go the chains that all share.
- * What the reference made for another interface than eth0 is known by `addresses`, those of the container.
- */
-export function removeFromIptables(nl: Netlink, owner: Owner, addresses: readonly Ip[] = []): Removed {
-  const removed: Removed = { 4: [], 6: [] };
-  const reference = addresses.length ? referenceChain(owner) : undefined;
-  const names = reference === undefined ? ownChains(owner) : [...ownChains(owner), reference];
-  tryEach(familiesWith(nl, 'nat', names), ({ family, chains }) => {
-    const own = chains.filter((name) => name !== reference || leadsTo(nl, family, name, addresses));
-    removed[family] = failing(`could not teardown ipv${family} dnat`, () =>
-      removeFamily(nl, family, owner, own),
-    );
+  if (action.kind === 'jump') return nat.leads(chain, action.chain);
+  const mark = markIn(shared);
+  return nat.rules(chain).some((one) => {
+    const theirs = markIn(one);
+    const sameMark = !mark || (theirs?.value === mark.value && theirs.mask === mark.mask);
+    return one.action?.kind === action.kind && sameMark;
   });
-  return removed;
 }
 
-/** Whether a chain redirects, and to these addresses alone. */
-function leadsTo(nl: Netlink, family: Family, chain: string, addresses: readonly Ip[]): boolean {
-  const rules = chainVariants(nl, family, 'nat', chain).flatMap((variant) =>
-    natTable(nl, family, variant).rules(chain),
-  );
-  const ports = rules.flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : []));
-  return ports.length > 0 && ports.every(({ to }) => addresses.some((one) => to && equalIp(one, to)));
-}
-
-function removeFamily(
-  nl: Netlink,
-  family: Family,
-  owner: Owner,
-  chains: readonly string[] = ownChains(owner),
-): Redirection[] {
-  return removeOwn(nl, family, chains, ({ comment }) => isAnothers(comment, owner));
-}
-
-function ownChains(owner: Owner): string[] {
-  return [iptablesChain(owner), spareIptablesChain(owner), oldIptablesChain(owner)];
-}
-
-function removeOwn(
-  nl: Netlink,
-  family: Family,
-  chains: readonly string[],
-  isOthers: (jump: Jump) => boolean,
-): Redirection[] {
-  const leading = listJumps(nl, family, 'nat', entries, chains);
-  const spared = leading.filter(isOthers).map(({ to }) => to);
-  const own = chains.filter((chain) => !spared.includes(chain));
-  const ports = [...new Set(leading.map(({ variant }) => variant))].flatMap((variant) => {
-    const nat = natTable(nl, family, variant);
-    return own.flatMap((chain) =>
-      nat.rules(chain).flatMap((rule) => (rule.target === 'DNAT' ? rule.ports : [])),
-    );
-  });
-  const parents = [entries, oldEntries];
-  if (leading.length && !leadsElsewhere(nl, family, 'nat', entries, 'CNI-', own)) {
-    try {
-      const shared = [entries, oldEntries, setMark, masq];
-      removeChains(
-        nl,
-        family,
-        'nat',
-        [...chains, ...shared],
-        [...parents, 'PREROUTING', 'OUTPUT', 'POSTROUTING'],
-      );
-      return ports;
-    } catch (error) {
-      // Somebody else's rules lead to a shared chain: then it stays.
-      if (!isInUse(error)) throw error;
-    }
-  }
-  removeChains(nl, family, 'nat', chains, parents, isOthers);
-  return ports;
-}
-
-function isInUse(error: unknown): boolean {
-  if (error instanceof NftablesError) return error.code === 'EBUSY';
-  return error instanceof IptablesError && /busy|too many links|in use|not empty/i.test(error.message);
-}
-
-/** Removes the mappings of this network's attachments that are not valid any more. */
-export function gcIptables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): Removed {
-  const removed: Removed = { 4: [], 6: [] };
-  for (const family of families) {
-    const jumps = listJumps(nl, family, 'nat', entries);
-    const start = iptablesCommentStart(network);
-    const stale = staleChains(nl, family, jumps, network, valid);
-    const isOthers = ({ comment }: Jump) => comment !== undefined && !comment.startsWith(start);
-    if (stale.length) removed[family] = removeOwn(nl, family, stale, isOthers);
-  }
-  return removed;
-}
-
-function staleChains(
-  nl: Netlink,
-  family: Family,
-  jumps: readonly Jump[],
-  network: string,
-  valid: readonly Omit<Owner, 'network'>[],
-): string[] {
-  const owners = valid.map((one) => ({ network, ...one }));
-  const keep = new Set(owners.flatMap((one) => [iptablesChain(one), spareIptablesChain(one)]));
-  const there = new Set(jumps.map(({ to }) => to));
-  // The reference names no interface: such a chain may be that of a valid one other than eth0, unless it has its own
-  // or the chain says that it is ours for eth0.
-  for (const one of owners) {
-    const usual = { ...one, ifname: usualInterface };
-    const chain = iptablesChain(usual);
-    if (keep.has(chain) || !there.has(chain)) continue;
-    if (there.has(iptablesChain(one)) || there.has(spareIptablesChain(one))) continue;
-    const known = findChain(nl, { table: iptablesNftTable(family, 'nat'), name: chain });
-    if (known?.comment !== chainComment(usual)) keep.add(chain);
-  }
-  const start = iptablesCommentStart(network);
-  const stale = jumps.filter(({ to, comment }) => comment?.startsWith(start) && !keep.has(to));
-  return [...new Set(stale.map(({ to }) => to))];
+/** The mark that a rule sets or asks for. */
+function markIn({ when, action }: RuleSpec | ReadRule): Mark | undefined {
+  return action?.kind === 'mark' ? action : when?.mark;
 }
 
 /** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
@@ -487,42 +298,33 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const there = readChains(nl, family, 'nat', reference === undefined ? names : [...names, reference]);
   const chain = chainOf(there, plan.owner);
   if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
-  const textsOf = (name: string) =>
-    there.rules.filter((rule) => rule.chain === name).map((rule) => rule.text);
+  const now = thereIn(there);
   const drift: string[] = [];
-  const missing = (name: string, all: readonly NewRule[]) => {
-    const dump = all.map(({ words }) => `[${words.join(' ')}]`).join(' ');
+  const missing = (name: string, all: readonly RuleSpec[]) => {
+    const dump = all.map((one) => `[${ruleWords(one).join(' ')}]`).join(' ');
     drift.push(`${what}: rule [${dump}] in chain ${name} not found in table nat`);
   };
 
   const own = chainRules(plan, target, chain);
-  const ownTexts = own.map(({ words }) => joinWords(words));
-  const found = textsOf(chain);
-  if (ownTexts.some((text) => !found.includes(text))) missing(chain, own);
-  else if (ownTexts.join('\n') !== found.join('\n')) {
+  if (own.some((one) => !stands(now, one, false))) missing(chain, own);
+  else if (!holdsExactly(now, chain, own)) {
     drift.push(`${what}: chain ${chain} has rules that are not this attachment's, or in another order`);
   }
   const conditions = plan.conditions[family];
   const lead = entryRules(plan, conditions, chain);
-  const entryTexts = textsOf(entries);
-  const entryThere = (rule: NewRule) =>
-    conditions.length ? iptablesHas(family, rule) : entryTexts.includes(joinWords(rule.words));
-  const gone = lead.filter((rule) => !entryThere(rule));
+  const gone = lead.filter(
+    (one) => !(conditions.length ? iptablesHas(family, one) : stands(now, one, false)),
+  );
   if (gone.length) missing(entries, gone);
-  for (const rule of shared) {
-    if (!rule.ours && !textsOf(rule.chain).includes(joinWords(rule.words))) missing(rule.chain, [rule]);
-  }
+  for (const one of shared) if (!one.ours && !stands(now, one, false)) missing(one.chain, [one]);
   return drift;
 }
 
-/** The same as `findOwnChain`, of what iptables lists. */
+/** As `findOwnChain`, of what iptables lists. */
 function chainOf(there: ChainRules, owner: Owner): string {
   const { usual, spare } = chainNames(owner);
   const isOthers = there.rules.some(
-    ({ chain, words }) =>
-      chain === entries &&
-      wordAfter(words, '-j') === usual &&
-      isAnothers(wordAfter(words, '--comment'), owner),
+    ({ chain, target, comment }) => chain === entries && target === usual && isAnothers(comment, owner),
   );
   const has = (name: string) => there.chains.includes(name);
   if (isOthers || (!has(usual) && has(spare))) return spare;
@@ -531,9 +333,16 @@ function chainOf(there: ChainRules, owner: Owner): string {
 }
 
 /** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */
-function iptablesHas(family: Family, { chain, words }: NewRule): boolean {
+function iptablesHas(family: Family, rule: RuleSpec): boolean {
   try {
-    runProgram(requireProgram(programName(family)), ['-t', 'nat', '-C', chain, ...words, '--wait']);
+    runProgram(requireProgram(programName(family)), [
+      '-t',
+      'nat',
+      '-C',
+      rule.chain,
+      ...ruleWords(rule),
+      '--wait',
+    ]);
     return true;
   } catch (error) {
     if (error instanceof IptablesError && error.status !== undefined) return false;

@@ -3,6 +3,7 @@ import { chainQuestion } from '@cni-ts/nftables/chain';
 import { ask } from '@cni-ts/nftables/question';
 import { listRules, sameRule } from '@cni-ts/nftables/rule';
 import { tableText } from '@cni-ts/nftables/table';
+import { isInNft, ruleText } from '@cni-ts/rules/nft-engine';
 import { tagged } from './nftables-reading.ts';
 import { referenceDifferences } from './nftables-references.ts';
 import { type Part, type Wanted, wantedOf } from './nftables-rules.ts';
@@ -54,19 +55,17 @@ function keyDifferences(nl: Netlink, { chain, kind, keys }: Part): string[] {
 }
 
 function sharedDifferences(nl: Netlink, { family, masquerades }: Wanted): string[] {
-  const chains = plumbing(family, masquerades);
-  const found = ask(
-    nl,
-    chains.map(([chain]) => chainQuestion(chain)),
-  );
-  return chains.flatMap(([chain, rules], i) => {
-    const { table, name } = chain;
+  const { table, chains, shared } = plumbing(family, masquerades);
+  const found = ask(nl, chains.map(chainQuestion));
+  const is = isInNft(table);
+  return chains.flatMap(({ name, base }, i) => {
     const where = `chain ${name} of table ${tableText(table)}`;
+    const rules = shared.filter((one) => one.chain === name);
     const there = found[i] && rules.length ? listRules(nl, table, name) : [];
-    const missing = rules.filter((one) => !there.some((listed) => sameRule(table.family, one, listed)));
+    const missing = rules.filter((one) => !there.some((listed) => is(one, listed, false)));
     return [
-      ...missing.map((one) => `rule "${one.text}" is missing in ${where}`),
-      ...(chain.base && !found[i]?.base ? [`${where} has no hook`] : []),
+      ...missing.map((one) => `rule "${ruleText(table, one)}" is missing in ${where}`),
+      ...(base && !found[i]?.base ? [`${where} has no hook`] : []),
     ];
   });
 }

@@ -18,6 +18,7 @@ export function nftablesHolder(nl: Netlink, owner: Owner, sight: Sight): Holder 
   const { family, ports } = sight.wanted;
   const { table, dnat: to, hostports, hostipHostports } = objects(family);
   const own = nftChains(owner.containerId).dnat;
+  const use = uses(family);
   const single = sight.maps && ports.some(({ address }) => !address) ? listElements(nl, to.byAddress) : [];
   for (const [i, port] of ports.entries()) {
     const candidates = [
@@ -33,12 +34,14 @@ export function nftablesHolder(nl: Netlink, owner: Owner, sight: Sight): Holder 
     if (taken?.jump) return holderOf(nl, table, taken.jump, port);
   }
   const strangers = [
-    ...((sight.use.hostports?.use ?? 0) > (sight.maps ? uses(family).hostports : 1) ? [hostports] : []),
-    ...((sight.use.hostipHostports?.use ?? 0) > uses(family).hostipHostports ? [hostipHostports] : []),
+    ...((sight.use.hostports?.use ?? 0) > (sight.maps ? use.hostports.use : use.hostports.leading)
+      ? [hostports]
+      : []),
+    ...((sight.use.hostipHostports?.use ?? 0) > use.hostipHostports.use ? [hostipHostports] : []),
   ];
   for (const chain of strangers) {
     for (const listed of listRules(nl, table, chain.name)) {
-      const theirs = portOf(listed.expressions);
+      const theirs = portOf(listed);
       const port = theirs && ports.find((one) => overlaps(one, theirs));
       if (port && listed.comment !== undefined && listed.comment !== owner.containerId) {
         return { port, containerId: listed.comment, more: 'by another version of portmap' };
@@ -51,8 +54,8 @@ export function nftablesHolder(nl: Netlink, owner: Owner, sight: Sight): Holder 
 function holderOf(nl: Netlink, table: Table, chain: string, port: HostPort): Holder {
   const containerId = findChain(nl, { table, name: chain })?.comment ?? 'unknown';
   const rules = listRules(nl, table, chain);
-  const own = rules.find(({ expressions }) => {
-    const theirs = portOf(expressions);
+  const own = rules.find((one) => {
+    const theirs = portOf(one);
     return theirs && overlaps(theirs, port);
   });
   return { port, containerId, more: readNftComment(own?.comment) };

@@ -14,6 +14,7 @@ import {
   keyQuestion,
   keysWithout,
   objects,
+  plumbing,
   portKey,
   useQuestions,
   uses,
@@ -183,10 +184,11 @@ function forGood(
   which: Which,
 ): { changes: Change[]; ports: Redirection[] } {
   const { table } = objects(family);
+  const { hostports, hostipHostports, masquerading } = uses(family);
   const ours = {
-    hostports: maps ? uses(family).hostports : 1,
-    hostipHostports: uses(family).hostipHostports,
-    masquerading: masqueradeMap ? uses(family).masquerading : 0,
+    hostports: maps ? hostports.use : hostports.leading,
+    hostipHostports: hostipHostports.use,
+    masquerading: masqueradeMap ? masquerading.use : 0,
   };
   const changes = [...own.changes];
   const ports = [...own.ports];
@@ -213,12 +215,12 @@ function isLast(nl: Netlink, family: 4 | 6, masquerading: boolean, chainsLess: n
     objects: countQuestion(table),
     ...useQuestions(family, 'prerouting', 'output', 'all'),
   });
-  const chains = masquerading ? 6 : 5;
-  const maps = masquerading ? 3 : 2;
+  const { chains, maps } = plumbing(family, masquerading);
+  const complete = uses(family);
   return (
-    count === chains + maps + chainsLess &&
-    use.prerouting?.use === uses(family).prerouting &&
-    use.output?.use === uses(family).output &&
-    use.all?.use === uses(family).all
+    count === chains.length + maps.length + chainsLess &&
+    use.prerouting?.use === complete.prerouting.use &&
+    use.output?.use === complete.output.use &&
+    use.all?.use === complete.all.use
   );
 }

@@ -5,10 +5,12 @@ import { addChain, type Chain, chainQuestion } from '@cni-ts/nftables/chain';
 import { originalDestination, originalPort } from '@cni-ts/nftables/field';
 import { daddr, dport, is, l4, saddr } from '@cni-ts/nftables/match';
 import { ask } from '@cni-ts/nftables/question';
-import { addRule, comment, listRules, type Rule, rule, sameRule } from '@cni-ts/nftables/rule';
+import { addRule, comment, listRules, type Rule, rule } from '@cni-ts/nftables/rule';
 import { addElements, addSet, deleteElements, setQuestion } from '@cni-ts/nftables/set';
 import { addTable, countQuestion } from '@cni-ts/nftables/table';
 import { type Change, transaction } from '@cni-ts/nftables/transaction';
+import { isInNft, nftChanges } from '@cni-ts/rules/nft-engine';
+import { lacking } from '@cni-ts/rules/rule-set';
 import type { HostPort } from './mapping.ts';
 import { portsOf, tagged } from './nftables-reading.ts';
 import { keysTo, removals } from './nftables-removal.ts';
@@ -193,10 +195,10 @@ function isComplete({ maps, use, wanted }: Sight): boolean {
   const complete = uses(wanted.family);
   return (
     maps &&
-    use.all?.use === complete.all &&
-    use.hostports?.use === complete.hostports &&
-    use.hostipHostports?.use === complete.hostipHostports &&
-    (!wanted.masquerades || use.masquerading?.use === complete.masquerading)
+    use.all?.use === complete.all.use &&
+    use.hostports?.use === complete.hostports.use &&
+    use.hostipHostports?.use === complete.hostipHostports.use &&
+    (!wanted.masquerades || use.masquerading?.use === complete.masquerading.use)
   );
 }
 
@@ -242,16 +244,14 @@ function withoutOthers(
 
 /** What is missing of table, maps, chains and the rules between them. Chains that are not there are not listed. */
 function ensurePlumbing(nl: Netlink, { wanted, maps, use }: Sight): Change[] {
-  const { family, masquerades } = wanted;
-  const { table, dnat: to, masq } = objects(family);
+  const set = plumbing(wanted.family, wanted.masquerades);
+  const { table } = set;
   const nothing = !maps && Object.values(use).every((chain) => chain === undefined);
+  const known = new Map(set.chains.map(({ name }) => [name, nothing ? [] : listRules(nl, table, name)]));
+  const there = { has: () => false, rules: (chain: string) => known.get(chain) ?? [], is: isInNft(table) };
   return [
     addTable(table),
-    ...[to.byAddress, to.byPort, ...(masquerades ? [masq] : [])].map(addSet),
-    ...plumbing(family, masquerades).flatMap(([chain, rules]) => {
-      const there = nothing ? [] : listRules(nl, table, chain.name);
-      const missing = rules.filter((one) => !there.some((listed) => sameRule(table.family, one, listed)));
-      return [addChain(chain), ...missing.map((one) => addRule(chain, one))];
-    }),
+    ...set.maps.map(addSet),
+    ...nftChanges({ tables: [], sets: [[table, lacking(set, there)]] }),
   ];
 }

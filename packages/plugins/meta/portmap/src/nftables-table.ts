@@ -1,13 +1,13 @@
 import type { Ip } from '@cni-ts/address/ip';
-import { jump, toCaller, vmap } from '@cni-ts/nftables/action';
+import { vmap } from '@cni-ts/nftables/action';
 import { type Chain, chainQuestion } from '@cni-ts/nftables/chain';
-import { destinationAddress, destinationPort, l4proto } from '@cni-ts/nftables/field';
-import { ctStatus, daddr, daddrIsLocal } from '@cni-ts/nftables/match';
+import { destinationAddress, destinationPort, type Field, l4proto } from '@cni-ts/nftables/field';
 import type { Question } from '@cni-ts/nftables/question';
-import { type Rule, rule } from '@cni-ts/nftables/rule';
 import { type Element, elementQuestion, keyText, type NftSet } from '@cni-ts/nftables/set';
 import { type Table, tableText } from '@cni-ts/nftables/table';
 import type { Change } from '@cni-ts/nftables/transaction';
+import { type RuleSet, useOf } from '@cni-ts/rules/rule-set';
+import { type Action, hostCidr, jump, toCaller } from '@cni-ts/rules/rule-spec';
 import type { HostPort } from './mapping.ts';
 
 /**
@@ -58,50 +58,74 @@ export const loopback6: Ip = {
   bytes: new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
 };
 
-/** Chains of the table with the rules that lead from one to the next and into the maps, for all attachments. */
-export function plumbing(family: 4 | 6, withMasquerading: boolean): [Chain, Rule[]][] {
-  const {
-    hostports,
-    hostipHostports,
-    all,
-    prerouting,
-    output,
-    masquerading,
-    dnat: to,
-    masq,
-  } = objects(family);
-  const chains: [Chain, Rule[]][] = [
-    [hostipHostports, []],
-    [
-      hostports,
-      [
-        ...(family === 6 ? [rule(daddr(loopback6), toCaller)] : []),
-        rule(vmap([destinationAddress[family], l4proto, destinationPort], to.byAddress)),
-        rule(vmap([l4proto, destinationPort], to.byPort)),
-      ],
-    ],
-    [all, [rule(jump(hostipHostports)), rule(jump(hostports))]],
-    [prerouting, [rule(daddrIsLocal, jump(all))]],
-    [output, [rule(daddrIsLocal, jump(all))]],
-  ];
-  if (!withMasquerading) return chains;
-  return [...chains, [masquerading, [rule(ctStatus('dnat'), vmap([destinationAddress[family]], masq))]]];
+/** The table's chains and maps, and the rules that lead from one to the next and into the maps, for all attachments. */
+export interface Plumbing extends RuleSet {
+  readonly maps: readonly NftSet[];
 }
+
+export function plumbing(family: 4 | 6, withMasquerading: boolean): Plumbing {
+  return pipes[family][withMasquerading ? 'masquerading' : 'redirecting'];
+}
+
+function pipesOf(family: 4 | 6): { redirecting: Plumbing; masquerading: Plumbing } {
+  const of = objects(family);
+  const { table, hostports, hostipHostports, all, prerouting, output, masquerading, dnat: to, masq } = of;
+  const map = (by: readonly Field[], into: NftSet): Action => ({ kind: 'other', statement: vmap(by, into) });
+  const address = destinationAddress[family];
+  const local = { when: { local: true }, action: jump(all.name) } as const;
+  const loopback = { when: { to: hostCidr(loopback6) }, action: toCaller };
+  const redirecting: Plumbing = {
+    table,
+    chains: [hostipHostports, hostports, all, prerouting, output],
+    maps: [to.byAddress, to.byPort],
+    shared: [
+      ...(family === 6 ? [{ chain: hostports.name, ...loopback }] : []),
+      { chain: hostports.name, action: map([address, l4proto, destinationPort], to.byAddress) },
+      { chain: hostports.name, action: map([l4proto, destinationPort], to.byPort) },
+      { chain: all.name, action: jump(hostipHostports.name) },
+      { chain: all.name, action: jump(hostports.name) },
+      { chain: prerouting.name, ...local },
+      { chain: output.name, ...local },
+    ],
+    own: [],
+  };
+  const redirected = { when: { state: ['dnat'] }, action: map([address], masq) } as const;
+  return {
+    redirecting,
+    masquerading: {
+      ...redirecting,
+      chains: [...redirecting.chains, masquerading],
+      maps: [...redirecting.maps, masq],
+      shared: [...redirecting.shared, { chain: masquerading.name, ...redirected }],
+    },
+  };
+}
+
+/** Of both families, made once: for the executables when they are built. */
+const pipes = { 4: pipesOf(4), 6: pipesOf(6) };
 
 /**
  * How often each chain of a complete table without strange rules is used: by its own rules and by what leads to it.
  * The kernel counts, so that nobody has to list rules to know that they are there.
  */
 export function uses(family: 4 | 6) {
+  return usesByFamily[family];
+}
+
+function usesOf(family: 4 | 6) {
+  const { prerouting, output, all, hostports, hostipHostports, masquerading } = objects(family);
+  const use = ({ name }: Chain) => useOf(name, pipes[family].masquerading.shared);
   return {
-    prerouting: 1,
-    output: 1,
-    all: 4,
-    hostports: family === 4 ? 3 : 4,
-    hostipHostports: 1,
-    masquerading: 1,
+    prerouting: use(prerouting),
+    output: use(output),
+    all: use(all),
+    hostports: use(hostports),
+    hostipHostports: use(hostipHostports),
+    masquerading: use(masquerading),
   };
 }
+
+const usesByFamily = { 4: usesOf(4), 6: usesOf(6) };
 
 /** For what the kernel counts in these chains. */
 export function useQuestions<const Name extends keyof ReturnType<typeof uses>>(

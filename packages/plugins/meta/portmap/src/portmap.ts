@@ -21,15 +21,9 @@ import type { Result } from '@cni-ts/spec/result';
 import { type Config, checkOptions, parse, schema } from './config.ts';
 import { containerAddresses } from './container-address.ts';
 import { portTaken } from './holder.ts';
-import {
-  addToIptables,
-  gcIptables,
-  iptablesDifferences,
-  iptablesHolder,
-  removeFromIptables,
-  requireIptables,
-  variantFor,
-} from './iptables-rules.ts';
+import { iptablesHolder } from './iptables-holder.ts';
+import { gcIptables, removeFromIptables } from './iptables-removal.ts';
+import { addToIptables, iptablesDifferences, requireIptables, variantFor } from './iptables-rules.ts';
 import { hostPortText, readMappings } from './mapping.ts';
 import { readConditions } from './nftables-conditions.ts';
 import { nftablesDifferences } from './nftables-differences.ts';

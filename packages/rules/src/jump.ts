@@ -1,4 +1,15 @@
-import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
+import type { Cidr } from '@cni-ts/address/cidr';
+import { hasLegacyTable } from '@cni-ts/iptables/legacy-table';
+import { iptablesNftTable } from '@cni-ts/iptables/native-table';
+import { type Family, findVariant, type Variant } from '@cni-ts/iptables/program';
+import {
+  deleteChain,
+  deleteRule,
+  flushChain,
+  type IptablesTableName,
+  restore,
+} from '@cni-ts/iptables/restore';
+import { legacyTable, type SavedTable } from '@cni-ts/iptables/save';
 import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '@cni-ts/nftables/action';
@@ -8,16 +19,11 @@ import {
   findChain,
   presenceQuestion,
 } from '@cni-ts/nftables/chain';
-import { dataOf, type Expression } from '@cni-ts/nftables/expression';
+import { comparedNetwork, firstCompared } from '@cni-ts/nftables/comparison';
 import { ask } from '@cni-ts/nftables/question';
 import { deleteRule as deleteNftRule, type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { retryRaces, transaction } from '@cni-ts/nftables/transaction';
-import { hasLegacyTable } from './legacy-table.ts';
-import { iptablesNftTable } from './native-table.ts';
-import { type Family, findVariant, type Variant } from './program.ts';
-import { deleteChain, deleteRule, flushChain, type IptablesTableName, restore } from './restore.ts';
-import { type SavedTable, save } from './save.ts';
-import { wordAfter } from './words.ts';
+import { ChainRule } from './chain-rules.ts';
 
 /**
  * User chains and the rules that lead to them, found and removed without knowing what is in them. iptables-nft
@@ -43,7 +49,10 @@ export function listJumps(
   from: string,
   to?: readonly string[],
 ): Jump[] {
-  return [...nftJumps(nl, family, table, from, to), ...legacyJumps(legacyTable(family, table), from, to)];
+  return [
+    ...nftJumps(nl, family, table, from, to),
+    ...legacyJumps(family, legacyTable(family, table), from, to),
+  ];
 }
 
 /** Whether a chain has jumps to chains other than these, whose names begin with `prefix`. */
@@ -65,7 +74,7 @@ export function leadsElsewhere(
   );
   return (
     others.some((rule) => isOther(jumpTarget(rule.expressions))) ||
-    legacyJumps(legacyTable(family, table), from).some(({ to }) => isOther(to))
+    legacyJumps(family, legacyTable(family, table), from).some(({ to }) => isOther(to))
   );
 }
 
@@ -111,7 +120,7 @@ export function removeChains(
     for (const name of there) gone.add(name);
   });
   const legacy = legacyTable(family, table);
-  const jumps = legacy ? parents.flatMap((parent) => legacyJumps(legacy, parent)) : [];
+  const jumps = legacy ? parents.flatMap((parent) => legacyJumps(family, legacy, parent)) : [];
   const spared = jumps.filter((jump) => chains.includes(jump.to) && isOthers(jump)).map(({ to }) => to);
   const there = chains.filter((name) => legacy?.chains.includes(name) && !spared.includes(name));
   if (there.length || spared.length) {
@@ -144,36 +153,23 @@ function nftJumps(
   return listRules(nl, iptablesNftTable(family, table), from, about).flatMap((rule) => {
     const to = jumpTarget(rule.expressions);
     if (to === undefined || (only !== undefined && !only.includes(to))) return [];
-    const { comment, expressions } = rule;
-    return [{ variant: 'nft', from, to, comment, source: sourceOf(family, expressions), rule }];
+    const compared = firstCompared(rule.expressions, 'saddr');
+    const source = compared && comparedNetwork(compared);
+    return [{ variant: 'nft', from, to, comment: rule.comment, source, rule }];
   });
 }
 
-/** A source that is a whole address or a prefix of whole bytes; others count as none. */
-function sourceOf(family: Family, expressions: readonly Expression[]): Cidr | undefined {
-  const offset = family === 4 ? 12 : 8;
-  for (const [i, one] of expressions.entries()) {
-    const load = dataOf(one, 'payload');
-    if (load?.base !== 'network' || load.offset !== offset) continue;
-    const value = expressions[i + 1] && dataOf(expressions[i + 1]!, 'cmp')?.data?.value;
-    if (!value) return undefined;
-    const bytes = new Uint8Array(family === 4 ? 4 : 16);
-    bytes.set(value.subarray(0, bytes.length));
-    return { ip: { family, bytes }, prefix: value.length * 8 };
-  }
-  return undefined;
-}
-
 function legacyJumps(
+  family: Family,
   table: SavedTable | undefined,
   from: string,
   only?: readonly string[],
 ): (Jump & { words: readonly string[] })[] {
   return (table?.rules ?? []).flatMap(({ chain, words }) => {
-    const to = wordAfter(words, '-j') ?? wordAfter(words, '-g');
-    if (chain !== from || to === undefined || (only !== undefined && !only.includes(to))) return [];
-    const source = parseCidr(wordAfter(words, '-s') ?? '');
-    return [{ variant: 'legacy', from, to, comment: wordAfter(words, '--comment'), source, words }];
+    if (chain !== from) return [];
+    const { spec, target: to, comment } = new ChainRule(family, chain, words);
+    if (to === undefined || (only !== undefined && !only.includes(to))) return [];
+    return [{ variant: 'legacy', from, to, comment, source: spec.when.from, words }];
   });
 }
 
@@ -206,11 +202,4 @@ export function familiesWith(
     const there = chains.filter((_, at) => found[i]?.[at]);
     return there.length ? [{ family, chains: there }] : [];
   });
-}
-
-/** The table of the older kind, if it is there and a program can read it. */
-export function legacyTable(family: Family, table: IptablesTableName): SavedTable | undefined {
-  if (!hasLegacyTable(family, table)) return undefined;
-  const program = findVariant(family, 'save', 'legacy');
-  return program === undefined ? undefined : save(family, table, program);
 }

@@ -1,3 +1,7 @@
+import { iptablesNftTable } from '@cni-ts/iptables/native-table';
+import { type Family, programName } from '@cni-ts/iptables/program';
+import { appendRule, createChain, restore } from '@cni-ts/iptables/restore';
+import { joinWords, splitWords } from '@cni-ts/iptables/words';
 import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { accept, counter } from '@cni-ts/nftables/action';
@@ -7,12 +11,11 @@ import { transaction } from '@cni-ts/nftables/transaction';
 import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readNftChains } from './chain-rules.ts';
-import { nativeAdditions, nativeRule } from './native-rule.ts';
-import { iptablesNftTable } from './native-table.ts';
-import { sameInWords } from './native-words.ts';
-import { type Family, programName } from './program.ts';
-import { appendRule, createChain, restore } from './restore.ts';
-import { joinWords, splitWords } from './words.ts';
+import { nativeChanges } from './iptables-engine.ts';
+import { isRule, readRule } from './read-rule.ts';
+import { accept as accepting, type RuleSpec } from './rule-spec.ts';
+import { readWords } from './words-language.ts';
+import { xtRule } from './xt-language.ts';
 
 let nl: Netlink;
 beforeEach(() => {
@@ -24,7 +27,12 @@ afterEach(() => {
   nl.close();
 });
 
-/** Rules as iptables-save prints them, that nativeRule knows. */
+/** Words by way of the model; it lacks an action where they have none. */
+const spec = (family: Family, words: readonly string[]) =>
+  ({ chain: 'MINE', ...readWords(family, words) }) as RuleSpec & { whole: boolean };
+const nativeRule = (family: Family, words: readonly string[]) => xtRule(family, spec(family, words));
+
+/** Rules as iptables-save prints them, that xtRule knows. */
 const common = (comment: string) => [
   `-m comment --comment "${comment}" -j ACCEPT`,
   `-p tcp -m comment --comment "${comment}" -m multiport --dports 80 -j OTHER`,
@@ -64,11 +72,13 @@ const saved = (family: Family) =>
   sh(`${programName(family, 'save')} -t nat`)
     .split('\n')
     .filter((line) => line.startsWith('-A'));
-const rulesOf = (family: Family) => lines(family).map((line) => ({ chain: 'MINE', words: splitWords(line) }));
+const mine = (family: Family) => ({ table: iptablesNftTable(family, 'nat'), name: 'MINE' });
+const wordsOf = (family: Family) => lines(family).map(splitWords);
+const rulesOf = (family: Family) => wordsOf(family).map((words) => spec(family, words));
 
 function writeNatively(family: Family): void {
   restore(family, { nat: [createChain('OTHER')] });
-  transaction(nl, nativeAdditions(family, 'nat', ['MINE'], rulesOf(family))!);
+  transaction(nl, nativeChanges(family, 'nat', { chains: [mine(family)], rules: rulesOf(family) })!);
 }
 
 describe.for([4, 6] as const)('rules of IPv%i by netlink', (family) => {
@@ -82,7 +92,7 @@ describe.for([4, 6] as const)('rules of IPv%i by netlink', (family) => {
       nat: [
         createChain('OTHER'),
         createChain('MINE'),
-        ...rulesOf(family).map(({ chain, words }) => appendRule(chain, words)),
+        ...wordsOf(family).map((words) => appendRule('MINE', words)),
       ],
     });
     expect(ours).toEqual(saved(family));
@@ -170,21 +180,22 @@ test('a rule that nft has written anew has the same words, but for a comment of 
 test('a comment is read in both forms: userdata, and the match that iptables-restore makes of it', () => {
   sh('iptables -N MINE');
   const mine = { table: iptablesNftTable(4, 'filter'), name: 'MINE' };
-  const [own, other] = ['ours', 'other'].map((text) => rule(counter, accept, comment(text)));
-  transaction(nl, [addRule(mine, own!)]);
+  const [own, other] = ['ours', 'other'].map((comment) => ({ chain: 'MINE', action: accepting, comment }));
+  const written = xtRule(4, own!, 'userdata')!;
+  transaction(nl, [addRule(mine, written)]);
   const listed = () => listRules(nl, mine.table, 'MINE')[0]!;
   const look = () => [
     listed().comment,
-    sameInWords(4, own!, listed()),
-    sameInWords(4, other!, listed()),
-    sameInWords(4, rule(counter, accept), listed()),
+    isRule(own!, readRule(4, listed())),
+    isRule(other!, readRule(4, listed())),
+    isRule({ action: accepting }, readRule(4, listed())),
   ];
-  expect([...look(), sameRule('ip', own!, listed())]).toEqual(['ours', true, false, false, true]);
+  expect([...look(), sameRule('ip', written, listed())]).toEqual(['ours', true, false, false, true]);
   sh('iptables-save | iptables-restore');
-  expect([...look(), sameRule('ip', own!, listed())]).toEqual(['ours', true, false, false, false]);
+  expect([...look(), sameRule('ip', written, listed())]).toEqual(['ours', true, false, false, false]);
   sh('rules=$(nft list ruleset); nft flush ruleset; echo "$rules" | nft -f -');
   expect(look()).toEqual([undefined, false, false, true]);
-  expect(sameInWords(4, own!, listed(), { orLost: true })).toBe(true);
+  expect(isRule(own!, readRule(4, listed()), true)).toBe(true);
 });
 
 test('chains of all families are listed at once, or those alone that are asked about', () => {
@@ -197,7 +208,10 @@ test('chains of all families are listed at once, or those alone that are asked a
 
 test('a chain that is there already is refused as a whole', () => {
   sh('iptables -t nat -N MINE');
-  const changes = nativeAdditions(4, 'nat', ['MINE'], [{ chain: 'MINE', words: ['-j', 'ACCEPT'] }])!;
+  const changes = nativeChanges(4, 'nat', {
+    chains: [mine(4)],
+    rules: [{ chain: 'MINE', action: accepting }],
+  })!;
   expect(() => transaction(nl, changes)).toThrow('could not create chain ip nat MINE: file exists');
   expect(saved(4)).toEqual([]);
   transaction(nl, [addChain({ table: iptablesNftTable(4, 'nat'), name: 'MINE' })]);

@@ -1,0 +1,258 @@
+import { type Cidr, formatCidr, parseCidr } from '@cni-ts/address/cidr';
+import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { conntrackStates } from '@cni-ts/iptables/native-match';
+import type { Family } from '@cni-ts/iptables/program';
+import type { Protocol } from '@cni-ts/nftables/match';
+import { protocols } from '@cni-ts/nftables/set';
+import type { Action, Exception, Mark, ReadRule, RuleSpec, State, When } from './rule-spec.ts';
+
+/**
+ * A rule in iptables' words, as iptables-save prints them: addresses, links, protocol, then the extensions in the
+ * order in which the reference asks them, then the target. What only nft can say throws.
+ */
+export function ruleWords(
+  of: Pick<RuleSpec, 'when' | 'except' | 'words' | 'comment'> & { action?: Action | undefined },
+): string[] {
+  const { when = {}, except = {}, action, comment, words: more } = of;
+  const words: string[] = [];
+  for (const [key, option] of operands) {
+    const [value, not] = [when[key], except[key]];
+    if (value !== undefined) words.push(option, operandText(value));
+    if (not !== undefined) words.push('!', option, operandText(not));
+  }
+  const { protocol, port, ports, state, mark, local } = when;
+  if (state) words.push('-m', 'conntrack', '--ctstate', stateText(state));
+  if (comment !== undefined) words.push('-m', 'comment', '--comment', comment);
+  if (protocol && port !== undefined) words.push('-m', protocol, '--dport', String(port));
+  if (ports) words.push('-m', 'multiport', '--dports', ports.join(','));
+  if (mark) words.push('-m', 'mark', '--mark', mark.mask === 0xffffffff ? hex(mark.value) : markText(mark));
+  if (local) words.push('-m', 'addrtype', '--dst-type', 'LOCAL');
+  if (more) words.push(...more);
+  if (action) words.push(...targetWords(action));
+  return words;
+}
+
+const operands = [
+  ['from', '-s'],
+  ['to', '-d'],
+  ['input', '-i'],
+  ['output', '-o'],
+  ['protocol', '-p'],
+] as const satisfies readonly (readonly [keyof Exception, string])[];
+
+function operandText(value: Cidr | string): string {
+  return typeof value === 'string' ? value : formatCidr(value);
+}
+
+function stateText(of: readonly State[]): string {
+  const names = Object.keys(conntrackStates).filter((name) => of.some((one) => one === name));
+  return names.join(',').toUpperCase();
+}
+
+function markText({ value, mask }: Mark): string {
+  return `${hex(value)}/${hex(mask)}`;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+function targetWords(action: Action): string[] {
+  switch (action.kind) {
+    case 'jump':
+      return ['-j', action.chain];
+    case 'goto':
+      return ['-g', action.chain];
+    case 'dnat': {
+      const { address, port } = action;
+      const host = address.family === 4 ? formatIp(address) : `[${formatIp(address)}]`;
+      return ['-j', 'DNAT', '--to-destination', `${host}:${port}`];
+    }
+    case 'mark':
+      return ['-j', 'MARK', '--set-xmark', markText(action)];
+    case 'other':
+      throw new Error(`iptables has no words for ${action.statement.text}`);
+    default:
+      return ['-j', action.kind.toUpperCase()];
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Reads a rule's words; those that are not understood, or say a thing twice, are passed over, and the rule is not whole. */
+export function readWords(family: Family, words: readonly string[]): ReadRule {
+  const reader = new Reader(family, words);
+  return reader.read();
+}
+
+class Reader {
+  readonly #family: Family;
+  readonly #words: readonly string[];
+  readonly #when: Mutable<When> = {};
+  readonly #except: Mutable<Exception> = {};
+  #comment: string | undefined;
+  #action: Action | undefined;
+  #at = 0;
+
+  constructor(family: Family, words: readonly string[]) {
+    this.#family = family;
+    this.#words = words;
+  }
+
+  read(): ReadRule {
+    let whole = true;
+    while (this.#at < this.#words.length) {
+      const taken = this.#option();
+      if (taken === 0) whole = false;
+      this.#at += taken || 1;
+    }
+    return {
+      when: this.#when,
+      except: this.#except,
+      action: this.#action,
+      comment: this.#comment,
+      whole: whole && this.#action !== undefined,
+    };
+  }
+
+  /** How many words were understood. */
+  #option(): number {
+    const negated = this.#word(0) === '!';
+    const skip = negated ? 1 : 0;
+    const option = this.#word(skip);
+    const value = this.#word(skip + 1);
+    if (option === undefined || value === undefined) return 0;
+    const operand = operands.find(([, name]) => name === option);
+    if (operand) return this.#operand(negated ? this.#except : this.#when, operand[0], value) ? skip + 2 : 0;
+    if (negated) return 0;
+    if (option === '-j' || option === '-g') return this.#target(option, value);
+    return option === '-m' && this.#extension(value, this.#word(2), this.#word(3)) ? 4 : 0;
+  }
+
+  #word(ahead: number): string | undefined {
+    return this.#words[this.#at + ahead];
+  }
+
+  #operand(into: Mutable<Exception>, key: keyof Exception, text: string): boolean {
+    if (into[key] !== undefined) return false;
+    switch (key) {
+      case 'from':
+      case 'to': {
+        const cidr = parseCidr(text);
+        if (cidr?.ip.family !== this.#family) return false;
+        into[key] = cidr;
+        return true;
+      }
+      case 'protocol': {
+        if (!isProtocol(text)) return false;
+        into.protocol = text;
+        return true;
+      }
+      default:
+        into[key] = text;
+        return true;
+    }
+  }
+
+  #extension(name: string, option: string | undefined, value: string | undefined): boolean {
+    if (value === undefined) return false;
+    const when = this.#when;
+    switch (`${name} ${option}`) {
+      case 'comment --comment':
+        if (this.#comment !== undefined) return false;
+        this.#comment = value;
+        return true;
+      case 'addrtype --dst-type':
+        return value === 'LOCAL' && this.#only('local', true);
+      case 'mark --mark':
+        return this.#only('mark', readMark(value));
+      case 'conntrack --ctstate':
+        return this.#only('state', readStates(value));
+      case 'multiport --dports':
+        return when.protocol !== undefined && this.#only('ports', readPorts(value));
+      default:
+        return name === when.protocol && option === '--dport' && this.#only('port', readPort(value));
+    }
+  }
+
+  #only<K extends keyof When>(key: K, value: When[K] | undefined): boolean {
+    if (value === undefined || this.#when[key] !== undefined) return false;
+    this.#when[key] = value;
+    return true;
+  }
+
+  #target(option: '-j' | '-g', name: string): number {
+    if (this.#action) return 0;
+    if (option === '-g') {
+      this.#action = { kind: 'goto', chain: name };
+      return 2;
+    }
+    const [detail, value] = [this.#word(2), this.#word(3)];
+    if (name === 'DNAT' || name === 'MARK') {
+      const known =
+        name === 'DNAT'
+          ? detail === '--to-destination' && readDnat(this.#family, value)
+          : detail === '--set-xmark' && readSetMark(value);
+      if (!known) return 0;
+      this.#action = known;
+      return 4;
+    }
+    this.#action = plainTargets[name] ?? { kind: 'jump', chain: name };
+    return 2;
+  }
+}
+
+/** Any other name is a chain's, or that of a target that is not known here. */
+const plainTargets: Readonly<Record<string, Action>> = {
+  ACCEPT: { kind: 'accept' },
+  DROP: { kind: 'drop' },
+  RETURN: { kind: 'return' },
+  MASQUERADE: { kind: 'masquerade' },
+};
+
+function isProtocol(name: string): name is Protocol {
+  return Object.hasOwn(protocols, name);
+}
+
+/** Only what is written as the program would: other numbers it may know better. */
+function readMark(text: string): Mark | undefined {
+  const [value = '', mask = hex(0xffffffff), more] = text.split('/');
+  const bits = { value: Number(value), mask: Number(mask) };
+  const known = more === undefined && value === hex(bits.value) && mask === hex(bits.mask);
+  return known && bits.value <= 0xffffffff && bits.mask <= 0xffffffff ? bits : undefined;
+}
+
+function readSetMark(text: string | undefined): Action | undefined {
+  const bits = text?.includes('/') ? readMark(text) : undefined;
+  return bits && { kind: 'mark', ...bits };
+}
+
+function readStates(text: string): State[] | undefined {
+  const names = text.toLowerCase().split(',');
+  const known = Object.keys(conntrackStates) as State[]; // reason: the table's own keys
+  const states = known.filter((one) => names.includes(one));
+  return states.length === names.length ? states : undefined;
+}
+
+function readPort(text: string): number | undefined {
+  const port = Number(text);
+  return String(port) === text && Number.isInteger(port) && port >= 0 && port <= 0xffff ? port : undefined;
+}
+
+function readPorts(text: string): number[] | undefined {
+  const ports: number[] = [];
+  for (const one of text.split(',')) {
+    const port = readPort(one);
+    if (port === undefined) return undefined;
+    ports.push(port);
+  }
+  return ports;
+}
+
+function readDnat(family: Family, text = ''): Action | undefined {
+  const colon = text.lastIndexOf(':');
+  const host = text.slice(0, colon);
+  const address = parseIp(host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host);
+  const port = readPort(text.slice(colon + 1));
+  return address?.family === family && port !== undefined ? { kind: 'dnat', address, port } : undefined;
+}
