@@ -15,11 +15,11 @@ export function ruleWords(
 ): string[] {
   const { when = {}, except = {}, action, comment, words: more } = of;
   const words: string[] = [];
-  for (const [key, option] of operands) {
-    const [value, not] = [when[key], except[key]];
-    if (value !== undefined) words.push(option, operandText(value));
-    if (not !== undefined) words.push('!', option, operandText(not));
-  }
+  operand(words, '-s', when.from, except.from);
+  operand(words, '-d', when.to, except.to);
+  operand(words, '-i', when.input, except.input);
+  operand(words, '-o', when.output, except.output);
+  operand(words, '-p', when.protocol, except.protocol);
   const { protocol, port, ports, state, mark, local } = when;
   if (state) words.push('-m', 'conntrack', '--ctstate', stateText(state));
   if (comment !== undefined) words.push('-m', 'comment', '--comment', comment);
@@ -32,16 +32,9 @@ export function ruleWords(
   return words;
 }
 
-const operands = [
-  ['from', '-s'],
-  ['to', '-d'],
-  ['input', '-i'],
-  ['output', '-o'],
-  ['protocol', '-p'],
-] as const satisfies readonly (readonly [keyof Exception, string])[];
-
-function operandText(value: Cidr | string): string {
-  return typeof value === 'string' ? value : formatCidr(value);
+function operand(words: string[], option: string, value?: Cidr | string, not?: Cidr | string): void {
+  if (value !== undefined) words.push(option, typeof value === 'string' ? value : formatCidr(value));
+  if (not !== undefined) words.push('!', option, typeof not === 'string' ? not : formatCidr(not));
 }
 
 function stateText(of: readonly State[]): string {
@@ -122,8 +115,8 @@ class Reader {
     const option = this.#word(skip);
     const value = this.#word(skip + 1);
     if (option === undefined || value === undefined) return 0;
-    const operand = operands.find(([, name]) => name === option);
-    if (operand) return this.#operand(negated ? this.#except : this.#when, operand[0], value) ? skip + 2 : 0;
+    const key = operandKeys[option];
+    if (key) return this.#operand(negated ? this.#except : this.#when, key, value) ? skip + 2 : 0;
     if (negated) return 0;
     if (option === '-j' || option === '-g') return this.#target(option, value);
     return option === '-m' && this.#extension(value, this.#word(2), this.#word(3)) ? 4 : 0;
@@ -201,6 +194,14 @@ class Reader {
     return 2;
   }
 }
+
+const operandKeys: Readonly<Record<string, keyof Exception>> = {
+  '-s': 'from',
+  '-d': 'to',
+  '-i': 'input',
+  '-o': 'output',
+  '-p': 'protocol',
+};
 
 /** Any other name is a chain's, or that of a target that is not known here. */
 const plainTargets: Readonly<Record<string, Action>> = {

@@ -31,17 +31,12 @@ export function xtRule(family: Family, spec: Writable, form: CommentForm = 'matc
   const links = input ?? output ?? except.input ?? except.output;
   if (!whole || !action || mac || links !== undefined || except.protocol) return undefined;
   const all: Statement[] = protocol ? [xtProtocol(protocol)] : [];
-  for (const [side, op, cidr] of [
-    ['source', '==', from],
-    ['source', '!=', except.from],
-    ['destination', '==', to],
-    ['destination', '!=', except.to],
-  ] as const) {
-    if (!cidr) continue;
-    const match = addressMatch(family, side, op, cidr);
-    if (!match) return undefined;
-    all.push(match);
-  }
+  const written =
+    addAddress(all, family, 'source', '==', from) &&
+    addAddress(all, family, 'source', '!=', except.from) &&
+    addAddress(all, family, 'destination', '==', to) &&
+    addAddress(all, family, 'destination', '!=', except.to);
+  if (!written) return undefined;
   if (state) all.push(xtState(state));
   if (text !== undefined && form === 'match') {
     if (!canStand(text)) return undefined;
@@ -68,14 +63,18 @@ type Writable = Pick<RuleSpec, 'when' | 'except' | 'comment' | 'words'> & {
   readonly whole?: boolean;
 };
 
-function addressMatch(
+/** Whether iptables-nft would take the address, if there is one. */
+function addAddress(
+  all: Statement[],
   family: Family,
   side: 'source' | 'destination',
   op: Operator,
-  cidr: Cidr,
-): Statement | undefined {
-  if (cidr.ip.family !== family || cidr.prefix === 0) return undefined;
-  return xtAddress(side, op, cidr);
+  cidr: Cidr | undefined,
+): boolean {
+  if (!cidr) return true;
+  if (cidr.ip.family !== family || cidr.prefix === 0) return false;
+  all.push(xtAddress(side, op, cidr));
+  return true;
 }
 
 /** A comment may be 255 bytes long, and what ends a line cannot stand in the program's language. */
