@@ -13,6 +13,8 @@ import {
   printResult,
   resultJson,
   takenResult,
+  type VersionedResult,
+  versionedResult,
 } from '@cni-ts/spec/result-version';
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { delegateTo } from './delegate.ts';
@@ -87,7 +89,7 @@ async function answer(plugin: Plugin, streams: Process): Promise<void> {
 
 async function add(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
   const result = await plugin.run('add', request);
-  const text = resultText(plugin, result ?? {}, request.cniVersion);
+  const text = printResult(converted(plugin, result ?? {}, request.cniVersion));
   const signal = await signalMeanwhile(streams);
   if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
   streams.writeStdout(text);
@@ -96,8 +98,8 @@ async function add(plugin: Plugin, request: RawRequest, streams: Process): Promi
 /** `{ "changes": [{ "sign": "+", "text": … }], "result": … }` */
 async function plan(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
   const { changes, result } = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
-  const converted = convertResult(checkedResult(plugin, result), request.cniVersion);
-  streams.writeStdout(`${JSON.stringify({ changes, result: resultJson(converted) }, undefined, 4)}\n`);
+  const printed = resultJson(converted(plugin, result, request.cniVersion));
+  streams.writeStdout(`${JSON.stringify({ changes, result: printed }, undefined, 4)}\n`);
 }
 
 /** `{ "repaired": ["…"] }` */
@@ -122,13 +124,13 @@ async function orNothing(request: RawRequest, work: () => Promise<void>): Promis
 }
 
 /** In the version of the configuration, which may have no words for it: no addresses, for one, before 0.3.0. */
-function resultText(plugin: Plugin, result: Result, cniVersion: string): string {
-  return printResult(convertResult(checkedResult(plugin, result), cniVersion));
+function converted(plugin: Plugin, result: Result, cniVersion: string): VersionedResult {
+  return convertResult(checkedResult(plugin, result, cniVersion), cniVersion);
 }
 
-function checkedResult(plugin: Plugin, result: Result): ReturnType<typeof decodeResult> {
+function checkedResult(plugin: Plugin, result: Result, cniVersion: string): VersionedResult {
   try {
-    return decodeResult('1.1.0', { ...result, cniVersion: '1.1.0' });
+    return versionedResult(result, cniVersion);
   } catch (thrown) {
     const why = oneLine(toCniError(thrown));
     throw new CniError(ErrorCode.internal, `plugin ${plugin.type} made a result that is none: ${why}`);

@@ -1,4 +1,4 @@
-/** All releases of the CNI specification, oldest first. By itself, for VERSION needs nothing else. */
+/** All releases of the CNI specification, oldest first. In this file alone, for VERSION needs nothing else. */
 export const specVersions: readonly string[] = [
   '0.1.0',
   '0.2.0',
@@ -8,3 +8,6 @@ export const specVersions: readonly string[] = [
   '1.0.0',
   '1.1.0',
 ];
+
+/** The one that results and answers are in unless somebody asks for an older one. */
+export const newestVersion = '1.1.0';

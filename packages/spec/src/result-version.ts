@@ -1,17 +1,12 @@
-/**
- * One result in the words of every spec version. Three arrangements exist (0.1.0–0.2.0, 0.3.0–0.4.0, 1.0.0–1.1.0);
- * versions that share one differ in their label only.
- */
+/** One result in the words of every spec version. Versions that share an arrangement differ in their label only. */
 import { CniError, ErrorCode, errorText } from './cni-error.ts';
-import { others, type Result, type Result010, type Result030, type Result100 } from './result.ts';
-import { copy, from010to030, from030to010, from030to100, from100to030, relabel } from './result-convert.ts';
-import { decode010, decode030, decode100, resultObject, text } from './result-decode.ts';
-import { json010, json030, json100 } from './result-print.ts';
+import { newestVersion } from './released-versions.ts';
+import { type Result, resultTable, type VersionedResult } from './result.ts';
+import { type Shape, text } from './result-codec.ts';
+import { rearranged } from './result-convert.ts';
+import { isEmpty, jsonEntry, objectOf, others, readEntry } from './result-table.ts';
 
-/** A result as some spec version arranges it; `shape` is the version that introduced the arrangement. */
-export type VersionedResult = Result010 | Result030 | Result100;
-
-type Shape = VersionedResult['shape'];
+export type { VersionedResult };
 
 /** Which `cniVersion` an arrangement may carry. A result without one counts as 0.1.0, hence the empty entry. */
 const versionsOf: Readonly<Record<Shape, readonly string[]>> = {
@@ -32,15 +27,16 @@ export function decodeResult(version: string, json: unknown): VersionedResult {
       `unsupported CNI result version ${JSON.stringify(version)}`,
     );
   }
-  const object = resultObject(json);
-  const inside = text(object, 'cniVersion', '');
-  const allowed = versionsOf[shape];
-  const decoded = decoders[shape](object, inside === '' && shape === '0.1.0' ? '0.1.0' : inside);
-  if (allowed.includes(inside)) return decoded;
-  throw new CniError(
-    ErrorCode.decodingFailure,
-    `result type supports [${allowed.join(' ')}] but unmarshalled CNIVersion is ${JSON.stringify(inside)}`,
-  );
+  const read = readEntry(resultTable, json === null ? {} : json, '', shape);
+  const inside = String(read.cniVersion ?? '');
+  if (!versionsOf[shape].includes(inside)) {
+    throw new CniError(
+      ErrorCode.decodingFailure,
+      `result type supports [${versionsOf[shape].join(' ')}] but unmarshalled CNIVersion is ${JSON.stringify(inside)}`,
+    );
+  }
+  // reason: the table of the arrangement has told each member
+  return Object.assign(read, { shape, cniVersion: inside || '0.1.0' }) as VersionedResult;
 }
 
 /** Reads a result by the version it names itself; one that names none is 0.1.0. */
@@ -48,20 +44,11 @@ export function decodeAnyResult(json: unknown): VersionedResult {
   return decodeResult(versionInside(json), json);
 }
 
-/** A result a plugin has built, which is in the newest arrangement whatever its `cniVersion` says. */
-export function versionedResult(result: Result): Result100 {
-  const copied = copy(result);
-  const { interfaces = [], ips = [], routes = [], dns = {} } = copied;
-  const more = copied[others];
-  return {
-    shape: '1.0.0',
-    cniVersion: '1.1.0',
-    interfaces,
-    ips,
-    routes,
-    dns,
-    ...(more && { [others]: more }),
-  };
+/** A result a plugin has built, which is in the newest arrangement whatever its `cniVersion` says; labelled `version`
+ *  where that is of the newest arrangement, too. Throws CniError 6 for a result that is none. */
+export function versionedResult(result: Result, version = newestVersion): VersionedResult {
+  const cniVersion = versionsOf['1.0.0'].includes(version) ? version : newestVersion;
+  return decodeResult(newestVersion, { ...result, cniVersion });
 }
 
 /**
@@ -73,29 +60,32 @@ export function convertResult(result: VersionedResult, version: string): Version
   const target = version === '' ? '0.1.0' : version;
   if (result.cniVersion === target) return result;
   const shape = shapeOf(target);
-  if (shape === undefined || !versionsOf[result.shape].includes(result.cniVersion)) {
-    throw new CniError(
-      ErrorCode.internal, // the reference's own
-      `no converter for CNI result version ${result.cniVersion} to ${target}`,
-    );
+  if (shape !== undefined && versionsOf[result.shape].includes(result.cniVersion)) {
+    return rearranged(result, shape, target);
   }
-  return relabel(arrange(result, shape), target);
+  throw new CniError(
+    ErrorCode.internal, // the reference's own
+    `no converter for CNI result version ${result.cniVersion} to ${target}`,
+  );
 }
 
 /** The form plugins work with, labelled 1.1.0. Nothing in it is shared with `result`; empty members are left out. */
 export function newestResult(result: VersionedResult): Result {
-  return takenResult(copy(result));
+  return takenResult(rearranged(result, '1.0.0', newestVersion));
 }
 
 /** The same of a result that nobody else has, such as one that was just read: its parts are taken over. */
 export function takenResult(result: VersionedResult): Result {
-  const whole = to100(result);
-  const newest: Result = { cniVersion: '1.1.0' };
-  if (whole.interfaces.length > 0) newest.interfaces = whole.interfaces;
-  if (whole.ips.length > 0) newest.ips = whole.ips;
-  if (whole.routes.length > 0) newest.routes = whole.routes;
-  if (Object.keys(whole.dns).length > 0 || whole.dns[others]) newest.dns = whole.dns;
-  const more = whole[others];
+  if (result.shape === '0.1.0') return takenResult(rearranged(result, '1.0.0', newestVersion));
+  const { interfaces, ips, routes, dns } = result;
+  // All that 0.3.0 has and 1.0.0 has not.
+  if (result.shape === '0.3.0') for (const ip of result.ips) Reflect.deleteProperty(ip, 'version');
+  const newest: Result = { cniVersion: newestVersion };
+  if (interfaces.length > 0) newest.interfaces = interfaces;
+  if (ips.length > 0) newest.ips = ips;
+  if (routes.length > 0) newest.routes = routes;
+  if (!isEmpty(dns)) newest.dns = dns;
+  const more = result[others];
   if (more) newest[others] = more;
   return newest;
 }
@@ -105,7 +95,11 @@ export function printResult(result: VersionedResult): string {
   return JSON.stringify(resultJson(result), undefined, 4);
 }
 
-const decoders = { '0.1.0': decode010, '0.3.0': decode030, '1.0.0': decode100 } as const;
+/** What that text says. Order of members and what is left out when empty follow the reference library, so that outputs
+ *  can be compared as text. */
+export function resultJson(result: VersionedResult): object {
+  return jsonEntry(resultTable, result, result.shape);
+}
 
 function shapeOf(version: string): Shape | undefined {
   if (versionsOf['1.0.0'].includes(version)) return '1.0.0';
@@ -115,7 +109,8 @@ function shapeOf(version: string): Shape | undefined {
 
 function versionInside(json: unknown): string {
   try {
-    return text(resultObject(json), 'cniVersion', '');
+    const { cniVersion } = json === null ? {} : objectOf(json, '');
+    return text.read(cniVersion, '', 'cniVersion', '0.1.0') ?? '';
   } catch (cause) {
     throw new CniError(
       ErrorCode.decodingFailure,
@@ -124,28 +119,4 @@ function versionInside(json: unknown): string {
       { cause },
     );
   }
-}
-
-function arrange(result: VersionedResult, shape: Shape): VersionedResult {
-  if (shape === '1.0.0') return to100(result);
-  return shape === '0.3.0' ? to030(result) : to010(result);
-}
-
-function to010(result: VersionedResult): Result010 {
-  return result.shape === '0.1.0' ? result : from030to010(to030(result));
-}
-
-function to030(result: VersionedResult): Result030 {
-  if (result.shape === '0.3.0') return result;
-  return result.shape === '0.1.0' ? from010to030(result) : from100to030(result);
-}
-
-function to100(result: VersionedResult): Result100 {
-  return result.shape === '1.0.0' ? result : from030to100(to030(result));
-}
-
-/** What that text says. Members that are undefined are none of it. */
-export function resultJson(result: VersionedResult): object {
-  if (result.shape === '0.1.0') return json010(result);
-  return result.shape === '0.3.0' ? json030(result) : json100(result);
 }

@@ -1,111 +1,84 @@
 /**
- * Members of a result, or of an entry in it, that no spec version we know has. They are handed on as they came, through
- * every conversion that keeps the entry. Under a symbol, which no member of a result can be taken for, and which goes
- * along where an entry is spread into another.
- */
-export const others: unique symbol = Symbol('others');
-export type Others = Readonly<Record<string, unknown>>;
-
-/**
- * What ADD answers. `Result` is the form plugins work with: that of the newest spec. Older spec versions arrange the
- * same facts differently; result-version.ts reads, converts and prints them.
+ * What ADD answers, member by member, for every spec version. Three arrangements of the same facts exist (0.1.0–0.2.0,
+ * 0.3.0–0.4.0, 1.0.0–1.1.0); types, reading, conversion and printing follow from these tables (result-table.ts).
  *
  * Addresses are strings in canonical form (formatIp, formatCidr of @cni-ts/address). An absent member and an empty
  * one mean the same, except where 0 has a meaning of its own.
  */
-export interface Result {
-  [others]?: Others;
-  cniVersion?: string;
-  interfaces?: Interface[];
-  ips?: IpConfig[];
-  routes?: Route[];
-  dns?: Dns;
-}
+import { amount, cidr, ip, type Shape, text, texts, whole } from './result-codec.ts';
+import { type Entry, list, one, table } from './result-table.ts';
 
-export interface Interface {
-  [others]?: Others;
-  name: string;
-  mac?: string;
-  /** Bytes. Since spec 1.1.0, like `socketPath` and `pciID`. */
-  mtu?: number;
-  /** Path of the network namespace; absent for an interface of the host. */
-  sandbox?: string;
-  socketPath?: string;
-  pciID?: string;
-}
+/** `Result` is the form plugins work with, that of the newest spec, like what it consists of. */
+export interface Result extends Partial<Entry<typeof resultTable, '1.0.0'>> {}
+export interface Interface extends Entry<typeof interfaceTable, '1.0.0'> {}
+export interface IpConfig extends Entry<typeof ipTable, '1.0.0'> {}
+export interface Route extends Entry<typeof routeTable, '1.0.0'> {}
+export interface Dns extends Entry<typeof dnsTable, '1.0.0'> {}
 
-export interface IpConfig {
-  [others]?: Others;
-  /** Address of the interface with its network's prefix length; host bits are kept. */
-  address: string;
-  gateway?: string;
-  /** Index into `interfaces`. 0 is the first one; −1 belongs to none. */
-  interface?: number;
-}
+/** The addresses of one family in the oldest arrangement. */
+export type FamilyConfig = Entry<typeof familyTable, '0.1.0'>;
 
-export interface Route {
-  [others]?: Others;
+/** A result as some spec version arranges it; `shape` is the version that introduced the arrangement. */
+export type VersionedResult = { [S in Shape]: Arranged<S> }[Shape];
+export type Arranged<S extends Shape> = Readonly<Entry<typeof resultTable, S>> & {
+  readonly shape: S;
+  readonly cniVersion: string;
+};
+
+const dnsTable = table({
+  nameservers: { is: texts },
+  domain: { is: text },
+  search: { is: texts },
+  options: { is: texts },
+});
+
+/** Since 0.3.0 with all its members, though the old spec's text has two. */
+const routeTable = table({
   /** Destination with prefix length. */
-  dst: string;
-  gw?: string;
-  mtu?: number;
-  advmss?: number;
-  priority?: number;
+  dst: { is: cidr, always: true },
+  gw: { is: ip },
+  mtu: { is: amount },
+  advmss: { is: amount },
+  priority: { is: amount },
   /** Routing table; 0 is written. */
-  table?: number;
+  table: { is: whole },
   /** 0 global, 253 link, 254 host (linux/rtnetlink.h); 0 is written. */
-  scope?: number;
-}
+  scope: { is: whole },
+});
 
-export interface Dns {
-  [others]?: Others;
-  nameservers?: string[];
-  domain?: string;
-  search?: string[];
-  options?: string[];
-}
+const familyTable = table({
+  ip: { is: cidr, always: true },
+  gateway: { is: ip },
+  routes: { is: list(routeTable) },
+});
 
-/** Results as 0.1.0 and 0.2.0 arrange them: one address per family, routes beneath it. */
-export interface Result010 {
-  readonly [others]?: Others;
-  readonly shape: '0.1.0';
-  readonly cniVersion: string;
-  readonly ip4?: FamilyConfig;
-  readonly ip6?: FamilyConfig;
-  readonly dns: Dns;
-}
-
-export interface FamilyConfig {
-  readonly [others]?: Others;
-  readonly ip: string;
-  readonly gateway?: string;
-  readonly routes: Route[];
-}
-
-/** Results as 0.3.0, 0.3.1 and 0.4.0 arrange them; every address says its family. */
-export interface Result030 {
-  readonly [others]?: Others;
-  readonly shape: '0.3.0';
-  readonly cniVersion: string;
-  /** Name, mac and sandbox only. */
-  readonly interfaces: Interface[];
-  readonly ips: IpConfigWithVersion[];
-  readonly routes: Route[];
-  readonly dns: Dns;
-}
-
-export interface IpConfigWithVersion extends IpConfig {
+const ipTable = table({
   /** "4" or "6" by the spec; kept whatever it says. */
-  version: string;
-}
+  version: { is: text, always: true, in: ['0.3.0'] },
+  /** Index into `interfaces`. 0 is the first one; −1 belongs to none. */
+  interface: { is: whole },
+  /** Address of the interface with its network's prefix length; host bits are kept. */
+  address: { is: cidr, always: true },
+  gateway: { is: ip },
+});
 
-/** Results as 1.0.0 and 1.1.0 arrange them: a Result with nothing left open. */
-export interface Result100 {
-  readonly [others]?: Others;
-  readonly shape: '1.0.0';
-  readonly cniVersion: string;
-  readonly interfaces: Interface[];
-  readonly ips: IpConfig[];
-  readonly routes: Route[];
-  readonly dns: Dns;
-}
+const interfaceTable = table({
+  name: { is: text, always: true },
+  mac: { is: text },
+  /** Path of the network namespace; absent for an interface of the host. */
+  sandbox: { is: text },
+  /** Bytes. Since spec 1.1.0, like `socketPath` and `pciID`. */
+  mtu: { is: amount, in: ['1.0.0'] },
+  socketPath: { is: text, in: ['1.0.0'] },
+  pciID: { is: text, in: ['1.0.0'] },
+});
+
+export const resultTable = table({
+  cniVersion: { is: text },
+  ip4: { is: one(familyTable), in: ['0.1.0'] },
+  ip6: { is: one(familyTable), in: ['0.1.0'] },
+  interfaces: { is: list(interfaceTable), always: true, in: ['0.3.0', '1.0.0'] },
+  ips: { is: list(ipTable), always: true, in: ['0.3.0', '1.0.0'] },
+  routes: { is: list(routeTable), always: true, in: ['0.3.0', '1.0.0'] },
+  dns: { is: one(dnsTable), always: true, bare: ['0.1.0', '0.3.0'] },
+});
