@@ -23,7 +23,7 @@ const readable = only === undefined ? [import.meta.dirname] : readableBy(only);
 
 /** Node itself sees to it that pure tests are: it refuses them to write a file, to start a program, to use the network
  *  and to call into C, and to read what nx does not take for their inputs. */
-const permissions = ['--permission', ...readable.map((folder) => `--allow-fs-read=${folder}`)];
+export const permissions = ['--permission', ...readable.map((folder) => `--allow-fs-read=${folder}`)];
 
 export default defineConfig({
   test: {

@@ -101,6 +101,8 @@ test.skipIf(!cross || ownCpu() === 'arm64')(
     expect(stderr).toBe('');
     expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
   },
+  // It fetches and compiles the engine where nothing has, and runs it in an emulator.
+  180_000,
 );
 
 test('no source uses what Node has and the engine lacks', async () => {

@@ -130,4 +130,6 @@ test.each(['without an index', 'with an index'])(
       { numRuns: 60 },
     );
   },
+  // Some 2,500 calls: ten seconds where each is a program of its own.
+  120_000,
 );
