@@ -47,8 +47,8 @@ export function pureTests(): string[] {
     .sort();
 }
 
-/** Folders that the pure tests of a project may read: its own, and those of the packages it declares, and theirs. nx
- *  takes just these for what their outcome follows from. */
+/** What the pure tests of a project may read: its own folder, and the sources of the packages it declares, and of theirs.
+ *  nx takes just these for what their outcome follows from. */
 export function readableBy(project: string): string[] {
   const all = packages();
   const byName = new Map(all.map((one) => [one.name, one]));
@@ -60,5 +60,6 @@ export function readableBy(project: string): string[] {
       if (found) reached.add(found);
     }
   }
-  return [...[...reached].map(({ folder }) => folder), join(workspaceRoot, 'node_modules')];
+  const folders = [...reached].map((one) => (one.project === project ? one.folder : join(one.folder, 'src')));
+  return [...folders, join(workspaceRoot, 'node_modules')];
 }
