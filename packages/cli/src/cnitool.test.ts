@@ -146,6 +146,13 @@ test('too few arguments are counted, with the usage of the command (protocol 107
   expect(told.stderr).toContain('\nUsage: cnitool add ');
 });
 
+test.each([
+  ['gc', 'net'],
+  ['status', 'net'],
+])('%s needs no namespace: what host-local advises can be typed as it stands', async (...argv) => {
+  expect(await run(...argv)).toMatchObject({ status: 0, stderr: '' });
+});
+
 test('an unknown command is named (protocol 107)', async () => {
   expect(await run('foo')).toMatchObject({
     status: 1,

@@ -70,13 +70,14 @@ async function answerTo({ words, options, problem }: CommandLine, io: CnitoolIo)
   if (name === undefined) return helpOf();
   if (name === 'help') return helpOn(args[0]);
   if (!verb) throw new UnknownCommandError(name);
-  const least = verb.needs.length;
+  const most = verb.needs.length;
+  const least = verb.least ?? most;
   if (args.length < least) {
     throw new TooFewArgumentsError(`requires at least ${least} arg(s), only received ${args.length}`);
   }
-  if (verb.takes === undefined && args.length > least) {
-    const more = args.slice(least).map((one) => JSON.stringify(one));
-    throw new UsageError(`${name} takes ${least} arg(s), there is nothing to do with ${more.join(', ')}`);
+  if (verb.takes === undefined && args.length > most) {
+    const more = args.slice(most).map((one) => JSON.stringify(one));
+    throw new UsageError(`${name} takes ${most} arg(s), there is nothing to do with ${more.join(', ')}`);
   }
   const held = verb.holdsSignals ? holdSignals() : undefined;
   try {

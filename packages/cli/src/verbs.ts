@@ -16,6 +16,8 @@ export interface Verb {
   readonly about: string;
   /** Names of the arguments; all of them must be given, and no others unless it `takes` more. */
   readonly needs: readonly string[];
+  /** How many of them are enough, where it does nothing with the last: the reference tool wants them all the same. */
+  readonly least?: number;
   /** Any number of arguments after those. */
   readonly takes?: string;
   /** Besides those that every command has. */
@@ -75,6 +77,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   gc: {
     about: 'Remove the attachments of a network whose namespace is gone',
     needs: onNamespace,
+    least: 1,
     holdsSignals: true,
     options: [
       {
@@ -92,6 +95,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   status: {
     about: 'Ask whether a network could serve ADD now',
     needs: onNamespace,
+    least: 1,
     async run(call) {
       await call.runtime.statusNetworkList(networkOf(call));
       return '';
