@@ -43,7 +43,8 @@ export class NetnsError extends Error {
 /** In the words of the reference, which looks at the file system first. */
 function notOpened(path: string, error: unknown): NetnsError {
   const code = errnoOf(error) ?? 'EIO';
-  if (isMissing(error)) return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true, error);
+  // All is said: no cause.
+  if (isMissing(error)) return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true);
   // No namespace needs another end or a driver to be opened: a socket, a device.
   if (code === 'ENXIO' || code === 'ENODEV') requireNamespace(path);
   return new NetnsError(error instanceof Error ? error.message : String(error), false, error);
