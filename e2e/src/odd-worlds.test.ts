@@ -175,6 +175,32 @@ for (const type of ['bridge', 'ptp', 'macvlan']) {
   }
 }
 
+for (const variant of ['nft', 'legacy']) {
+  promise(`several DELs of one attachment at once all succeed, by iptables-${variant}`, () => {
+    const programs = join(lab.dir, 'programs');
+    mkdirSync(programs);
+    for (const name of ['iptables', 'ip6tables']) {
+      for (const end of ['', '-save', '-restore']) {
+        symlinkSync(`/usr/sbin/${name}-${variant}${end}`, join(programs, name + end));
+      }
+    }
+    const through = `export PATH=${programs}:$PATH; exec "$0"`;
+    const atOnce = `export PATH=${programs}:$PATH; in=$(cat); for i in 1 2 3 4; do ("$0" <<<"$in" || echo failed) & done; wait`;
+    const config = configOf('ptp', { ipMasqBackend: 'iptables' });
+    for (let round = 0; round < 5; round++) {
+      const added = ask('ADD', 'ptp', config, { through });
+      expect(added.status, added.stdout).toBe(0);
+      const { ips } = JSON.parse(added.stdout);
+      const firewall = { ...config, type: 'firewall', backend: 'iptables', prevResult: { ips } };
+      const allowed = ask('ADD', 'firewall', firewall, { through });
+      expect(allowed.status, allowed.stdout).toBe(0);
+      expect(ask('DEL', 'firewall', firewall, { through: atOnce }).stdout).toBe('');
+      expect(ask('DEL', 'ptp', config, { through: atOnce }).stdout).toBe('');
+      expect(lab.sh(`${programs}/iptables-save`)).not.toMatch(/10\.5\.0\.|CNI-[0-9a-f]{24}/);
+    }
+  });
+}
+
 const cut: [string, string, (config: Config) => Config][] = [
   ['a bridge', 'bridge', (config) => ({ ...config, bridge: 'cni0\0x' })],
   ['a name', 'bridge', (config) => ({ ...config, name: 'n\0m' })],

@@ -9,7 +9,7 @@ import { sh } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultBackend, iptablesWorks, nftablesWorks } from './backend.ts';
 import { xtComment, xtState } from './native-match.ts';
-import { findProgram, findVariant, programName, runProgram, variantOf } from './program.ts';
+import { findProgram, findVariant, IptablesError, programName, runProgram, variantOf } from './program.ts';
 import {
   appendRule,
   createChain,
@@ -19,6 +19,7 @@ import {
   insertRule,
   resetChain,
   restore,
+  retryOvertaken,
 } from './restore.ts';
 import { parseSaved, save } from './save.ts';
 import { joinWords, splitWords, wordAfter } from './words.ts';
@@ -171,4 +172,21 @@ test('no change starts no program', () => {
     throw new Error(`written: ${what}`);
   });
   restore(4, { nat: [], filter: [] });
+});
+
+test('what was taken out by another meanwhile is looked for again, a few times', () => {
+  let calls = 0;
+  const overtaken = (times: number, status?: number) =>
+    retryOvertaken(() => {
+      if (++calls <= times) throw new IptablesError('line 2 failed', status);
+      return calls;
+    });
+  expect(overtaken(2, 1)).toBe(3);
+  calls = 0;
+  expect(() => overtaken(9, 1)).toThrow('line 2 failed');
+  expect(calls).toBe(5);
+  calls = 0;
+  // It did not run at all.
+  expect(() => overtaken(9)).toThrow('line 2 failed');
+  expect(calls).toBe(1);
 });

@@ -74,3 +74,18 @@ export function restore(
     throw new IptablesError(`${error.message} (the line is: ${line})`, error.status, error.cause);
   }
 }
+
+/**
+ * Runs work that first reads tables and then takes out what it found, again if a program failed: somebody else may have
+ * taken the same out in between, on which the whole restore fails.
+ */
+export function retryOvertaken<T>(work: () => T): T {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return work();
+    } catch (error) {
+      const ran = error instanceof IptablesError && error.status !== undefined;
+      if (!ran || attempt === 5) throw error;
+    }
+  }
+}

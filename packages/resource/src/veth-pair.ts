@@ -159,8 +159,13 @@ export function vethAddresses(request: Request<unknown>, end: VethEnd | undefine
   const link = inside && findLink(inside.route, request.ifname);
   if (!inside || link?.kind !== 'veth') return undefined;
   if (link.index !== end.link.lower && link.index !== end.link.index) return undefined;
-  const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);
-  return addresses.filter(({ ip }) => isGlobalUnicast(ip));
+  try {
+    const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);
+    return addresses.filter(({ ip }) => isGlobalUnicast(ip));
+  } catch (error) {
+    if (errnoOf(error) === 'ENODEV') return undefined; // another DEL was quicker
+    throw error;
+  }
 }
 
 /** The one link of the host in a result that is a veth with its other end elsewhere. */

@@ -9,7 +9,12 @@ import {
   variantOf,
 } from '@cni-ts/iptables/program';
 import * as words from '@cni-ts/iptables/restore';
-import { type IptablesChange, type IptablesTableName, restore } from '@cni-ts/iptables/restore';
+import {
+  type IptablesChange,
+  type IptablesTableName,
+  restore,
+  retryOvertaken,
+} from '@cni-ts/iptables/restore';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { type Chain, createChain } from '@cni-ts/nftables/chain';
@@ -156,8 +161,10 @@ export function removeChosen(
     const { rules } = readNftChains(nl, family, tableName, chains, bytes);
     deleteChosen(nl, family, tableName, 'nft', choose(rules));
   });
-  const { rules } = readLegacyChains(family, tableName, chains);
-  deleteChosen(nl, family, tableName, 'legacy', choose(rules));
+  retryOvertaken(() => {
+    const { rules } = readLegacyChains(family, tableName, chains);
+    deleteChosen(nl, family, tableName, 'legacy', choose(rules));
+  });
 }
 
 /** A set in one family's table. */

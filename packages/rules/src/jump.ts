@@ -8,6 +8,7 @@ import {
   flushChain,
   type IptablesTableName,
   restore,
+  retryOvertaken,
 } from '@cni-ts/iptables/restore';
 import { legacyTable, type SavedTable } from '@cni-ts/iptables/save';
 import { holdsBytes } from '@cni-ts/netlink/bytes';
@@ -119,6 +120,19 @@ export function removeChains(
     ]);
     for (const name of there) gone.add(name);
   });
+  for (const name of retryOvertaken(() => removeLegacyChains(family, table, chains, parents, isOthers))) {
+    gone.add(name);
+  }
+  return [...gone];
+}
+
+function removeLegacyChains(
+  family: Family,
+  table: IptablesTableName,
+  chains: readonly string[],
+  parents: readonly string[],
+  isOthers: (jump: Jump) => boolean,
+): readonly string[] {
   const legacy = legacyTable(family, table);
   const jumps = legacy ? parents.flatMap((parent) => legacyJumps(family, legacy, parent)) : [];
   const spared = jumps.filter((jump) => chains.includes(jump.to) && isOthers(jump)).map(({ to }) => to);
@@ -132,9 +146,8 @@ export function removeChains(
       ...there.map(deleteChain),
     ];
     restore(family, { [table]: changes }, findVariant(family, 'restore', 'legacy'));
-    for (const name of there) gone.add(name);
   }
-  return [...gone];
+  return there;
 }
 
 /** Of a chain that somebody else uses as well. */

@@ -2,7 +2,13 @@ import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/a
 import { equalIp, type Ip } from '@cni-ts/address/ip';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import { type Family, IptablesError, type Variant } from '@cni-ts/iptables/program';
-import { appendRule, type IptablesChange, resetChain, restore } from '@cni-ts/iptables/restore';
+import {
+  appendRule,
+  type IptablesChange,
+  resetChain,
+  restore,
+  retryOvertaken,
+} from '@cni-ts/iptables/restore';
 import { joinWords } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { chainQuestion } from '@cni-ts/nftables/chain';
@@ -175,7 +181,7 @@ export function removeByIptables(nl: Netlink, owner: Owner, addresses?: readonly
     const kept = unique(staying.map(({ to }) => to));
     for (const chain of kept) {
       for (const variant of unique(staying.flatMap((one) => (one.to === chain ? [one.variant] : [])))) {
-        shrink(nl, family, variant, chain, addresses ?? []);
+        retryOvertaken(() => shrink(nl, family, variant, chain, addresses ?? []));
       }
     }
     const gone = chains.filter((chain) => !kept.includes(chain));
