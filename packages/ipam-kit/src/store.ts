@@ -233,7 +233,7 @@ export function entryNames(directory: string): string[] {
   try {
     return listFolder(directory);
   } catch (thrown) {
-    if (isMissing(thrown)) return [];
+    if (errnoOf(thrown) === 'ENOENT') return [];
     throw thrown;
   }
 }
