@@ -1,5 +1,5 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { drop, jump, jumpTarget, toCaller } from '@cni-ts/nftables/action';
+import { jumpTarget } from '@cni-ts/nftables/action';
 import {
   addChain,
   type Chain,
@@ -10,25 +10,17 @@ import {
   findChain,
   listChains,
 } from '@cni-ts/nftables/chain';
-import { dataOf } from '@cni-ts/nftables/expression';
-import { etherSaddr, iifname } from '@cni-ts/nftables/match';
+import { comparedName, firstCompared } from '@cni-ts/nftables/comparison';
 import { ask } from '@cni-ts/nftables/question';
-import {
-  addRule,
-  comment,
-  deleteRule,
-  flushChain,
-  type ListedRule,
-  listRules,
-  type Rule,
-  rule,
-  sameRule,
-} from '@cni-ts/nftables/rule';
+import { deleteRule, flushChain, type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { addTable, type Table } from '@cni-ts/nftables/table';
 import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nftables/transaction';
-import { networkMark, type Owner, ownerComment, ownerMark } from '@cni-ts/skeleton/owner-comment';
+import { type Owner, ownerComment } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { macSpoofingChains, macSpoofingPrefix } from './mac-spoofing-chains.ts';
+import { isInNft, makeRule, ruleText } from './nft-engine.ts';
+import { holdsExactly, ownedBy, ownedByNoneOf, type RuleSet } from './rule-set.ts';
+import { drop, jump, toCaller } from './rule-spec.ts';
 
 /**
  * Keeps a container from sending with another hardware address than its own. Names, hook and comments are the
@@ -46,13 +38,6 @@ const prerouting: Chain = {
 };
 const commentPrefix = 'macspoofchk-';
 
-interface Plan {
-  readonly iface: Chain;
-  readonly mac: Chain;
-  /** In the order they are made; PREROUTING belongs to all containers, the others to this one. */
-  readonly rules: readonly (readonly [Chain, Rule])[];
-}
-
 function macChain(name: string): string {
   return `${name}-mac`;
 }
@@ -61,18 +46,20 @@ function commentOf({ containerId, ifname }: Omit<Owner, 'network'>): string {
   return `${commentPrefix}${containerId}-${ifname}`;
 }
 
-function planOf(owner: Owner, chain: string, hostLink: string, address: Uint8Array): Plan {
-  const iface: Chain = { table, name: chain, comment: ownerComment(owner) };
-  const mac: Chain = { table, name: macChain(chain) };
-  const ours = comment(commentOf(owner));
+/** The attachment's two chains and, in the order they are made, the rule that leads there and those inside. */
+function setOf(owner: Owner, name: string, hostLink: string, address: Uint8Array): RuleSet {
+  const iface: Chain = { table, name, comment: ownerComment(owner) };
+  const mac: Chain = { table, name: macChain(name) };
+  const comment = commentOf(owner);
   return {
-    iface,
-    mac,
-    rules: [
-      [prerouting, rule(iifname(hostLink), jump(iface), ours)],
-      [iface, rule(jump(mac), ours)],
-      [mac, rule(etherSaddr(address), toCaller, ours)],
-      [mac, rule(drop, ours)],
+    table,
+    chains: [iface, mac],
+    shared: [],
+    own: [
+      { chain: prerouting.name, when: { input: hostLink }, action: jump(iface.name), comment },
+      { chain: iface.name, action: jump(mac.name), comment },
+      { chain: mac.name, when: { mac: address }, action: toCaller, comment },
+      { chain: mac.name, action: drop, comment },
     ],
   };
 }
@@ -100,49 +87,40 @@ function add(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): void
   const own = commentOf(owner);
   const known = listRules(nl, table, prerouting.name, [new TextEncoder().encode(own)]);
   if (!known.some((one) => one.comment === own)) {
-    const { iface, mac: inner, rules } = planOf(owner, usual, hostLink, mac);
+    const set = setOf(owner, usual, hostLink, mac);
     try {
-      write(nl, [createChain(iface), createChain(inner)], rules);
+      write(nl, set.chains.map(createChain), set);
       return;
     } catch (error) {
       // Chains that nothing leads to.
       if (!(error instanceof NftablesError) || error.code !== 'EEXIST') throw error;
     }
   }
-  replace(nl, owner, (free) => planOf(owner, free.includes(usual) ? usual : spare, hostLink, mac));
+  replace(nl, owner, (free) => setOf(owner, free.includes(usual) ? usual : spare, hostLink, mac));
 }
 
 /** An ADD repeated, or one of somebody whose names run together to the same as another's, whose chains stay. */
-function replace(nl: Netlink, owner: Owner, planFor: (free: readonly string[]) => Plan): void {
+function replace(nl: Netlink, owner: Owner, setFor: (free: readonly string[]) => RuleSet): void {
   const { own, free } = chainsOf(nl, owner);
-  const { iface, mac, rules } = planFor(free);
-  const former = own.filter((name) => name !== iface.name);
+  const set = setFor(free);
+  const former = own.filter((name) => set.chains.every((chain) => chain.name !== name));
   const gone = chainsThere(
     nl,
     table,
     former.flatMap((name) => [name, macChain(name)]),
   );
-  write(
-    nl,
-    [
-      ...jumpsTo(nl, own).map((stale) => deleteRule(table, stale)),
-      ...gone.map((name) => deleteChain({ table, name })),
-      addChain(iface),
-      addChain(mac),
-      flushChain(iface),
-      flushChain(mac),
-    ],
-    rules,
-  );
+  const before = [
+    ...jumpsTo(nl, own).map((stale) => deleteRule(table, stale)),
+    ...gone.map((name) => deleteChain({ table, name })),
+    ...set.chains.map(addChain),
+    ...set.chains.map(flushChain),
+  ];
+  write(nl, before, set);
 }
 
-function write(nl: Netlink, before: readonly Change[], rules: Plan['rules']): void {
-  transaction(nl, [
-    addTable(table),
-    addChain(prerouting),
-    ...before,
-    ...rules.map(([chain, one]) => addRule(chain, one)),
-  ]);
+function write(nl: Netlink, before: readonly Change[], { own }: RuleSet): void {
+  const rules = own.map((one) => makeRule(table, one));
+  transaction(nl, [addTable(table), addChain(prerouting), ...before, ...rules]);
 }
 
 /** The chains an attachment has, and those names that nobody else has. */
@@ -160,7 +138,7 @@ function chainsOf(nl: Netlink, owner: Owner): { own: string[]; free: string[] } 
 
 /** Whether a chain's comment is the mark of another attachment. */
 function isAnothers(text: string | undefined, owner: Owner): boolean {
-  return text !== undefined && isMark(text) && !text.startsWith(ownerMark(owner));
+  return text !== undefined && isMark(text) && !ownedBy(owner).owns(text);
 }
 
 function isMark(text: string): boolean {
@@ -179,24 +157,21 @@ export function removeMacSpoofing(nl: Netlink, owner: Owner): void {
 export function checkMacSpoofing(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): string[] {
   const { usual } = macSpoofingChains(owner);
   const { own } = chainsOf(nl, owner);
-  const plan = planOf(owner, own[0] ?? usual, hostLink, mac);
+  const set = setOf(owner, own[0] ?? usual, hostLink, mac);
+  const is = isInNft(table);
   const where = (chain: Chain) => `chain ${chain.name} of table bridge ${table.name}`;
-  const [toIface, ...inside] = plan.rules;
+  const [leading, ...inside] = set.own;
   const found: string[] = [];
   if (!findChain(nl, prerouting)?.base) found.push(`${where(prerouting)} is missing or has no hook`);
-  else if (!jumpsTo(nl, own).some((listed) => sameRule('bridge', toIface![1], listed))) {
-    found.push(`rule "${toIface![1].text}" is missing in ${where(prerouting)}`);
+  else if (leading && !jumpsTo(nl, own).some((listed) => is(leading, listed, false))) {
+    found.push(`rule "${ruleText(table, leading)}" is missing in ${where(prerouting)}`);
   }
-  for (const chain of [plan.iface, plan.mac]) {
-    const wanted = inside.filter(([of]) => of === chain).map(([, one]) => one);
-    const listed = listRules(nl, table, chain.name);
-    // One rule before or between ours could let everything pass: the chain must hold these and no others.
-    const same =
-      listed.length === wanted.length && wanted.every((one, i) => sameRule('bridge', one, listed[i]!));
-    if (!same) {
-      const text = wanted.map((one) => `"${one.text}"`).join(', ');
-      found.push(`${where(chain)} does not hold exactly the rules ${text}`);
-    }
+  const there = { rules: (chain: string) => listRules(nl, table, chain), is };
+  for (const chain of set.chains) {
+    if (holdsExactly(there, chain.name, inside)) continue;
+    const wanted = inside.filter((one) => one.chain === chain.name);
+    const text = wanted.map((one) => `"${ruleText(table, one)}"`).join(', ');
+    found.push(`${where(chain)} does not hold exactly the rules ${text}`);
   }
   return found;
 }
@@ -211,14 +186,12 @@ export function gcMacSpoofing(
   valid: readonly Omit<Owner, 'network'>[],
   linkExists: (name: string) => boolean,
 ): void {
-  const keep = valid.map((one) => ownerMark({ network, ...one }));
+  const { owns } = ownedByNoneOf(network, valid);
   retryRaces(() => {
     const chains = listChains(nl, 'bridge').filter(
       ({ table: of, name }) => of.name === table.name && name.startsWith(macSpoofingPrefix),
     );
-    const invalid = chains.flatMap(({ name, comment: text = '' }) =>
-      text.startsWith(networkMark(network)) && !keep.some((mark) => text.startsWith(mark)) ? [name] : [],
-    );
+    const invalid = chains.flatMap(({ name, comment }) => (owns(comment) ? [name] : []));
     const jumps = listRules(nl, table, prerouting.name).filter(
       (listed) => listed.comment?.startsWith(commentPrefix) ?? false,
     );
@@ -260,7 +233,6 @@ function jumpsTo(nl: Netlink, chains: readonly string[]): ListedRule[] {
 
 /** The link of `iifname "…"`. */
 function inputOf({ expressions }: ListedRule): string | undefined {
-  const at = expressions.findIndex((one) => dataOf(one, 'meta')?.key === 6);
-  const value = expressions[at + 1] && dataOf(expressions[at + 1]!, 'cmp')?.data?.value;
-  return at < 0 || !value ? undefined : new TextDecoder().decode(value).replace(/\0+$/, '');
+  const compared = firstCompared(expressions, 'iifname');
+  return compared && comparedName(compared);
 }

@@ -7,19 +7,11 @@ import type { Ip } from '@cni-ts/address/ip';
 import type { ChainRule } from '@cni-ts/rules/chain-rules';
 import { isRule } from '@cni-ts/rules/read-rule';
 import type { Owners } from '@cni-ts/rules/rule-set';
-import { accept, type RuleSpec } from '@cni-ts/rules/rule-spec';
+import type { RuleSpec } from '@cni-ts/rules/rule-spec';
 import { networkMark, type Owner } from '@cni-ts/skeleton/owner-comment';
-import { forwardChain, hostText } from './plan.ts';
+import { forwardChain, hostText, passing } from './plan.ts';
 
 export const ownersChain = 'CNI-FORWARD-OWNERS';
-
-/** What answers an address passes, and what comes from it. The reference looks for exactly these. */
-export function addressRules(host: Cidr): RuleSpec[] {
-  return [
-    { chain: forwardChain, when: { to: host, state: ['established', 'related'] }, action: accept },
-    { chain: forwardChain, when: { from: host }, action: accept },
-  ];
-}
 
 /** The entries of an address that must go when this one stands there. An address is one attachment's in its network. */
 export function staleBeside(
@@ -46,7 +38,7 @@ function isOver({ comment, handle }: ChainRule, ruled: readonly ChainRule[]): bo
 }
 
 function rulesOf(rules: readonly ChainRule[], host: Cidr): ChainRule[] {
-  const wanted = addressRules(host);
+  const wanted = passing(host.ip);
   return rules.filter(({ chain, spec }) => chain === forwardChain && wanted.some((one) => isRule(one, spec)));
 }
 
@@ -85,7 +77,7 @@ function rulesByAddress(rules: readonly ChainRule[]): Map<string, ChainRule[]> {
   const found = new Map<string, ChainRule[]>();
   for (const rule of rules) {
     const host = rule.chain === forwardChain ? (rule.spec.when.to ?? rule.spec.when.from) : undefined;
-    if (!host || !addressRules(host).some((one) => isRule(one, rule.spec))) continue;
+    if (!host || !passing(host.ip).some((one) => isRule(one, rule.spec))) continue;
     const address = formatCidr(host);
     found.set(address, [...(found.get(address) ?? []), rule]);
   }

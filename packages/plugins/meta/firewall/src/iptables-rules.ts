@@ -15,7 +15,7 @@ import type { Netlink } from '@cni-ts/netlink/socket';
 import { type ChainRules, readChains, readNftChains } from '@cni-ts/rules/chain-rules';
 import { ensureInIptables, removeChosen, thereIn } from '@cni-ts/rules/iptables-engine';
 import { type Owners, ownedBy, ownedByNoneOf, type RuleSet, stands } from '@cni-ts/rules/rule-set';
-import { accept, hostCidr, jump, type RuleSpec } from '@cni-ts/rules/rule-spec';
+import { jump, type RuleSpec } from '@cni-ts/rules/rule-spec';
 import { ruleWords } from '@cni-ts/rules/words-language';
 import { ownerComment } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
@@ -23,52 +23,39 @@ import type { Undo } from '@cni-ts/skeleton/undo';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
 import { isolationChains, isolationRules } from './ingress-policy.ts';
-import { addressRules, leavingRules, ownersChain, staleBeside } from './iptables-owners.ts';
+import { leavingRules, ownersChain, staleBeside } from './iptables-owners.ts';
 import {
-  adminComment,
+  adminJump,
   families,
   familiesOf,
   forwardChain,
   forwardComment,
   type Plan,
-  publishedComment,
+  passing,
+  publishedJump,
+  reaching,
   sharedMark,
 } from './plan.ts';
 
 const parent = 'FORWARD';
-/** Neither made by the reference nor missed by it. */
-const publishedJump: RuleSpec = {
-  chain: forwardChain,
-  when: { state: ['dnat'] },
-  action: jump(ownersChain),
-  comment: publishedComment,
-  ours: true,
-};
-
 /** `addresses`: those that these rules are to let through. */
 function setOf(family: Family, plan: Plan, addresses: readonly Ip[]): RuleSet {
   const { owner, adminChain, isolation } = plan;
   const table = iptablesNftTable(family, 'filter');
-  const comment = ownerComment(owner);
   const names = [
     ...(addresses.length ? [forwardChain, adminChain, ownersChain] : []),
     ...(isolation ? isolationChains : []),
   ];
   const asking: RuleSpec[] = [
     { chain: parent, place: 'first', action: jump(forwardChain), comment: forwardComment },
-    { chain: forwardChain, place: 'first', action: jump(adminChain), comment: adminComment },
-    publishedJump,
+    adminJump(adminChain),
+    publishedJump(ownersChain),
   ];
   return {
     table,
     chains: names.map((name) => ({ table, name })),
     shared: [...(addresses.length ? asking : []), ...(isolation ? isolationRules(isolation, parent) : [])],
-    own: addresses
-      .map(hostCidr)
-      .flatMap((host): RuleSpec[] => [
-        ...addressRules(host),
-        { chain: ownersChain, when: { to: host }, action: accept, comment, ours: true },
-      ]),
+    own: addresses.flatMap((ip) => [...passing(ip), reaching(ownersChain, ip, ownerComment(owner))]),
   };
 }
 

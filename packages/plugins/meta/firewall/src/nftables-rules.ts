@@ -32,18 +32,20 @@ import {
   stands,
   type There,
 } from '@cni-ts/rules/rule-set';
-import { accept, hostCidr, jump, type RuleSpec } from '@cni-ts/rules/rule-spec';
+import { jump, type RuleSpec } from '@cni-ts/rules/rule-spec';
 import { networkMark, ownerComment, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { isolationChains, isolationRules } from './ingress-policy.ts';
 import {
-  adminComment,
+  adminJump,
   families,
   forwardChain,
   forwardComment,
   type Plan,
-  publishedComment,
+  passing,
+  publishedJump,
+  reaching,
   sharedMark,
 } from './plan.ts';
 
@@ -66,50 +68,31 @@ interface Part {
 }
 
 function ownSet({ owner, addresses, adminChain, isolation }: Plan, { isolationOnly = false }: Part): RuleSet {
-  const passing = isolationOnly ? [] : addresses;
+  const through = isolationOnly ? [] : addresses;
   const names = [
-    ...(passing.length ? [forwardChain, adminChain] : []),
+    ...(through.length ? [forwardChain, adminChain] : []),
     ...(isolation ? isolationChains : []),
   ];
   const asking: RuleSpec[] = [
     { chain: hook.name, action: jump(forwardChain), comment: forwardComment },
-    { chain: forwardChain, place: 'first', action: jump(adminChain), comment: adminComment },
+    adminJump(adminChain),
   ];
   return {
     table: ownTable,
     chains: [hook, ...names.map((name) => ({ table: ownTable, name }))],
     // The policy's come before the containers' rules, as these accept.
-    shared: [...(passing.length ? asking : []), ...(isolation ? isolationRules(isolation, hook.name) : [])],
-    own: passingRules(ownerComment(owner), passing),
+    shared: [...(through.length ? asking : []), ...(isolation ? isolationRules(isolation, hook.name) : [])],
+    own: through.flatMap((ip) => passing(ip, ownerComment(owner))),
   };
 }
-
-/** What answers an address passes, and what comes from it. */
-function passingRules(comment: string, addresses: readonly Ip[]): RuleSpec[] {
-  return addresses.map(hostCidr).flatMap((host): RuleSpec[] => [
-    { chain: forwardChain, when: { to: host, state: answering }, action: accept, comment },
-    { chain: forwardChain, when: { from: host }, action: accept, comment },
-  ]);
-}
-
-const answering = ['established', 'related'] as const;
 
 /** In a table that drops: what goes to published ports passes as well. In our own nothing would drop it. */
 function foreignRules(comment: string, addresses: readonly Ip[]): RuleSpec[] {
   return [
-    ...passingRules(comment, addresses),
-    ...addresses.map(
-      (ip): RuleSpec => ({ chain: publishedChain, when: { to: hostCidr(ip) }, action: accept, comment }),
-    ),
+    ...addresses.flatMap((ip) => passing(ip, comment)),
+    ...addresses.map((ip) => reaching(publishedChain, ip, comment)),
   ];
 }
-
-const publishedJump: RuleSpec = {
-  chain: forwardChain,
-  when: { state: ['dnat'] },
-  action: jump(publishedChain),
-  comment: publishedComment,
-};
 
 /** Whether another firewall than firewalld drops what it does not know. */
 export function isDroppedElsewhere(nl: Netlink): boolean {
@@ -159,7 +142,7 @@ function foreignSets(nl: Netlink, plan: Plan, all: readonly Chain[]): RuleSet[] 
         chains: [chain, { table, name: publishedChain }],
         shared: [
           { chain: name, place: 'first', action: jump(forwardChain), comment: forwardComment } as const,
-          publishedJump,
+          publishedJump(publishedChain),
           ...earlier.flatMap(({ ip, comment }) => foreignRules(comment, [ip])),
         ],
         own: foreignRules(ownerComment(plan.owner), addresses),
