@@ -4,8 +4,8 @@ import { attributes, nest, type Read } from '@cni-ts/netlink/attributes';
 import { be16, be32, ip, u8, u32 } from '@cni-ts/netlink/codec';
 import { message } from '@cni-ts/netlink/message';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { protocols } from '@cni-ts/nftables/data-type';
 import { families, messageType, nfgenmsg } from '@cni-ts/nftables/nfnetlink';
-import { protocols } from '@cni-ts/nftables/set';
 import { unlessAbsent } from '@cni-ts/nftables/transaction';
 
 /**

@@ -1,10 +1,10 @@
 import { type Cidr, formatCidr, maskOf, networkOf } from '@cni-ts/address/cidr';
 import { textBeforeNul } from '@cni-ts/nftables/comment';
+import { protocols } from '@cni-ts/nftables/data-type';
 import { constant, type ExpressionData, expression, register } from '@cni-ts/nftables/expression';
 import { destinationAddress, sourceAddress } from '@cni-ts/nftables/field';
 import { l4, type Operator, type Protocol } from '@cni-ts/nftables/match';
 import type { Statement } from '@cni-ts/nftables/rule';
-import { protocols } from '@cni-ts/nftables/set';
 
 /*
  * Extensions of iptables for rules that are written by netlink into a table of iptables-nft, in the form that program

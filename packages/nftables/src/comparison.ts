@@ -1,6 +1,6 @@
 import type { Cidr } from '@cni-ts/address/cidr';
+import { protocols } from './data-type.ts';
 import { dataOf, type Expression } from './expression.ts';
-import { protocols } from './set.ts';
 
 /** What of a packet, or of its connection, a rule looks at: see field.ts for how each is loaded. */
 export type ComparedField =

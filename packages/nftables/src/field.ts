@@ -1,6 +1,6 @@
+import type { DataType } from './data-type.ts';
 import { constant, expression, register } from './expression.ts';
 import type { Program } from './rule.ts';
-import type { DataType } from './set.ts';
 
 /**
  * Something a rule can look at: a header field of the packet or what the kernel knows about it. `load` puts it into

@@ -1,6 +1,7 @@
 import { type Cidr, formatCidr, maskOf, networkOf } from '@cni-ts/address/cidr';
 import { formatIp, type Ip } from '@cni-ts/address/ip';
 import { formatMac } from '@cni-ts/address/mac';
+import { dataTypes, protocols } from './data-type.ts';
 import { expression, register } from './expression.ts';
 import {
   destinationAddress,
@@ -14,7 +15,7 @@ import {
   sourceMac,
 } from './field.ts';
 import type { Statement } from './rule.ts';
-import { dataTypes, type NftSet, protocols } from './set.ts';
+import type { NftSet } from './set.ts';
 
 export type Operator = '==' | '!=';
 type Address = Ip | Cidr;

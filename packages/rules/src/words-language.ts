@@ -2,8 +2,8 @@ import { type Cidr, formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, parseIp } from '@cni-ts/address/ip';
 import { conntrackStates } from '@cni-ts/iptables/native-match';
 import type { Family } from '@cni-ts/iptables/program';
+import { protocols } from '@cni-ts/nftables/data-type';
 import type { Protocol } from '@cni-ts/nftables/match';
-import { protocols } from '@cni-ts/nftables/set';
 import type { Action, Exception, Mark, ReadRule, RuleSpec, State, When } from './rule-spec.ts';
 
 /**

@@ -5,23 +5,14 @@ import {
   IptablesError,
   programName,
   requireProgram,
-  runProgram,
   type Variant,
   variantOf,
 } from '@cni-ts/iptables/program';
 import { restore } from '@cni-ts/iptables/restore';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { type ChainRules, readChains } from '@cni-ts/rules/chain-rules';
-import {
-  applyNatively,
-  nativeChanges,
-  type RuleChanges,
-  thereIn,
-  wordChanges,
-} from '@cni-ts/rules/iptables-engine';
+import { applyNatively, nativeChanges, type RuleChanges, wordChanges } from '@cni-ts/rules/iptables-engine';
 import { isAnothers } from '@cni-ts/rules/iptables-owner';
 import { familiesWith } from '@cni-ts/rules/jump';
-import { holdsExactly, stands } from '@cni-ts/rules/rule-set';
 import {
   hostCidr,
   jump,
@@ -32,18 +23,10 @@ import {
   targetChain,
   toCaller,
 } from '@cni-ts/rules/rule-spec';
-import { ruleWords } from '@cni-ts/rules/words-language';
 import { entries, masq, type NatTable, natTable, setMark } from './iptables-chains.ts';
 import { ownChains, removeFamily } from './iptables-removal.ts';
 import { loopback6 } from './nftables-table.ts';
-import {
-  chainComment,
-  iptablesChain,
-  iptablesComment,
-  type Owner,
-  referenceChain,
-  spareIptablesChain,
-} from './owner.ts';
+import { chainComment, iptablesChain, iptablesComment, type Owner, spareIptablesChain } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
 
 /**
@@ -63,7 +46,7 @@ function markChain({ snat, externalSetMarkChain }: Plan): string | undefined {
 }
 
 /** Rules that all attachments of a family share. Those that mark are known by the mark, others by where they lead. */
-function sharedRules(plan: Plan, family: Family): RuleSpec[] {
+export function sharedRules(plan: Plan, family: Family): RuleSpec[] {
   const toEntries = { when: { local: true }, action: jump(entries) } as const;
   const top: RuleSpec[] = [
     { chain: 'PREROUTING', ...toEntries },
@@ -90,7 +73,11 @@ function sharedRules(plan: Plan, family: Family): RuleSpec[] {
 }
 
 /** Protocols in order, fifteen ports a rule; ports of mappings for the other family stand there as well. */
-function entryRules({ owner, mappings }: Plan, conditions: readonly string[], chain: string): RuleSpec[] {
+export function entryRules(
+  { owner, mappings }: Plan,
+  conditions: readonly string[],
+  chain: string,
+): RuleSpec[] {
   const rules: RuleSpec[] = [];
   for (const protocol of ['sctp', 'tcp', 'udp'] as const) {
     const ports = mappings.filter((one) => one.protocol === protocol).map(({ port }) => port);
@@ -107,7 +94,7 @@ function entryRules({ owner, mappings }: Plan, conditions: readonly string[], ch
   return rules;
 }
 
-function chainRules(plan: Plan, { address, mappings }: Target, chain: string): RuleSpec[] {
+export function chainRules(plan: Plan, { address, mappings }: Target, chain: string): RuleSpec[] {
   const marking = markChain(plan);
   return mappings.flatMap(({ protocol, port, address: host, containerPort }): RuleSpec[] => {
     const when = { to: host && hostCidr(host), protocol, port };
@@ -201,11 +188,11 @@ interface ChainNames {
   readonly spare: string;
 }
 
-function chainNames(owner: Owner): ChainNames {
+export function chainNames(owner: Owner): ChainNames {
   return { usual: iptablesChain(owner), spare: spareIptablesChain(owner) };
 }
 
-function chainsToRead(shared: readonly RuleSpec[], { usual, spare }: ChainNames): string[] {
+export function chainsToRead(shared: readonly RuleSpec[], { usual, spare }: ChainNames): string[] {
   return [...new Set([usual, spare, entries, ...shared.map((rule) => rule.chain)])];
 }
 
@@ -282,70 +269,4 @@ function isThere(shared: RuleSpec, nat: NatTable): boolean {
 /** The mark that a rule sets or asks for. */
 function markIn({ when, action }: RuleSpec | ReadRule): Mark | undefined {
   return action?.kind === 'mark' ? action : when?.mark;
-}
-
-/** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
-export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
-  return plan.targets.flatMap((target) => differences(nl, plan, target));
-}
-
-function differences(nl: Netlink, plan: Plan, target: Target): string[] {
-  const { family } = target.address.ip;
-  const what = `could not check ipv${family} dnat`;
-  const shared = sharedRules(plan, family);
-  const reference = referenceChain(plan.owner);
-  const names = chainsToRead(shared, chainNames(plan.owner));
-  const there = readChains(nl, family, 'nat', reference === undefined ? names : [...names, reference]);
-  const chain = chainOf(there, plan.owner);
-  if (!there.chains.includes(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
-  const now = thereIn(there);
-  const drift: string[] = [];
-  const missing = (name: string, all: readonly RuleSpec[]) => {
-    const dump = all.map((one) => `[${ruleWords(one).join(' ')}]`).join(' ');
-    drift.push(`${what}: rule [${dump}] in chain ${name} not found in table nat`);
-  };
-
-  const own = chainRules(plan, target, chain);
-  if (own.some((one) => !stands(now, one, false))) missing(chain, own);
-  else if (!holdsExactly(now, chain, own)) {
-    drift.push(`${what}: chain ${chain} has rules that are not this attachment's, or in another order`);
-  }
-  const conditions = plan.conditions[family];
-  const lead = entryRules(plan, conditions, chain);
-  const gone = lead.filter(
-    (one) => !(conditions.length ? iptablesHas(family, one) : stands(now, one, false)),
-  );
-  if (gone.length) missing(entries, gone);
-  for (const one of shared) if (!one.ours && !stands(now, one, false)) missing(one.chain, [one]);
-  return drift;
-}
-
-/** As `findOwnChain`, of what iptables lists. */
-function chainOf(there: ChainRules, owner: Owner): string {
-  const { usual, spare } = chainNames(owner);
-  const isOthers = there.rules.some(
-    ({ chain, target, comment }) => chain === entries && target === usual && isAnothers(comment, owner),
-  );
-  const has = (name: string) => there.chains.includes(name);
-  if (isOthers || (!has(usual) && has(spare))) return spare;
-  const reference = referenceChain(owner);
-  return !has(usual) && reference !== undefined && has(reference) ? reference : usual;
-}
-
-/** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */
-function iptablesHas(family: Family, rule: RuleSpec): boolean {
-  try {
-    runProgram(requireProgram(programName(family)), [
-      '-t',
-      'nat',
-      '-C',
-      rule.chain,
-      ...ruleWords(rule),
-      '--wait',
-    ]);
-    return true;
-  } catch (error) {
-    if (error instanceof IptablesError && error.status !== undefined) return false;
-    throw error;
-  }
 }
