@@ -5,6 +5,7 @@ import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import { parseJson } from '@cni-ts/spec/json';
 import { decodeResult, type VersionedResult } from '@cni-ts/spec/result-version';
 import type { Variables } from './environment.ts';
+import { readErrorObject } from './error-object.ts';
 
 /** How a plugin ended: `why` is '' for exit status 0, else `exit status 1`, `signal: killed` or why it did not start. */
 export interface Outcome {
@@ -87,7 +88,7 @@ export function pluginError({ stdout, stderr, why }: Outcome): CniError {
     return new CniError(ErrorCode.unknown, `netplugin failed${told}: ${why}`);
   }
   try {
-    return printedError(parseJson(stdout, ''));
+    return readErrorObject(parseJson(stdout, ''));
   } catch (cause) {
     return new CniError(
       ErrorCode.unknown,
@@ -96,21 +97,6 @@ export function pluginError({ stdout, stderr, why }: Outcome): CniError {
       { cause },
     );
   }
-}
-
-function printedError(json: unknown): CniError {
-  if (typeof json !== 'object' || Array.isArray(json)) throw new Error('it is not an object');
-  const { code, msg, details } = { code: null, msg: null, details: null, ...json };
-  if (code !== null && !(Number.isInteger(code) && Number(code) >= 0)) {
-    throw new Error(`code is ${JSON.stringify(code)}, expected a number`);
-  }
-  return new CniError(Number(code ?? 0), words(msg, 'msg'), words(details, 'details'));
-}
-
-function words(value: unknown, key: string): string {
-  if (value === null) return '';
-  if (typeof value !== 'string') throw new Error(`${key} is ${JSON.stringify(value)}, expected a string`);
-  return value;
 }
 
 /** The result a plugin printed for ADD. One that names no version is in that of the configuration it was sent. */

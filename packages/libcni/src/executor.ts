@@ -2,15 +2,17 @@
  * How a runtime finds and runs plugins. Replaceable: by processes (here, and in sync-executor.ts), in the own process
  * (in-process.ts), in tests.
  */
+import type { Reply } from '@cni-ts/invoke/call-plugin';
 import { findPlugin } from '@cni-ts/invoke/find-plugin';
+import type { Input } from '@cni-ts/invoke/input';
 import { settle, supportedVersions } from './reply.ts';
 import { runProgram } from './run-program.ts';
 
 export interface Executor {
   /** The file of a plugin, from folders in order. Throws the texts of spec section 2's search. */
   find(type: string, path: readonly string[]): string;
-  /** stdout of a run that succeeded. Throws a CniError for anything else. */
-  run(run: PluginRun): Promise<string>;
+  /** stdout of a run that succeeded, or the result that would be printed there. Throws a CniError for anything else. */
+  run(run: PluginRun): Promise<Reply>;
   /** The list in a plugin's answer to VERSION. */
   supportedVersions(reply: string): readonly string[];
 }
@@ -19,6 +21,8 @@ export interface PluginRun {
   /** The file `find` returned. */
   readonly program: string;
   readonly stdin: string;
+  /** The same as a value, for who needs no text: then `stdin` is not to be asked for. */
+  readonly input?: Input | undefined;
   /** The whole environment; nothing is inherited besides. */
   readonly env: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;

@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Input } from '@cni-ts/invoke/input';
 import { definePlugin } from '@cni-ts/skeleton/plugin';
 import { CniError, findCniError } from '@cni-ts/spec/cni-error';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -125,4 +126,67 @@ test('signals are held around each call and released after it', async () => {
   await expect(held.addNetworkList(list('inside'), conf)).rejects.toThrow('interrupted by SIGINT');
   await held.delNetworkList(list('inside'), conf);
   expect(seen).toEqual(['held', 'released', 'held', 'released']);
+});
+
+test('it sees what a process would read, also where nothing is printed', async () => {
+  const seen: { json: unknown; stdin: string; prevResult: unknown }[] = [];
+  const mirror = definePlugin({
+    type: 'mirror',
+    config: z.object({}),
+    add({ json, stdin, prevResult }) {
+      seen.push({ json, stdin, prevResult: structuredClone(prevResult) });
+      // Nobody else's either way.
+      if (prevResult?.ips) prevResult.ips.length = 0;
+      return { interfaces: [{ name: 'eth0', mtu: 1400 }], ips: [{ address: '10.0.0.2/24' }] };
+    },
+    check() {},
+    del() {},
+    gc() {},
+    status() {},
+  });
+  linkSync(join(dir, 'self'), join(dir, 'bin', 'mirror'));
+  const executor = inProcessExecutor({ lookup: () => mirror, self: join(dir, 'self') });
+  const reading = new Runtime({ path: runtime.path, cacheDir: join(dir, 'cache'), executor });
+  const plugin = (more: string) =>
+    `{"type":"mirror","capabilities":{"odd":true},"rate":18446744073709551615,"z":{"b":-0,"__proto__":{"a":null}}${more}}`;
+  const text = `{"name":"n","cniVersion":"0.4.0","plugins":[${plugin(',"A":1,"a":null')},${plugin('')}]}`;
+  const odd = { late: undefined, when: new Date(0), list: [undefined, Number.NaN], nested: new Map() };
+  const capabilityArgs = { odd };
+  await reading.addNetworkList(parseNetworkList(Buffer.from(text)), { ...conf, capabilityArgs });
+  expect(seen).toHaveLength(2);
+  for (const { json, stdin } of seen) {
+    // As texts, since the order of members tells which of two spellings counts.
+    expect(JSON.stringify(json)).toBe(JSON.stringify(JSON.parse(stdin)));
+    expect(stdin).toContain('18446744073709551615');
+  }
+  expect(seen[0]?.prevResult).toBeUndefined();
+  // Version 0.4.0 has no MTU for an interface.
+  expect(seen[1]?.prevResult).toEqual({
+    cniVersion: '1.1.0',
+    interfaces: [{ name: 'eth0' }],
+    ips: [{ address: '10.0.0.2/24' }],
+  });
+  expect(reading.getNetworkListCachedResult(parseNetworkList(Buffer.from(text)), conf)).toMatchObject({
+    ips: [{ address: '10.0.0.2/24' }],
+  });
+});
+
+test('nothing is printed for it that it does not ask for', async () => {
+  let printed = false;
+  const executor = inProcessExecutor({ lookup: () => inside, self: join(dir, 'self'), stderr: () => {} });
+  const watching: typeof executor = {
+    ...executor,
+    run({ program, env, signal, input }) {
+      const print = () => {
+        printed = true;
+        return input?.text ?? '';
+      };
+      const watched = new Input(print, () => input?.json);
+      return executor.run({ program, env, signal, input: watched, stdin: 'not read' });
+    },
+  };
+  const quiet = new Runtime({ path: runtime.path, cacheDir: join(dir, 'cache'), executor: watching });
+  expect(await quiet.addNetworkList(list('inside'), conf)).toMatchObject({ cniVersion: '1.1.0' });
+  await quiet.delNetworkList(list('inside'), conf);
+  expect(printed).toBe(false);
 });

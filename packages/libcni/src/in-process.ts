@@ -1,16 +1,13 @@
 /**
- * Plugins that are part of the running program are called instead of executed: a program start is most of what a
- * short plugin costs. A file counts as part of the program when it is the same program (isThisProgram) and the program
- * knows a plugin of its name. What a caller sees is the same as after execution, but for one thing: a
- * plugin that is running cannot be killed. An ADD that is called off while it runs undoes what it made and fails.
+ * Plugins that are part of the running program are called instead of executed (call-plugin.ts of @cni-ts/invoke). What a
+ * caller sees is the same as after execution, but for one thing: a plugin that is running cannot be killed. An ADD that is
+ * called off while it runs undoes what it made and fails.
  */
-import { basename } from 'node:path';
-import type { Outcome } from '@cni-ts/invoke/run-plugin';
-import { isThisProgram } from '@cni-ts/libc/program-file';
-import { callPlugin } from '@cni-ts/skeleton/dispatch';
+import { callPlugin, type Reply } from '@cni-ts/invoke/call-plugin';
+import { Input } from '@cni-ts/invoke/input';
+import { servePlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Executor, PluginRun } from './executor.ts';
-import { settle } from './reply.ts';
 import { syncExecutor } from './sync-executor.ts';
 
 export interface InProcessOptions {
@@ -40,37 +37,36 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
   return {
     ...others,
     async run(run) {
-      const plugin = isThisProgram(run.program, self) ? lookup(basename(run.program)) : undefined;
-      if (plugin === undefined || run.signal?.aborted) return others.run(run);
-      const held = options.holdSignals?.();
-      try {
-        return settle(await call(plugin, run, lookup, held), stderr);
-      } finally {
-        held?.release();
-      }
+      if (run.signal?.aborted) return others.run(run);
+      let said = '';
+      const call = (plugin: Plugin) =>
+        served(plugin, run, options, (text) => {
+          said += text;
+        });
+      const reply = await callPlugin(run.program, { lookup, self, call }, () => others.run(run));
+      // As after an execution: what a plugin that failed has said is in its error or nowhere.
+      if (said !== '') stderr(said);
+      return reply;
     },
   };
 }
 
-async function call(
+async function served(
   plugin: Plugin,
   run: PluginRun,
-  inProcess: InProcessOptions['lookup'],
-  held: HeldSignals | undefined,
-): Promise<Outcome> {
-  let stdout = '';
-  let stderr = '';
-  const status = await callPlugin(plugin, {
-    env: run.env,
-    readStdin: () => run.stdin,
-    writeStdout: (text) => {
-      stdout += text;
-    },
-    writeStderr: (text) => {
-      stderr += text;
-    },
-    inProcess,
-    interrupted: () => held?.interrupted() ?? (run.signal?.aborted ? 'the caller' : undefined),
-  });
-  return { why: status === 0 ? '' : `exit status ${status}`, stdout, stderr };
+  { lookup, holdSignals }: InProcessOptions,
+  writeStderr: (text: string) => void,
+): Promise<Reply> {
+  const held = holdSignals?.();
+  try {
+    const around = {
+      env: run.env,
+      writeStderr,
+      inProcess: lookup,
+      interrupted: () => held?.interrupted() ?? (run.signal?.aborted ? 'the caller' : undefined),
+    };
+    return await servePlugin(plugin, around, run.input ?? new Input(() => run.stdin));
+  } finally {
+    held?.release();
+  }
 }

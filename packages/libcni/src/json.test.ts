@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { encodeSorted, readSorted } from './json.ts';
 
 const { parse, stringify } = JSON;
 const engines = [
@@ -24,6 +26,12 @@ describe.each(engines)('numbers as they are written, on $what', ({ json }) => {
     );
   });
 
+  test('are doubles to who reads them as values', async () => {
+    const { parseJson, readSorted } = await fresh();
+    const text = '{"a":18446744073709551615,"b":[-9007199254740993]}';
+    expect(readSorted(parseJson(text))).toEqual(parse(text));
+  });
+
   test('are numbers to whoever asks for a type', async () => {
     const { jsonTypeName, parseJson } = await fresh();
     expect(jsonTypeName(parseJson('18446744073709551615'))).toBe('float64');
@@ -45,4 +53,19 @@ describe.each(engines)('numbers as they are written, on $what', ({ json }) => {
       expect(() => parseJson(text)).toThrow(SyntaxError);
     }
   });
+});
+
+test('what is read without a text is what would be read of the text, its order included', () => {
+  const odd = fc.constantFrom(undefined, -0, Number.NaN, new Date(0), new Map(), Object('boxed'), () => 1);
+  const anyValue = fc.object({ withNullPrototype: true, values: [fc.jsonValue(), odd] });
+  fc.assert(
+    fc.property(anyValue, (value) => {
+      const read = readSorted(value);
+      const expected: unknown = JSON.parse(encodeSorted(value));
+      expect(read).toEqual(expected);
+      expect(JSON.stringify(read)).toBe(JSON.stringify(expected));
+    }),
+  );
+  const named: unknown = JSON.parse('{"__proto__":{"a":1},"toString":2}');
+  expect(JSON.stringify(readSorted(named))).toBe('{"__proto__":{"a":1},"toString":2}');
 });

@@ -59,6 +59,52 @@ export function encodeSorted(value: unknown): string {
   return encode(value, true);
 }
 
+/**
+ * What JSON.parse makes of encodeSorted's text, without the text. Nothing is shared with `value`. Throws as JSON.stringify
+ * does, for what has no text.
+ */
+export function readSorted(value: unknown): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      return Number.isFinite(value) ? value + 0 : null; // −0 is written as 0
+    case 'object':
+      return value === null ? null : readObject(value);
+    default:
+      return readByText(value);
+  }
+}
+
+function readObject(value: object): unknown {
+  if (Array.isArray(value)) {
+    const list: unknown[] = [];
+    for (let i = 0; i < value.length; i++) list.push(readSorted(value[i]) ?? null);
+    return list;
+  }
+  if (isWholeNumber(value) || 'toJSON' in value) return readByText(value);
+  const made: JsonObject & Record<string, unknown> = {};
+  const keys = Object.keys(value).sort();
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    const member = readSorted((value as JsonObject)[key]); // reason: an object's own keys
+    if (member === undefined) continue;
+    // By assignment it would become the prototype.
+    if (key === '__proto__') Object.defineProperty(made, key, { ...plain, value: member });
+    else made[key] = member;
+  }
+  return made;
+}
+
+const plain = { enumerable: true, configurable: true, writable: true };
+
+/** undefined for what is left out. */
+function readByText(value: unknown): unknown {
+  const text = value instanceof WholeNumber ? value.digits : JSON.stringify(value);
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
 /** Rebuilt rather than by a replacer, which is called for every member there is. */
 function encode(value: unknown, sorted: boolean): string {
   let marked = '';

@@ -1,5 +1,6 @@
 /** A network configuration list: one network, the plugins that make it, in order (spec section 1). */
 import { dirname } from 'node:path';
+import { newestVersion } from '@cni-ts/spec/released-versions';
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { configFiles } from './config-files.ts';
 import { encodeSorted, isJsonObject, type JsonObject, jsonTypeName, parseJsonBytes } from './json.ts';
@@ -22,9 +23,6 @@ export interface NetworkList {
   /** The list as loaded. Plugins from the sibling folder are not in it. */
   readonly bytes: Uint8Array;
 }
-
-/** The newest version this library speaks; entries of `cniVersions` above it are not for us. */
-const newestVersion = '1.1.0';
 
 /** Every error starts `error parsing configuration list: ` or names the plugin element that is wrong. */
 export function parseNetworkList(bytes: Uint8Array): NetworkList {
@@ -95,7 +93,7 @@ function chooseVersion(json: JsonObject): string {
   }
   let chosen = '';
   for (const version of candidates) {
-    if (compareVersions(version, newestVersion) > 0) continue;
+    if (compareVersions(version, newestVersion) > 0) continue; // not for us
     if (chosen === '' || compareVersions(version, chosen) > 0) chosen = version;
   }
   return chosen || (single ?? '');

@@ -3,9 +3,11 @@
  * order, hand each the result of the one before, and remember on disk what a later CHECK, DEL or GC needs.
  */
 
-import { printedResult } from '@cni-ts/invoke/run-plugin';
+import { type Reply, replyResult, replyText } from '@cni-ts/invoke/call-plugin';
+import type { Input } from '@cni-ts/invoke/input';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/spec/names';
+import { newestVersion } from '@cni-ts/spec/released-versions';
 import { convertResult, type VersionedResult } from '@cni-ts/spec/result-version';
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
@@ -229,8 +231,8 @@ export class Operations {
     for (const plugin of list.plugins) {
       const program = this.#executor.find(plugin.type, this.path);
       const doing = `failed to generate configuration to get plugin STATUS ${plugin.type}`;
-      const stdin = during(doing, () => statusRequest(list, plugin));
-      await this.#run('STATUS', program, stdin, undefined, call);
+      const input = during(doing, () => statusRequest(list, plugin));
+      await this.#run('STATUS', program, input, undefined, call);
     }
   }
 
@@ -255,10 +257,12 @@ export class Operations {
   async getVersionInfo(type: string, options?: CallOptions): Promise<readonly string[]> {
     const { signal, span } = callOf(options);
     const program = this.#executor.find(type, this.path);
-    const stdin = '{"cniVersion":"1.1.0"}'; // for plugins that read it before they look at the command
+    // For plugins that read it before they look at the command.
+    const stdin = JSON.stringify({ cniVersion: newestVersion });
     try {
       const env = versionEnvironment(this.#env, span);
-      return this.#executor.supportedVersions(await this.#executor.run({ program, stdin, env, signal }));
+      const reply = await this.#executor.run({ program, stdin, env, signal });
+      return this.#executor.supportedVersions(replyText(reply));
     } catch (error) {
       if (error instanceof CniError && textOf(error) === 'unknown CNI_COMMAND: VERSION') return ['0.1.0'];
       throw error;
@@ -315,7 +319,7 @@ export class Operations {
     plugin: PluginConfig,
     conf: RuntimeConf,
     before: VersionedResult | undefined,
-  ): string {
+  ): Input {
     checkContainerId(conf.containerId);
     checkNetworkName(network.name);
     checkInterfaceName(conf.ifname);
@@ -325,11 +329,11 @@ export class Operations {
   async #add(
     network: Network,
     program: string,
-    stdin: string,
+    input: Input,
     conf: RuntimeConf,
     call: Call,
   ): Promise<VersionedResult> {
-    return printedResult(await this.#run('ADD', program, stdin, conf, call), network.cniVersion);
+    return replyResult(await this.#run('ADD', program, input, conf, call), network.cniVersion);
   }
 
   async #attachment(
@@ -376,12 +380,12 @@ export class Operations {
     failures: Failures,
   ): Promise<void> {
     const valid = args === undefined ? undefined : (args.valid ?? null);
-    let stdin: string | undefined;
+    let input: Input | undefined;
     await failures.attempt(`failed to generate configuration to GC plugin ${plugin.type}`, () => {
-      stdin = gcRequest(list, plugin, valid);
+      input = gcRequest(list, plugin, valid);
     });
-    if (stdin === undefined) return;
-    const request = stdin;
+    if (input === undefined) return;
+    const request = input;
     await failures.attempt(`failed to GC plugin ${plugin.type}`, () =>
       this.#run('GC', this.#executor.find(plugin.type, this.path), request, undefined, call),
     );
@@ -390,12 +394,20 @@ export class Operations {
   #run(
     command: Command,
     program: string,
-    stdin: string,
+    input: Input,
     conf: RuntimeConf | undefined,
     call: Call,
-  ): Promise<string> {
+  ): Promise<Reply> {
     const env = pluginEnvironment(this.#env, command, this.path, conf, call.span);
-    return this.#executor.run({ program, stdin, env, signal: call.signal });
+    return this.#executor.run({
+      program,
+      input,
+      get stdin() {
+        return input.text;
+      },
+      env,
+      signal: call.signal,
+    });
   }
 
   async #validate(type: string, cniVersion: string, options: CallOptions | undefined): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Input } from '@cni-ts/invoke/input';
 import { decodeResult } from '@cni-ts/spec/result-version';
 import { expect, test } from 'vitest';
 import { type JsonObject, parseJson } from './json.ts';
@@ -7,7 +8,7 @@ import { attachmentRequest, gcRequest, statusRequest } from './request.ts';
 const network = { name: 'net', cniVersion: '1.1.0' };
 const conf = { containerId: 'c1', ifname: 'eth0' };
 const plugin = (json: object) => parsePluginConfig(Buffer.from(JSON.stringify({ type: 'p', ...json })));
-const parsed = (text: string) => JSON.parse(text) as JsonObject; // requests are objects
+const parsed = ({ text }: Input) => JSON.parse(text) as JsonObject; // requests are objects
 
 test("the list's name and version replace the plugin's own, the rest stays (protocol 72)", () => {
   const own = {
@@ -73,13 +74,13 @@ test('whole numbers beyond 53 bits are passed on as written, from the configurat
     '{"type":"p","capabilities":{"big":true},"rate":18446744073709551615,"list":[-9007199254740993,1.5]}';
   const capabilityArgs = { big: parseJson('9007199254740993') };
   const given = { ...conf, capabilityArgs };
-  const request = attachmentRequest(network, parsePluginConfig(Buffer.from(text)), given, undefined);
+  const request = attachmentRequest(network, parsePluginConfig(Buffer.from(text)), given, undefined).text;
   expect(request).toContain('"rate":18446744073709551615,"runtimeConfig":{"big":9007199254740993}');
   expect(request).toContain('"list":[-9007199254740993,1.5]');
 });
 
 test('keys are sorted at every level', () => {
-  expect(statusRequest(network, plugin({ z: { b: 1, a: 2 }, a: 3 }))).toBe(
+  expect(statusRequest(network, plugin({ z: { b: 1, a: 2 }, a: 3 })).text).toBe(
     '{"a":3,"cniVersion":"1.1.0","name":"net","type":"p","z":{"a":2,"b":1}}',
   );
 });

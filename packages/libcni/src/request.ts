@@ -1,8 +1,9 @@
 /** What a plugin gets on stdin: its configuration, with what the runtime injects (spec section 3). */
+import { Input } from '@cni-ts/invoke/input';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { resultJson, type VersionedResult } from '@cni-ts/spec/result-version';
 import type { RuntimeConf } from './attachment.ts';
-import { encodeSorted, type JsonObject } from './json.ts';
+import { encodeSorted, type JsonObject, readSorted } from './json.ts';
 import { type PluginConfig, pluginConfigFrom } from './plugin-config.ts';
 
 /** The network a plugin works for. Its name and version win over the plugin object's own. */
@@ -17,7 +18,7 @@ export function attachmentRequest(
   plugin: PluginConfig,
   conf: RuntimeConf,
   prevResult: VersionedResult | undefined,
-): string {
+): Input {
   const runtimeConfig = matchingCapabilities(plugin, conf);
   return inject(plugin, {
     ...named(network),
@@ -31,7 +32,7 @@ export function gcRequest(
   network: Network,
   plugin: PluginConfig,
   valid: readonly Attachment[] | null | undefined,
-): string {
+): Input {
   if (valid === undefined) return inject(plugin, named(network));
   const list = valid?.map(({ containerId, ifname }) => ({ containerID: containerId, ifname })) ?? null;
   // The second key is an early misspelling that plugins of that time still read.
@@ -42,7 +43,7 @@ export function gcRequest(
   });
 }
 
-export function statusRequest(network: Network, plugin: PluginConfig): string {
+export function statusRequest(network: Network, plugin: PluginConfig): Input {
   return inject(plugin, named(network));
 }
 
@@ -51,11 +52,13 @@ function named({ name, cniVersion }: Network): JsonObject {
   return { name, cniVersion };
 }
 
-function inject(plugin: PluginConfig, values: JsonObject): string {
+function inject(plugin: PluginConfig, values: JsonObject): Input {
   const json = { ...plugin.json, ...values };
-  const text = encodeSorted(json);
   pluginConfigFrom(json, plugin.bytes); // the outcome must still be a plugin's configuration
-  return text;
+  return new Input(
+    () => encodeSorted(json),
+    () => readSorted(json),
+  );
 }
 
 function matchingCapabilities(plugin: PluginConfig, conf: RuntimeConf): JsonObject | undefined {

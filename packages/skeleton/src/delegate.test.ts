@@ -1,13 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Input } from '@cni-ts/invoke/input';
 import { CniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
+import { others } from '@cni-ts/spec/result-table';
 import { beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
 import { delegateTo } from './delegate.ts';
-import { callPlugin } from './dispatch.ts';
+import { callPlugin, servePlugin } from './dispatch.ts';
 import { definePlugin, type Plugin, type Request } from './plugin.ts';
 import type { Process } from './process.ts';
 import { Undo } from './undo.ts';
@@ -86,8 +88,9 @@ test('a delegate gets its own command whatever the caller does, and the environm
 });
 
 test('a delegate cannot be found without CNI_PATH (protocol 103, second half)', async () => {
-  const streams = { env: {}, readStdin: () => '', writeStdout() {}, writeStderr() {} };
-  const delegate = delegateTo('ipam', { streams, stdin, cniVersion: '1.1.0', undo: new Undo(), callPlugin });
+  const around = { env: {}, writeStderr() {} };
+  const input = new Input(() => stdin);
+  const delegate = delegateTo('ipam', { around, input, cniVersion: '1.1.0', undo: new Undo(), servePlugin });
   await expect(delegate.add()).rejects.toThrow('no paths provided');
   await expect(delegate.del()).rejects.toThrow('no paths provided');
 });
@@ -206,6 +209,42 @@ test('a delegate of the same program answers without a process of its own', asyn
   );
   expect([status, stderr, ran]).toEqual([0, 'hello\n', [`ADD ${stdin}`]]);
   expect(answer).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] });
+});
+
+test('a delegate of the same program gets what its caller has read, not its text again', async () => {
+  let seen: unknown;
+  const plugin = ipamWith([], ({ json }) => {
+    seen = json;
+    return { ips: [{ address: '10.0.0.2/24' }] };
+  });
+  let own: unknown;
+  const doing: Doing = ({ json, ipam }) => {
+    own = json;
+    return ipam('ipam').add();
+  };
+  expect((await call('ADD', doing, inProcess(plugin))).status).toBe(0);
+  expect(own).toEqual(JSON.parse(stdin));
+  expect(seen).toBe(own);
+});
+
+test("the result of a delegate of the same program is what the configuration's version can say, and nobody else's", async () => {
+  const made = {
+    interfaces: [{ name: 'eth0', mtu: 1400, colour: 'red' }],
+    ips: [{ address: '::FFFF:10.0.0.2/120' }],
+  };
+  const plugin = ipamWith([], () => made);
+  let got: Result | undefined;
+  const readStdin = () => stdin.replace('1.1.0', '0.4.0');
+  const doing: Doing = async ({ ipam }) => {
+    got = await ipam('ipam').add();
+    return {};
+  };
+  expect((await call('ADD', doing, { ...inProcess(plugin), readStdin })).status).toBe(0);
+  made.interfaces[0]!.name = 'changed';
+  const { interfaces: [eth0 = { name: '' }] = [], ...rest } = got ?? {};
+  expect(rest).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] });
+  expect({ ...eth0, ...eth0[others] }).toMatchObject({ name: 'eth0', colour: 'red' });
+  expect(eth0).not.toHaveProperty('mtu');
 });
 
 test('a failing delegate of the same program is treated as a child would be', async () => {

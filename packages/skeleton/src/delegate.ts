@@ -1,24 +1,26 @@
+import { callPlugin, type Reply, replyResult, replyText } from '@cni-ts/invoke/call-plugin';
 import { searchFolders } from '@cni-ts/invoke/environment';
 import { findPlugin } from '@cni-ts/invoke/find-plugin';
-import { type Outcome, pluginError, printedResult, runPlugin } from '@cni-ts/invoke/run-plugin';
+import type { Input } from '@cni-ts/invoke/input';
+import { pluginError, runPlugin } from '@cni-ts/invoke/run-plugin';
 import { isThisProgram } from '@cni-ts/libc/program-file';
 import { CniError, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { decodeResult, takenResult } from '@cni-ts/spec/result-version';
 import { wasUndone } from './interrupted.ts';
 import type { Delegate, DryRun, Plugin } from './plugin.ts';
-import type { Process } from './process.ts';
+import type { Surroundings } from './process.ts';
 import type { Undo } from './undo.ts';
 
 /** What a delegate needs of the call it is part of. */
 export interface DelegatingCall {
-  readonly streams: Process;
+  readonly around: Surroundings;
   /** The configuration as received. */
-  readonly stdin: string;
+  readonly input: Input;
   readonly cniVersion: string;
   readonly undo: Undo;
   /** The protocol itself, for a delegate that is part of this program. */
-  readonly callPlugin: (plugin: Plugin, streams: Process) => Promise<number>;
+  readonly servePlugin: (plugin: Plugin, around: Surroundings, input: Input) => Promise<Reply>;
 }
 
 /** Delegation (CNI specification, section 4): the other plugin gets the same configuration and environment with its
@@ -51,16 +53,17 @@ export function delegateTo(type: string, call: DelegatingCall): Delegate {
 /** A command beyond the specification, which only a plugin of this program knows; undefined for another. */
 async function beyond(type: string, command: 'PLAN' | 'REPAIR', call: DelegatingCall): Promise<unknown> {
   const path = findDelegate(type, call);
-  const own = call.streams.inProcess && isThisProgram(path) ? call.streams.inProcess(type) : undefined;
+  const { inProcess } = call.around;
+  const own = inProcess && isThisProgram(path) ? inProcess(type) : undefined;
   if (!(command === 'PLAN' ? own?.plan : own?.repair)) return undefined;
-  return JSON.parse(await run(type, command, call, path));
+  return JSON.parse(replyText(await run(type, command, call, path)));
 }
 
 async function add(type: string, call: DelegatingCall): Promise<Result> {
   // Outside the try: where there is no plugin, there is nothing its DEL could clean up.
   const path = findDelegate(type, call);
   try {
-    const result = takenResult(printedResult(await run(type, 'ADD', call, path), call.cniVersion));
+    const result = takenResult(replyResult(await run(type, 'ADD', call, path), call.cniVersion));
     call.undo.add(`${type} (its ADD)`, async () => {
       await run(type, 'DEL', call);
     });
@@ -102,8 +105,8 @@ async function afterDel(failure: CniError, type: string, call: DelegatingCall): 
   }
 }
 
-function findDelegate(type: string, { streams }: DelegatingCall): string {
-  return findPlugin(type, searchFolders(streams.env));
+function findDelegate(type: string, { around }: DelegatingCall): string {
+  return findPlugin(type, searchFolders(around.env));
 }
 
 async function run(
@@ -111,34 +114,20 @@ async function run(
   command: string,
   call: DelegatingCall,
   path = findDelegate(type, call),
-): Promise<string> {
-  const { streams, stdin } = call;
-  const env = { ...streams.env, CNI_COMMAND: command };
-  const own = streams.inProcess && isThisProgram(path) ? streams.inProcess(type) : undefined;
-  const outcome = own ? await callInProcess(own, env, call) : await runPlugin(path, env, stdin);
-  if (outcome.stderr !== '' && (outcome.why === '' || outcome.stdout !== '')) {
-    streams.writeStderr(outcome.stderr);
-  }
-  if (outcome.why !== '') throw pluginError(outcome);
-  return outcome.stdout;
-}
-
-/** The same plugin without a process of its own: a start less, which is most of what an IPAM plugin costs. */
-async function callInProcess(
-  plugin: Plugin,
-  env: Process['env'],
-  { streams, stdin, callPlugin }: DelegatingCall,
-): Promise<Outcome> {
-  let stdout = '';
-  const status = await callPlugin(plugin, {
-    env,
-    readStdin: () => stdin,
-    writeStdout: (text) => {
-      stdout += text;
-    },
-    writeStderr: streams.writeStderr,
-    ...(streams.inProcess && { inProcess: streams.inProcess }),
-    ...(streams.ownNetns && { ownNetns: streams.ownNetns }),
+): Promise<Reply> {
+  const { around, input, servePlugin } = call;
+  const env = { ...around.env, CNI_COMMAND: command };
+  const { inProcess, ownNetns, writeStderr } = around;
+  // It is not told of signals: who delegated to it asks before it answers.
+  const inner = { env, writeStderr, ...(inProcess && { inProcess }), ...(ownNetns && { ownNetns }) };
+  const own = inProcess && {
+    lookup: inProcess,
+    call: (plugin: Plugin) => servePlugin(plugin, inner, input),
+  };
+  return callPlugin(path, own, async () => {
+    const outcome = await runPlugin(path, env, input.text);
+    if (outcome.stderr !== '' && (outcome.why === '' || outcome.stdout !== '')) writeStderr(outcome.stderr);
+    if (outcome.why !== '') throw pluginError(outcome);
+    return outcome.stdout;
   });
-  return { stdout, stderr: '', why: status === 0 ? '' : `exit status ${status}` };
 }

@@ -1,16 +1,19 @@
 /** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
  *  and exit status. Everything it touches of the process comes in through Process. */
+
+import { type Reply, replyText } from '@cni-ts/invoke/call-plugin';
 import { type Environment, readEnvironment, type Variables } from '@cni-ts/invoke/environment';
+import { errorObject } from '@cni-ts/invoke/error-object';
+import { Input } from '@cni-ts/invoke/input';
 import { stopSignal } from '@cni-ts/libc/interruption';
 import { holdDescriptors } from '@cni-ts/libc/spare-descriptors';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
-import { parseJson } from '@cni-ts/spec/json';
 import { checkNetworkName } from '@cni-ts/spec/names';
+import { newestVersion } from '@cni-ts/spec/released-versions';
 import type { Result } from '@cni-ts/spec/result';
 import {
   convertResult,
   decodeResult,
-  printResult,
   resultJson,
   takenResult,
   type VersionedResult,
@@ -20,7 +23,7 @@ import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
-import type { Process } from './process.ts';
+import type { Process, Surroundings } from './process.ts';
 import { Undo } from './undo.ts';
 
 interface Command {
@@ -43,7 +46,15 @@ const commands: Readonly<Record<string, Command>> = {
 /** Answers one call and returns the exit status: 0, or 1 after an error object on stdout. */
 export async function callPlugin(plugin: Plugin, streams: Process): Promise<number> {
   try {
-    await answer(plugin, streams);
+    await answer(
+      plugin,
+      streams,
+      () => {
+        const text = readAll(streams);
+        return new Input(() => text);
+      },
+      (reply) => streams.writeStdout(replyText(reply)),
+    );
     return 0;
   } catch (thrown) {
     const error = interruptedAnswer(thrown) ?? toCniError(thrown);
@@ -56,15 +67,39 @@ export async function callPlugin(plugin: Plugin, streams: Process): Promise<numb
   }
 }
 
-/** The answer on stdout, complete; or an error. */
-async function answer(plugin: Plugin, streams: Process): Promise<void> {
-  const environment = readEnvironment(streams.env);
+/** Answers a call of another plugin of the same program, or of the program itself, by values instead of texts. Throws
+ *  the CniError that is the answer. */
+export async function servePlugin(plugin: Plugin, around: Surroundings, input: Input): Promise<Reply> {
+  let reply: Reply = '';
+  try {
+    await answer(
+      plugin,
+      around,
+      () => input,
+      (given) => {
+        reply = given;
+      },
+    );
+    return reply;
+  } catch (thrown) {
+    throw interruptedAnswer(thrown) ?? toCniError(thrown);
+  }
+}
+
+/** The answer, complete; or an error. VERSION reads nothing. */
+async function answer(
+  plugin: Plugin,
+  around: Surroundings,
+  given: () => Input,
+  reply: (reply: Reply) => void,
+): Promise<void> {
+  const environment = readEnvironment(around.env);
   if (environment.command === 'VERSION') {
-    streams.writeStdout(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: plugin.versions })}\n`);
+    reply(`${JSON.stringify({ cniVersion: newestVersion, supportedVersions: plugin.versions })}\n`);
     return;
   }
-  const stdin = readAll(streams);
-  const json = readNetwork(stdin);
+  const input = given();
+  const json = readNetwork(input);
   const command = Object.hasOwn(commands, environment.command) ? commands[environment.command] : undefined;
   const isMissing = (verb: 'plan' | 'repair') => command?.verb === verb && !plugin[verb];
   if (command === undefined || isMissing('plan') || isMissing('repair')) {
@@ -76,36 +111,40 @@ async function answer(plugin: Plugin, streams: Process): Promise<void> {
   }
   checkVersion(cniVersion, plugin.versions);
   const releases: (() => void)[] = [];
-  const request = requestOf(environment, stdin, json, cniVersion, streams, releases);
+  const request = requestOf(environment, input, json, cniVersion, around, releases);
   try {
-    if (command.verb === 'add') await orNothing(request, () => add(plugin, request, streams));
-    else if (command.verb === 'repair') await orNothing(request, () => repair(plugin, request, streams));
-    else if (command.verb === 'plan') await plan(plugin, request, streams);
+    if (command.verb === 'add') await orNothing(request, () => add(plugin, request, around, reply));
+    else if (command.verb === 'repair') await orNothing(request, () => repair(plugin, request, reply));
+    else if (command.verb === 'plan') await plan(plugin, request, reply);
     else await plugin.run(command.verb, request);
   } finally {
     for (const release of releases.reverse()) release();
   }
 }
 
-async function add(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
-  const result = await plugin.run('add', request);
-  const text = printResult(converted(plugin, result ?? {}, request.cniVersion));
-  const signal = await signalMeanwhile(streams);
+async function add(
+  plugin: Plugin,
+  request: RawRequest,
+  around: Surroundings,
+  reply: (reply: Reply) => void,
+): Promise<void> {
+  const result = converted(plugin, (await plugin.run('add', request)) ?? {}, request.cniVersion);
+  const signal = await signalMeanwhile(around);
   if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
-  streams.writeStdout(text);
+  reply(result);
 }
 
 /** `{ "changes": [{ "sign": "+", "text": … }], "result": … }` */
-async function plan(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
+async function plan(plugin: Plugin, request: RawRequest, reply: (reply: Reply) => void): Promise<void> {
   const { changes, result } = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
   const printed = resultJson(converted(plugin, result, request.cniVersion));
-  streams.writeStdout(`${JSON.stringify({ changes, result: printed }, undefined, 4)}\n`);
+  reply(`${JSON.stringify({ changes, result: printed }, undefined, 4)}\n`);
 }
 
 /** `{ "repaired": ["…"] }` */
-async function repair(plugin: Plugin, request: RawRequest, streams: Process): Promise<void> {
+async function repair(plugin: Plugin, request: RawRequest, reply: (reply: Reply) => void): Promise<void> {
   const repaired = (await plugin.repair?.(request)) ?? [];
-  streams.writeStdout(`${JSON.stringify({ repaired }, undefined, 4)}\n`);
+  reply(`${JSON.stringify({ repaired }, undefined, 4)}\n`);
 }
 
 /** All or nothing: whatever keeps the runtime from getting the answer, the runtime gets a host as it was before. */
@@ -139,10 +178,10 @@ function checkedResult(plugin: Plugin, result: Result, cniVersion: string): Vers
 
 /** Kernel work is synchronous, so a signal that came meanwhile waits for the event loop. The first turn may be the
  *  rest of one that had polled already; the second has polled for certain. */
-async function signalMeanwhile(streams: Process): Promise<string | undefined> {
-  if (streams.interrupted === undefined) return undefined;
+async function signalMeanwhile(around: Surroundings): Promise<string | undefined> {
+  if (around.interrupted === undefined) return undefined;
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
-  return streams.interrupted();
+  return around.interrupted();
 }
 
 function readAll(streams: Process): string {
@@ -158,8 +197,8 @@ function readAll(streams: Process): string {
 type Json = Readonly<Record<string, unknown>>;
 
 /** One JSON object with a good network name; `null` is an object with nothing in it. */
-function readNetwork(stdin: string): Json {
-  const json = parseObject(stdin);
+function readNetwork(input: Input): Json {
+  const json = objectIn(input);
   const name = member(json, 'name') ?? '';
   if (typeof name !== 'string') throw undecodable(`name: expected a string, got ${JSON.stringify(name)}`);
   if (name === '') throw new CniError(ErrorCode.invalidConfig, 'missing network name');
@@ -167,12 +206,12 @@ function readNetwork(stdin: string): Json {
   return json;
 }
 
-function parseObject(stdin: string): Json {
+function objectIn(input: Input): Json {
   let json: unknown;
   try {
-    json = parseJson(stdin, '');
+    json = input.json;
   } catch (cause) {
-    throw undecodable(stdin.trim() === '' ? 'there is nothing on stdin' : errorText(cause));
+    throw undecodable(input.text.trim() === '' ? 'there is nothing on stdin' : errorText(cause));
   }
   if (json === null) return {};
   if (typeof json !== 'object' || Array.isArray(json)) {
@@ -231,10 +270,10 @@ function checkCommandVersion(
 
 function requestOf(
   environment: Environment,
-  stdin: string,
+  input: Input,
   json: Json,
   cniVersion: string,
-  streams: Process,
+  around: Surroundings,
   releases: (() => void)[],
 ): RawRequest {
   const { containerId, netns, ifname, args } = environment;
@@ -244,13 +283,15 @@ function requestOf(
     containerId,
     netns,
     netnsOverride: environment.netnsOverride,
-    ownNetns: streams.ownNetns,
+    ownNetns: around.ownNetns,
     ifname,
     args,
     network: String(member(json, 'name')),
     cniVersion,
     json,
-    stdin,
+    get stdin() {
+      return input.text;
+    },
     undo,
     get prevResult() {
       previous ??= { result: previousResult(member(json, 'prevResult'), cniVersion) };
@@ -259,9 +300,9 @@ function requestOf(
     get validAttachments() {
       return validAttachments(json);
     },
-    ipam: (type) => delegateTo(type, { streams, stdin, cniVersion, undo, callPlugin }),
+    ipam: (type) => delegateTo(type, { around, input, cniVersion, undo, servePlugin }),
     onEnd: (release) => void releases.push(release),
-    log: (line) => streams.writeStderr(`${line}\n`),
+    log: (line) => around.writeStderr(`${line}\n`),
   };
 }
 
@@ -311,11 +352,8 @@ function isStartedByHand(plugin: Plugin, env: Variables, error: CniError): boole
 }
 
 function report(error: CniError, streams: Process): number {
-  const { code, message: msg, details } = error;
-  const isSaid = details === '' || msg === details || msg.endsWith(`: ${details}`);
-  const object = { code, msg, ...(!isSaid && { details }) };
   try {
-    streams.writeStdout(JSON.stringify(object, undefined, 4));
+    streams.writeStdout(JSON.stringify(errorObject(error), undefined, 4));
   } catch (thrown) {
     streams.writeStderr(
       `Error writing error JSON to stdout: ${errorText(thrown)}; the error was: ${oneLine(error)}\n`,

@@ -2,13 +2,9 @@ import type { Variables } from '@cni-ts/invoke/environment';
 import type { NamespaceId } from '@cni-ts/libc/netns';
 import type { Plugin } from './plugin.ts';
 
-/** What a plugin may touch of its process. */
-export interface Process {
+/** What a plugin has around it when it is called, whether it has a process of its own or not. */
+export interface Surroundings {
   readonly env: Variables;
-  /** Everything up to end of file. Not called for VERSION. */
-  readStdin(): string;
-  /** Writes all of it or throws. */
-  writeStdout(text: string): void;
   writeStderr(text: string): void;
   /** A plugin of this same program, so that a delegate needs no process of its own. */
   inProcess?(type: string): Plugin | undefined;
@@ -16,4 +12,12 @@ export interface Process {
   ownNetns?(): NamespaceId | undefined;
   /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */
   interrupted?(): string | undefined;
+}
+
+/** What a plugin may touch of its process. */
+export interface Process extends Surroundings {
+  /** Everything up to end of file. Not called for VERSION. */
+  readStdin(): string;
+  /** Writes all of it or throws. */
+  writeStdout(text: string): void;
 }
