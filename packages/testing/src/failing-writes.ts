@@ -1,5 +1,6 @@
 /** The promises about a kernel that refuses something, of sources: each write is made to fail in turn. Those of
  *  executables are in fault-sweep.ts. */
+import { isDeepStrictEqual } from 'node:util';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { expect } from 'vitest';
@@ -15,20 +16,29 @@ export async function failingAdds(on: OnStage): Promise<void> {
     stays = await whatStays(stage);
   });
   let writes = 0;
-  for (let more = true; more; writes++) {
+  for (let more = true; more; ) {
     await on(async (stage) => {
       const { given, container } = stage.attach('c1');
+      const strip = (states: ReturnType<typeof stage.both>) => without(stays, stage.case, states);
       const before = stage.both(container);
-      const { answer, failed } = await failingAt(writes + 1, stage, 'ADD', given);
-      more = failed !== undefined;
-      // A write that may fail without harm (a setting that merely helps) leaves a complete attachment behind.
-      if (answer.status === 0) {
-        await stage.succeed('CHECK', { ...given, prevResult: answer.result });
-        return;
+      // Where the failed ADD left nothing at all, not even what may stay, the next write fails on the same host.
+      for (let untouched = true; untouched && more; ) {
+        writes++;
+        const { answer, failed } = await failingAt(writes, stage, 'ADD', given);
+        more = failed !== undefined;
+        // A write that may fail without harm (a setting that merely helps) leaves a complete attachment behind.
+        if (answer.status === 0) {
+          await stage.succeed('CHECK', { ...given, prevResult: answer.result });
+          return;
+        }
+        const story = `failed at write ${writes}, ${failed}: ${answer.stdout}`;
+        let after = before;
+        await stage.settled(() => {
+          after = stage.both(container);
+          expect(strip(after), story).toEqual(strip(before));
+        });
+        untouched = isDeepStrictEqual(after, before);
       }
-      const strip = (states: typeof before) => without(stays, stage.case, states);
-      const story = `failed at write ${writes + 1}, ${failed}: ${answer.stdout}`;
-      await stage.settled(() => expect(strip(stage.both(container)), story).toEqual(strip(before)));
     });
   }
   expect(writes, 'no kernel write was seen: the fault hook is not in the way').toBeGreaterThan(1);
