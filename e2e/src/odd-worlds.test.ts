@@ -270,6 +270,15 @@ for (const type of ['bridge', 'ptp', 'macvlan', 'portmap', 'firewall', 'tuning',
     expect(answer.status, answer.stdout).toBe(0);
   });
 }
+for (const type of ['bridge', 'ptp', 'macvlan', 'portmap', 'firewall', 'tuning', 'bandwidth']) {
+  promise(`${type}: DEL with a namespace whose links lead in a circle succeeds`, () => {
+    const circle = join(lab.state, 'circle');
+    symlinkSync(circle, circle);
+    const answer = ask('DEL', type, configOf(type), { netns: circle });
+    expect(answer.status, answer.stdout).toBe(0);
+  });
+}
+
 for (const type of ['bridge', 'ptp', 'macvlan', 'tuning', 'bandwidth']) {
   promise(`${type}: an interface name that is a template to the kernel is refused`, () => {
     const prevResult = { cniVersion: '1.1.0', interfaces: [{ name: 'eth0', sandbox: netns }], ips: [] };

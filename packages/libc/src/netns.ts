@@ -31,8 +31,8 @@ let place: Netns | undefined;
 /** A path that does not lead to a network namespace. */
 export class NetnsError extends Error {
   override readonly name = 'NetnsError';
-  /** True when no namespace is at the path: nothing at all, or the plain file on which it was mounted before a reboot. It
-   *  is gone, which DEL takes as done. */
+  /** True when no namespace is at the path: nothing at all, links in a circle, or the plain file on which it was mounted
+   *  before a reboot. It is gone, which DEL takes as done. */
   readonly gone: boolean;
   constructor(message: string, gone: boolean, cause?: unknown) {
     super(message, { cause });
@@ -44,7 +44,8 @@ export class NetnsError extends Error {
 function notOpened(path: string, error: unknown): NetnsError {
   const code = errnoOf(error) ?? 'EIO';
   // All is said: no cause.
-  if (isMissing(error)) return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true);
+  if (isMissing(error) || code === 'ELOOP')
+    return new NetnsError(`failed to Statfs "${path}": ${errnoText(code)}`, true);
   // No namespace needs another end or a driver to be opened: a socket, a device.
   if (code === 'ENXIO' || code === 'ENODEV') requireNamespace(path);
   return new NetnsError(error instanceof Error ? error.message : String(error), false, error);
