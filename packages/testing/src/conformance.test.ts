@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { kernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
-import type { Plugin, RawRequest, Verb } from '@cni-ts/skeleton/plugin';
+import type { DryRun, Plugin, RawRequest, Verb } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import type { Result } from '@cni-ts/spec/result';
 import { describe, expect, test } from 'vitest';
@@ -55,6 +55,14 @@ const faults = {
   'its result tells another MAC': ['ADD answers in version 1.1.0', /MAC of eth0/],
   'its result tells an address that is not there': ['ADD answers in version 0.3.1', /addresses of eth0/],
   'its STATUS refuses a network that works': ['STATUS', /not today/],
+  'its dry run makes something': ['a dry run', /the dry run changed something/],
+  'its dry run keeps an address to itself': [
+    'a dry run',
+    /expected '\+ link t-c1.*' to contain '10\.9\.0\.1\/24'/s,
+  ],
+  'its REPAIR does not look': ['REPAIR right after ADD', /\+ +"10\.9\.0\.1\/24"/],
+  'its REPAIR is blind': ['REPAIR heals', /to not deeply equal \[\]/],
+  'its REPAIR does nothing': ['REPAIR heals', /10\.9\.0\.1\/24 is missing/],
   'it does not know a version': ['STATUS', /0\.1\.0/],
 } as const;
 
@@ -69,6 +77,8 @@ function toy(fault?: Fault): Plugin {
     async run(verb: Verb, request: RawRequest) {
       return verbs[verb](request, (one) => one === fault);
     },
+    plan: async (request) => dryRun(request, (one) => one === fault),
+    repair: async (request) => repair(request, (one) => one === fault),
   };
 }
 
@@ -187,6 +197,32 @@ const verbs: Record<Verb, (request: RawRequest, has: Has) => Result | undefined>
   },
 };
 
+function dryRun({ containerId: id, ifname, netns }: RawRequest, has: Has): DryRun {
+  if (has('its dry run makes something')) run(`ip link add t-${id} type bridge`);
+  const texts = [
+    `link t-${id}`,
+    `link ${ifname}`,
+    ...(has('its dry run keeps an address to itself') ? [] : [address]),
+  ];
+  return {
+    changes: texts.map((text) => ({ sign: '+', text: `+ ${text}` })),
+    result: {
+      interfaces: [{ name: `t-${id}` }, { name: ifname, sandbox: netns }],
+      ips: [{ address, interface: 1 }],
+    },
+  };
+}
+
+function repair({ netns, ifname }: RawRequest, has: Has): string[] {
+  const inside = Netns.open(netns);
+  const there = inside.run(() => run(`ip -o -4 address show dev ${ifname}`)).includes(address);
+  if (has('its REPAIR is blind') || (there && !has('its REPAIR does not look'))) return [];
+  if (!there && !has('its REPAIR does nothing'))
+    inside.run(() => run(`ip address add ${address} dev ${ifname}`));
+  return [address];
+}
+
+const address = '10.9.0.1/24';
 const folder = ({ json }: RawRequest) => String(json.dataDir);
 const note = (request: RawRequest) => join(folder(request), request.containerId);
 
