@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -56,9 +57,11 @@ function failureOf(start: () => unknown): string | undefined {
   }
 }
 
-/** Executable, and of no format that the kernel knows: not for a shell to guess. */
+/** Executable, and of no format that the kernel knows: not for a shell to guess. Written once, by another process: a test
+ *  beside this one may start a program while a file is open here for writing, and hands it on for a moment (ETXTBSY). */
 function textFile(): string {
   const path = join(folder, 'text');
-  writeFileSync(path, 'echo guessed\n', { mode: 0o755 });
+  const words = `echo 'echo guessed' >"$0"; chmod 755 "$0"`;
+  if (!existsSync(path)) spawnSync('sh', ['-c', words, path]);
   return path;
 }

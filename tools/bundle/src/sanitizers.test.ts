@@ -11,7 +11,7 @@ import { workspaceRoot } from './workspace.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sanitizers-'));
 const sources = join(workspaceRoot, 'packages/engine/src');
-const checks = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g', '-O1', '-D_GNU_SOURCE'];
+const checks = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g', '-O1', '-DBUILD="test"'];
 afterAll(() => rmSync(folder, { recursive: true }));
 
 // The sanitizers want glibc and cannot be linked statically, so QuickJS is compiled once more, unchecked.
