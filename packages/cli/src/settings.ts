@@ -7,6 +7,7 @@ import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { CachedArguments } from '@cni-ts/libcni/cache';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { parseJson } from '@cni-ts/libcni/json';
+import { messageOf } from '@cni-ts/spec/cni-error';
 
 export const configDir = (env: Environment): string => env.NETCONFPATH || '/etc/cni/net.d';
 
@@ -141,7 +142,7 @@ function readCapabilityArgs(text: string | undefined): Record<string, unknown> {
   try {
     json = parseJson(text) ?? {};
   } catch (error) {
-    throw new Error(`CAP_ARGS is no JSON: ${error instanceof Error ? error.message : error}`, {
+    throw new Error(`CAP_ARGS is no JSON: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -1,6 +1,7 @@
 import { kernelWrite } from '@cni-ts/libc/fault';
 import { mayAccess, realPath } from '@cni-ts/libc/file';
 import { type Ended, runToEnd } from '@cni-ts/libc/program';
+import { messageOf } from '@cni-ts/spec/cni-error';
 
 export type Family = 4 | 6;
 /** What stands behind the name `iptables`: a front end of nf_tables, or the older tables of the kernel. */
@@ -90,8 +91,7 @@ export function runProgram(file: string, args: readonly string[], input?: string
   try {
     done = runToEnd(file, args, process.env, input ?? '');
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new IptablesError(`running [${command}]: ${why}`, undefined, error);
+    throw new IptablesError(`running [${command}]: ${messageOf(error)}`, undefined, error);
   }
   if (done.status === 0) return done.stdout;
   const status = done.status === undefined ? `signal: ${done.signal}` : `exit status ${done.status}`;

@@ -1,5 +1,5 @@
 /** Errors that say what was being done and keep what went wrong reachable through `cause`. */
-import { CniError, oneLine } from '@cni-ts/spec/cni-error';
+import { CniError, messageOf, oneLine } from '@cni-ts/spec/cni-error';
 
 /** `‹doing›: ‹cause›`, in the words callers of the reference library match on. */
 export function wrapped(doing: string, cause: unknown): Error {
@@ -8,6 +8,5 @@ export function wrapped(doing: string, cause: unknown): Error {
 
 /** What wrapped messages quote: `msg` or `msg; details` of a CNI error, the message of any other. */
 export function textOf(thrown: unknown): string {
-  if (thrown instanceof CniError) return oneLine(thrown);
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return thrown instanceof CniError ? oneLine(thrown) : messageOf(thrown);
 }

@@ -1,6 +1,6 @@
 /** Every plugin and the operator's tool in one executable, which is the one it is called as. */
 import { main } from '@cni-ts/skeleton/main';
-import { specVersions } from '@cni-ts/spec/released-versions';
+import { newestVersion, specVersions } from '@cni-ts/spec/released-versions';
 import { calledAs, findPlugin, isPlugin, toolName, unknownName } from './called-as.ts';
 import { survivingName } from './surviving-name.ts';
 import { runTool } from './tool-process.ts';
@@ -21,7 +21,9 @@ function serve(name: string): void {
   if (name === toolName) runTool();
   else if (process.env.CNI_COMMAND === 'VERSION') {
     // Runtimes ask this of every plugin, and the answer is the same for all of ours: nothing else need be touched.
-    process.stdout.write(`${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: specVersions })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ cniVersion: newestVersion, supportedVersions: specVersions })}\n`,
+    );
   } else {
     const plugin = findPlugin(name);
     if (plugin) main(plugin, findPlugin);

@@ -8,7 +8,7 @@ import {
   type RawRequest,
   type Request,
 } from '@cni-ts/skeleton/plugin';
-import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { CniError, cannotServe, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Interface, Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
@@ -159,8 +159,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       } catch (error) {
         if (error instanceof CniError && error.code === ErrorCode.pluginNotAvailable) throw error;
         const own = findCniError(error);
-        const text = `${type} cannot serve ADD: ${own?.message ?? errorText(error)}`;
-        throw new CniError(ErrorCode.pluginNotAvailable, text, own?.details ?? '', { cause: error });
+        throw cannotServe(type, own?.message ?? errorText(error), own?.details, error);
       }
       await delegate(request)?.status();
     },

@@ -2,7 +2,7 @@ import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import type { Request } from '@cni-ts/skeleton/plugin';
-import { CniError } from '@cni-ts/spec/cni-error';
+import { CniError, messageOf } from '@cni-ts/spec/cni-error';
 
 /** A network namespace to work on: held open, with a socket to its links, addresses and routes. */
 export interface Namespace {
@@ -61,7 +61,6 @@ function opening<T>(request: Inside, open: (place: Inside) => T): T {
     return open(request);
   } catch (error) {
     if (error instanceof CniError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`failed to open netns "${request.netns}": ${why}`, { cause: error });
+    throw new Error(`failed to open netns "${request.netns}": ${messageOf(error)}`, { cause: error });
   }
 }

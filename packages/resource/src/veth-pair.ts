@@ -15,6 +15,7 @@ import {
 } from '@cni-ts/rtnetlink/link';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import type { Interface } from '@cni-ts/spec/result';
 import { hostLinkName } from './link-name.ts';
@@ -214,7 +215,7 @@ function explain(error: unknown, pair: VethPair, host: Namespace, container: Nam
       );
     }
   }
-  return new Error(`failed to make veth pair: ${error instanceof Error ? error.message : String(error)}`, {
+  return new Error(`failed to make veth pair: ${messageOf(error)}`, {
     cause: error,
   });
 }

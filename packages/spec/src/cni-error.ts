@@ -33,6 +33,12 @@ export class CniError extends Error {
   }
 }
 
+/** STATUS: why a plugin cannot serve ADD, in the words and with the code that all plugins have for it. */
+export function cannotServe(type: string, why: string, details = '', cause?: unknown): CniError {
+  const options = cause === undefined ? undefined : { cause };
+  return new CniError(ErrorCode.pluginNotAvailable, `${type} cannot serve ADD: ${why}`, details, options);
+}
+
 /** The form wrapped messages use: `msg`, or `msg; details`. */
 export function oneLine(error: CniError): string {
   return error.details === '' ? error.message : `${error.message}; ${error.details}`;
@@ -56,7 +62,7 @@ export function findCniError(thrown: unknown): CniError | undefined {
 export function toCniError(thrown: unknown): CniError {
   const found = findCniError(thrown);
   if (found === undefined) {
-    const text = ownText(thrown);
+    const text = messageOf(thrown);
     return new CniError(ErrorCode.internal, text, restText(thrown, new Set([thrown]), text), {
       cause: thrown,
     });
@@ -69,12 +75,13 @@ export function toCniError(thrown: unknown): CniError {
 
 function textOf(thrown: unknown, seen: Set<unknown>): string {
   seen.add(thrown);
-  const text = thrown instanceof CniError ? oneLine(thrown) : ownText(thrown);
+  const text = thrown instanceof CniError ? oneLine(thrown) : messageOf(thrown);
   const rest = restText(thrown, seen, text);
   return rest === '' ? text : `${text}: ${rest}`;
 }
 
-function ownText(thrown: unknown): string {
+/** What was thrown by itself, for a message that keeps it as its cause; `errorText` tells the causes, too. Never throws. */
+export function messageOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) {
     // An object without a prototype has no text of its own; `${…}` would throw while reporting an error.
     return typeof thrown === 'object' && thrown !== null

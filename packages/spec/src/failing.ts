@@ -1,4 +1,4 @@
-import { errorText } from './cni-error.ts';
+import { errorText, messageOf } from './cni-error.ts';
 
 /**
  * Says what was being done when something failed: `<what>: <why>`, with the failure as cause. Every level that
@@ -8,8 +8,7 @@ export function failing<T>(what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`${what}: ${why}`, { cause: error });
+    throw new Error(`${what}: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -18,7 +18,7 @@ import type { Site } from '@cni-ts/resource/site';
 import { SpoofChecked, SpoofCheckLasting } from '@cni-ts/resource/spoof-checked';
 import { type HostWords, hostEndName, Veth, VethLasting } from '@cni-ts/resource/veth';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { cannotServe } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { resultDns } from '@cni-ts/spec/result-dns';
 import { BridgeLink } from './bridge-link.ts';
@@ -165,9 +165,9 @@ export const bridge = mainPlugin({
   status(config, site) {
     const link = site.find('host', config.bridge);
     if (link && link.kind !== 'bridge') {
-      throw new CniError(
-        ErrorCode.pluginNotAvailable,
-        `bridge cannot serve ADD: "${config.bridge}" already exists but is not a bridge`,
+      throw cannotServe(
+        'bridge',
+        `"${config.bridge}" already exists but is not a bridge`,
         'rename or delete that link, or name another bridge in the configuration',
       );
     }

@@ -24,7 +24,7 @@ import {
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import type { Undo } from '@cni-ts/skeleton/undo';
-import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { CniError, cannotServe, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import { failing, tryAll } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
 import { type Config, type Limit, parse, schema } from './config.ts';
@@ -278,8 +278,7 @@ function status(request: Request<Config>): void {
     failing('create ingress qdisc', () => addIngress(route, ifb));
     failing('add filter', () => redirectIngress(route, ifb, getLink(route, 'lo')));
   } catch (error) {
-    const message = `bandwidth cannot serve ADD: ${errorText(error)}`;
-    throw new CniError(ErrorCode.pluginNotAvailable, message, '', { cause: error });
+    throw cannotServe('bandwidth', errorText(error), '', error);
   }
 }
 

@@ -15,7 +15,7 @@ import { failOn } from '@cni-ts/resource/drift';
 import { ownNetfilter } from '@cni-ts/resource/namespace';
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
-import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { cannotServe, errorText } from '@cni-ts/spec/cni-error';
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
 import {
@@ -195,7 +195,7 @@ function dryRun(request: Request<Config>): DryRun {
 function status(request: Request<Config>): void {
   const problem = problemOf(request);
   if (problem === undefined) return;
-  throw new CniError(ErrorCode.pluginNotAvailable, `firewall cannot serve ADD: ${problem}`);
+  throw cannotServe('firewall', problem);
 }
 
 function problemOf(request: Request<Config>): string | undefined {

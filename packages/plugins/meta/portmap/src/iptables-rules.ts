@@ -23,6 +23,7 @@ import {
   targetChain,
   toCaller,
 } from '@cni-ts/rules/rule-spec';
+import { messageOf } from '@cni-ts/spec/cni-error';
 import { entries, masq, type NatTable, natTable, setMark } from './iptables-chains.ts';
 import { ownChains, removeFamily } from './iptables-removal.ts';
 import { loopback6 } from './nftables-table.ts';
@@ -124,7 +125,7 @@ export function requireIptables(needed: readonly Family[]): void {
   try {
     for (const family of needed) requireProgram(programName(family, 'restore'));
   } catch (error) {
-    throw new Error(`failed to open iptables: ${error instanceof Error ? error.message : error}`, {
+    throw new Error(`failed to open iptables: ${messageOf(error)}`, {
       cause: error,
     });
   }
@@ -147,7 +148,7 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
       fresh = addFamily(nl, plan, target) && fresh;
     }
   } catch (error) {
-    throw new Error(`unable to setup DNAT: ${error instanceof Error ? error.message : error}`, {
+    throw new Error(`unable to setup DNAT: ${messageOf(error)}`, {
       cause: error,
     });
   }

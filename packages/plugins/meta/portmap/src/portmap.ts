@@ -15,7 +15,7 @@ import { failOn } from '@cni-ts/resource/drift';
 import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
-import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { CniError, cannotServe, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
 import { type Config, checkOptions, parse, schema } from './config.ts';
@@ -259,7 +259,7 @@ function addAgain(request: Request<Config>): void {
 
 function status(request: Request<Config>): void {
   const cannot = (why: string, details: string, cause?: unknown) =>
-    new CniError(ErrorCode.pluginNotAvailable, `portmap cannot serve ADD: ${why}`, details, { cause });
+    cannotServe('portmap', why, details, cause);
   let config: Config;
   try {
     config = request.config;

@@ -6,6 +6,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { everywhere, listAddresses } from '@cni-ts/rtnetlink/address';
 import { lookUpRoute } from '@cni-ts/rtnetlink/route-lookup';
+import { messageOf } from '@cni-ts/spec/cni-error';
 import { type HostPort, hostPortText } from './mapping.ts';
 
 /** A port of the host and the container's address that it led to; unknown where the rule does not tell. */
@@ -196,7 +197,7 @@ function told<T>(port: HostPort, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new Error(`could not forget the connections to ${hostPortText(port)}: ${why}`, { cause: error });
   }
 }

@@ -17,6 +17,7 @@ import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { parseJson } from '@cni-ts/spec/json';
 import { type LinkValue, type LinkValues, linkValues, type SomeValues } from './link-values.ts';
@@ -140,7 +141,7 @@ export function forgetStale(folder: string, network: string, valid: readonly Att
       if (name.endsWith(`.json${unfinished}`)) forgetUnfinished(path);
       else if (name.endsWith('.json') && !keep.has(name) && networkOf(path) === network) removeFile(path);
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(messageOf(error));
     }
   }
   if (failures.length > 0) throw new Error(`could not remove all saved values: ${failures.join('; ')}`);

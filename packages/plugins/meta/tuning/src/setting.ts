@@ -3,6 +3,7 @@ import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { readSysctl, writeSysctl } from '@cni-ts/libc/sysctl';
 import type { Undo } from '@cni-ts/skeleton/undo';
+import { messageOf } from '@cni-ts/spec/cni-error';
 
 export interface Setting {
   /** As the configuration spells it. */
@@ -67,7 +68,7 @@ export function settingDifferences(settings: readonly Setting[], container: Netn
         if (current === undefined || sameValue(current, value)) return [];
         return `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${current}`;
       } catch (error) {
-        return error instanceof Error ? error.message : String(error);
+        return messageOf(error);
       }
     }),
   );

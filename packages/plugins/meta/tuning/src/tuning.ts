@@ -13,7 +13,7 @@ import { configText } from '@cni-ts/skeleton/config-text';
 import { findContainerNetns, openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { type Change, type DryRun, definePlugin, type Plugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
-import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { CniError, cannotServe, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { checkAllowed } from './allowlist.ts';
 import { type Config, dataDirOf, parse, schema } from './config.ts';
@@ -302,8 +302,7 @@ function status(request: Request<Config>, allowlist: string): void {
       requireAccess(nearestExisting(config.dataDir), { write: true, execute: true });
     }
   } catch (error) {
-    const message = `tuning cannot serve ADD: ${errorText(error)}`;
-    throw new CniError(ErrorCode.pluginNotAvailable, message, '', { cause: error });
+    throw cannotServe('tuning', errorText(error), '', error);
   }
 }
 
