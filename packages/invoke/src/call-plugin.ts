@@ -28,7 +28,7 @@ export async function callPlugin<P>(
   own: OwnPlugins<P> | undefined,
   run: () => Promise<Reply>,
 ): Promise<Reply> {
-  const plugin = own && isThisProgram(program, own.self) ? own.lookup(nameOf(program)) : undefined;
+  const plugin = own && ownPlugin(program, own);
   if (own === undefined || plugin === undefined) return run();
   try {
     return await own.call(plugin);
@@ -37,8 +37,12 @@ export async function callPlugin<P>(
   }
 }
 
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+/** The plugin that the file is; undefined for another program, or one that has no plugin of that name. */
+export function ownPlugin<P>(
+  program: string,
+  { lookup, self }: Pick<OwnPlugins<P>, 'lookup' | 'self'>,
+): P | undefined {
+  return isThisProgram(program, self) ? lookup(program.slice(program.lastIndexOf('/') + 1)) : undefined;
 }
 
 /** The answer to ADD. A text that names no version is in that of the configuration the plugin was sent. */

@@ -1,9 +1,8 @@
-import { callPlugin, type Reply, replyResult, replyText } from '@cni-ts/invoke/call-plugin';
+import { callPlugin, ownPlugin, type Reply, replyResult, replyText } from '@cni-ts/invoke/call-plugin';
 import { searchFolders } from '@cni-ts/invoke/environment';
 import { findPlugin } from '@cni-ts/invoke/find-plugin';
 import type { Input } from '@cni-ts/invoke/input';
 import { pluginError, runPlugin } from '@cni-ts/invoke/run-plugin';
-import { isThisProgram } from '@cni-ts/libc/program-file';
 import { CniError, oneLine, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { decodeResult, takenResult } from '@cni-ts/spec/result-version';
@@ -54,7 +53,7 @@ export function delegateTo(type: string, call: DelegatingCall): Delegate {
 async function beyond(type: string, command: 'PLAN' | 'REPAIR', call: DelegatingCall): Promise<unknown> {
   const path = findDelegate(type, call);
   const { inProcess } = call.around;
-  const own = inProcess && isThisProgram(path) ? inProcess(type) : undefined;
+  const own = inProcess && ownPlugin(path, { lookup: inProcess });
   if (!(command === 'PLAN' ? own?.plan : own?.repair)) return undefined;
   return JSON.parse(replyText(await run(type, command, call, path)));
 }

@@ -1,6 +1,5 @@
 /** The protocol between a runtime and a plugin (CNI specification, section 2), from environment and stdin to stdout
  *  and exit status. Everything it touches of the process comes in through Process. */
-
 import { type Reply, replyText } from '@cni-ts/invoke/call-plugin';
 import { type Environment, readEnvironment, type Variables } from '@cni-ts/invoke/environment';
 import { errorObject } from '@cni-ts/invoke/error-object';
@@ -8,7 +7,6 @@ import { Input } from '@cni-ts/invoke/input';
 import { stopSignal } from '@cni-ts/libc/interruption';
 import { holdDescriptors } from '@cni-ts/libc/spare-descriptors';
 import { CniError, ErrorCode, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
-import { checkNetworkName } from '@cni-ts/spec/names';
 import { newestVersion } from '@cni-ts/spec/released-versions';
 import type { Result } from '@cni-ts/spec/result';
 import {
@@ -22,6 +20,7 @@ import {
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
+import { configVersion, type Json, member, readNetwork } from './network.ts';
 import type { Attachment, Plugin, RawRequest, Verb } from './plugin.ts';
 import type { Process, Surroundings } from './process.ts';
 import { Undo } from './undo.ts';
@@ -86,12 +85,15 @@ export async function servePlugin(plugin: Plugin, around: Surroundings, input: I
   }
 }
 
+/** Gives the answer to whom it is for. */
+type Replying = (reply: Reply) => void;
+
 /** The answer, complete; or an error. VERSION reads nothing. */
 async function answer(
   plugin: Plugin,
   around: Surroundings,
   given: () => Input,
-  reply: (reply: Reply) => void,
+  reply: Replying,
 ): Promise<void> {
   const environment = readEnvironment(around.env);
   if (environment.command === 'VERSION') {
@@ -126,7 +128,7 @@ async function add(
   plugin: Plugin,
   request: RawRequest,
   around: Surroundings,
-  reply: (reply: Reply) => void,
+  reply: Replying,
 ): Promise<void> {
   const result = converted(plugin, (await plugin.run('add', request)) ?? {}, request.cniVersion);
   const signal = await signalMeanwhile(around);
@@ -135,14 +137,14 @@ async function add(
 }
 
 /** `{ "changes": [{ "sign": "+", "text": … }], "result": … }` */
-async function plan(plugin: Plugin, request: RawRequest, reply: (reply: Reply) => void): Promise<void> {
+async function plan(plugin: Plugin, request: RawRequest, reply: Replying): Promise<void> {
   const { changes, result } = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
   const printed = resultJson(converted(plugin, result, request.cniVersion));
   reply(`${JSON.stringify({ changes, result: printed }, undefined, 4)}\n`);
 }
 
 /** `{ "repaired": ["…"] }` */
-async function repair(plugin: Plugin, request: RawRequest, reply: (reply: Reply) => void): Promise<void> {
+async function repair(plugin: Plugin, request: RawRequest, reply: Replying): Promise<void> {
   const repaired = (await plugin.repair?.(request)) ?? [];
   reply(`${JSON.stringify({ repaired }, undefined, 4)}\n`);
 }
@@ -192,57 +194,6 @@ function readAll(streams: Process): string {
     const message = `error reading from stdin: ${errorText(cause)}`;
     throw new CniError(ErrorCode.ioFailure, message, '', { cause });
   }
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** One JSON object with a good network name; `null` is an object with nothing in it. */
-function readNetwork(input: Input): Json {
-  const json = objectIn(input);
-  const name = member(json, 'name') ?? '';
-  if (typeof name !== 'string') throw undecodable(`name: expected a string, got ${JSON.stringify(name)}`);
-  if (name === '') throw new CniError(ErrorCode.invalidConfig, 'missing network name');
-  checkNetworkName(name);
-  return json;
-}
-
-function objectIn(input: Input): Json {
-  let json: unknown;
-  try {
-    json = input.json;
-  } catch (cause) {
-    throw undecodable(input.text.trim() === '' ? 'there is nothing on stdin' : errorText(cause));
-  }
-  if (json === null) return {};
-  if (typeof json !== 'object' || Array.isArray(json)) {
-    throw undecodable(`expected an object, got ${Array.isArray(json) ? 'a list' : `a ${typeof json}`}`);
-  }
-  return json as Json; // what JSON.parse makes of an object has string keys only
-}
-
-function undecodable(why: string): CniError {
-  return new CniError(ErrorCode.decodingFailure, `error unmarshall network config: ${why}`);
-}
-
-/** As the reference's decoder finds a member: without regard to letter case, the last that is not null. */
-function member(json: Json, name: string): unknown {
-  let found: unknown;
-  const lower = name.toLowerCase();
-  const keys = Object.keys(json);
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i]!;
-    // The names asked for are ASCII, whose other spellings are as long.
-    if (key.length === name.length && (key === name || key.toLowerCase() === lower))
-      found = json[key] ?? found;
-  }
-  return found;
-}
-
-function configVersion(json: Json): string {
-  const version = member(json, 'cniVersion') ?? '';
-  if (typeof version === 'string') return version === '' ? '0.1.0' : version;
-  const why = `cniVersion: expected a string, got ${JSON.stringify(version)}`;
-  throw new CniError(ErrorCode.decodingFailure, `decoding version from network config: ${why}`);
 }
 
 function checkVersion(version: string, supported: readonly string[]): void {
