@@ -15,16 +15,26 @@ type Owner = Pick<Request<unknown>, 'onEnd'>;
 /** The call that is about the container's namespace. */
 type Inside = Owner & Pick<Request<unknown>, 'netns' | 'netnsOverride' | 'ownNetns'>;
 
-/** The plugin's own namespace, which the runtime makes the host's. */
+const namespaces = new WeakMap<Owner, Namespace>();
+const netfilters = new WeakMap<Owner, Netlink>();
+
+/** The plugin's own namespace, which the runtime makes the host's; opened once for a call. */
 export function ownNamespace(owner: Owner): Namespace {
+  const known = namespaces.get(owner);
+  if (known) return known;
   // Where the thread is already there is nothing to enter.
-  return held(owner, Netns.current(), Netlink.open('route'));
+  const opened = held(owner, Netns.current(), Netlink.open('route'));
+  namespaces.set(owner, opened);
+  return opened;
 }
 
-/** The rules of the plugin's own namespace. */
+/** The rules of the plugin's own namespace; opened once for a call. */
 export function ownNetfilter(owner: Owner): Netlink {
+  const known = netfilters.get(owner);
+  if (known) return known;
   const netfilter = Netlink.open('netfilter');
   owner.onEnd(() => netfilter.closeBehind(asLongAsRulesAreFreed));
+  netfilters.set(owner, netfilter);
   return netfilter;
 }
 

@@ -15,9 +15,7 @@ import type { Place } from './place.ts';
 export class Site {
   readonly request: Request<unknown>;
   #expected: Result | undefined;
-  #host: Namespace | undefined;
   #container: Namespace | undefined;
-  #netfilter: Netlink | undefined;
   #links: Record<Place, Map<string, Link | undefined>> = { host: new Map(), container: new Map() };
   #addresses = new Map<Link, readonly Address[]>();
   #routes = new Map<string, readonly Route[]>();
@@ -36,8 +34,7 @@ export class Site {
   }
 
   get host(): Namespace {
-    this.#host ??= ownNamespace(this.request);
-    return this.#host;
+    return ownNamespace(this.request);
   }
 
   /** Throws where there is none. */
@@ -49,8 +46,7 @@ export class Site {
 
   /** The host's rules. */
   get netfilter(): Netlink {
-    this.#netfilter ??= ownNetfilter(this.request);
-    return this.#netfilter;
+    return ownNetfilter(this.request);
   }
 
   /** The result that CHECK holds against what is there. */

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { CniError, ErrorCode, errorText, findCniError, oneLine, toCniError } from './cni-error.ts';
+import {
+  CniError,
+  cannotServe,
+  ErrorCode,
+  errorText,
+  findCniError,
+  messageOf,
+  oneLine,
+  toCniError,
+} from './cni-error.ts';
 
 test('one line is the message, and the details where there are any', () => {
   expect(oneLine(new CniError(11, 'busy'))).toBe('busy');
@@ -35,6 +44,23 @@ test('what is thrown need not be an Error', () => {
   expect(errorText(undefined)).toBe('undefined');
   expect(errorText(Object.create(null))).toBe('[object Object]');
   expect(toCniError('potato').message).toBe('potato');
+});
+
+test('the message of what was thrown is there for anything, without its causes', () => {
+  expect(messageOf(new Error('no link', { cause: new Error('ENODEV') }))).toBe('no link');
+  expect(messageOf(new TypeError())).toBe('TypeError');
+  expect(messageOf(Object.create(null))).toBe('[object Object]');
+});
+
+test('that a plugin cannot serve ADD has its words and its code', () => {
+  const cause = new Error('EROFS');
+  expect(cannotServe('tuning', 'it is read-only', 'mount it', cause)).toMatchObject({
+    code: 50,
+    message: 'tuning cannot serve ADD: it is read-only',
+    details: 'mount it',
+    cause,
+  });
+  expect(cannotServe('bridge', 'no')).toMatchObject({ details: '' });
 });
 
 test('a CniError is found beneath wrappers and among gathered errors', () => {
