@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['e2e/src/**/*.test.ts'],
     pool: 'threads',
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 30_000,
     hookTimeout: 60_000,
     execArgv: ['--disable-warning=ExperimentalWarning'],
   },
