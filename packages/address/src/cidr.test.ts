@@ -44,6 +44,10 @@ test('first and last address are those the ip-cidr library finds', () => {
   );
 });
 
+test('a subnet of IPv6 that ends in IPv4’s part of it ends in an IPv6 address', () => {
+  expect(formatIp(subnetOf(cidr('::/80')).last)).toBe('::ffff:255.255.255.255');
+});
+
 test('a network contains its first and last address and not the ones beside them', () => {
   fc.assert(
     fc.property(

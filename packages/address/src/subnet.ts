@@ -16,8 +16,8 @@ export interface Subnet {
 export function subnetOf(c: Cidr): Subnet {
   const subnet = new IPCIDR(formatCidr(c));
   return {
-    first: address(subnet.start<string>()),
-    last: address(subnet.end<string>()),
+    first: address(subnet.start<string>(), c),
+    last: address(subnet.end<string>(), c),
     // The library's types say BigInt, the wrapper object, where it returns the primitive.
     size: BigInt(subnet.size.toString()),
   };
@@ -27,11 +27,13 @@ export function subnetOf(c: Cidr): Subnet {
 export function addressesOf(c: Cidr, limit: number, from = 0n): Ip[] {
   if (limit <= 0) return []; // the library takes 0 for "no limit"
   const texts = new IPCIDR(formatCidr(c)).toArray({ from, limit: BigInt(limit) });
-  return texts.map(address);
+  return texts.map((text) => address(text, c));
 }
 
-function address(text: string): Ip {
+/** Of the subnet's family: a text of ::ffff:0:0/96 is read as the IPv4 address it stands for. */
+function address(text: string, { ip: { family } }: Cidr): Ip {
   const ip = parseIp(text);
   if (ip === undefined) throw new Error(`ip-cidr returned ${JSON.stringify(text)}, which is no IP address`);
-  return ip;
+  if (ip.family === family) return ip;
+  return { family, bytes: Uint8Array.from([...new Array(10).fill(0), 255, 255, ...ip.bytes]) };
 }
