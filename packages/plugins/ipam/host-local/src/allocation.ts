@@ -1,0 +1,168 @@
+import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { bootTime } from '@cni-ts/ipam-kit/boot-time';
+import { type Candidate, describe, type RangeSet, rangeOf, sizeOf, walk } from '@cni-ts/ipam-kit/ranges';
+import { entryNames, type Owned, ownerOf, type Store, withStore } from '@cni-ts/ipam-kit/store';
+import type { Request } from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode, toCniError } from '@cni-ts/spec/cni-error';
+import type { Config } from './config.ts';
+
+/** How many candidates are looked at one by one before the whole directory's names are read: after a walk that met
+ *  this many taken addresses in a row, one long read is cheaper than many short looks. */
+const looks = 64;
+
+/** For each set the requested address that lies in it, if any: the first one in the order of the request. */
+export function plan({ sets, requested }: Config): (Ip | undefined)[] {
+  const chosen = sets.map((set) => requested.find((ip) => rangeOf(set, ip)));
+  for (const [i, ip] of chosen.entries()) {
+    const within = ip && rangeOf(sets[i]!, ip);
+    if (within && equalIp(ip, within.gateway)) {
+      throw allocationError(i, new Error(`requested ip ${formatIp(ip)} is subnet's gateway`));
+    }
+  }
+  const left = requested.filter((ip) => !chosen.includes(ip)).map(formatIp);
+  if (left.length > 0) {
+    throw new CniError(
+      ErrorCode.internal,
+      `failed to allocate all requested IPs: ${left.join(' ')}`,
+      `each range set gives one address of its own: ${sets.map(describe).join('; ')}`,
+    );
+  }
+  return chosen;
+}
+
+/** One address of every set, in one hold of the lock. What was reserved before a set failed is given back by the
+ *  undo list, and nothing else is: the reference then releases whatever the attachment ever owned. */
+export function apply(wanted: readonly (Ip | undefined)[], request: Request<Config>): Candidate[] {
+  return withStore(request.config.place, (store) => choose(store, wanted, request));
+}
+
+/** As `apply`, in a store that is open already, which may be one that is only peeked at. */
+export function choose(
+  store: Store,
+  wanted: readonly (Ip | undefined)[],
+  request: Request<Config>,
+): Candidate[] {
+  return request.config.sets.map((set, i) => {
+    try {
+      const found = reserve(store, set, i, wanted[i], request);
+      store.setLastReserved(i, found.ip);
+      return found;
+    } catch (thrown) {
+      throw allocationError(i, thrown);
+    }
+  });
+}
+
+function reserve(
+  store: Store,
+  set: RangeSet,
+  index: number,
+  wanted: Ip | undefined,
+  request: Request<Config>,
+): Candidate {
+  const take = ({ ip }: Candidate): boolean => {
+    const name = formatIp(ip);
+    if (!store.reserve(name, request)) return false;
+    request.undo.add(`reservation of ${name}`, () => giveBack(name, request));
+    return true;
+  };
+  if (wanted) {
+    const candidate = { ip: wanted, range: rangeOf(set, wanted)! }; // plan() chose it because it lies in the set
+    if (take(candidate) || (takeOver(store, candidate, request) && take(candidate))) return candidate;
+    throw busy(store, set, wanted);
+  }
+  const earlier = duplicate(store.owned(request), set);
+  if (earlier && !takeOver(store, earlier, request)) {
+    const text = `${formatIp(earlier.ip)} has been allocated to ${request.containerId}, duplicate allocation is not allowed`;
+    throw new Error(text);
+  }
+  if (earlier && !equalIp(earlier.ip, earlier.range.gateway) && take(earlier)) return earlier;
+  const found = takeFree(store, set, index, request, take);
+  if (!found) throw exhausted(set, request);
+  return found;
+}
+
+/** The first address of the walk that is free and can be taken; that it is free is a hint until it is taken. */
+function takeFree(
+  store: Store,
+  set: RangeSet,
+  index: number,
+  request: Request<Config>,
+  take: (candidate: Candidate) => boolean,
+): Candidate | undefined {
+  const last = store.lastReserved(index, request.log);
+  let seen = 0;
+  let taken: Set<string> | undefined;
+  const found = walk(set, last, (candidate) => {
+    const name = formatIp(candidate.ip);
+    if (seen++ === looks) taken = new Set(entryNames(request.config.place.directory));
+    return (taken ? !taken.has(name) : store.isFree(name)) && take(candidate);
+  });
+  if (found || !taken) return found;
+  // Only names were compared above, so what a crash left empty has counted as taken.
+  return walk(set, last, (candidate) => store.isFree(formatIp(candidate.ip)) && take(candidate));
+}
+
+/** What the attachment has of the set already. */
+function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefined {
+  for (const names of [exact, legacy]) {
+    for (const name of names) {
+      const ip = parseIp(name);
+      const range = ip && rangeOf(set, ip);
+      if (range) return { ip, range };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Gives an address free that the attachment itself has from before the boot: nothing of it is alive, and an engine that
+ * keeps a container's ID starts it again without a DEL. One from this boot stays: it may be in use.
+ */
+function takeOver(store: Store, { ip }: Candidate, request: Request<Config>): boolean {
+  const name = formatIp(ip);
+  const owner = store.content(name);
+  if (owner !== ownerOf(request) && owner !== request.containerId) return false;
+  const boot = bootTime();
+  if (boot === undefined || !store.isOlderThan(name, boot)) return false;
+  store.release(name);
+  return true;
+}
+
+/** Undo of one reservation, unless somebody else has it by now. */
+function giveBack(name: string, request: Request<Config>): void {
+  withStore(request.config.place, (store) => {
+    if (store.content(name) === ownerOf(request)) store.release(name);
+  });
+}
+
+function busy(store: Store, set: RangeSet, ip: Ip): CniError {
+  const name = formatIp(ip);
+  return new CniError(
+    ErrorCode.internal,
+    `requested IP address ${name} is not available in range set ${describe(set)}`,
+    `${name} is held by ${holder(store.content(name))}`,
+  );
+}
+
+/** Who has a reservation, by what its file holds. */
+export function holder(content: string | undefined): string {
+  const [id, ifname] = (content ?? '').split('\r\n');
+  if (!id) return 'something that is not a reservation';
+  return ifname ? `container ${id}, interface ${ifname}` : `container ${id}`;
+}
+
+function exhausted(set: RangeSet, { config, network }: Request<Config>): CniError {
+  const size = sizeOf(set);
+  return new CniError(
+    ErrorCode.internal,
+    `no IP addresses available in range set: ${describe(set)}`,
+    `${size} of ${size} addresses are used; reservations are the files in ${config.place.directory}, and GC ` +
+      `("cnitool gc ${network}", or the runtime's) removes those of containers that are gone`,
+  );
+}
+
+function allocationError(set: number, thrown: unknown): CniError {
+  const { code, message, details } = toCniError(thrown);
+  return new CniError(code, `failed to allocate for range ${set}: ${message}`, details, { cause: thrown });
+}
