@@ -8,6 +8,7 @@ import { answerPatience, type Netlink, type NetlinkRequest, NLM_F } from '@cni-t
 import { bridge } from './kinds/bridge.ts';
 import { macvlan } from './kinds/macvlan.ts';
 import { vlan } from './kinds/vlan.ts';
+import { checkNewName } from './new-name.ts';
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
@@ -224,14 +225,6 @@ function newLink(link: NewLink): LinkRequest {
       linkInfo: link.info,
     },
   };
-}
-
-/** A new link gets exactly this name. To the kernel `%` begins a template (`eth%d`), and nothing means the kind's own. */
-function checkNewName(name: string): void {
-  if (name !== '' && !name.includes('%')) return;
-  throw new Error(
-    `"${name}" is no name for a link: it is empty or contains %, which the kernel takes for a template`,
-  );
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Backend } from '@cni-ts/iptables/backend';
 import { findProgram } from '@cni-ts/iptables/program';
 import { networkConfig } from '@cni-ts/skeleton/config';
-import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import type { Request } from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { expectedWords } from '@cni-ts/spec/nearest-word';
+import type { Result } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 import { checkNumbers, portMappings } from './mapping.ts';
 
@@ -101,4 +103,22 @@ export function checkOptions(
 function languageOf([first = '']: readonly string[]): Backend | undefined {
   if (first === '') return undefined;
   return first.startsWith('-') || first.startsWith('!') ? 'iptables' : 'nftables';
+}
+
+/** Configuration and prevResult; failures of either begin with `prefix`. */
+export function readRequest(request: Request<Config>, prefix: string): [Config, Result | undefined] {
+  try {
+    const { prevResult } = request;
+    return [request.config, prevResult];
+  } catch (error) {
+    const known = findCniError(error);
+    throw new CniError(
+      known?.code ?? ErrorCode.internal,
+      prefix + (known?.message ?? errorText(error)),
+      known?.details,
+      {
+        cause: error,
+      },
+    );
+  }
 }

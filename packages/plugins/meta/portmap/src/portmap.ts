@@ -15,10 +15,10 @@ import { failOn } from '@cni-ts/resource/drift';
 import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
-import { CniError, cannotServe, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import { cannotServe, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
-import { type Config, checkOptions, parse, schema } from './config.ts';
+import { type Config, checkOptions, parse, readRequest, schema } from './config.ts';
 import { containerAddresses } from './container-address.ts';
 import { portTaken } from './holder.ts';
 import { iptablesDifferences } from './iptables-differences.ts';
@@ -67,7 +67,7 @@ function plan(config: Config, owner: Owner, prevResult: Result, backend: Backend
 }
 
 function add(request: Request<Config>): Result {
-  const [config, prevResult] = parsed(request, 'failed to parse config: ');
+  const [config, prevResult] = readRequest(request, 'failed to parse config: ');
   if (!prevResult) throw new Error('must be called as chained plugin');
   if (!config.portMappings?.length) return prevResult;
   const host = hostOf(request);
@@ -188,7 +188,7 @@ function bothBackends(host: Host, ...removals: (() => Removed)[]): void {
 }
 
 function check(request: Request<Config>): void {
-  const [config, prevResult] = parsed(request, '');
+  const [config, prevResult] = readRequest(request, '');
   if (!prevResult) throw new Error('Required prevResult missing');
   if (!config.portMappings?.length) return;
   const host = hostOf(request);
@@ -228,7 +228,7 @@ function holdsBy(
 
 /** Which ports of the host would lead to the container. */
 function dryRun(request: Request<Config>): DryRun {
-  const [config, prevResult] = parsed(request, 'failed to parse config: ');
+  const [config, prevResult] = readRequest(request, 'failed to parse config: ');
   if (!prevResult) throw new Error('must be called as chained plugin');
   if (!config.portMappings?.length) return { changes: [], result: prevResult };
   const host = hostOf(request);
@@ -296,24 +296,6 @@ function chooseBackend({ netfilter }: Host, config: Config): Backend {
   const backend = defaultBackend(netfilter, 'ip');
   checkOptions(backend, config, false);
   return backend;
-}
-
-/** Configuration and prevResult; failures of either begin with `prefix`. */
-function parsed(request: Request<Config>, prefix: string): [Config, Result | undefined] {
-  try {
-    const { prevResult } = request;
-    return [request.config, prevResult];
-  } catch (error) {
-    const known = findCniError(error);
-    throw new CniError(
-      known?.code ?? ErrorCode.internal,
-      prefix + (known?.message ?? errorText(error)),
-      known?.details,
-      {
-        cause: error,
-      },
-    );
-  }
 }
 
 function addressesIfAny(request: Request<Config>): Ip[] | undefined {

@@ -7,14 +7,13 @@
  * {n,m}` and their lazy forms, `^ $ \A \z \b \B`, `\Q…\E`, escapes by number, and the flags i, m, s, U. Unicode classes
  * (`\pL`) are refused. What RE2 refuses (look-around, back references) is refused in its words.
  */
+import { perlClasses, type Ranges } from './character-classes.ts';
 import {
   type Assertion,
   type CharacterSet,
   codePoint,
   type Node,
   parsePattern,
-  perlClasses,
-  type Ranges,
   refusal,
 } from './pattern-syntax.ts';
 

@@ -1,7 +1,6 @@
 /** Regular expressions as RE2 and Go write them, read into a tree: what is understood is told in linear-pattern.ts. */
 
-/** Code points from-to, both included, one pair after the other. */
-export type Ranges = readonly number[];
+import { perlClasses, posixClasses, type Ranges } from './character-classes.ts';
 
 /** Characters that one step takes. */
 export interface CharacterSet {
@@ -38,35 +37,9 @@ export function refusal(what: string, where: string): Error {
   return new Error(`error parsing regexp: ${what}: \`${where}\``);
 }
 
-/** Characters of an expression; how deep groups may be nested; the greatest count of a repetition (Go's own). */
 /** How deep groups may be nested; the greatest count of a repetition (Go's own). */
 const deepest = 200;
 const mostRepeats = 1000;
-
-const posixClasses: Readonly<Record<string, Ranges>> = {
-  alnum: [48, 57, 65, 90, 97, 122],
-  alpha: [65, 90, 97, 122],
-  ascii: [0, 127],
-  blank: [9, 9, 32, 32],
-  cntrl: [0, 31, 127, 127],
-  digit: [48, 57],
-  graph: [33, 126],
-  lower: [97, 122],
-  print: [32, 126],
-  punct: [33, 47, 58, 64, 91, 96, 123, 126],
-  space: [9, 13, 32, 32],
-  upper: [65, 90],
-  word: [48, 57, 65, 90, 95, 95, 97, 122],
-  xdigit: [48, 57, 65, 70, 97, 102],
-};
-
-/** `\s` has no vertical tab, other than [[:space:]]. */
-/** `\d`, `\s`, `\w` by their letters. */
-export const perlClasses: Readonly<Record<string, Ranges>> = {
-  d: [48, 57],
-  s: [9, 10, 12, 13, 32, 32],
-  w: [48, 57, 65, 90, 95, 95, 97, 122],
-};
 
 const escapedCharacters: Readonly<Record<string, number>> = { a: 7, f: 12, n: 10, r: 13, t: 9, v: 11 };
 const assertions: Readonly<Record<string, Assertion>> = {
