@@ -9,18 +9,16 @@ import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
 import {
   closeFile,
   copyFile,
-  listFolder,
-  makeFolder,
   openFile,
   openFlags,
   removeFile,
   renameFile,
   setMode,
-  statDescriptor,
-  statLink,
   syncFile,
   writeAt,
 } from '@cni-ts/libc/file';
+import { statDescriptor, statLink } from '@cni-ts/libc/file-status';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import { isThisProgram, type ProgramMark, programMark } from '@cni-ts/libc/program-file';
 import { wrapped } from '@cni-ts/libcni/wrapped-error';
 

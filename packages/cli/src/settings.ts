@@ -1,6 +1,7 @@
 /** What cnitool takes from its arguments and environment. An empty variable counts as absent, always. */
 import { delimiter, isAbsolute, resolve } from 'node:path';
-import { fileSystemOf, realPath, tryStat } from '@cni-ts/libc/file';
+import { realPath } from '@cni-ts/libc/file';
+import { fileSystemOf, tryStat } from '@cni-ts/libc/file-status';
 import { hashedName } from '@cni-ts/libc/name-hash';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';

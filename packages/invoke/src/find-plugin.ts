@@ -1,4 +1,4 @@
-import { tryStat } from '@cni-ts/libc/file';
+import { tryStat } from '@cni-ts/libc/file-status';
 
 /** Path of a plugin's executable: `‹folder›/‹type›` in the first folder where that is a regular file (links are
  *  followed, the execute bit is left for the kernel to judge). A type is a file's name, never a path, so that a

@@ -1,5 +1,7 @@
 /** When this host was booted, by its own clock: what is older is from another life of the host. */
-import { fileSystemOf, listFolder, readText, statFile, statLink } from '@cni-ts/libc/file';
+import { readText } from '@cni-ts/libc/file';
+import { fileSystemOf, statFile, statLink } from '@cni-ts/libc/file-status';
+import { listFolder } from '@cni-ts/libc/folder';
 
 /** include/uapi/linux/magic.h */
 const TMPFS_MAGIC = 0x01021994;

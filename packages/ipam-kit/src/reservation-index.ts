@@ -10,19 +10,9 @@
  *  is not believed either. Every access happens under the directory's lock. Whatever goes wrong with the table
  *  only costs time: the caller walks through the directory, as the reference always does, and makes it anew. */
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import {
-  closeFile,
-  fileSystemOf,
-  makeFolder,
-  openFile,
-  openFlags,
-  readAt,
-  setTimes,
-  statDescriptor,
-  statFile,
-  statLink,
-  writeAt,
-} from '@cni-ts/libc/file';
+import { closeFile, openFile, openFlags, readAt, setTimes, writeAt } from '@cni-ts/libc/file';
+import { fileSystemOf, statDescriptor, statFile, statLink } from '@cni-ts/libc/file-status';
+import { makeFolder } from '@cni-ts/libc/folder';
 
 /** Header: magic, state, slots, slots ever used, mtime and ctime of the directory in ns. */
 const headerBytes = 40;

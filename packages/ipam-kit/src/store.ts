@@ -9,18 +9,17 @@
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import {
   closeFile,
-  listFolder,
-  makeFolder,
   openFile,
   openFlags,
   openRegular,
   readRegular,
   removeFile,
-  statLink,
   writeRegular,
   writeWhole,
 } from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
+import { statLink } from '@cni-ts/libc/file-status';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';

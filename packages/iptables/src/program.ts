@@ -1,5 +1,6 @@
 import { kernelWrite } from '@cni-ts/libc/fault';
-import { mayAccess, realPath } from '@cni-ts/libc/file';
+import { realPath } from '@cni-ts/libc/file';
+import { mayAccess } from '@cni-ts/libc/file-status';
 import { type Ended, runToEnd } from '@cni-ts/libc/program';
 import { messageOf } from '@cni-ts/spec/cni-error';
 

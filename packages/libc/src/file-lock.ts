@@ -1,4 +1,5 @@
-import { closeFile, openFile, openFlags, readText, statDescriptor } from './file.ts';
+import { closeFile, openFile, openFlags, readText } from './file.ts';
+import { statDescriptor } from './file-status.ts';
 import { libc } from './internal/calls.ts';
 import { waitOn } from './interruption.ts';
 import { fileError, SyscallError } from './syscall-error.ts';

@@ -6,11 +6,6 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import {
   closeFile,
   copyFile,
-  fileSystemOf,
-  folderEntries,
-  listFolder,
-  makeFolder,
-  mayAccess,
   openFile,
   openFlags,
   readAt,
@@ -22,13 +17,11 @@ import {
   renameFile,
   setMode,
   setTimes,
-  statDescriptor,
-  statFile,
-  statLink,
-  tryStat,
   writeAt,
   writeText,
 } from './file.ts';
+import { fileSystemOf, mayAccess, statDescriptor, statFile, statLink, tryStat } from './file-status.ts';
+import { folderEntries, listFolder, makeFolder } from './folder.ts';
 import { errnoOf } from './syscall-error.ts';
 
 let folder: string;

@@ -5,7 +5,10 @@
  * Failures are errors with the errno's name as `code` and `<operation> <path>: <errno text>` as message. What waits ends
  * by Interrupted when a signal asks the process to stop. A path with NUL in it is a SyscallError (EINVAL) everywhere.
  */
+
+import { statDescriptor, typeOfDescriptor } from './file-status.ts';
 import { cString, libc } from './internal/calls.ts';
+import { failure } from './internal/failure.ts';
 import { waitOn } from './interruption.ts';
 import { fileError, isMissing, SyscallError } from './syscall-error.ts';
 import { systemText } from './system-text.ts';
@@ -29,22 +32,13 @@ const O_CLOEXEC = 0o2000000;
 /** Opening a pipe that stands where a file should be does not wait for its other end. Files know no difference. */
 const O_NONBLOCK = 0o4000;
 
-/** The architecture's own number, as that of O_NOFOLLOW. */
-const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
-
 const AT_FDCWD = -100;
-const AT_SYMLINK_NOFOLLOW = 0x100;
-const AT_EMPTY_PATH = 0x1000;
 
 const EINTR = 4;
 const EAGAIN = 11;
 const EFBIG = 27;
 const POLLIN = 1;
 const POLLOUT = 4;
-
-function failure(operation: string, path: string, call: string): Error {
-  return fileError(operation, path, new SyscallError(call, libc().errno()));
-}
 
 /** open(2). Throws `open <path>: …`. */
 export function openFile(path: string, flags: number, mode = 0): number {
@@ -72,7 +66,7 @@ export function openRegular(path: string, flags: number, mode = 0, follow = fals
     }
     throw error;
   }
-  const type = typeOf(fd);
+  const type = typeOfDescriptor(fd);
   // A folder is told by the kernel's own words, at the first read.
   if (type === S_IFREG || type === S_IFDIR) return fd;
   closeFile(fd);
@@ -81,15 +75,6 @@ export function openRegular(path: string, flags: number, mode = 0, follow = fals
 
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
-
-/** Alone, where a whole status would be made for it: struct statx has the mode at 28. */
-function typeOf(fd: number): number {
-  const STATX_TYPE = 1;
-  if (libc().statx(fd, noPath, AT_EMPTY_PATH, STATX_TYPE, typeBytes) !== 0) fail(`descriptor ${fd}`);
-  return ((typeBytes[28] ?? 0) | ((typeBytes[29] ?? 0) << 8)) & 0o170000;
-}
-const noPath = new Uint8Array(1);
-const typeBytes = new Uint8Array(256);
 
 function notRegular(path: string, code: string, cause?: unknown): Error {
   const what = code === 'ELOOP' ? 'a symbolic link' : 'not a regular file';
@@ -245,112 +230,6 @@ export function writeAt(fd: number, bytes: Uint8Array, offset: number): void {
   }
 }
 
-/** What statx(2) tells. Times are nanoseconds since 1970. */
-export interface FileStatus {
-  readonly dev: number;
-  readonly ino: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly size: number;
-  readonly atimeNs: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  /** When it was made; undefined where the file system does not keep that. */
-  readonly btimeNs: bigint | undefined;
-  readonly isFile: boolean;
-  readonly isFolder: boolean;
-}
-
-/** The file at a path, links followed. Throws `stat <path>: …`. */
-export function statFile(path: string): FileStatus {
-  return status(AT_FDCWD, path, 0) ?? fail(path);
-}
-
-/** The same; undefined when it cannot be looked at, for whatever reason. */
-export function tryStat(path: string): FileStatus | undefined {
-  return status(AT_FDCWD, path, 0);
-}
-
-/** What the name itself is, a symbolic link too; undefined when nothing is there. Throws `lstat <path>: …`. */
-export function statLink(path: string): FileStatus | undefined {
-  const found = status(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
-  if (found) return found;
-  const error = failure('lstat', path, 'statx');
-  if (isMissing(error)) return undefined;
-  throw error;
-}
-
-/** An open file. */
-export function statDescriptor(fd: number): FileStatus {
-  return status(fd, '', AT_EMPTY_PATH) ?? fail(`descriptor ${fd}`);
-}
-
-function fail(path: string): never {
-  throw failure('stat', path, 'statx');
-}
-
-/** struct statx, include/uapi/linux/stat.h: the same on every architecture. */
-function status(folder: number, path: string, flags: number): FileStatus | undefined {
-  const STATX_BASIC_STATS = 0x7ff;
-  const STATX_BTIME = 0x800;
-  const bytes = new Uint8Array(256);
-  if (libc().statx(folder, cString(path), flags, STATX_BASIC_STATS | STATX_BTIME, bytes) !== 0)
-    return undefined;
-  const view = new DataView(bytes.buffer);
-  const time = (at: number) =>
-    view.getBigInt64(at, true) * 1_000_000_000n + BigInt(view.getUint32(at + 8, true));
-  const mode = view.getUint16(28, true);
-  return {
-    dev: view.getUint32(136, true) * 2 ** 20 + view.getUint32(140, true),
-    ino: Number(view.getBigUint64(32, true)),
-    mode,
-    uid: view.getUint32(20, true),
-    size: Number(view.getBigUint64(40, true)),
-    get atimeNs() {
-      return time(64);
-    },
-    get btimeNs() {
-      return view.getUint32(0, true) & STATX_BTIME ? time(80) : undefined;
-    },
-    get ctimeNs() {
-      return time(96);
-    },
-    get mtimeNs() {
-      return time(112);
-    },
-    isFile: (mode & 0o170000) === 0o100000,
-    isFolder: (mode & 0o170000) === 0o040000,
-  };
-}
-
-/** The file system's magic number, include/uapi/linux/magic.h. Throws `statfs <path>: …`. */
-export function fileSystemOf(path: string): number {
-  const bytes = new Uint8Array(256); // struct statfs has 120 bytes on the 64-bit machines we know
-  if (libc().statfs(cString(path), bytes) !== 0) throw failure('statfs', path, 'statfs');
-  return new DataView(bytes.buffer).getUint32(0, true);
-}
-
-/** access(2): whether the calling process may do all of these with the file. */
-export function mayAccess(
-  path: string,
-  what: { read?: boolean; write?: boolean; execute?: boolean },
-): boolean {
-  const mode = (what.read ? 4 : 0) | (what.write ? 2 : 0) | (what.execute ? 1 : 0);
-  return libc().access(cString(path), mode) === 0;
-}
-
-/** The same as a demand. Throws `access <path>: …`. */
-export function requireAccess(path: string, what: Parameters<typeof mayAccess>[1]): void {
-  if (!mayAccess(path, what)) throw failure('access', path, 'access');
-}
-
-/** The file at the path, or the nearest folder above it that is there. */
-export function nearestExisting(path: string): string {
-  if (tryStat(path)) return path;
-  const above = path.slice(0, path.lastIndexOf('/'));
-  return above === '' ? '/' : nearestExisting(above);
-}
-
 /** The path after all symbolic links, as the kernel has found it. Throws `open <path>: …`. */
 export function realPath(path: string): string {
   const fd = openFile(path, openFlags.path);
@@ -370,19 +249,6 @@ export function readLink(path: string): string | undefined {
   const into = new Uint8Array(4096);
   const length = libc().readlink(cString(path), into, into.length);
   return length < 0 ? undefined : textOf(into.subarray(0, length));
-}
-
-/** Makes a folder and those above it where they are missing. Throws `mkdir <path>: …`. */
-export function makeFolder(path: string, mode: number): void {
-  // Nearly always it is there.
-  if (tryStat(path)?.isFolder || libc().mkdir(cString(path), mode) === 0) return;
-  const error = failure('mkdir', path, 'mkdir');
-  const code = 'code' in error ? error.code : undefined;
-  const above = path.slice(0, Math.max(0, path.lastIndexOf('/', path.length - 2)));
-  if (code === 'ENOENT' && above !== '') {
-    makeFolder(above, mode);
-    makeFolder(path, mode);
-  } else if (code !== 'EEXIST' || !tryStat(path)?.isFolder) throw error;
 }
 
 /** unlink(2); false when it was not there. Throws `remove <path>: …`. */
@@ -407,60 +273,6 @@ export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
     view.setBigInt64(i * 16 + 8, time % 1_000_000_000n, true);
   }
   if (libc().utimensat(AT_FDCWD, cString(path), times, 0) !== 0) throw failure('utimes', path, 'utimensat');
-}
-
-/** What a name in a folder stands for: the link itself, where it is one. */
-export interface FolderEntry {
-  readonly name: string;
-  readonly kind: 'file' | 'folder' | 'link' | 'other';
-}
-
-/** struct linux_dirent64: inode and offset, length of the record, kind (DT_REG …), name. */
-const DT_UNKNOWN = 0;
-const kinds: Readonly<Record<number, FolderEntry['kind']>> = { 4: 'folder', 8: 'file', 10: 'link' };
-
-/** What is in a folder, in no order. Throws `open <path>: …`. */
-export function folderEntries(path: string): FolderEntry[] {
-  const entries: FolderEntry[] = [];
-  eachEntry(path, (name, kind) => {
-    entries.push({ name, kind: kind === DT_UNKNOWN ? kindOf(`${path}/${name}`) : (kinds[kind] ?? 'other') });
-  });
-  return entries;
-}
-
-/** The names in a folder, in no order. Throws `open <path>: …`. */
-export function listFolder(path: string): string[] {
-  const names: string[] = [];
-  eachEntry(path, (name) => void names.push(name));
-  return names;
-}
-
-function eachEntry(path: string, tell: (name: string, kind: number) => void): void {
-  const fd = openFile(path, openFlags.readOnly | O_DIRECTORY);
-  try {
-    const bytes = new Uint8Array(32768);
-    for (;;) {
-      const length = libc().getdents64(fd, bytes, bytes.length);
-      if (length < 0) throw failure('open', path, 'getdents64');
-      if (length === 0) return;
-      for (let at = 0; at < length; ) {
-        const end = at + (bytes[at + 16] ?? 0) + (bytes[at + 17] ?? 0) * 256;
-        const name = systemText(bytes.subarray(at + 19, bytes.indexOf(0, at + 19)));
-        if (name !== '.' && name !== '..') tell(name, bytes[at + 18] ?? DT_UNKNOWN);
-        at = end;
-      }
-    }
-  } finally {
-    closeFile(fd);
-  }
-}
-
-/** Where the file system does not tell with the name. */
-function kindOf(path: string): FolderEntry['kind'] {
-  const status = statLink(path);
-  if (status?.isFile) return 'file';
-  if (status?.isFolder) return 'folder';
-  return status && (status.mode & 0o170000) === 0o120000 ? 'link' : 'other';
 }
 
 /** fchmod(2): the mode as it is given, whatever the umask. Throws `chmod <path>: …`. */

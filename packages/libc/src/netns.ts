@@ -1,13 +1,6 @@
 import { errnoText } from './errno.ts';
-import {
-  closeFile,
-  fileSystemOf,
-  openFile,
-  openFlags,
-  removeFile,
-  statDescriptor,
-  writeText,
-} from './file.ts';
+import { closeFile, openFile, openFlags, removeFile, writeText } from './file.ts';
+import { fileSystemOf, statDescriptor } from './file-status.ts';
 import { libc } from './internal/calls.ts';
 import { mount, mountFlags, unmount } from './mount.ts';
 import { errnoOf, isMissing, SyscallError } from './syscall-error.ts';

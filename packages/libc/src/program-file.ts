@@ -1,5 +1,5 @@
 /** The file the running program is in: whether another file is the same program, and which plugin it says it is. */
-import { tryStat } from './file.ts';
+import { tryStat } from './file-status.ts';
 
 /** The part of the compiled program's engine (packages/engine) that knows. */
 interface Engine {

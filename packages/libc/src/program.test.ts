@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { listFolder } from './file.ts';
+import { listFolder } from './folder.ts';
 import { runToEnd } from './program.ts';
 import { errnoOf } from './syscall-error.ts';
 

@@ -2,7 +2,6 @@
 import { basename, dirname } from 'node:path';
 import {
   closeFile,
-  makeFolder,
   openFile,
   openFlags,
   removeFile,
@@ -10,6 +9,7 @@ import {
   syncFile,
   writeWhole,
 } from '@cni-ts/libc/file';
+import { makeFolder } from '@cni-ts/libc/folder';
 
 /** The calls a replacement, and making its folders, consists of; tests make each of them fail in turn. */
 export const fileCalls = { closeFile, makeFolder, openFile, removeFile, renameFile, syncFile, writeWhole };

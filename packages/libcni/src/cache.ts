@@ -4,7 +4,9 @@
  * empty file that no DEL gets past).
  */
 import { join } from 'node:path';
-import { listFolder, readText, removeFile, requireAccess, tryStat } from '@cni-ts/libc/file';
+import { readText, removeFile } from '@cni-ts/libc/file';
+import { requireAccess, tryStat } from '@cni-ts/libc/file-status';
+import { listFolder } from '@cni-ts/libc/folder';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import {

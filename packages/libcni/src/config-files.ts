@@ -1,6 +1,6 @@
 /** Which files of a folder are configurations. */
 import { join } from 'node:path';
-import { folderEntries } from '@cni-ts/libc/file';
+import { folderEntries } from '@cni-ts/libc/folder';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { byBytes } from './byte-order.ts';
 import { wrapped } from './wrapped-error.ts';

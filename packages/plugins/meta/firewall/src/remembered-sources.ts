@@ -2,15 +2,9 @@
  * Which addresses firewalld was told of, and for whom: firewalld has no place for it, so it is a file per
  * attachment, for DEL without prevResult and for GC, after a restart of the machine too.
  */
-import {
-  listFolder,
-  makeFolder,
-  readText,
-  removeFile,
-  renameFile,
-  tryStat,
-  writeText,
-} from '@cni-ts/libc/file';
+import { readText, removeFile, renameFile, writeText } from '@cni-ts/libc/file';
+import { tryStat } from '@cni-ts/libc/file-status';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import { isMissing } from '@cni-ts/libc/syscall-error';
 import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Attachment } from '@cni-ts/skeleton/plugin';

@@ -2,16 +2,9 @@
  *  but the host. Directory, names and content are the reference plugin's, so that either can restore what the other
  *  saved; `network` is ours and lets GC tell whose the file is, and so is `link`, which tells which link it was. */
 import { formatMac } from '@cni-ts/address/mac';
-import {
-  listFolder,
-  makeFolder,
-  readRegular,
-  removeFile,
-  renameFile,
-  statLink,
-  tryStat,
-  writeRegular,
-} from '@cni-ts/libc/file';
+import { readRegular, removeFile, renameFile, writeRegular } from '@cni-ts/libc/file';
+import { statLink, tryStat } from '@cni-ts/libc/file-status';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
 import type { Link } from '@cni-ts/rtnetlink/link';

@@ -4,7 +4,7 @@
  *  The attributes (MAC, MTU, …) are put back by DEL, because the link may outlive the container: a device of the
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
-import { nearestExisting, requireAccess } from '@cni-ts/libc/file';
+import { nearestExisting, requireAccess } from '@cni-ts/libc/file-status';
 import { type Netns, NetnsError } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { failOn } from '@cni-ts/resource/drift';
