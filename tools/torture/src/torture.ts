@@ -65,18 +65,21 @@ function numberOf(
 }
 
 /**
- * Folders that plugins write to are new and empty, all others can only be read, whatever path a configuration names. The
+ * Folders that plugins write to are new and empty, all others can only be read, whatever path a configuration names; the
+ * workspace can, too, where it lies in one of the former. The
  * shell stays: it waits for the processes that lose their parent.
  */
 const prepare = `
 set -e
-out=$1 bin=$2; shift 2
+out=$1 bin=$2 own=$3; shift 3
 for folder in /etc/cni /var/lib/cni; do [ -d $folder ] || mkdir -p $folder; done
-mount -t tmpfs tmpfs /mnt; mkdir /mnt/out /mnt/bin; mount --bind "$out" /mnt/out; mount --bind "$bin" /mnt/bin
-mount -o remount,bind,ro /mnt/bin
-mount -t tmpfs tmpfs /run; mkdir /run/netns /run/out /run/bin
-mount --move /mnt/out /run/out; mount --move /mnt/bin /run/bin; umount /mnt
+mount -t tmpfs tmpfs /mnt; mkdir /mnt/out /mnt/bin /mnt/own
+mount --bind "$out" /mnt/out; mount --bind "$bin" /mnt/bin; mount --bind "$own" /mnt/own
+mount -o remount,bind,ro /mnt/bin; mount -o remount,bind,ro /mnt/own
+mount -t tmpfs tmpfs /run; mkdir /run/netns /run/out /run/bin /run/own
+for one in out bin own; do mount --move /mnt/$one /run/$one; done; umount /mnt
 mount -t tmpfs tmpfs /etc/cni; mount -t tmpfs tmpfs /var/lib/cni; mount -t tmpfs tmpfs /tmp
+[ -e "$own/package.json" ] || { mkdir -p "$own"; mount --move /run/own "$own"; }
 mount -o remount,bind,ro / || echo 'the files of this machine could not be made read-only' >&2
 cd /tmp
 "$@"
@@ -123,6 +126,7 @@ async function enter(): Promise<void> {
         'torture',
         out,
         bin,
+        resolve(import.meta.dirname, '../../..'),
       ],
       ...[process.execPath, '--disable-warning=ExperimentalWarning', import.meta.filename, '--inside'],
       ...['--seed', String(seed), '--bin', '/run/bin', '--out', '/run/out'],
