@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseCidr } from '@cni-ts/address/cidr';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
@@ -444,11 +444,11 @@ print("ready", flush=True); print(s.recvfrom(9)[1][0], flush=True)`;
       netns.run(() => {
         child = spawn('python3', ['-c', receiver], { stdio: ['ignore', 'pipe', 'inherit'] });
       });
-      await once(child.stdout!, 'data');
-      const answer = once(child.stdout!, 'data');
+      const lines = createInterface(child.stdout!)[Symbol.asyncIterator]();
+      await lines.next();
       const sender = `import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("${address}", 9999))`;
       box.run(() => sh(`python3 -c '${sender}'`));
-      return String((await answer)[0]).trim();
+      return (await lines.next()).value;
     };
     expect(await seenIn(out, '192.0.2.9')).toBe('10.1.2.2');
     addMasquerade(nl, owner, cidrs('10.1.2.2/24'), backend, new Undo());
