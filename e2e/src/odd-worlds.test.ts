@@ -6,7 +6,6 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
-import { isPendingInOddWorlds } from '@cni-ts/testing/pending';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Lab, ours } from './lab.ts';
 
@@ -22,11 +21,6 @@ beforeEach(() => {
   mkdirSync(folder, { recursive: true });
 });
 afterEach(() => lab.close());
-
-/** One that is listed as not kept yet is not run. */
-function promise(title: string, check: () => void): void {
-  test.skipIf(isPendingInOddWorlds(title))(title, check);
-}
 
 type Config = Record<string, unknown>;
 
@@ -88,14 +82,14 @@ const oddFiles: Record<string, () => void> = {
   'a dangling link named as an address': () => symlinkSync('/nonexistent', join(folder, '10.5.0.2')),
 };
 for (const [title, make] of Object.entries(oddFiles)) {
-  promise(`host-local does not hang at ${title}`, () => {
+  test(`host-local does not hang at ${title}`, () => {
     make();
     for (const verb of verbs) expectAnswer(ask(verb, 'host-local', configOf('host-local')));
   });
 }
 
 for (const name of ['lock', 'last_reserved_ip.0', '10.5.0.2']) {
-  promise(`host-local writes nothing through a link named ${name}`, () => {
+  test(`host-local writes nothing through a link named ${name}`, () => {
     const victim = join(lab.dir, 'victim');
     symlinkSync(victim, join(folder, name));
     for (const verb of ['ADD', 'GC', 'DEL']) expectAnswer(ask(verb, 'host-local', configOf('host-local')));
@@ -103,7 +97,7 @@ for (const name of ['lock', 'last_reserved_ip.0', '10.5.0.2']) {
   });
 }
 
-promise('host-local refuses a resolvConf that is a FIFO', () => {
+test('host-local refuses a resolvConf that is a FIFO', () => {
   const path = join(lab.dir, 'resolv.conf');
   fifo(path);
   const before = left();
@@ -113,7 +107,7 @@ promise('host-local refuses a resolvConf that is a FIFO', () => {
   expect(left()).toEqual(before);
 });
 
-promise('tuning does not hang at a FIFO where it saves values', () => {
+test('tuning does not hang at a FIFO where it saves values', () => {
   lab.inside(netns, 'ip link add eth0 type bridge');
   const dataDir = join(lab.state, 'tuning');
   mkdirSync(dataDir);
@@ -124,26 +118,23 @@ promise('tuning does not hang at a FIFO where it saves values', () => {
 });
 
 for (const type of ['firewall', 'tuning', 'host-local']) {
-  promise(
-    `${type}: what ADD accepts, DEL removes, also where the path to its files goes through a file`,
-    () => {
-      const file = join(lab.state, 'file');
-      writeFileSync(file, '');
-      const config =
-        type === 'host-local'
-          ? configOf(type, {}, { dataDir: join(file, 'x') })
-          : { ...tuned(), type, dataDir: join(file, 'x') };
-      const added = ask('ADD', type, config);
-      expectAnswer(added);
-      const deleted = ask('DEL', type, config);
-      expectAnswer(deleted);
-      if (added.status === 0) expect(deleted.status, deleted.stdout).toBe(0);
-    },
-  );
+  test(`${type}: what ADD accepts, DEL removes, also where the path to its files goes through a file`, () => {
+    const file = join(lab.state, 'file');
+    writeFileSync(file, '');
+    const config =
+      type === 'host-local'
+        ? configOf(type, {}, { dataDir: join(file, 'x') })
+        : { ...tuned(), type, dataDir: join(file, 'x') };
+    const added = ask('ADD', type, config);
+    expectAnswer(added);
+    const deleted = ask('DEL', type, config);
+    expectAnswer(deleted);
+    if (added.status === 0) expect(deleted.status, deleted.stdout).toBe(0);
+  });
 }
 
 for (const type of ['bridge', 'tuning', 'host-local']) {
-  promise(`${type}: DEL does not fail for ever where the folder that ADD wants cannot be made`, () => {
+  test(`${type}: DEL does not fail for ever where the folder that ADD wants cannot be made`, () => {
     const dataDir = join(lab.state, 'file', 'x');
     writeFileSync(join(lab.state, 'file'), '');
     const config = type === 'tuning' ? { ...tuned(), mtu: 1400, dataDir } : configOf(type, {}, { dataDir });
@@ -164,7 +155,7 @@ const refused: Record<string, Config> = {
 };
 for (const type of ['bridge', 'ptp', 'macvlan']) {
   for (const [what, wrong] of Object.entries(refused)) {
-    promise(`${type}: DEL takes everything back whatever the configuration says by now: ${what}`, () => {
+    test(`${type}: DEL takes everything back whatever the configuration says by now: ${what}`, () => {
       const before = left();
       const added = ask('ADD', type, configOf(type));
       expect(added.status, added.stdout).toBe(0);
@@ -176,7 +167,7 @@ for (const type of ['bridge', 'ptp', 'macvlan']) {
 }
 
 for (const variant of ['nft', 'legacy']) {
-  promise(`several DELs of one attachment at once all succeed, by iptables-${variant}`, () => {
+  test(`several DELs of one attachment at once all succeed, by iptables-${variant}`, () => {
     const programs = join(lab.dir, 'programs');
     mkdirSync(programs);
     for (const name of ['iptables', 'ip6tables']) {
@@ -214,7 +205,7 @@ const cut: [string, string, (config: Config) => Config][] = [
   ['a dataDir', 'host-local', () => configOf('host-local', {}, { dataDir: `${lab.state}/other\0x` })],
 ];
 for (const [what, type, spoil] of cut) {
-  promise(`${what} with a NUL is refused, not cut short`, () => {
+  test(`${what} with a NUL is refused, not cut short`, () => {
     const before = left();
     const answer = ask('ADD', type, spoil(configOf(type)));
     expectAnswer(answer);
@@ -229,7 +220,7 @@ for (const type of ['bridge', 'ptp', 'macvlan', 'host-local']) {
     ['on a full disk', 'exec "$0" >/dev/full'],
     ['to a closed output', 'exec "$0" >&-'],
   ] as const) {
-    promise(`${type}: an ADD that cannot tell its result ${where} fails and leaves nothing`, () => {
+    test(`${type}: an ADD that cannot tell its result ${where} fails and leaves nothing`, () => {
       const before = left();
       expect(ask('ADD', type, configOf(type), { through: words }).status).toBe(1);
       expect(left()).toEqual(before);
@@ -238,7 +229,7 @@ for (const type of ['bridge', 'ptp', 'macvlan', 'host-local']) {
 }
 
 for (const type of ['bridge', 'ptp', 'macvlan', 'host-local', 'tuning']) {
-  promise(`${type}: an ADD that may write no file answers and leaves nothing`, () => {
+  test(`${type}: an ADD that may write no file answers and leaves nothing`, () => {
     const prepared = type === 'tuning' ? tuned() : configOf(type);
     const before = left();
     expectAnswer(ask('ADD', type, prepared, { through: 'exec prlimit --fsize=0 "$0"' }));
@@ -253,7 +244,7 @@ function tuned(): Config {
 }
 
 for (const type of ['bridge', 'ptp', 'macvlan', 'host-local']) {
-  promise(`${type}: an ADD with too few descriptors answers and leaves nothing`, () => {
+  test(`${type}: an ADD with too few descriptors answers and leaves nothing`, () => {
     for (let limit = 3; limit < 14; limit++) {
       const before = left();
       const answer = ask('ADD', type, configOf(type), { through: `exec prlimit --nofile=${limit} "$0"` });
@@ -265,13 +256,13 @@ for (const type of ['bridge', 'ptp', 'macvlan', 'host-local']) {
 }
 
 for (const type of ['bridge', 'ptp', 'macvlan', 'portmap', 'firewall', 'tuning', 'bandwidth']) {
-  promise(`${type}: DEL with the host's own namespace, whose number was another's once, succeeds`, () => {
+  test(`${type}: DEL with the host's own namespace, whose number was another's once, succeeds`, () => {
     const answer = ask('DEL', type, configOf(type), { netns: '/proc/self/ns/net' });
     expect(answer.status, answer.stdout).toBe(0);
   });
 }
 for (const type of ['bridge', 'ptp', 'macvlan', 'portmap', 'firewall', 'tuning', 'bandwidth']) {
-  promise(`${type}: DEL with a namespace whose links lead in a circle succeeds`, () => {
+  test(`${type}: DEL with a namespace whose links lead in a circle succeeds`, () => {
     const circle = join(lab.state, 'circle');
     symlinkSync(circle, circle);
     const answer = ask('DEL', type, configOf(type), { netns: circle });
@@ -280,7 +271,7 @@ for (const type of ['bridge', 'ptp', 'macvlan', 'portmap', 'firewall', 'tuning',
 }
 
 for (const type of ['bridge', 'ptp', 'macvlan', 'tuning', 'bandwidth']) {
-  promise(`${type}: an interface name that is a template to the kernel is refused`, () => {
+  test(`${type}: an interface name that is a template to the kernel is refused`, () => {
     const prevResult = { cniVersion: '1.1.0', interfaces: [{ name: 'eth0', sandbox: netns }], ips: [] };
     const answer = ask('ADD', type, configOf(type, { prevResult }), { ifname: 'eth%d' });
     expectAnswer(answer);
@@ -289,7 +280,7 @@ for (const type of ['bridge', 'ptp', 'macvlan', 'tuning', 'bandwidth']) {
 }
 
 for (const type of ['bridge', 'ptp', 'macvlan']) {
-  promise(`${type}: the same container gets an address again after a reboot`, () => {
+  test(`${type}: the same container gets an address again after a reboot`, () => {
     expect(ask('ADD', type, configOf(type)).status).toBe(0);
     Netns.remove(netns);
     lab.sh(`sleep 0.2; ip link del cni0 2>/dev/null; iptables -t nat -F; touch -d 2001-01-01 ${folder}/*; :`);
@@ -310,12 +301,12 @@ function termed(command: string, type: string, config: Config, way: Way = {}): n
 }
 
 for (const verb of ['ADD', 'DEL', 'GC']) {
-  promise(`host-local: SIGTERM ends ${verb} that waits for the lock`, () => {
+  test(`host-local: SIGTERM ends ${verb} that waits for the lock`, () => {
     const through = `flock ${folder}/lock sleep 4 </dev/null >/dev/null 2>&1 & sleep 0.2;`;
     expect(termed(verb, 'host-local', configOf('host-local'), { through })).toBeLessThan(3000);
   });
 }
-promise('bridge: SIGTERM ends an ADD whose IPAM does not answer, which leaves nothing', () => {
+test('bridge: SIGTERM ends an ADD whose IPAM does not answer, which leaves nothing', () => {
   const path = join(lab.dir, 'slow');
   mkdirSync(path);
   writeFileSync(join(path, 'slow'), '#!/bin/sh\n[ $CNI_COMMAND = DEL ] || exec sleep 4\n', { mode: 0o755 });
@@ -324,13 +315,13 @@ promise('bridge: SIGTERM ends an ADD whose IPAM does not answer, which leaves no
   expect(termed('ADD', 'bridge', config, { path, through: 'exec 2>/dev/null;' })).toBeLessThan(3000);
   expect(left()).toEqual(before);
 });
-promise('bridge: SIGTERM ends an ADD that waits for its configuration', () => {
+test('bridge: SIGTERM ends an ADD that waits for its configuration', () => {
   const through = 'exec < <(exec sleep 4 2>/dev/null);';
   expect(termed('ADD', 'bridge', configOf('bridge'), { through })).toBeLessThan(3000);
 });
 
 for (const name of ['my-host-local', 'host-local-v1', 'host-local.real', 'cnv.host-local']) {
-  promise(`a copy of host-local that is named ${name} is host-local`, () => {
+  test(`a copy of host-local that is named ${name} is host-local`, () => {
     const file = join(lab.dir, name);
     copyFileSync(join(ours, 'host-local'), file);
     const answer = ask('VERSION', 'host-local', { cniVersion: '1.1.0' }, { file });
@@ -338,7 +329,7 @@ for (const name of ['my-host-local', 'host-local-v1', 'host-local.real', 'cnv.ho
     expect(JSON.parse(answer.stdout)).toHaveProperty('supportedVersions');
   });
 }
-promise('a copy with a name that says nothing answers in JSON', () => {
+test('a copy with a name that says nothing answers in JSON', () => {
   const file = join(lab.dir, 'qqq');
   copyFileSync(join(ours, 'host-local'), file);
   const { stdout } = ask('VERSION', 'host-local', { cniVersion: '1.1.0' }, { file });
@@ -353,7 +344,7 @@ const strays: Record<string, (path: string) => void> = {
   'what is no JSON': (path) => writeFileSync(path, Buffer.from([0, 255, 3])),
 };
 for (const [what, make] of Object.entries(strays)) {
-  promise(`cnitool gc works, and spares the container that lives, with ${what} in its cache`, () => {
+  test(`cnitool gc works, and spares the container that lives, with ${what} in its cache`, () => {
     const ipam = { type: 'host-local', subnet: '10.6.0.0/24', dataDir: lab.networks };
     const conf = lab.network('kn', [{ type: 'bridge', bridge: 'kbr', ipam }], '1.1.0');
     const env = {

@@ -6,6 +6,7 @@ import { parseJson } from '@cni-ts/spec/json';
 import { decodeResult, type VersionedResult } from '@cni-ts/spec/result-version';
 import type { Variables } from './environment.ts';
 import { readErrorObject } from './error-object.ts';
+import { signalText } from './signal-text.ts';
 
 /** How a plugin ended: `why` is '' for exit status 0, else `exit status 1`, `signal: killed` or why it did not start. */
 export interface Outcome {
@@ -62,22 +63,8 @@ function notStarted(path: string, code: string): Outcome {
   return { stdout: '', stderr: '', why: `fork/exec ${path}: ${startErrors[code] ?? code}` };
 }
 
-const signalWords: Readonly<Record<string, string>> = {
-  SIGABRT: 'aborted',
-  SIGBUS: 'bus error',
-  SIGFPE: 'floating point exception',
-  SIGHUP: 'hangup',
-  SIGILL: 'illegal instruction',
-  SIGINT: 'interrupt',
-  SIGKILL: 'killed',
-  SIGPIPE: 'broken pipe',
-  SIGQUIT: 'quit',
-  SIGSEGV: 'segmentation fault',
-  SIGTERM: 'terminated',
-};
-
 function whyOf(status: number | undefined, signal: string | undefined): string {
-  if (signal !== undefined) return `signal: ${signalWords[signal] ?? signal}`;
+  if (signal !== undefined) return `signal: ${signalText(signal)}`;
   return status === 0 ? '' : `exit status ${status}`;
 }
 

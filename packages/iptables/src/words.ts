@@ -28,9 +28,3 @@ export function wordAfter(words: readonly string[], option: string): string | un
   const at = words.indexOf(option);
   return at < 0 ? undefined : words[at + 1];
 }
-
-/** The same rule as it is when its comment got lost. */
-export function withoutComment(words: readonly string[]): string[] {
-  const at = words.indexOf('--comment');
-  return at < 2 ? [...words] : [...words.slice(0, at - 2), ...words.slice(at + 2)];
-}

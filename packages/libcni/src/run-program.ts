@@ -1,6 +1,7 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
 import type { Outcome } from '@cni-ts/invoke/run-plugin';
+import { signalText } from '@cni-ts/invoke/signal-text';
 import { calledOff, startFailure, unfitEnvironment } from './refusal.ts';
 
 export interface ProgramOptions {
@@ -116,21 +117,3 @@ const startErrors: Readonly<Record<string, string>> = {
   ENOMEM: 'cannot allocate memory',
   ETXTBSY: 'text file busy',
 };
-
-const signalTexts: Readonly<Record<string, string>> = {
-  SIGABRT: 'aborted',
-  SIGBUS: 'bus error',
-  SIGFPE: 'floating point exception',
-  SIGHUP: 'hangup',
-  SIGILL: 'illegal instruction',
-  SIGINT: 'interrupt',
-  SIGKILL: 'killed',
-  SIGPIPE: 'broken pipe',
-  SIGQUIT: 'quit',
-  SIGSEGV: 'segmentation fault',
-  SIGTERM: 'terminated',
-};
-
-function signalText(signal: string): string {
-  return signalTexts[signal] ?? signal;
-}

@@ -285,7 +285,7 @@ function setFlag(nl: Netlink, link: { readonly index: number }, flag: number, on
   setLink(nl, link, { flags: on ? flag : 0, change: flag });
 }
 
-/** `ifAlias`: and gives it this alias (see setAlias), in the same request. */
+/** `ifAlias`: and gives it this alias, a text of at most 255 bytes beside its name, in the same request. */
 export function setUp(nl: Netlink, link: { readonly index: number }, ifAlias?: string): void {
   nl.request(linkUp(link, ifAlias));
 }
@@ -330,11 +330,6 @@ export function setMtu(nl: Netlink, link: { readonly index: number }, mtu: numbe
 
 export function setTxQueueLength(nl: Netlink, link: { readonly index: number }, txQueueLength: number): void {
   setLink(nl, link, { txQueueLength });
-}
-
-/** A text beside the link's name, for people and programs: at most 255 bytes. */
-export function setAlias(nl: Netlink, link: { readonly index: number }, ifAlias: string): void {
-  setLink(nl, link, { ifAlias });
 }
 
 /** The link must be down on older kernels (EBUSY). */

@@ -16,14 +16,8 @@ type Place = Pick<RawRequest, 'netns' | 'netnsOverride' | 'ownNetns'>;
  * and CniError 8 for the plugin's own namespace or when that cannot be told.
  */
 export function openContainerNetns(place: Place): Netns {
-  const opened = Netns.open(place.netns);
-  try {
-    if (place.netnsOverride || !isOwn(opened, place)) return opened;
-  } catch (error) {
-    opened.close();
-    throw error;
-  }
-  opened.close();
+  const opened = unlessOwn(Netns.open(place.netns), place);
+  if (opened) return opened;
   throw new CniError(
     ErrorCode.invalidNetns,
     `plugin's netns and netns from CNI_NETNS should not be the same`,
@@ -44,14 +38,18 @@ export function findContainerNetns(place: Place): Netns | undefined {
     if (error instanceof NetnsError && error.gone) return undefined;
     throw error;
   }
+  return unlessOwn(opened, place);
+}
+
+/** The namespace, or undefined, and it is closed, where it is the plugin's own and that is not allowed. */
+function unlessOwn(opened: Netns, place: Place): Netns | undefined {
+  let kept: Netns | undefined;
   try {
-    if (place.netnsOverride || !isOwn(opened, place)) return opened;
-  } catch (error) {
-    opened.close();
-    throw error;
+    if (place.netnsOverride || !isOwn(opened, place)) kept = opened;
+    return kept;
+  } finally {
+    if (!kept) opened.close();
   }
-  opened.close();
-  return undefined;
 }
 
 function isOwn({ id }: Netns, { ownNetns = ownId }: Place): boolean {

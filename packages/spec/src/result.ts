@@ -15,9 +15,6 @@ export interface IpConfig extends Entry<typeof ipTable, '1.0.0'> {}
 export interface Route extends Entry<typeof routeTable, '1.0.0'> {}
 export interface Dns extends Entry<typeof dnsTable, '1.0.0'> {}
 
-/** The addresses of one family in the oldest arrangement. */
-export type FamilyConfig = Entry<typeof familyTable, '0.1.0'>;
-
 /** A result as some spec version arranges it; `shape` is the version that introduced the arrangement. */
 export type VersionedResult = { [S in Shape]: Arranged<S> }[Shape];
 export type Arranged<S extends Shape> = Readonly<Entry<typeof resultTable, S>> & {

@@ -14,18 +14,14 @@ import { failingAdds, failingDels } from './failing-writes.ts';
 import { faultPromises, type OnStage } from './fault-sweep.ts';
 import { omit, whatStays, without } from './lasting-state.ts';
 import type { Container } from './namespaces.ts';
-import { isPending } from './pending.ts';
 import { expectTrue } from './result-truth.ts';
 import { type Snapshot, snapshot } from './snapshot.ts';
 import { type Given, onStage, type Stage } from './stage.ts';
 
 export function conformance(plugin: Plugin, cases: readonly Case[]): void {
   describe.each(cases)('conformance of $title', (one) => {
-    const all = checks(plugin, one);
-    const waiting = all.filter(([title]) => isPending(plugin.type, title));
-    for (const [title, check, limit] of all.filter((check) => !waiting.includes(check)))
+    for (const [title, check, limit] of checks(plugin, one))
       test(title, limit === undefined ? {} : { timeout: limit }, check);
-    test.skip.each(waiting)('pending: %s', () => undefined);
   });
 }
 

@@ -1,7 +1,6 @@
 /** What went wrong, with all that is needed to see it again. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isPendingInTorture } from '@cni-ts/testing/pending';
 import { type Call, searchPath } from './host.ts';
 
 export class Report {
@@ -9,7 +8,6 @@ export class Report {
   readonly #folder: string;
   #passed = 0;
   #failed = 0;
-  #pending = 0;
   #written = 0;
 
   /** `folder` gets a file for each failure. */
@@ -30,18 +28,14 @@ export class Report {
   /** `what` is a sentence; `calls` led to it, the last one last. */
   fail(phase: string, index: number, what: string, calls: readonly Call[]): void {
     const { verb = '', type = '' } = calls.at(-1) ?? {};
-    const pending = isPendingInTorture(phase, type);
-    if (pending) this.#pending++;
-    else this.#failed++;
-    const name = `${phase}-${index}-${this.#failed + this.#pending}`;
+    this.#failed++;
+    const name = `${phase}-${index}-${this.#failed}`;
     const where = this.#written < 200 ? ` (${join(this.#folder, `${name}.sh`)})` : '';
     if (where !== '') {
       this.#written++;
       this.#write(name, what, calls);
     }
-    say(
-      `${pending ? 'pending' : 'FAILED'}: seed ${this.seed}, ${phase} ${index}: ${type} ${verb}: ${what}${where}`,
-    );
+    say(`FAILED: seed ${this.seed}, ${phase} ${index}: ${type} ${verb}: ${what}${where}`);
   }
 
   #write(name: string, what: string, calls: readonly Call[]): void {
