@@ -4,7 +4,8 @@ import { loadNetworkList, NetworkNotFoundError, NoConfigsFoundError } from '@cni
 import type { Environment } from '@cni-ts/libcni/environment';
 import { staleAttachments } from '@cni-ts/libcni/garbage-collection';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
-import { asksPluginsToCollect, type Operations } from '@cni-ts/libcni/operations';
+import { hasGcAndStatus } from '@cni-ts/libcni/network-version';
+import type { Operations } from '@cni-ts/libcni/operations';
 import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
@@ -197,7 +198,7 @@ async function collectGarbage(call: VerbCall): Promise<string> {
     const stale = [...staleAttachments(attachments, list.name, { valid }), ...also];
     for (const one of stale) say(`would remove ${nameOf(one)}: ${why(one)}`);
     say(
-      asksPluginsToCollect(list)
+      hasGcAndStatus(list)
         ? `plugins would be told that ${valid.length === 0 ? 'nothing' : valid.map(nameOf).join(', ')} is in use`
         : told.replace('were not', 'would not be'),
     );
@@ -210,7 +211,7 @@ async function collectGarbage(call: VerbCall): Promise<string> {
     also,
     onRemoved: (one) => say(`removed ${nameOf(one)}: ${why(one)}`),
   });
-  if (!asksPluginsToCollect(list)) say(told);
+  if (!hasGcAndStatus(list)) say(told);
   return '';
 }
 

@@ -1,4 +1,5 @@
 /** Another plugin as a child process, and what its outcome means (for a delegate and, in libcni, for a runtime). */
+import { errnoText } from '@cni-ts/libc/errno';
 import { runToEnd } from '@cni-ts/libc/program';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
@@ -29,7 +30,7 @@ export async function runPlugin(
   for (let attempt = 1; ; attempt++) {
     const outcome = runOnce(path, env, stdin);
     if (outcome !== 'busy') return outcome;
-    if (attempt === busyAttempts) return notStarted(path, 'ETXTBSY');
+    if (attempt === busyAttempts) return startFailure(path, 'ETXTBSY');
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
@@ -41,26 +42,14 @@ function runOnce(path: string, env: Variables, stdin: string): Outcome | 'busy' 
   } catch (error) {
     const code = errnoOf(error);
     if (code === 'ETXTBSY') return 'busy';
-    return notStarted(path, code ?? errorText(error));
+    return startFailure(path, code ?? errorText(error));
   }
 }
 
-/** In the words of the reference, which operators know to search for. */
-const startErrors: Readonly<Record<string, string>> = {
-  E2BIG: 'argument list too long',
-  EACCES: 'permission denied',
-  EAGAIN: 'resource temporarily unavailable',
-  EMFILE: 'too many open files',
-  ENOENT: 'no such file or directory',
-  ENOEXEC: 'exec format error',
-  ENOMEM: 'cannot allocate memory',
-  ENOTDIR: 'not a directory',
-  EPERM: 'operation not permitted',
-  ETXTBSY: 'text file busy',
-};
-
-function notStarted(path: string, code: string): Outcome {
-  return { stdout: '', stderr: '', why: `fork/exec ${path}: ${startErrors[code] ?? code}` };
+/** How a program that did not start has ended. `why`: the errno's name, told in the words of the reference, which operators
+ *  know to search for; or a text. */
+export function startFailure(program: string, why: string): Outcome {
+  return { stdout: '', stderr: '', why: `fork/exec ${program}: ${errnoText(why)}` };
 }
 
 function whyOf(status: number | undefined, signal: string | undefined): string {

@@ -3,23 +3,23 @@
  * order, hand each the result of the one before, and remember on disk what a later CHECK, DEL or GC needs.
  */
 
-import { type Reply, replyResult, replyText } from '@cni-ts/invoke/call-plugin';
-import type { Input } from '@cni-ts/invoke/input';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
-import { checkContainerId, checkInterfaceName, checkNetworkName } from '@cni-ts/spec/names';
-import { newestVersion } from '@cni-ts/spec/released-versions';
-import { convertResult, type VersionedResult } from '@cni-ts/spec/result-version';
-import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
+import type { VersionedResult } from '@cni-ts/spec/result-version';
+import { compareVersions } from '@cni-ts/spec/spec-version';
 import type { CachedAttachment, RuntimeConf } from './attachment.ts';
 import { Cache, type CachedArguments, keyOf, type Remembered } from './cache.ts';
-import { type Command, type Environment, pluginEnvironment, versionEnvironment } from './environment.ts';
+import { type AddOptions, type Call, type CallOptions, callOf } from './call.ts';
+import type { Environment } from './environment.ts';
 import type { Executor } from './executor.ts';
 import { Failures, type GcArgs, staleAttachments } from './garbage-collection.ts';
 import type { NetworkList } from './network-list.ts';
-import type { PluginConfig } from './plugin-config.ts';
+import { hasGcAndStatus, inVersionForDel, requireCheck } from './network-version.ts';
+import { capabilitiesOf, type PluginConfig } from './plugin-config.ts';
+import { failed, naming, together, wasThereBefore } from './plugin-failure.ts';
+import { PluginRunner } from './plugin-runner.ts';
 import { attachmentRequest, gcRequest, type Network, statusRequest } from './request.ts';
 import type { SpanContext } from './trace-context.ts';
-import { textOf, wrapped } from './wrapped-error.ts';
+import { during, textOf } from './wrapped-error.ts';
 
 export interface OperationsOptions {
   /** Folders with plugins, first match wins. */
@@ -36,50 +36,17 @@ export interface OperationsOptions {
   readonly log?: (line: string) => void;
 }
 
-export interface CallOptions {
-  /** Stops the operation: a running plugin is killed, later ones are not started, the cache stays as it is. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds for the whole operation; no limit unless given. */
-  readonly timeout?: number;
-  /** The span plugins are to make theirs a part of. */
-  readonly span?: SpanContext;
-}
-
-export interface AddOptions extends CallOptions {
-  /**
-   * Runs DEL when ADD fails, on the plugin that failed and those before it, last first: for a caller who will not call
-   * DEL himself. Not where the attachment was there before, for then DEL would take a living one.
-   */
-  readonly takeBack?: boolean;
-}
-
-/** The network's version is too old for CHECK. Found as the `cause` of what CHECK throws. */
-export class CheckNotSupportedError extends Error {
-  constructor() {
-    super('does not support the CHECK command');
-    this.name = 'CheckNotSupportedError';
-  }
-}
-
-/** One operation's view of its options: a single signal from both of them. */
-interface Call {
-  readonly signal: AbortSignal | undefined;
-  readonly span: SpanContext | undefined;
-}
-
 export class Operations {
   readonly path: readonly string[];
   readonly #cache: Cache;
-  readonly #executor: Executor;
-  readonly #env: Environment;
+  readonly #plugins: PluginRunner;
   readonly #log: (line: string) => void;
   readonly #stopped: (() => Promise<string | undefined>) | undefined;
 
   constructor(options: OperationsOptions) {
     this.path = options.path;
     this.#cache = new Cache(options.cacheDir || undefined);
-    this.#executor = options.executor;
-    this.#env = options.env ?? process.env;
+    this.#plugins = new PluginRunner(options.path, options.executor, options.env ?? process.env);
     this.#log = options.log ?? (() => {});
     this.#stopped = options.stopped;
   }
@@ -100,7 +67,7 @@ export class Operations {
     const call = callOf(options);
     const programs: string[] = [];
     for (const plugin of list.plugins) {
-      programs.push(await naming(plugin, 'add', async () => this.#executor.find(plugin.type, this.path)));
+      programs.push(await naming(plugin, 'add', async () => this.#plugins.find(plugin.type)));
     }
     this.#prepare(list.name);
     const wasThere = this.#cache.has(keyOf(list.name, conf));
@@ -111,9 +78,9 @@ export class Operations {
         const before = result;
         await this.#goOn();
         result = await naming(plugin, 'add', () => {
-          const request = this.#addRequest(list, plugin, conf, before);
+          const request = this.#plugins.addRequest(list, plugin, conf, before);
           begun = at + 1;
-          return this.#add(list, programs[at] ?? '', request, conf, call);
+          return this.#plugins.add(list, programs[at] ?? '', request, conf, call);
         });
       }
       await this.#goOn();
@@ -142,7 +109,7 @@ export class Operations {
     for (const plugin of list.plugins.slice(0, begun).reverse()) {
       try {
         // Without the signal that may have stopped the ADD: this is what has to be done after it.
-        await this.#attachment('DEL', list, plugin, conf, result, { signal: undefined, span });
+        await this.#plugins.attachment('DEL', list, plugin, conf, result, { signal: undefined, span });
       } catch (thrown) {
         const why = textOf(thrown);
         left.push(first.includes(why) ? `${plugin.type} for the same reason` : `${plugin.type}: ${why}`);
@@ -156,10 +123,10 @@ export class Operations {
 
   /** The same for a single plugin object, under its own name and version. */
   async addNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<VersionedResult> {
-    const program = this.#executor.find(plugin.type, this.path);
-    const request = this.#addRequest(plugin, plugin, conf, undefined);
+    const program = this.#plugins.find(plugin.type);
+    const request = this.#plugins.addRequest(plugin, plugin, conf, undefined);
     this.#prepare(plugin.name);
-    const result = await this.#add(plugin, program, request, conf, callOf(options));
+    const result = await this.#plugins.add(plugin, program, request, conf, callOf(options));
     this.#remember(plugin, plugin.bytes, conf, result);
     return result;
   }
@@ -170,13 +137,14 @@ export class Operations {
     if (list.disableCheck) return;
     const call = callOf(options);
     const result = this.#resultForCheck(list, conf);
-    for (const plugin of list.plugins) await this.#attachment('CHECK', list, plugin, conf, result, call);
+    for (const plugin of list.plugins)
+      await this.#plugins.attachment('CHECK', list, plugin, conf, result, call);
   }
 
   async checkNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<void> {
     requireCheck(plugin.cniVersion);
     const result = this.#resultForCheck(plugin, conf);
-    await this.#attachment('CHECK', plugin, plugin, conf, result, callOf(options));
+    await this.#plugins.attachment('CHECK', plugin, plugin, conf, result, callOf(options));
   }
 
   /**
@@ -189,7 +157,7 @@ export class Operations {
 
   async delNetwork(plugin: PluginConfig, conf: RuntimeConf, options?: CallOptions): Promise<void> {
     const result = this.#resultForDel(plugin, conf);
-    await this.#attachment('DEL', plugin, plugin, conf, result, callOf(options));
+    await this.#plugins.attachment('DEL', plugin, plugin, conf, result, callOf(options));
     this.#cache.remove(keyOf(plugin.name, conf));
   }
 
@@ -218,7 +186,7 @@ export class Operations {
         args?.onRemoved?.(stale);
       });
     }
-    if (asksPluginsToCollect(list)) {
+    if (hasGcAndStatus(list)) {
       for (const plugin of list.plugins) await this.#gcPlugin(list, plugin, args, call, failures);
     }
     failures.throwAny();
@@ -226,13 +194,13 @@ export class Operations {
 
   /** Whether ADD could be served. Throws the plugin's CniError itself: 50 and 51 say how bad it is. */
   async statusNetworkList(list: NetworkList, options?: CallOptions): Promise<void> {
-    if (!hasGcAndStatus(list.cniVersion)) return;
+    if (!hasGcAndStatus(list)) return;
     const call = callOf(options);
     for (const plugin of list.plugins) {
-      const program = this.#executor.find(plugin.type, this.path);
+      const program = this.#plugins.find(plugin.type);
       const doing = `failed to generate configuration to get plugin STATUS ${plugin.type}`;
       const input = during(doing, () => statusRequest(list, plugin));
-      await this.#run('STATUS', program, input, undefined, call);
+      await this.#plugins.run('STATUS', program, input, undefined, call);
     }
   }
 
@@ -240,33 +208,22 @@ export class Operations {
   async validateNetworkList(list: NetworkList, options?: CallOptions): Promise<string[]> {
     const problems: unknown[] = [];
     for (const { type } of list.plugins) {
-      await this.#validate(type, list.cniVersion, options).catch((problem: unknown) =>
-        problems.push(problem),
-      );
+      await this.#plugins
+        .validate(type, list.cniVersion, callOf(options))
+        .catch((problem: unknown) => problems.push(problem));
     }
     if (problems.length > 0) throw new AggregateError(problems, `[${problems.map(textOf).join(' ')}]`);
     return [...new Set(list.plugins.flatMap(capabilitiesOf))];
   }
 
   async validateNetwork(plugin: PluginConfig, options?: CallOptions): Promise<string[]> {
-    await this.#validate(plugin.type, plugin.cniVersion, options);
+    await this.#plugins.validate(plugin.type, plugin.cniVersion, callOf(options));
     return capabilitiesOf(plugin);
   }
 
   /** The spec versions a plugin supports, by its own account. */
-  async getVersionInfo(type: string, options?: CallOptions): Promise<readonly string[]> {
-    const { signal, span } = callOf(options);
-    const program = this.#executor.find(type, this.path);
-    // For plugins that read it before they look at the command.
-    const stdin = JSON.stringify({ cniVersion: newestVersion });
-    try {
-      const env = versionEnvironment(this.#env, span);
-      const reply = await this.#executor.run({ program, stdin, env, signal });
-      return this.#executor.supportedVersions(replyText(reply));
-    } catch (error) {
-      if (error instanceof CniError && textOf(error) === 'unknown CNI_COMMAND: VERSION') return ['0.1.0'];
-      throw error;
-    }
+  getVersionInfo(type: string, options?: CallOptions): Promise<readonly string[]> {
+    return this.#plugins.supportedVersions(type, callOf(options));
   }
 
   /** What the last ADD returned, in the list's version; undefined when nothing is remembered. */
@@ -313,41 +270,6 @@ export class Operations {
     return this.#cache.containerIds(network, ifname, beginning);
   }
 
-  /** What ADD is asked with; refuses names before anything is run. */
-  #addRequest(
-    network: Network,
-    plugin: PluginConfig,
-    conf: RuntimeConf,
-    before: VersionedResult | undefined,
-  ): Input {
-    checkContainerId(conf.containerId);
-    checkNetworkName(network.name);
-    checkInterfaceName(conf.ifname);
-    return attachmentRequest(network, plugin, conf, before);
-  }
-
-  async #add(
-    network: Network,
-    program: string,
-    input: Input,
-    conf: RuntimeConf,
-    call: Call,
-  ): Promise<VersionedResult> {
-    return replyResult(await this.#run('ADD', program, input, conf, call), network.cniVersion);
-  }
-
-  async #attachment(
-    command: 'CHECK' | 'DEL',
-    network: Network,
-    plugin: PluginConfig,
-    conf: RuntimeConf,
-    result: VersionedResult | undefined,
-    call: Call,
-  ): Promise<void> {
-    const program = this.#executor.find(plugin.type, this.path);
-    await this.#run(command, program, attachmentRequest(network, plugin, conf, result), conf, call);
-  }
-
   /** Where a plugin's program is missing the others are called all the same: what they made must not stay for that. */
   async #delList(list: NetworkList, conf: RuntimeConf, call: Call): Promise<void> {
     const result = this.#resultForDel(list, conf);
@@ -356,7 +278,7 @@ export class Operations {
       await naming(plugin, 'delete', async () => {
         const program = this.#findIfAny(plugin, missing);
         if (program === undefined) return;
-        await this.#run('DEL', program, attachmentRequest(list, plugin, conf, result), conf, call);
+        await this.#plugins.run('DEL', program, attachmentRequest(list, plugin, conf, result), conf, call);
       });
     }
     if (missing.length > 0) throw missing.length === 1 ? missing[0] : together(missing);
@@ -365,7 +287,7 @@ export class Operations {
 
   #findIfAny(plugin: PluginConfig, missing: Error[]): string | undefined {
     try {
-      return this.#executor.find(plugin.type, this.path);
+      return this.#plugins.find(plugin.type);
     } catch (error) {
       missing.push(failed(plugin, 'delete', error));
       return undefined;
@@ -380,41 +302,12 @@ export class Operations {
     failures: Failures,
   ): Promise<void> {
     const valid = args === undefined ? undefined : (args.valid ?? null);
-    let input: Input | undefined;
     await failures.attempt(`failed to generate configuration to GC plugin ${plugin.type}`, () => {
-      input = gcRequest(list, plugin, valid);
+      const input = gcRequest(list, plugin, valid);
+      return failures.attempt(`failed to GC plugin ${plugin.type}`, () =>
+        this.#plugins.run('GC', this.#plugins.find(plugin.type), input, undefined, call),
+      );
     });
-    if (input === undefined) return;
-    const request = input;
-    await failures.attempt(`failed to GC plugin ${plugin.type}`, () =>
-      this.#run('GC', this.#executor.find(plugin.type, this.path), request, undefined, call),
-    );
-  }
-
-  #run(
-    command: Command,
-    program: string,
-    input: Input,
-    conf: RuntimeConf | undefined,
-    call: Call,
-  ): Promise<Reply> {
-    const env = pluginEnvironment(this.#env, command, this.path, conf, call.span);
-    return this.#executor.run({
-      program,
-      input,
-      get stdin() {
-        return input.text;
-      },
-      env,
-      signal: call.signal,
-    });
-  }
-
-  async #validate(type: string, cniVersion: string, options: CallOptions | undefined): Promise<void> {
-    const wanted = cniVersion || '0.1.0';
-    const supported = await this.getVersionInfo(type, options);
-    if (supported.includes(wanted)) return;
-    throw new Error(`plugin ${type} does not support config version "${wanted}"`);
   }
 
   #remember(
@@ -452,82 +345,5 @@ export class Operations {
       );
       return undefined;
     }
-  }
-}
-
-function callOf(options: CallOptions = {}): Call {
-  const { signal, timeout, span } = options;
-  const signals = [signal, timeout === undefined ? undefined : AbortSignal.timeout(timeout)];
-  const given = signals.filter((one) => one !== undefined);
-  return { signal: given.length > 1 ? AbortSignal.any(given) : given[0], span };
-}
-
-function requireCheck(cniVersion: string): void {
-  if (compareVersions(cniVersion, '0.4.0') >= 0) return;
-  const cause = new CheckNotSupportedError();
-  const message = `configuration version ${JSON.stringify(cniVersion)} ${cause.message}`;
-  throw new CniError(ErrorCode.incompatibleVersion, message, '', { cause });
-}
-
-/** GC and STATUS came with 1.1.0. */
-export function asksPluginsToCollect({ cniVersion }: NetworkList): boolean {
-  return hasGcAndStatus(cniVersion);
-}
-
-/** A version nobody can read has neither. */
-function hasGcAndStatus(cniVersion: string): boolean {
-  try {
-    parseVersion(cniVersion);
-  } catch {
-    return false;
-  }
-  return compareVersions(cniVersion, '1.1.0') >= 0;
-}
-
-function capabilitiesOf({ capabilities }: PluginConfig): string[] {
-  return Object.keys(capabilities).filter((name) => capabilities[name]);
-}
-
-async function naming<T>(plugin: PluginConfig, verb: 'add' | 'delete', work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw failed(plugin, verb, error);
-  }
-}
-
-/** `name` appears when the plugin object has one of its own, so that two of a type can be told apart. */
-function failed(plugin: PluginConfig, verb: 'add' | 'delete', error: unknown): Error {
-  const own = plugin.name === '' ? '' : ` name=${JSON.stringify(plugin.name)}`;
-  return wrapped(`plugin type=${JSON.stringify(plugin.type)}${own} failed (${verb})`, error);
-}
-
-function together(errors: readonly Error[]): Error {
-  return new AggregateError(errors, errors.map(textOf).join('\n'));
-}
-
-function wasThereBefore(error: unknown, { name }: NetworkList, { containerId, ifname }: RuntimeConf): Error {
-  const advice = `${containerId}, ${ifname} was attached to ${name} before, so nothing was taken back: DEL first`;
-  return new Error(`${textOf(error)}; ${advice}`, { cause: error });
-}
-
-/** Before 0.4.0 DEL has no `prevResult`; a result that has no words in this version is none. */
-function inVersionForDel(
-  result: VersionedResult | undefined,
-  cniVersion: string,
-): VersionedResult | undefined {
-  try {
-    if (result === undefined || compareVersions(cniVersion, '0.4.0') < 0) return undefined;
-    return convertResult(result, cniVersion);
-  } catch {
-    return undefined; // DEL works without it
-  }
-}
-
-function during<T>(doing: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw wrapped(doing, error);
   }
 }

@@ -61,3 +61,8 @@ export function readConfigFile(path: string): Uint8Array {
 }
 
 const whileParsing = 'error parsing configuration';
+
+/** The capabilities that the plugin has, marked `true`. */
+export function capabilitiesOf({ capabilities }: PluginConfig): string[] {
+  return Object.keys(capabilities).filter((name) => capabilities[name]);
+}

@@ -1,10 +1,6 @@
 /** Why a plugin is not even started. What is told looks as if the start had failed. */
 import type { Outcome } from '@cni-ts/invoke/run-plugin';
 
-export function startFailure(program: string, why: string): Outcome {
-  return { why: `fork/exec ${program}: ${why}`, stdout: '', stderr: '' };
-}
-
 /** The kernel ends a variable at its first zero byte: the plugin would see a part of the value. */
 export function unfitEnvironment(env: Readonly<Record<string, string>>): boolean {
   return Object.values(env).some((value) => value.includes('\0'));

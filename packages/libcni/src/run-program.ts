@@ -1,8 +1,9 @@
 /** Running one program to its end: all of stdin given, both outputs kept, and how it ended in words. */
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
-import type { Outcome } from '@cni-ts/invoke/run-plugin';
+import { type Outcome, startFailure } from '@cni-ts/invoke/run-plugin';
 import { signalText } from '@cni-ts/invoke/signal-text';
-import { calledOff, startFailure, unfitEnvironment } from './refusal.ts';
+import { errnoText } from '@cni-ts/libc/errno';
+import { calledOff, unfitEnvironment } from './refusal.ts';
 
 export interface ProgramOptions {
   readonly stdin: string;
@@ -17,8 +18,8 @@ const attempts = 6;
 
 /** Never throws for what the program does: a program that cannot be started has ended too. */
 export async function runProgram(program: string, options: ProgramOptions): Promise<Outcome> {
-  if (unfitEnvironment(options.env)) return startFailure(program, 'invalid argument');
-  if (!isExecutableFormat(program)) return startFailure(program, 'exec format error');
+  if (unfitEnvironment(options.env)) return startFailure(program, 'EINVAL');
+  if (!isExecutableFormat(program)) return startFailure(program, 'ENOEXEC');
   for (let attempt = 1; ; attempt++) {
     if (options.signal?.aborted) return calledOff(options.signal);
     const result = await start(program, options);
@@ -81,10 +82,9 @@ function outcomeOf(program: string, result: Ended): Outcome {
   if (result.signal !== undefined) return { why: `signal: ${signalText(result.signal)}`, stdout, stderr };
   if (result.isCanceled) return { why: 'context canceled', stdout, stderr };
   if (result.exitCode !== undefined) return { why: `exit status ${result.exitCode}`, stdout, stderr };
-  return startFailure(
-    program,
-    startErrors[result.code ?? ''] ?? result.originalMessage ?? 'cannot be started',
-  );
+  // A code that is no errno is Node's own refusal, of which the message says more.
+  const { code = '', originalMessage = 'cannot be started' } = result;
+  return startFailure(program, errnoText(code) === code ? originalMessage : code);
 }
 
 /**
@@ -107,13 +107,3 @@ function isExecutableFormat(program: string): boolean {
   }
   return head.toString('latin1').startsWith('#!') || head.toString('latin1') === '\x7fELF';
 }
-
-const startErrors: Readonly<Record<string, string>> = {
-  E2BIG: 'argument list too long',
-  EACCES: 'permission denied',
-  EAGAIN: 'resource temporarily unavailable',
-  ENOENT: 'no such file or directory',
-  ENOEXEC: 'exec format error',
-  ENOMEM: 'cannot allocate memory',
-  ETXTBSY: 'text file busy',
-};

@@ -7,7 +7,8 @@
 import { type Executor, processExecutor } from './executor.ts';
 import { Operations, type OperationsOptions } from './operations.ts';
 
-export { type CallOptions, CheckNotSupportedError } from './operations.ts';
+export type { CallOptions } from './call.ts';
+export { CheckNotSupportedError } from './network-version.ts';
 
 export interface RuntimeOptions extends Omit<OperationsOptions, 'executor'> {
   /** Default: each plugin is a process, its stderr goes to ours. */

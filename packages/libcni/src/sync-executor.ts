@@ -3,9 +3,9 @@
  * each by system calls, so it needs neither event loop nor Node. A program that serves others wants `processExecutor`.
  */
 import { findPlugin } from '@cni-ts/invoke/find-plugin';
-import { runPlugin } from '@cni-ts/invoke/run-plugin';
+import { runPlugin, startFailure } from '@cni-ts/invoke/run-plugin';
 import type { Executor, ProcessOptions } from './executor.ts';
-import { calledOff, startFailure, unfitEnvironment } from './refusal.ts';
+import { calledOff, unfitEnvironment } from './refusal.ts';
 import { settle, supportedVersions } from './reply.ts';
 
 /**
@@ -17,7 +17,7 @@ export function syncExecutor(options: ProcessOptions = {}): Executor {
   return {
     find: findPlugin,
     async run({ program, stdin, env, signal }) {
-      if (unfitEnvironment(env)) return settle(startFailure(program, 'invalid argument'), stderr);
+      if (unfitEnvironment(env)) return settle(startFailure(program, 'EINVAL'), stderr);
       if (signal?.aborted) return settle(calledOff(signal), stderr);
       return settle(await runPlugin(program, env, stdin, busyPause), stderr);
     },

@@ -10,3 +10,12 @@ export function wrapped(doing: string, cause: unknown): Error {
 export function textOf(thrown: unknown): string {
   return thrown instanceof CniError ? oneLine(thrown) : messageOf(thrown);
 }
+
+/** What `work` throws is told as a failure of what was being done. */
+export function during<T>(doing: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw wrapped(doing, error);
+  }
+}
