@@ -1,8 +1,8 @@
-import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
-import { formatIp, parseIp } from '@cni-ts/address/ip';
-import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { formatCidr } from '@cni-ts/address/cidr';
+import { formatIp } from '@cni-ts/address/ip';
 import type { Route } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
+import { cidrField, ipField } from './ip-field.ts';
 
 /** One entry of `ipam.routes` as it stands in a configuration. */
 export const ipamRoute = () => {
@@ -21,11 +21,9 @@ export const ipamRoute = () => {
 /** The route as results have it: addresses in canonical text, host bits kept. `field` is its path in the
  *  configuration. Throws `invalid CIDR address: …` and `invalid IP address: …`, the field in the details. */
 export function readIpamRoute(raw: z.output<ReturnType<typeof ipamRoute>>, field: string): Route {
-  const { dst, gw = '', mtu, advmss, priority, table, scope } = raw;
-  const destination = parseCidr(dst);
-  if (destination === undefined) throw invalid('CIDR', dst, `${field}.dst`);
-  const gateway = parseIp(gw);
-  if (gw !== '' && gateway === undefined) throw invalid('IP', gw, `${field}.gw`);
+  const { dst, gw, mtu, advmss, priority, table, scope } = raw;
+  const destination = cidrField(dst, `${field}.dst`);
+  const gateway = ipField(gw, `${field}.gw`);
   return {
     dst: formatCidr(destination),
     ...(gateway && { gw: formatIp(gateway) }),
@@ -35,8 +33,4 @@ export function readIpamRoute(raw: z.output<ReturnType<typeof ipamRoute>>, field
     ...(table !== undefined && { table }),
     ...(scope !== undefined && { scope }),
   };
-}
-
-function invalid(what: 'CIDR' | 'IP', text: string, field: string): CniError {
-  return new CniError(ErrorCode.internal, `invalid ${what} address: ${text}`, field);
 }

@@ -1,12 +1,13 @@
-import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
-import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
-import { type RangeSet, type RangeText, rangeSets } from '@cni-ts/ipam-kit/ranges';
+import type { Pool } from '@cni-ts/ipam-kit/allocation';
+import { Folder } from '@cni-ts/ipam-kit/folder-store';
+import { cidrField, ipField } from '@cni-ts/ipam-kit/ip-field';
+import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
+import { type RangeText, rangeSets } from '@cni-ts/ipam-kit/ranges';
 import { requestedAddresses } from '@cni-ts/ipam-kit/requested-addresses';
-import type { Place } from '@cni-ts/ipam-kit/store';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
-import type { RawRequest, Request } from '@cni-ts/skeleton/plugin';
+import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Route } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
@@ -16,26 +17,16 @@ const defaultDataDir = '/var/lib/cni/networks';
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
 export function schema() {
   const text = z.optional(z.string());
-  const number = z.optional(z.int());
   const range = { subnet: text, rangeStart: text, rangeEnd: text, gateway: text };
   const ranges = z.optional(z.array(z.array(z.object(range))));
   const ips = z.optional(z.array(z.string()));
-  const route = z.object({
-    dst: z.string(),
-    gw: text,
-    mtu: number,
-    advmss: number,
-    priority: number,
-    table: number,
-    scope: number,
-  });
   return z.object({
     cniVersion: networkConfig.cniVersion,
     ipam: z.optional(
       z.object({
         ...range,
         ranges,
-        routes: z.optional(z.array(route)),
+        routes: z.optional(z.array(ipamRoute())),
         dataDir: text,
         resolvConf: text,
         failStatusWhenFull: z.optional(z.boolean()),
@@ -49,11 +40,7 @@ export function schema() {
 export type Shape = z.output<ReturnType<typeof schema>>;
 
 /** What the plugin works by. */
-export interface Config {
-  readonly place: Place;
-  /** One address of each goes to every attachment; the position is the cursor's number. */
-  readonly sets: readonly RangeSet[];
-  readonly requested: readonly Ip[];
+export interface Config extends Pool {
   readonly routes: readonly Route[];
   /** '' for none. */
   readonly resolvConf: string;
@@ -61,8 +48,8 @@ export interface Config {
   readonly failStatusWhenFull: boolean;
 }
 
-/** Throws for what ADD cannot work by. `indexFolder`: where the directory's index is; undefined: it has none. */
-export function parse(raw: Shape, request: RawRequest, indexFolder: string | undefined): Config {
+/** Throws for what ADD cannot work by. */
+export function parse(raw: Shape, request: RawRequest): Config {
   const { ipam } = raw;
   if (ipam === undefined) throw new CniError(ErrorCode.internal, "IPAM config missing 'ipam' key");
   const written = [
@@ -70,25 +57,21 @@ export function parse(raw: Shape, request: RawRequest, indexFolder: string | und
     ...(ipam.subnet === undefined ? [] : [[range(ipam, 'ipam')]]),
     ...sets(ipam.ranges, 'ipam.ranges'),
   ];
+  withoutNul(ipam.dataDir ?? '', 'ipam.dataDir');
   return {
-    place: placeOf(ipam.dataDir ?? '', request.network, indexFolder),
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
-    routes: (ipam.routes ?? []).map(route),
+    routes: (ipam.routes ?? []).map((route, i) => readIpamRoute(route, `ipam.routes[${i}]`)),
     resolvConf: withoutNul(ipam.resolvConf ?? '', 'ipam.resolvConf'),
     failStatusWhenFull: ipam.failStatusWhenFull ?? false,
     sets: rangeSets(written, raw.cniVersion ?? ''),
   };
 }
 
-function placeOf(dataDir: string, network: string, indexFolder: string | undefined): Place {
-  const folder = withoutNul(dataDir, 'ipam.dataDir') || defaultDataDir;
-  return { directory: `${withoutSlashes(folder)}/${network}`, indexFolder };
-}
-
-/** The directory for DEL and GC: they need nothing else of the configuration, and what keeps ADD from working (ranges
+/** Where the reservations are. DEL and GC need nothing else of the configuration, and what keeps ADD from working (ranges
  *  that overlap, a bad CNI_ARGS) must not keep an address reserved for ever. */
-export function placeToClear({ json, network }: Request<Config>, indexFolder: string | undefined): Place {
-  return placeOf(configText(json, 'ipam', 'dataDir'), network, indexFolder);
+export function folderOf({ json, network }: RawRequest, indexFolder: string | undefined): Folder {
+  const dataDir = withoutNul(configText(json, 'ipam', 'dataDir'), 'ipam.dataDir') || defaultDataDir;
+  return new Folder(`${withoutSlashes(dataDir)}/${network}`, indexFolder);
 }
 
 type RangeShape = Pick<NonNullable<Shape['ipam']>, 'subnet' | 'rangeStart' | 'rangeEnd' | 'gateway'>;
@@ -98,37 +81,12 @@ function sets(ranges: readonly (readonly RangeShape[])[] = [], path: string): Ra
 }
 
 function range({ subnet, rangeStart, rangeEnd, gateway }: RangeShape, path: string): RangeText {
-  const network = subnet === undefined ? undefined : cidr(subnet, `${path}.subnet`);
+  const network = subnet === undefined ? undefined : cidrField(subnet, `${path}.subnet`);
   return {
     subnet: network,
     mapped: network?.ip.family === 4 && subnet?.includes(':') === true,
-    rangeStart: address(rangeStart, `${path}.rangeStart`),
-    rangeEnd: address(rangeEnd, `${path}.rangeEnd`),
-    gateway: address(gateway, `${path}.gateway`),
+    rangeStart: ipField(rangeStart, `${path}.rangeStart`),
+    rangeEnd: ipField(rangeEnd, `${path}.rangeEnd`),
+    gateway: ipField(gateway, `${path}.gateway`),
   };
-}
-
-/** Canonical text, host bits kept. */
-function route({ dst, gw, ...rest }: { dst: string; gw?: string | undefined }, index: number): Route {
-  const gateway = address(gw, `ipam.routes[${index}].gw`);
-  return {
-    dst: formatCidr(cidr(dst, `ipam.routes[${index}].dst`)),
-    ...(gateway && { gw: formatIp(gateway) }),
-    ...rest,
-  };
-}
-
-function cidr(text: string, field: string) {
-  const read = parseCidr(text);
-  // The sentence is the reference's, which callers match; the details name the field.
-  if (read === undefined) throw new CniError(ErrorCode.internal, `invalid CIDR address: ${text}`, field);
-  return read;
-}
-
-function address(text = '', field: string): Ip | undefined {
-  const read = parseIp(text);
-  if (text !== '' && read === undefined) {
-    throw new CniError(ErrorCode.internal, `invalid IP address: ${text}`, field);
-  }
-  return read;
 }

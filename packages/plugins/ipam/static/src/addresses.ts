@@ -1,13 +1,8 @@
 /** Where static's addresses come from: the configuration, CNI_ARGS, `args.cni.ips` and the capability `ips`. */
-import { type Cidr, contains, parseCidr } from '@cni-ts/address/cidr';
+import { contains, parseCidr } from '@cni-ts/address/cidr';
 import { type Ip, parseIp } from '@cni-ts/address/ip';
+import type { Given } from '@cni-ts/ipam-kit/store';
 import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
-
-/** An address as it will stand in the result. */
-export interface Address {
-  readonly cidr: Cidr;
-  readonly gateway: Ip | undefined;
-}
 
 /** An address of `ipam.addresses`; its text is looked at only when nothing replaces it. */
 export interface WrittenAddress {
@@ -30,7 +25,7 @@ export interface Sources {
  * replaces it, so that a mistake there does not wait for the day it counts. Only the configuration and CNI_ARGS
  * can name gateways.
  */
-export function mergeAddresses({ configured, args, argsIps, runtimeIps }: Sources): Address[] {
+export function mergeAddresses({ configured, args, argsIps, runtimeIps }: Sources): Given[] {
   const added = fromCniArgs(args);
   const viaArgs = argsIps.map(fromList);
   const viaRuntime = runtimeIps.map(fromList);
@@ -39,13 +34,13 @@ export function mergeAddresses({ configured, args, argsIps, runtimeIps }: Source
   return [...configured.map(fromConfig), ...added];
 }
 
-function fromConfig({ address, gateway }: WrittenAddress): Address {
+function fromConfig({ address, gateway }: WrittenAddress): Given {
   const cidr = parseCidr(address);
   if (cidr) return { cidr, gateway };
   throw new Error(`the 'address' field is expected to be in CIDR notation, got: '${address}'`);
 }
 
-function fromList(text: string): Address {
+function fromList(text: string): Given {
   const cidr = parseCidr(text);
   if (cidr) return { cidr, gateway: undefined };
   throw new Error(`an entry in the 'ips' field is NOT in CIDR notation, got: '${text}'`);
@@ -53,7 +48,7 @@ function fromList(text: string): Address {
 
 /** `IP=10.0.0.1/24,fd00::1/64;GATEWAY=10.0.0.254`: each gateway goes to every address of `IP` whose network it lies
  *  in, the last one stays. Addresses of the configuration keep their own, whatever GATEWAY says. */
-function fromCniArgs(text: string): Address[] {
+function fromCniArgs(text: string): Given[] {
   const args = parseCniArgs(text, { IP: stringArg, GATEWAY: stringArg });
   const cidrs = items(args.IP).map((item) => {
     const cidr = parseCidr(item.trim());

@@ -2,17 +2,19 @@
  *
  *  It remembers nothing and reserves nothing, so it never fails for want of an address, and it does not notice when
  *  two containers get the same one: that is its user's to watch. Everything follows from the call itself. */
-import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { ipField } from '@cni-ts/ipam-kit/ip-field';
+import { ipamPlugin } from '@cni-ts/ipam-kit/ipam-plugin';
 import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
+import type { Given } from '@cni-ts/ipam-kit/store';
 import { failOn } from '@cni-ts/resource/drift';
 import { networkConfig, readConfig } from '@cni-ts/skeleton/config';
-import { definePlugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
-import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import type { RawRequest, Request } from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Dns, Result, Route } from '@cni-ts/spec/result';
 import { compareVersions } from '@cni-ts/spec/spec-version';
 import * as z from 'zod/mini';
-import { type Address, mergeAddresses } from './addresses.ts';
+import { mergeAddresses } from './addresses.ts';
 
 function schema() {
   const text = z.optional(z.string());
@@ -28,7 +30,7 @@ function schema() {
 }
 
 interface Config {
-  readonly addresses: readonly Address[];
+  readonly addresses: readonly Given[];
   readonly routes: readonly Route[];
   readonly dns: Dns | undefined;
 }
@@ -38,7 +40,7 @@ function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequest): C
   if (ipam === undefined) throw new Error("IPAM config missing 'ipam' key");
   const configured = (ipam.addresses ?? []).map(({ address = '', gateway }, i) => ({
     address,
-    gateway: gatewayOf(gateway, `ipam.addresses[${i}].gateway`),
+    gateway: ipField(gateway, `ipam.addresses[${i}].gateway`),
   }));
   const routes = (ipam.routes ?? []).map((route, i) => readIpamRoute(route, `ipam.routes[${i}]`));
   const addresses = mergeAddresses({
@@ -51,14 +53,8 @@ function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequest): C
   return { addresses, routes, dns: ipam.dns as Dns | undefined }; // reason: undefined members are absent ones to Dns
 }
 
-function gatewayOf(text = '', field: string): Ip | undefined {
-  const ip = parseIp(text);
-  if (text === '' || ip) return ip;
-  throw new CniError(ErrorCode.internal, `invalid IP address: ${text}`, field);
-}
-
 /** Results before 0.3.0 have one place per family. */
-function refuseSecondOfFamily(addresses: readonly Address[], version: string): void {
+function refuseSecondOfFamily(addresses: readonly Given[], version: string): void {
   for (const family of [4, 6]) {
     if (addresses.filter(({ cidr }) => cidr.ip.family === family).length < 2) continue;
     throw new CniError(
@@ -67,17 +63,6 @@ function refuseSecondOfFamily(addresses: readonly Address[], version: string): v
       `there are several IPv${family} addresses; cniVersion 0.3.0 and later can have them`,
     );
   }
-}
-
-function add({ config }: Request<Config>): Result {
-  return {
-    ips: config.addresses.map(({ cidr, gateway }) => ({
-      address: formatCidr(cidr),
-      ...(gateway && { gateway: formatIp(gateway) }),
-    })),
-    routes: [...config.routes],
-    ...(config.dns && { dns: config.dns }),
-  };
 }
 
 function check(request: Request<Config>): void {
@@ -92,7 +77,7 @@ function check(request: Request<Config>): void {
 
 /** Gateways that the result does not have as they are configured. An address that is not in the result at all is
  *  no drift: which of the sources counts may change between ADD and CHECK, since runtimes need not repeat them. */
-function differences(addresses: readonly Address[], result: Result, ifname: string): string[] {
+function differences(addresses: readonly Given[], result: Result, ifname: string): string[] {
   const drift: string[] = [];
   for (const { cidr, gateway } of addresses) {
     const entry = result.ips?.find(({ address }) => sameAddress(address, cidr.ip));
@@ -112,32 +97,12 @@ function sameAddress(address: string, ip: Ip): boolean {
   return inResult !== undefined && equalIp(inResult, ip);
 }
 
-/** ADD leaves nothing behind, so there is nothing to take away. */
-function del(): void {}
-
-function gc(): void {}
-
-/** Nothing can run out; only a configuration that no ADD could use stands in the way. */
-function status(request: Request<Config>): void {
-  try {
-    void request.config;
-  } catch (thrown) {
-    const why = errorText(thrown);
-    throw new CniError(ErrorCode.pluginNotAvailable, `the configuration is not valid: ${why}`, '', {
-      cause: thrown,
-    });
-  }
-}
-
 /** `static` alone is a reserved word. */
-export const staticPlugin = definePlugin({
+export const staticPlugin = ipamPlugin({
   type: 'static',
   config: schema,
   parse,
-  add,
+  rest: ({ routes, dns }) => ({ routes: [...routes], ...(dns && { dns }) }),
+  choose: ({ addresses }) => addresses,
   check,
-  del,
-  gc,
-  status,
-  plan: (request) => ({ changes: [], result: add(request) }),
 });

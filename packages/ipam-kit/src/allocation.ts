@@ -1,17 +1,44 @@
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { bootTime } from '@cni-ts/ipam-kit/boot-time';
-import { type Candidate, describe, type RangeSet, rangeOf, sizeOf, walk } from '@cni-ts/ipam-kit/ranges';
-import { entryNames, type Owned, ownerOf, type Store, withStore } from '@cni-ts/ipam-kit/store';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/spec/cni-error';
-import type { Config } from './config.ts';
+import { bootTime } from './boot-time.ts';
+import { type Candidate, describe, type RangeSet, rangeOf, sizeOf, walk } from './ranges.ts';
+import { type Choice, holderText, isHeldBy, type Owned, type Store } from './store.ts';
+
+type Asking = Request<unknown>;
 
 /** How many candidates are looked at one by one before the whole directory's names are read: after a walk that met
  *  this many taken addresses in a row, one long read is cheaper than many short looks. */
 const looks = 64;
 
+/** What an allocation works by. */
+export interface Pool {
+  /** One address of each goes to every attachment; the position is the cursor's number. */
+  readonly sets: readonly RangeSet[];
+  readonly requested: readonly Ip[];
+}
+
+/**
+ * One address of every set, in one hold of the store: the requested one that lies in it, else the next that is free. Throws
+ * at once for a request that no set can serve. What was reserved before a set failed is given back by the undo list, and
+ * nothing else is: the reference then releases whatever the attachment ever owned.
+ */
+export function allocation({ sets, requested }: Pool): Choice {
+  const wanted = requestedOf(sets, requested);
+  return (store, request) =>
+    sets.map((set, i) => {
+      try {
+        const { ip, range } = reserve(store, set, i, wanted[i], request);
+        store.setCursor(i, ip);
+        return { cidr: { ip, prefix: range.subnet.prefix }, gateway: range.gateway };
+      } catch (thrown) {
+        throw allocationError(i, thrown);
+      }
+    });
+}
+
 /** For each set the requested address that lies in it, if any: the first one in the order of the request. */
-export function plan({ sets, requested }: Config): (Ip | undefined)[] {
+function requestedOf(sets: readonly RangeSet[], requested: readonly Ip[]): (Ip | undefined)[] {
   const chosen = sets.map((set) => requested.find((ip) => rangeOf(set, ip)));
   for (const [i, ip] of chosen.entries()) {
     const within = ip && rangeOf(sets[i]!, ip);
@@ -30,44 +57,21 @@ export function plan({ sets, requested }: Config): (Ip | undefined)[] {
   return chosen;
 }
 
-/** One address of every set, in one hold of the lock. What was reserved before a set failed is given back by the
- *  undo list, and nothing else is: the reference then releases whatever the attachment ever owned. */
-export function apply(wanted: readonly (Ip | undefined)[], request: Request<Config>): Candidate[] {
-  return withStore(request.config.place, (store) => choose(store, wanted, request));
-}
-
-/** As `apply`, in a store that is open already, which may be one that is only peeked at. */
-export function choose(
-  store: Store,
-  wanted: readonly (Ip | undefined)[],
-  request: Request<Config>,
-): Candidate[] {
-  return request.config.sets.map((set, i) => {
-    try {
-      const found = reserve(store, set, i, wanted[i], request);
-      store.setLastReserved(i, found.ip);
-      return found;
-    } catch (thrown) {
-      throw allocationError(i, thrown);
-    }
-  });
-}
-
 function reserve(
   store: Store,
   set: RangeSet,
   index: number,
   wanted: Ip | undefined,
-  request: Request<Config>,
+  request: Asking,
 ): Candidate {
   const take = ({ ip }: Candidate): boolean => {
     const name = formatIp(ip);
-    if (!store.reserve(name, request)) return false;
-    request.undo.add(`reservation of ${name}`, () => giveBack(name, request));
+    if (!store.take(name, request)) return false;
+    request.undo.add(`reservation of ${name}`, () => store.giveBack(name, request));
     return true;
   };
   if (wanted) {
-    const candidate = { ip: wanted, range: rangeOf(set, wanted)! }; // plan() chose it because it lies in the set
+    const candidate = { ip: wanted, range: rangeOf(set, wanted)! }; // it was chosen because it lies in the set
     if (take(candidate) || (takeOver(store, candidate, request) && take(candidate))) return candidate;
     throw busy(store, set, wanted);
   }
@@ -78,7 +82,7 @@ function reserve(
   }
   if (earlier && !equalIp(earlier.ip, earlier.range.gateway) && take(earlier)) return earlier;
   const found = takeFree(store, set, index, request, take);
-  if (!found) throw exhausted(set, request);
+  if (!found) throw exhausted(store, set, request);
   return found;
 }
 
@@ -87,15 +91,15 @@ function takeFree(
   store: Store,
   set: RangeSet,
   index: number,
-  request: Request<Config>,
+  request: Asking,
   take: (candidate: Candidate) => boolean,
 ): Candidate | undefined {
-  const last = store.lastReserved(index, request.log);
+  const last = store.cursor(index, request.log);
   let seen = 0;
   let taken: Set<string> | undefined;
   const found = walk(set, last, (candidate) => {
     const name = formatIp(candidate.ip);
-    if (seen++ === looks) taken = new Set(entryNames(request.config.place.directory));
+    if (seen++ === looks) taken = new Set(store.names());
     return (taken ? !taken.has(name) : store.isFree(name)) && take(candidate);
   });
   if (found || !taken) return found;
@@ -119,21 +123,13 @@ function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefin
  * Gives an address free that the attachment itself has from before the boot: nothing of it is alive, and an engine that
  * keeps a container's ID starts it again without a DEL. One from this boot stays: it may be in use.
  */
-function takeOver(store: Store, { ip }: Candidate, request: Request<Config>): boolean {
+function takeOver(store: Store, { ip }: Candidate, request: Asking): boolean {
   const name = formatIp(ip);
-  const owner = store.content(name);
-  if (owner !== ownerOf(request) && owner !== request.containerId) return false;
+  if (!isHeldBy(store.holder(name), request)) return false;
   const boot = bootTime();
   if (boot === undefined || !store.isOlderThan(name, boot)) return false;
   store.release(name);
   return true;
-}
-
-/** Undo of one reservation, unless somebody else has it by now. */
-function giveBack(name: string, request: Request<Config>): void {
-  withStore(request.config.place, (store) => {
-    if (store.content(name) === ownerOf(request)) store.release(name);
-  });
 }
 
 function busy(store: Store, set: RangeSet, ip: Ip): CniError {
@@ -141,23 +137,16 @@ function busy(store: Store, set: RangeSet, ip: Ip): CniError {
   return new CniError(
     ErrorCode.internal,
     `requested IP address ${name} is not available in range set ${describe(set)}`,
-    `${name} is held by ${holder(store.content(name))}`,
+    `${name} is held by ${holderText(store.holder(name))}`,
   );
 }
 
-/** Who has a reservation, by what its file holds. */
-export function holder(content: string | undefined): string {
-  const [id, ifname] = (content ?? '').split('\r\n');
-  if (!id) return 'something that is not a reservation';
-  return ifname ? `container ${id}, interface ${ifname}` : `container ${id}`;
-}
-
-function exhausted(set: RangeSet, { config, network }: Request<Config>): CniError {
+function exhausted(store: Store, set: RangeSet, { network }: Asking): CniError {
   const size = sizeOf(set);
   return new CniError(
     ErrorCode.internal,
     `no IP addresses available in range set: ${describe(set)}`,
-    `${size} of ${size} addresses are used; reservations are the files in ${config.place.directory}, and GC ` +
+    `${size} of ${size} addresses are used; reservations are the files in ${store.where}, and GC ` +
       `("cnitool gc ${network}", or the runtime's) removes those of containers that are gone`,
   );
 }
