@@ -1,6 +1,8 @@
 import { formatMac, parseMac } from '@cni-ts/address/mac';
-import type { Link } from '@cni-ts/rtnetlink/link';
+import { type Link, setMac } from '@cni-ts/rtnetlink/link';
 import type { Interface } from '@cni-ts/spec/result';
+import { hiding } from './drift.ts';
+import type { Namespace } from './namespace.ts';
 import type { Drift } from './resource.ts';
 import type { Site } from './site.ts';
 
@@ -28,22 +30,27 @@ export function recordedMac(entry: Interface | undefined): Uint8Array | undefine
 /** Hardware addresses are compared by value; one that was not recorded matches. */
 export function sameMac(entry: Interface, link: Link): boolean {
   if (!entry.mac) return true;
-  const recorded = parseMac(entry.mac);
+  const recorded = recordedMac(entry);
   return recorded !== undefined && formatMac(recorded) === formatMac(link.mac);
+}
+
+/** Gives the link the MAC that was recorded, where it has another. */
+export function restoreMac({ route }: Namespace, link: Link, entry: Interface | undefined): void {
+  const mac = recordedMac(entry);
+  if (mac && formatMac(mac) !== formatMac(link.mac)) setMac(route, link, mac);
 }
 
 /** Whether the container's link is there, of this kind, and the one that ADD made; it hides all else if not. */
 export function containerLinkDrift(site: Site, kind: string, words: LinkWords): Drift[] {
   const { ifname, netns } = site.request;
   const entry = recordedLink(site);
-  const drift = (text: string): Drift[] => [{ text, hides: true }];
   if (!entry) {
     const recorded = site.recorded?.interfaces?.findLast(({ name }) => name === ifname)?.sandbox ?? '';
-    return drift(words.sandbox(netns, recorded));
+    return hiding(words.sandbox(netns, recorded));
   }
   const link = site.find('container', ifname);
-  if (!link) return drift(words.missing(ifname));
-  if (link.kind !== kind) return drift(words.kind(ifname));
-  if (!sameMac(entry, link)) return drift(words.mac(ifname, entry.mac ?? '', formatMac(link.mac)));
+  if (!link) return hiding(words.missing(ifname));
+  if (link.kind !== kind) return hiding(words.kind(ifname));
+  if (!sameMac(entry, link)) return hiding(words.mac(ifname, entry.mac ?? '', formatMac(link.mac)));
   return [];
 }

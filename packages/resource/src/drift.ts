@@ -1,3 +1,10 @@
+import type { Drift } from './resource.ts';
+
+/** One difference that makes all others not worth telling. */
+export function hiding(text: string): Drift[] {
+  return [{ text, hides: true }];
+}
+
 /** Turns the list of what CHECK found wrong into the one error it answers with. The first comes first, in its known
  *  words; the others follow, so that an operator need not repair and check one by one. */
 export function failOn(drift: readonly string[]): void {

@@ -1,3 +1,4 @@
+import type { Cidr } from '@cni-ts/address/cidr';
 import { readSysctl } from '@cni-ts/libc/sysctl';
 import { failing } from '@cni-ts/spec/failing';
 import type { Drift, Resource } from './resource.ts';
@@ -41,4 +42,14 @@ export class Forwarding implements Resource {
     this.ensure(site);
     return true;
   }
+}
+
+/** For the families of these addresses. To be last: everybody on the host shares it, so nothing that comes after may fail and
+ *  switch it off under others' feet. The texts as in Forwarding. */
+export function forwardings(addresses: readonly Cidr[], failure?: string, drift?: string): Forwarding[] {
+  const all: Forwarding[] = [];
+  for (const family of [4, 6] as const) {
+    if (addresses.some(({ ip }) => ip.family === family)) all.push(new Forwarding(family, failure, drift));
+  }
+  return all;
 }

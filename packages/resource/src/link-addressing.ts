@@ -5,6 +5,7 @@ import { addressFlags, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex } from '@cni-ts/rtnetlink/link';
 import type { IpConfig, Result, Route as ResultRoute } from '@cni-ts/spec/result';
 import { Address, SubnetRoute } from './address.ts';
+import { eventually } from './eventually.ts';
 import { LinkSettings } from './link-settings.ts';
 import { LinkUp } from './link-up.ts';
 import type { Drift, Resource } from './resource.ts';
@@ -134,24 +135,25 @@ class Settled implements Resource {
   async ensure(site: Site): Promise<void> {
     const link = site.link('container', this.#link);
     const { route } = site.container;
-    const until = performance.now() + dadPatience;
     const what = `failed to settle addresses for "${link.name}"`;
-    for (let pause = 5; ; pause = Math.min(50, pause * 2)) {
-      const addresses = listAddresses(route, link, 6);
-      const failed = addresses.find(({ flags }) => flags & addressFlags.dadFailed);
-      if (failed) {
-        throw new Error(
-          `${what}: link ${link.name} has address ${formatIp(failed.cidr.ip)} in DADFAILED state`,
-        );
-      }
-      if (!addresses.some(({ flags }) => flags & addressFlags.tentative)) return;
-      if (performance.now() > until) {
-        // A link that is not up yet never finishes; that is not the address's fault.
-        if (findLinkByIndex(route, link.index)?.operState !== 'up') return;
-        throw new Error(`${what}: link ${link.name} still has tentative addresses after 5 seconds`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
+    const settled = await eventually(
+      () => {
+        const addresses = listAddresses(route, link, 6);
+        const failed = addresses.find(({ flags }) => flags & addressFlags.dadFailed);
+        if (failed) {
+          throw new Error(
+            `${what}: link ${link.name} has address ${formatIp(failed.cidr.ip)} in DADFAILED state`,
+          );
+        }
+        return !addresses.some(({ flags }) => flags & addressFlags.tentative);
+      },
+      dadPatience,
+      5,
+      50,
+    );
+    // A link that is not up yet never finishes; that is not the address's fault.
+    if (settled || findLinkByIndex(route, link.index)?.operState !== 'up') return;
+    throw new Error(`${what}: link ${link.name} still has tentative addresses after 5 seconds`);
   }
 
   differences(): Drift[] {

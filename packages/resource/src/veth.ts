@@ -1,7 +1,15 @@
 import { formatMac } from '@cni-ts/address/mac';
-import { deleteLink, IFF_UP, type Link, setMac, setMtu, setUp } from '@cni-ts/rtnetlink/link';
+import { deleteLink, IFF_UP, type Link, setMtu, setUp } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac } from './container-link.ts';
+import {
+  containerLinkDrift,
+  type LinkWords,
+  recordedLink,
+  recordedMac,
+  restoreMac,
+  sameMac,
+} from './container-link.ts';
+import { hiding } from './drift.ts';
 import { hostLinkName } from './link-name.ts';
 import { collectLinks } from './owned-links.ts';
 import type { Drift, Lasting, Resource } from './resource.ts';
@@ -57,8 +65,8 @@ export class Veth implements Resource {
     if (basic.length) return basic;
     const inside = site.link('container', site.ifname);
     const link = site.find('host', hostName);
-    if (!link) return [{ text: hostWords.missing(hostName), hides: true }];
-    if (!areEnds(link, inside)) return [{ text: hostWords.apart(hostName, inside.name), hides: true }];
+    if (!link) return hiding(hostWords.missing(hostName));
+    if (!areEnds(link, inside)) return hiding(hostWords.apart(hostName, inside.name));
     const all: Drift[] = [];
     const entry = recordedHostEnd(site, hostName);
     if (hostWords.mac && entry && !sameMac(entry, link)) {
@@ -79,14 +87,9 @@ export class Veth implements Resource {
       site.forget();
       return false;
     }
-    const recorded = recordedLink(site);
-    const mac = recordedMac(recorded);
-    if (recorded && mac && !sameMac(recorded, inside)) setMac(site.container.route, inside, mac);
+    restoreMac(site.container, inside, recordedLink(site));
     if (this.#want.mtu && link.mtu !== this.#want.mtu) setMtu(site.host.route, link, this.#want.mtu);
-    const hostMac = recordedMac(recordedHostEnd(site, this.#want.hostName));
-    if (this.#want.hostWords.mac && hostMac && formatMac(hostMac) !== formatMac(link.mac)) {
-      setMac(site.host.route, link, hostMac);
-    }
+    if (this.#want.hostWords.mac) restoreMac(site.host, link, recordedHostEnd(site, this.#want.hostName));
     if (!(link.flags & IFF_UP)) setUp(site.host.route, link);
     return true;
   }

@@ -1,7 +1,6 @@
-import { formatMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { recordedMac, sameMac } from '@cni-ts/resource/container-link';
-import type { Namespace } from '@cni-ts/resource/namespace';
+import { restoreMac, sameMac } from '@cni-ts/resource/container-link';
+import { hiding } from '@cni-ts/resource/drift';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import { trySysctl } from '@cni-ts/resource/set-sysctl';
 import type { Site } from '@cni-ts/resource/site';
@@ -14,67 +13,58 @@ import {
   type Link,
   listLinks,
   setDown,
-  setMac,
   setPromisc,
   setUp,
 } from '@cni-ts/rtnetlink/link';
 import { isOwnedBy, isStale } from '@cni-ts/skeleton/link-owner';
-import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import { failing } from '@cni-ts/spec/failing';
-
-export interface BridgeWant {
-  readonly name: string;
-  readonly mtu: number | undefined;
-  readonly vlanFiltering: boolean;
-  readonly promisc: boolean;
-  /** Its MAC is that of the host's gateway, so it does not change with its ports. */
-  readonly pinned: boolean;
-}
+import type { Config } from './config.ts';
 
 /** The bridge a network hangs on. An existing one is taken as it is; it stays. */
 export class BridgeLink implements Resource {
-  readonly #want: BridgeWant;
+  readonly name: string;
+  readonly #config: Config;
 
-  constructor(want: BridgeWant) {
-    this.#want = want;
+  constructor(config: Config) {
+    this.name = config.bridge;
+    this.#config = config;
   }
 
   describe(): string {
-    const { name, mtu } = this.#want;
-    return `bridge ${name}${mtu ? `, mtu ${mtu}` : ''}`;
+    const { mtu } = this.#config;
+    return `bridge ${this.name}${mtu ? `, mtu ${mtu}` : ''}`;
   }
 
   isThere(site: Site): boolean {
-    return site.find('host', this.#want.name) !== undefined;
+    return site.find('host', this.name) !== undefined;
   }
 
   /** Finds the bridge or creates it, and sees that it is up. Safe when many attachments start at once. */
   ensure(site: Site): void {
-    const { name, promisc } = this.#want;
-    const { host } = site;
-    const { undo } = site.request;
+    const { name } = this;
+    const { route } = site.host;
     failing(`failed to create bridge "${name}"`, () => {
       const link = site.find('host', name) ?? this.#create(site);
       if (link.kind !== 'bridge') throw new Error(`"${name}" already exists but is not a bridge`);
       // What is shared stays as it is by now where others have come to use it.
-      const unlessUsed = (step: () => void) => () => {
-        if (!isUsed(host, site.owner, link.index)) step();
-      };
-      if (promisc && !(link.flags & IFF_PROMISC)) {
-        undo.make(
+      const change = (what: string, work: () => void, back: () => void) =>
+        site.request.undo.make(what, work, () => {
+          if (!isUsed(site, link)) back();
+        });
+      if (this.#config.promisc && !(link.flags & IFF_PROMISC)) {
+        change(
           `promiscuous mode of ${name}`,
-          () =>
-            failing(`could not set promiscuous mode on "${name}"`, () => setPromisc(host.route, link, true)),
-          unlessUsed(() => setPromisc(host.route, link, false)),
+          () => failing(`could not set promiscuous mode on "${name}"`, () => setPromisc(route, link, true)),
+          () => setPromisc(route, link, false),
         );
       }
       // The host is a router here: it must not take its own addresses from router advertisements of containers.
-      trySysctl(`net/ipv6/conf/${name}/accept_ra`, '0', undo);
+      trySysctl(`net/ipv6/conf/${name}/accept_ra`, '0', site.request.undo);
       if (!(link.flags & IFF_UP)) {
-        undo.make(
+        change(
           `bridge ${name} up`,
-          () => setUp(host.route, link),
-          unlessUsed(() => setDown(host.route, link)),
+          () => setUp(route, link),
+          () => setDown(route, link),
         );
       }
       site.look('host', name, link);
@@ -82,23 +72,19 @@ export class BridgeLink implements Resource {
   }
 
   #create(site: Site): Link {
-    const { name, mtu, vlanFiltering } = this.#want;
+    const { name } = this;
+    const { mtu, vlan, trunk } = this.#config;
     const { route } = site.host;
+    const data = vlan !== 0 || trunk !== undefined ? { vlanFiltering: 1 } : {};
     failing(`could not add "${name}"`, () => {
       try {
         site.request.undo.make(
           `bridge ${name}`,
-          () =>
-            createLink(route, {
-              name,
-              mtu,
-              info: { kind: 'bridge', data: vlanFiltering ? { vlanFiltering: 1 } : {} },
-            }),
+          () => createLink(route, { name, mtu, info: { kind: 'bridge', data } }),
           () => {
             // Unless another attachment came to use it meanwhile.
             const link = findLink(route, name);
-            if (link?.kind === 'bridge' && !isUsed(site.host, site.owner, link.index))
-              deleteLink(route, link);
+            if (link?.kind === 'bridge' && !isUsed(site, link)) deleteLink(route, link);
           },
         );
         // Nobody is on it yet who could have its link-local address. Until that is in use (a second or two, if it were
@@ -115,51 +101,59 @@ export class BridgeLink implements Resource {
   }
 
   differences(site: Site): Drift[] {
-    const text = this.#difference(site);
-    return text === undefined ? [] : [{ text, hides: true }];
+    const { name } = this;
+    const entry = site.recorded?.interfaces?.findLast((one) => one.name === name);
+    if (!entry) return hiding('Interface name missing ');
+    const link = site.find('host', name);
+    if (!link) return hiding(`Interface name ${name} not found`);
+    if (entry.sandbox) return hiding(`Interface ${name} should not be in sandbox`);
+    if (link.kind !== 'bridge') return hiding(`Interface ${name} does not have link type of bridge`);
+    if (this.#isPinned && !sameMac(entry, link)) {
+      return hiding(`Bridge interface ${name} Mac doesn't match: ${entry.mac}`);
+    }
+    // Promiscuous mode is only ever switched on, and someone else may want it as well.
+    if (this.#config.promisc && link.promiscuity === 0) {
+      return hiding(
+        `Bridge interface ${name} configured Promisc Mode true doesn't match current state: false `,
+      );
+    }
+    return link.flags & IFF_UP ? [] : hiding(`Bridge interface ${name} is down`);
   }
 
-  #difference(site: Site): string | undefined {
-    const { name, pinned, promisc } = this.#want;
-    const entry = site.recorded?.interfaces?.findLast((one) => one.name === name);
-    if (!entry) return 'Interface name missing ';
-    const link = site.find('host', name);
-    if (!link) return `Interface name ${name} not found`;
-    if (entry.sandbox) return `Interface ${name} should not be in sandbox`;
-    if (link.kind !== 'bridge') return `Interface ${name} does not have link type of bridge`;
-    // Without a pinned MAC a bridge takes the lowest of its ports': a later port may rightly have changed it.
-    if (pinned && !sameMac(entry, link)) return `Bridge interface ${name} Mac doesn't match: ${entry.mac}`;
-    // Promiscuous mode is only ever switched on, and someone else may want it as well.
-    if (promisc && link.promiscuity === 0) {
-      return `Bridge interface ${name} configured Promisc Mode true doesn't match current state: false `;
-    }
-    return link.flags & IFF_UP ? undefined : `Bridge interface ${name} is down`;
+  /** Whether its MAC is that of the host's gateway. Without, a bridge takes the lowest of its ports': a later port may
+   *  rightly have changed it. */
+  get #isPinned(): boolean {
+    return this.#config.isGateway && this.#config.vlan === 0;
   }
 
   mend(site: Site): boolean {
-    const { name, pinned } = this.#want;
-    const link = site.find('host', name);
+    const link = site.find('host', this.name);
     if (link?.kind !== 'bridge') return false;
     this.ensure(site);
-    const recorded = site.recorded?.interfaces?.find((one) => one.name === name);
-    const mac = recorded && pinned && !sameMac(recorded, link) ? recordedMac(recorded) : undefined;
-    if (mac && formatMac(mac) !== formatMac(link.mac)) setMac(site.host.route, link, mac);
+    if (this.#isPinned) {
+      restoreMac(
+        site.host,
+        link,
+        site.recorded?.interfaces?.find((one) => one.name === this.name),
+      );
+    }
     return true;
   }
 }
 
 /** Whether the bridge has ports besides the one of this attachment. */
-function isUsed(host: Namespace, owner: Owner, index: number): boolean {
-  return listLinks(host.route).some(
-    ({ master, attributes }) => master === index && !isOwnedBy(attributes.ifAlias ?? '', owner, 'bridge'),
-  );
+function isUsed(site: Site, bridge: Link): boolean {
+  return hasPort(site, bridge, (alias) => !isOwnedBy(alias, site.owner, 'bridge'));
 }
 
 /** Whether other attachments of this network are on the bridge, which then need what the network's have in common. */
-export function isShared(host: Namespace, { index }: Link, owner: Owner): boolean {
-  const { network, containerId, ifname } = owner;
-  const own = [{ containerId, ifname }];
+export function isShared(site: Site, bridge: Link): boolean {
+  const { network, containerId, ifname } = site.owner;
+  return hasPort(site, bridge, (alias) => isStale(alias, network, 'bridge', [{ containerId, ifname }]));
+}
+
+function hasPort({ host }: Site, { index }: Link, counts: (alias: string) => boolean): boolean {
   return listLinks(host.route).some(
-    ({ master, attributes }) => master === index && isStale(attributes.ifAlias ?? '', network, 'bridge', own),
+    ({ master, attributes }) => master === index && counts(attributes.ifAlias ?? ''),
   );
 }

@@ -5,10 +5,12 @@
  * Without `ipam` the network is an Ethernet segment only ("L2"): the container gets a link and no address.
  */
 
+import type { Cidr } from '@cni-ts/address/cidr';
 import { tellNeighbours } from '@cni-ts/resource/announce';
 import type { LinkWords } from '@cni-ts/resource/container-link';
-import { Forwarding } from '@cni-ts/resource/forwarding';
+import { forwardings } from '@cni-ts/resource/forwarding';
 import { addressing, assignedTo, entriesOf } from '@cni-ts/resource/link-addressing';
+import { bareResult, linkResult } from '@cni-ts/resource/link-result';
 import { LinkUp } from '@cni-ts/resource/link-up';
 import { mainPlugin, type Plan, type PlannedLink } from '@cni-ts/resource/main-plugin';
 import { Masqueraded, MasqueradeLasting } from '@cni-ts/resource/masqueraded';
@@ -20,7 +22,6 @@ import { type HostWords, hostEndName, Veth, VethLasting } from '@cni-ts/resource
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { cannotServe } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { BridgeLink } from './bridge-link.ts';
 import { BridgePort, PortForwards } from './bridge-port.ts';
 import { type Config, checkForAdd, parse, schema } from './config.ts';
@@ -47,102 +48,70 @@ const words: LinkWords = {
 
 function plan(config: Config, site: Site): Plan {
   const { ifname } = site;
-  const { bridge: name, mtu, mac, vlan, trunk, hairpin, portIsolation, preserveDefaultVlan } = config;
+  const { bridge: name, mtu, mac, vlan, trunk = [], hairpin, portIsolation: isolated } = config;
   const hostName = hostEndName(site, [name, `${name}.${vlan}`]);
-  const bridge = new BridgeLink({
-    name,
-    mtu,
-    vlanFiltering: vlan !== 0 || trunk !== undefined,
-    promisc: config.promisc,
-    pinned: config.isGateway && vlan === 0,
-  });
-  const port = new BridgePort(
-    {
-      link: hostName,
-      bridge: name,
-      hairpin,
-      isolated: portIsolation,
-      alias: linkOwner(site.owner, 'bridge'),
-      vlans: { vlan, trunk: trunk ?? [], preserveDefault: preserveDefaultVlan },
-    },
-    bridge,
-  );
+  const bridge = new BridgeLink(config);
+  const vlans = { vlan, trunk, preserveDefault: config.preserveDefaultVlan };
+  const alias = linkOwner(site.owner, 'bridge');
   const before: Resource[] = [
     bridge,
     new Veth({ plugin: 'bridge', hostName, mtu, mac, port: true, words, hostWords: hostWords(name) }),
-    port,
+    new BridgePort({ link: hostName, bridge, hairpin, isolated, alias, vlans }),
   ];
   if (config.macSpoofCheck) before.push(new SpoofChecked(hostName));
-  const forwards = config.disableContainerInterface ? [] : [new PortForwards(hostName, config.ipam !== '')];
   const interfaces: PlannedLink[] = [
     // The kernel may give the bridge a new MAC when the port comes.
     { at: 'host', name, changes: true },
     { at: 'host', name: hostName },
     { at: 'container', name: ifname },
   ];
-  if (!config.ipam) {
-    if (!config.disableContainerInterface) before.push(new LinkUp('container', ifname, words.down(ifname)));
-    const dns = resultDns(config.dns, undefined);
-    return { interfaces, before: [...before, ...forwards], result: dns ? { dns } : {} };
+  if (config.ipam) {
+    return {
+      interfaces,
+      before,
+      after(given) {
+        const { ips, routes, gateways } = planAddressing(
+          config,
+          { ...given, ips: entriesOf(ifname, given) },
+          container,
+        );
+        const result = linkResult({ ...given, ips, routes }, container, config.dns);
+        const leg = vlan && gateways.length ? new VlanGateway(config, bridge) : undefined;
+        if (leg) interfaces.push({ at: 'host', name: leg.name });
+        return { resources: withAddresses(config, ifname, hostName, result, gateways, leg), result };
+      },
+    };
   }
-  return {
-    interfaces,
-    before,
-    after: (given) => withAddresses(config, site, bridge, interfaces, given, forwards),
-  };
+  if (!config.disableContainerInterface) {
+    before.push(new LinkUp('container', ifname, words.down(ifname)), new PortForwards(hostName, false));
+  }
+  return { interfaces, before, result: bareResult(config.dns) };
 }
-
 /** The IP side: addresses and routes in the container, gateway addresses, forwarding and masquerading on the host. */
 function withAddresses(
   config: Config,
-  site: Site,
-  bridge: BridgeLink,
-  interfaces: PlannedLink[],
-  given: Result,
-  forwards: readonly Resource[],
-): { resources: Resource[]; result: Result } {
-  const { ifname } = site;
-  const { vlan, forceAddress } = config;
-  const { ips, routes, gateways } = planAddressing(
-    config,
-    { ...given, ips: entriesOf(ifname, given) },
-    container,
-  );
-  const result: Result = { ips };
-  if (routes.length) result.routes = routes;
-  const dns = resultDns(config.dns, given.dns);
-  if (dns) result.dns = dns;
+  ifname: string,
+  hostName: string,
+  result: Result,
+  gateways: readonly Cidr[],
+  leg: VlanGateway | undefined,
+): Resource[] {
   const settings = (hasIp6: boolean) => quickAddresses(ifname, config.dad, hasIp6);
-  const resources: Resource[] = addressing(
-    ifname,
-    { ips, routes },
-    { down: words.down(ifname), settings, ignoreRouters: true },
-  );
-  const leg =
-    vlan && gateways.length
-      ? new VlanGateway(config.bridge, bridge, vlan, config.preserveDefaultVlan)
-      : undefined;
-  if (leg) {
-    resources.push(leg);
-    interfaces.push({ at: 'host', name: leg.name });
-  }
-  const failure = vlan ? 'failed to set vlan interface for bridge with addr' : 'failed to set bridge addr';
+  const all: Resource[] = addressing(ifname, result, {
+    down: words.down(ifname),
+    settings,
+    ignoreRouters: true,
+  });
+  if (leg) all.push(leg);
   for (const address of gateways) {
-    const link = leg?.name ?? config.bridge;
-    resources.push(
-      new GatewayAddress({ link, bridge: config.bridge, address, force: forceAddress, failure }),
-    );
+    all.push(new GatewayAddress(leg?.name ?? config.bridge, address, config));
   }
   if (config.ipMasq) {
-    const addresses = assignedTo(ifname, { ips }).map(({ cidr }) => cidr);
-    resources.push(new Masqueraded(addresses, config.ipMasqBackend));
+    const addresses = assignedTo(ifname, { ips: result.ips ?? [] }).map(({ cidr }) => cidr);
+    all.push(new Masqueraded(addresses, config.ipMasqBackend));
   }
-  resources.push(...forwards);
-  // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
-  for (const family of [4, 6] as const) {
-    if (gateways.some(({ ip }) => ip.family === family)) resources.push(new Forwarding(family));
-  }
-  return { resources, result };
+  all.push(new PortForwards(hostName, true), ...forwardings(gateways));
+  return all;
 }
 
 /**

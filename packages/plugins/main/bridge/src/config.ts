@@ -8,7 +8,7 @@ import { errorText } from '@cni-ts/spec/cni-error';
 import { checkInterfaceName } from '@cni-ts/spec/names';
 import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
-import { type TrunkItem, trunkVlans, vlanLimits } from './vlan.ts';
+import { trunkVlans, vlanLimits } from './vlan.ts';
 
 const mac = () => z.optional(z.string());
 const on = () => z.optional(z.boolean());
@@ -38,42 +38,17 @@ export const schema = () =>
     args: z.optional(z.object({ cni: z.optional(z.object({ mac: mac() })) })),
   });
 
-/** What the plugin works by: nothing optional that has a default. */
-export interface Config {
-  readonly bridge: string;
-  readonly isGateway: boolean;
-  readonly isDefaultGateway: boolean;
-  readonly forceAddress: boolean;
-  readonly ipMasq: boolean;
-  readonly ipMasqBackend: string | undefined;
-  /** undefined: the kernel's default. */
-  readonly mtu: number | undefined;
-  readonly hairpin: boolean;
-  readonly promisc: boolean;
-  /** 0: none. */
-  readonly vlan: number;
-  /** Ascending, without duplicates; undefined when the configuration has no `vlanTrunk`. */
-  readonly trunk: readonly number[] | undefined;
-  readonly preserveDefaultVlan: boolean;
-  readonly macSpoofCheck: boolean;
-  readonly dad: boolean;
-  readonly disableContainerInterface: boolean;
-  readonly portIsolation: boolean;
-  readonly mac: string | undefined;
-  /** '' when the network has no IPAM. */
-  readonly ipam: string;
-  readonly dns: Dns | undefined;
-}
+/** What the plugin works by. */
+export type Config = ReturnType<typeof parse>;
 
 /** Checks that hold for every verb; those that only ADD makes are in `checkForAdd`. */
-export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequest): Config {
-  const vlan = raw.vlan ?? 0;
+export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequest) {
+  const { vlan = 0, isDefaultGateway = false, mtu = 0 } = raw;
   if (vlan < 0 || vlan > vlanLimits.max) {
     throw new Error(`invalid VLAN ID ${vlan} (must be between 0 and ${vlanLimits.max})`);
   }
-  const trunk = raw.vlanTrunk && trunkVlans(raw.vlanTrunk.map(given));
+  const trunk = raw.vlanTrunk && trunkVlans(raw.vlanTrunk);
   const args = parseCniArgs(request.args, { MAC: (value) => value });
-  const isDefaultGateway = raw.isDefaultGateway ?? false;
   return {
     bridge: raw.bridge ?? 'cni0',
     isGateway: isDefaultGateway || (raw.isGateway ?? false),
@@ -81,29 +56,25 @@ export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequ
     forceAddress: raw.forceAddress ?? false,
     ipMasq: raw.ipMasq ?? false,
     ipMasqBackend: raw.ipMasqBackend,
-    mtu: raw.mtu !== undefined && raw.mtu > 0 ? raw.mtu : undefined,
+    /** undefined: the kernel's default. */
+    mtu: mtu > 0 ? mtu : undefined,
     hairpin: raw.hairpinMode ?? false,
     promisc: raw.promiscMode ?? false,
+    /** 0: none. */
     vlan,
+    /** Ascending, without duplicates; undefined when the configuration has no `vlanTrunk`. */
     trunk,
     preserveDefaultVlan: raw.preserveDefaultVlan ?? false,
     macSpoofCheck: raw.macspoofchk ?? false,
     dad: raw.enabledad ?? false,
     disableContainerInterface: raw.disableContainerInterface ?? false,
     portIsolation: raw.portIsolation ?? false,
-    // An empty text counts as not given, so the next source is asked.
+    /** An empty text counts as not given, so the next source is asked. */
     mac: raw.runtimeConfig?.mac || raw.args?.cni?.mac || args.MAC || undefined,
+    /** '' when the network has no IPAM. */
     ipam: raw.ipam?.type ?? '',
     dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
   };
-}
-
-function given(item: {
-  id?: number | undefined;
-  minID?: number | undefined;
-  maxID?: number | undefined;
-}): TrunkItem {
-  return { id: item.id, minID: item.minID, maxID: item.maxID };
 }
 
 /** A name that the kernel would refuse, or take for a template. `what`: what could not be done, as the kernel's refusal of

@@ -6,11 +6,18 @@ import { addressOf } from '@cni-ts/resource/link-addressing';
 import type { Namespace } from '@cni-ts/resource/namespace';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
-import { addAddress, addressFlags, deleteAddress, listAddresses } from '@cni-ts/rtnetlink/address';
+import {
+  type Address,
+  addAddress,
+  addressFlags,
+  deleteAddress,
+  listAddresses,
+} from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, type Link, setMac } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import type { IpConfig, Result, Route } from '@cni-ts/spec/result';
 import { isShared } from './bridge-link.ts';
+import type { Config } from './config.ts';
 
 /** Who gets which address, and who is the gateway: decided from what IPAM gave, without looking at the host. */
 export interface Addressing {
@@ -24,7 +31,7 @@ const defaults = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 
 /** `containerIndex`: place of the container's link in the result's interfaces. */
 export function planAddressing(
-  config: { readonly isGateway: boolean; readonly isDefaultGateway: boolean },
+  config: Pick<Config, 'isGateway' | 'isDefaultGateway'>,
   ipam: Result,
   containerIndex: number,
 ): Addressing {
@@ -60,103 +67,106 @@ function isDefault(route: Route, family: 4 | 6): boolean {
   return dst?.prefix === 0 && dst.ip.family === family;
 }
 
-export interface GatewayWant {
-  /** Name of the link that carries it: the bridge, or its leg in a VLAN. */
-  readonly link: string;
-  readonly bridge: string;
-  readonly address: Cidr;
-  /** Others in its way are removed; the next network on this bridge may do that with this one. */
-  readonly force: boolean;
-  /** What the error begins with. */
-  readonly failure: string;
-}
-
 /**
  * The host's address on the network. One that is there already is left alone; another one in its way (any IPv4 address,
  * an overlapping IPv6 network) is an error, or is removed when `force` says so. It stays.
  *
  * The link's MAC is pinned to what it was before this attachment's port came: a bridge without an address of its own
- * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves. So `target` is to be the
- * link as it was seen then.
+ * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves. So the link is to be noted
+ * as it was seen then.
  */
 export class GatewayAddress implements Resource {
-  readonly #want: GatewayWant;
+  readonly #link: string;
+  readonly #address: Cidr;
+  readonly #config: Config;
 
-  constructor(want: GatewayWant) {
-    this.#want = want;
+  /** `link`: the bridge, or its leg in a VLAN. */
+  constructor(link: string, address: Cidr, config: Config) {
+    this.#link = link;
+    this.#address = address;
+    this.#config = config;
   }
 
   describe(): string {
-    return `address ${formatCidr(this.#want.address)} on ${this.#want.link}`;
+    return `address ${formatCidr(this.#address)} on ${this.#link}`;
   }
 
   ensure(site: Site): void {
-    failing(this.#want.failure, () => this.#ensure(site, site.link('host', this.#want.link)));
+    const { vlan } = this.#config;
+    const what = vlan ? 'failed to set vlan interface for bridge with addr' : 'failed to set bridge addr';
+    failing(what, () => this.#ensure(site, site.link('host', this.#link)));
   }
 
   #ensure(site: Site, target: Link): void {
-    const { address, force } = this.#want;
+    const address = this.#address;
     const { route } = site.host;
     const present = failing('could not get list of IP addresses', () =>
       listAddresses(route, target, address.ip.family),
     );
     const inTheWay: Cidr[] = [];
     for (const { cidr } of present) {
-      if (cidr.prefix === address.prefix && equalIp(cidr.ip, address.ip)) return;
+      if (equalCidr(cidr, address)) return;
       if (conflicts(cidr, address)) inTheWay.push(cidr);
     }
-    if (inTheWay.length && !force) {
+    if (inTheWay.length && !this.#config.forceAddress) {
       throw new Error(
         `"${target.name}" already has an IP address different from ${formatCidr(address)}: ` +
           `${inTheWay.map(formatCidr).join(', ')} (forceAddress replaces it)`,
       );
     }
-    // Whether other attachments of the network have come to use the address, when this one fails.
-    const unlessShared = (step: () => void) => () => {
-      if (!isShared(site.host, site.link('host', this.#want.bridge), site.owner)) step();
-    };
+    // Nothing is taken back once other attachments of the network have come to use the address.
+    const change = (cidr: Cidr, work: () => void, back: () => void) =>
+      site.request.undo.make(`address ${formatCidr(cidr)} of ${target.name}`, work, () => {
+        if (!isShared(site, site.link('host', this.#config.bridge))) back();
+      });
     for (const cidr of inTheWay) {
-      site.request.undo.make(
-        `address ${formatCidr(cidr)} of ${target.name}`,
+      change(
+        cidr,
         () =>
           failing(`could not remove IP address from "${target.name}"`, () =>
             deleteAddress(route, target, cidr),
           ),
-        unlessShared(() => unlessThere(() => addAddress(route, target, cidr))),
+        () => unlessThere(() => addAddress(route, target, cidr)),
       );
     }
     failing(`could not add IP address ${formatCidr(address)} to "${target.name}"`, () =>
       // Another attachment of the network may do it meanwhile.
       unlessThere(() =>
-        site.request.undo.make(
-          `address ${formatCidr(address)} of ${target.name}`,
+        change(
+          address,
           // The host is the gateway whatever else claims to be; containers are to reach it at once.
           () => addAddress(route, target, address, address.ip.family === 6 ? addressFlags.nodad : 0),
-          unlessShared(() => void deleteAddress(route, target, address)),
+          () => void deleteAddress(route, target, address),
         ),
       ),
     );
     failing("could not set bridge's mac", () => pinMac(site.host, target));
   }
 
+  /** With forceAddress the next network on this bridge may rightly have removed it. */
   differences(site: Site): Drift[] {
-    const { link: name, address, force } = this.#want;
-    if (force) return [];
-    const link = site.find('host', name);
-    const present = link ? site.addresses('host', link) : [];
-    if (present.some(({ cidr }) => cidr.prefix === address.prefix && equalIp(cidr.ip, address.ip))) return [];
-    return [{ text: `Gateway address ${formatCidr(address)} is missing on interface ${name}` }];
+    if (this.#config.forceAddress) return [];
+    if (this.#present(site).some(({ cidr }) => equalCidr(cidr, this.#address))) return [];
+    return [{ text: `Gateway address ${formatCidr(this.#address)} is missing on interface ${this.#link}` }];
   }
 
   /** The same address with another prefix length is in the way of this one, and nobody else's. */
   mend(site: Site): boolean {
-    const { link: name, address } = this.#want;
-    const link = site.find('host', name);
-    for (const { cidr } of link ? site.addresses('host', link) : []) {
-      if (link && equalIp(cidr.ip, address.ip)) deleteAddress(site.host.route, link, cidr);
+    for (const { cidr } of this.#present(site)) {
+      if (!equalIp(cidr.ip, this.#address.ip)) continue;
+      deleteAddress(site.host.route, site.link('host', this.#link), cidr);
     }
     return false;
   }
+
+  #present(site: Site): readonly Address[] {
+    const link = site.find('host', this.#link);
+    return link ? site.addresses('host', link) : [];
+  }
+}
+
+function equalCidr(a: Cidr, b: Cidr): boolean {
+  return a.prefix === b.prefix && equalIp(a.ip, b.ip);
 }
 
 function unlessThere(add: () => void): void {

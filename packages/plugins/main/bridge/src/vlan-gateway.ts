@@ -7,6 +7,7 @@ import { findLink, getLink, setUp } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import { type BridgeLink, isShared } from './bridge-link.ts';
 import { BridgePort } from './bridge-port.ts';
+import type { Config } from './config.ts';
 
 /**
  * The host's own leg in a VLAN of the bridge: a veth pair within the host, `<bridge>.<vlan>` to carry the gateway
@@ -15,20 +16,19 @@ import { BridgePort } from './bridge-port.ts';
 export class VlanGateway implements Resource {
   readonly name: string;
   readonly #port: string;
-  readonly #bridgeName: string;
+  readonly #bridge: BridgeLink;
   readonly #asPort: BridgePort;
 
-  constructor(bridgeName: string, bridge: BridgeLink, vlan: number, preserveDefault: boolean) {
-    this.name = `${bridgeName}.${vlan}`;
-    this.#port = hostLinkName('veth', bridgeName, 'vlan-gateway', String(vlan));
-    this.#bridgeName = bridgeName;
+  constructor({ vlan, preserveDefaultVlan: preserveDefault }: Config, bridge: BridgeLink) {
+    this.name = `${bridge.name}.${vlan}`;
+    this.#port = hostLinkName('veth', bridge.name, 'vlan-gateway', String(vlan));
+    this.#bridge = bridge;
     const vlans = { vlan, trunk: [], preserveDefault };
-    const want = { link: this.#port, bridge: bridgeName, hairpin: false, isolated: false, vlans };
-    this.#asPort = new BridgePort(want, bridge);
+    this.#asPort = new BridgePort({ link: this.#port, bridge, hairpin: false, isolated: false, vlans });
   }
 
   describe(): string {
-    return `link ${this.name}, the host's leg in its VLAN of ${this.#bridgeName}`;
+    return `link ${this.name}, the host's leg in its VLAN of ${this.#bridge.name}`;
   }
 
   ensure(site: Site): void {
@@ -40,13 +40,13 @@ export class VlanGateway implements Resource {
 
   #make(site: Site): void {
     const { host } = site;
-    const bridge = site.link('host', this.#bridgeName);
+    const bridge = site.link('host', this.#bridge.name);
     const pair = {
       containerName: this.name,
       hostName: this.#port,
       mtu: bridge.mtu,
       port: true,
-      inUse: () => isShared(host, bridge, site.owner),
+      inUse: () => isShared(site, bridge),
     };
     const made = failing(`faild to create vlan gateway "${this.name}"`, () => {
       try {

@@ -7,9 +7,9 @@ export const vlanLimits = { min: 1, max: 4094 } as const;
 
 /** One item of `vlanTrunk`: a single VLAN, a range, or both. */
 export interface TrunkItem {
-  readonly id: number | undefined;
-  readonly minID: number | undefined;
-  readonly maxID: number | undefined;
+  readonly id?: number | undefined;
+  readonly minID?: number | undefined;
+  readonly maxID?: number | undefined;
 }
 
 /** The VLANs of a trunk, ascending and without duplicates. Throws for the first item that makes no sense. */
@@ -45,44 +45,35 @@ export interface PortVlans {
   readonly preserveDefault: boolean;
 }
 
-/**
- * The entries of a port that is in these VLANs. A trunk that contains the port's own VLAN makes that one tagged: the
- * later entry of a VLAN replaces the earlier, as in the reference.
- */
-function expectedPortVlans({ vlan, trunk }: Pick<PortVlans, 'vlan' | 'trunk'>): PortVlan[] {
+/** What puts a port into these VLANs, in this order. A trunk that contains the port's own VLAN makes that one tagged: the
+ *  later entry of a VLAN replaces the earlier, as in the reference. */
+function entriesOf({ vlan, trunk }: PortVlans): PortVlan[] {
   if (vlan === 0 && trunk.length === 0) return [];
-  const entries = new Map<number, PortVlan>();
-  if (vlan) entries.set(vlan, { id: vlan, pvid: true, untagged: true });
-  for (const id of trunk) entries.set(id, { id, pvid: false, untagged: false });
-  if (!vlan) entries.set(1, { id: 1, pvid: true, untagged: true });
-  return [...entries.values()];
+  const native = { id: vlan || 1, pvid: true, untagged: true };
+  const tagged = trunk.map((id) => ({ id, pvid: false, untagged: false }));
+  return vlan ? [native, ...tagged] : [...tagged, native];
 }
 
 /** Puts a bridge port into its VLANs. */
-export function setPortVlans(host: Namespace, port: Link, vlans: PortVlans): void {
-  const { vlan, trunk } = vlans;
-  if (vlan === 0 && trunk.length === 0) return;
-  if (!vlans.preserveDefault) {
+export function setPortVlans({ route }: Namespace, port: Link, vlans: PortVlans): void {
+  const entries = entriesOf(vlans);
+  if (entries.length > 0 && !vlans.preserveDefault) {
     failing(`failed to remove default vlan on interface "${port.name}"`, () => {
-      for (const present of listPortVlans(host.route, port)) deletePortVlan(host.route, port, present);
+      for (const present of listPortVlans(route, port)) deletePortVlan(route, port, present);
     });
   }
-  failing(`failed to setup vlan tag on interface "${port.name}"`, () => {
-    if (vlan) addPortVlan(host.route, port, { id: vlan, pvid: true, untagged: true });
-    for (const id of trunk) addPortVlan(host.route, port, { id, pvid: false, untagged: false });
-  });
-  if (vlan) return;
-  failing(`failed to setup default native vlan tag on interface "${port.name}"`, () =>
-    addPortVlan(host.route, port, { id: 1, pvid: true, untagged: true }),
-  );
+  for (const one of entries) {
+    const what = one.pvid && !vlans.vlan ? 'default native vlan tag' : 'vlan tag';
+    failing(`failed to setup ${what} on interface "${port.name}"`, () => addPortVlan(route, port, one));
+  }
 }
 
 /** CHECK: the VLANs the configuration gives the port, as they are. Those it has besides may be anybody's. */
 export function portVlanDrift(vlans: PortVlans, host: Namespace, port: Link): string[] {
-  const expected = expectedPortVlans(vlans);
-  if (expected.length === 0) return [];
+  const expected = new Map(entriesOf(vlans).map((one) => [one.id, one]));
+  if (expected.size === 0) return [];
   const present = listPortVlans(host.route, port);
-  return expected
+  return [...expected.values()]
     .filter((one) => !present.some(({ id, pvid }) => id === one.id && pvid === one.pvid))
     .map(
       ({ id, pvid }) => `Interface ${port.name} is not in VLAN ${id}${pvid ? ' as its untagged one' : ''}`,

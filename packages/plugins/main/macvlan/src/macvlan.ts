@@ -8,14 +8,13 @@
 import { tellNeighbours } from '@cni-ts/resource/announce';
 import type { LinkWords } from '@cni-ts/resource/container-link';
 import { addressing } from '@cni-ts/resource/link-addressing';
+import { bareResult, linkResult } from '@cni-ts/resource/link-result';
 import { LinkUp } from '@cni-ts/resource/link-up';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { type Config, linkSettings, modeOf, parse, schema } from './config.ts';
 import { checkMtu, findMaster } from './master.ts';
 
@@ -78,26 +77,19 @@ export const macvlan = mainPlugin({
     });
     const interfaces = [{ at: 'container', name: ifname }] as const;
     if (!config.ipam) {
-      const result: Result = config.dns ? { dns: config.dns } : {};
-      return {
-        interfaces,
-        before: [link, new LinkUp('container', ifname, words.down(ifname), alias)],
-        result,
-      };
+      const up = new LinkUp('container', ifname, words.down(ifname), alias);
+      return { interfaces, before: [link, up], result: bareResult(config.dns) };
     }
     return {
       interfaces,
       before: [link],
       after(given) {
-        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 0 })) };
-        if (given.routes?.length) result.routes = given.routes;
-        const dns = resultDns(config.dns, given.dns);
-        if (dns) result.dns = dns;
         // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
         const settings = () => tellNeighbours(ifname);
+        const options = { down: words.down(ifname), alias, settings };
         return {
-          resources: addressing(ifname, given, { down: words.down(ifname), alias, settings }),
-          result,
+          resources: addressing(ifname, given, options),
+          result: linkResult(given, 0, config.dns),
         };
       },
     };

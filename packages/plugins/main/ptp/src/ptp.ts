@@ -10,9 +10,10 @@ import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { Address } from '@cni-ts/resource/address';
 import type { LinkWords } from '@cni-ts/resource/container-link';
-import { Forwarding } from '@cni-ts/resource/forwarding';
+import { forwardings } from '@cni-ts/resource/forwarding';
 import { type Assigned, addressing, assignedTo } from '@cni-ts/resource/link-addressing';
 import { checkMtu } from '@cni-ts/resource/link-mtu';
+import { linkResult } from '@cni-ts/resource/link-result';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import { Masqueraded, MasqueradeLasting } from '@cni-ts/resource/masqueraded';
 import type { Resource } from '@cni-ts/resource/resource';
@@ -22,7 +23,6 @@ import { type HostWords, hostEndName, Veth, VethLasting } from '@cni-ts/resource
 import { routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
 import { checkBackend } from '@cni-ts/rules/masquerade-backend';
 import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { parse, schema } from './config.ts';
 
 /** One address of the container and where its packets go. */
@@ -190,23 +190,10 @@ export const ptp = mainPlugin({
           ...inside(ifname, given, wires, gateways),
           ...outside(site, hostName, wires, gateways),
         ];
-        if (ipMasq)
-          resources.push(
-            new Masqueraded(
-              wires.map(({ address }) => address),
-              ipMasqBackend,
-            ),
-          );
-        // Last, since everybody on the host shares it: after this nothing can fail and switch it off under others' feet.
-        for (const family of [4, 6] as const) {
-          if (wires.some(({ address }) => address.ip.family === family))
-            resources.push(new Forwarding(family, 'Could not enable IP forwarding', 'ptp: '));
-        }
-        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 1 })) };
-        if (given.routes?.length) result.routes = given.routes;
-        const dns = resultDns(config.dns, given.dns);
-        if (dns) result.dns = dns;
-        return { resources, result };
+        const addresses = wires.map(({ address }) => address);
+        if (ipMasq) resources.push(new Masqueraded(addresses, ipMasqBackend));
+        resources.push(...forwardings(addresses, 'Could not enable IP forwarding', 'ptp: '));
+        return { resources, result: linkResult(given, 1, config.dns) };
       },
     };
   },
