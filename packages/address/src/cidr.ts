@@ -1,5 +1,5 @@
 /** An address together with the length of its network's prefix. */
-import { formatIp, type Ip, parseIp } from './ip.ts';
+import { equalIp, formatIp, type Ip, parseIp } from './ip.ts';
 
 /** Host bits are kept: `10.1.2.3/8` is an address in 10.0.0.0/8 and stays so. */
 export interface Cidr {
@@ -60,6 +60,11 @@ export function contains(network: Cidr, ip: Ip): boolean {
     if ((ip.bytes[i]! ^ network.ip.bytes[i]!) & maskByte(network.prefix, i)) return false;
   }
   return true;
+}
+
+/** The same address with the same prefix length. */
+export function equalCidr(a: Cidr, b: Cidr): boolean {
+  return a.prefix === b.prefix && equalIp(a.ip, b.ip);
 }
 
 /** The netmask, as long as the address. */

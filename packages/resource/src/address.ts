@@ -1,5 +1,5 @@
-import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
+import { type Cidr, equalCidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
+import { formatIp, type Ip } from '@cni-ts/address/ip';
 import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
 import { addressFlags, newAddress } from '@cni-ts/rtnetlink/address';
 import { addRoute, RT_TABLE_MAIN, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
@@ -47,7 +47,7 @@ export class Address implements Resource {
     const { at, link, cidr, missing } = this.#want;
     const seen = site.find(at, link);
     const present = seen ? site.addresses(at, seen) : [];
-    if (present.some((one) => one.cidr.prefix === cidr.prefix && equalIp(one.cidr.ip, cidr.ip))) return [];
+    if (present.some((one) => equalCidr(one.cidr, cidr))) return [];
     return [{ text: missing ?? `Failed to match addr ${formatCidr(cidr)} on interface ${link}` }];
   }
 }

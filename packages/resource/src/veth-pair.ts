@@ -1,27 +1,9 @@
-import type { Cidr } from '@cni-ts/address/cidr';
-import { isGlobalUnicast } from '@cni-ts/address/ip';
-import { formatMac, parseMac } from '@cni-ts/address/mac';
+import { parseMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { listAddresses } from '@cni-ts/rtnetlink/address';
-import {
-  createLink,
-  deleteLink,
-  findLink,
-  findLinkByIndex,
-  getLink,
-  IFF_UP,
-  type Link,
-  setUp,
-} from '@cni-ts/rtnetlink/link';
-import type { Request } from '@cni-ts/skeleton/plugin';
+import { createLink, deleteLink, findLink, getLink, IFF_UP, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { messageOf } from '@cni-ts/spec/cni-error';
-import { failing } from '@cni-ts/spec/failing';
-import type { Interface } from '@cni-ts/spec/result';
-import { hostLinkName } from './link-name.ts';
-import { findNamespace, type Namespace } from './namespace.ts';
-import { isAnothers } from './owned-links.ts';
-import { recordedAddresses, recordedInterfaces } from './recorded-interfaces.ts';
+import type { Namespace } from './namespace.ts';
 import { trySysctl } from './set-sysctl.ts';
 
 /** Two links joined back to back: one in the container, one on the host. */
@@ -110,96 +92,6 @@ function takeBack({ hostName, inUse }: VethPair, host: Namespace, isMade: boolea
   if (!inUse?.()) deleteLink(host.route, link);
 }
 
-/** One end of a pair, and where it is: whichever is enough to delete both. */
-export interface VethEnd {
-  readonly at: Namespace;
-  readonly link: Link;
-}
-
-/**
- * Looks for the pair of an attachment, for DEL: not for whatever has the interface's name, which may be another
- * container's, whose namespace has got the process ID in the path, or another network's. The attachment's own is
- * - the host's link of the name that we give it, wherever the other end is;
- * - one that prevResult tells, with the MAC it tells: the reference names its links at random;
- * - without prevResult, the container's link if `isTheirs` takes the host's end for one that the reference made for this
- *   network.
- * A link whose alias names another attachment is none of these.
- */
-export function findVethPair(
-  request: Request<unknown>,
-  plugin: string,
-  host: Namespace,
-  isTheirs: (hostEnd: Link) => boolean,
-): VethEnd | undefined {
-  const { network, containerId, ifname } = request;
-  const named = findLink(host.route, hostLinkName('veth', network, containerId, ifname));
-  if (named?.kind === 'veth' && !isAnothers(named, request, plugin)) return { at: host, link: named };
-  const recorded = recordedInterfaces(request);
-  const hostEnd = recordedHostEnd(recorded, host);
-  if (hostEnd) return isAnothers(hostEnd, request, plugin) ? undefined : { at: host, link: hostEnd };
-
-  const inside = findNamespace(request);
-  const link = inside && findLink(inside.route, ifname);
-  if (!inside || link?.kind !== 'veth') return undefined;
-  const peer = peerOf(link, host);
-  if (peer && isAnothers(peer, request, plugin)) return undefined;
-  const entry = recorded.findLast(({ name, sandbox }) => name === ifname && sandbox);
-  if (entry) return hasMac(link, entry) ? { at: inside, link } : undefined;
-  const looksTheirs = peer && !peer.attributes.ifAlias && /^veth[0-9a-f]{8}$/.test(peer.name);
-  return looksTheirs && isTheirs(peer) ? { at: host, link: peer } : undefined;
-}
-
-/**
- * The container's addresses, by which DEL spares the rules of its other interfaces: those that prevResult tells, else
- * those of the pair's end in the container, without what every link has by itself. undefined where neither is known.
- */
-export function vethAddresses(request: Request<unknown>, end: VethEnd | undefined): Cidr[] | undefined {
-  const recorded = recordedAddresses(request);
-  if (recorded || !end) return recorded;
-  const inside = findNamespace(request);
-  const link = inside && findLink(inside.route, request.ifname);
-  if (!inside || link?.kind !== 'veth') return undefined;
-  if (link.index !== end.link.lower && link.index !== end.link.index) return undefined;
-  try {
-    const addresses = listAddresses(inside.route, link).map(({ cidr }) => cidr);
-    return addresses.filter(({ ip }) => isGlobalUnicast(ip));
-  } catch (error) {
-    if (errnoOf(error) === 'ENODEV') return undefined; // another DEL was quicker
-    throw error;
-  }
-}
-
-/** The one link of the host in a result that is a veth with its other end elsewhere. */
-function recordedHostEnd(recorded: readonly Interface[], host: Namespace): Link | undefined {
-  for (const entry of recorded) {
-    const link = entry.sandbox ? undefined : findLink(host.route, entry.name);
-    if (link?.kind === 'veth' && link.attributes.linkNetnsId !== undefined && hasMac(link, entry))
-      return link;
-  }
-  return undefined;
-}
-
-function hasMac(link: Link, { mac }: Interface): boolean {
-  const recorded = mac ? parseMac(mac) : undefined;
-  return recorded !== undefined && formatMac(recorded) === formatMac(link.mac);
-}
-
-/** Indexes count per namespace: the link with that index on the host is another one if its peer is not this. */
-function peerOf(inside: Link, host: Namespace): Link | undefined {
-  const peer = findLinkByIndex(host.route, inside.lower);
-  return peer?.kind === 'veth' && peer.lower === inside.index ? peer : undefined;
-}
-
-/**
- * Deletes the pair by one of its ends. Nothing there is fine.
- *
- * The kernel lets the call wait until nobody can be using the links any more (20 ms). What it clears away meanwhile
- * need not be waited for again: remove rules before, not after.
- */
-export function deleteVethPair(end: VethEnd | undefined): void {
-  if (end) failing(`failed to delete "${end.link.name}"`, () => deleteLink(end.at.route, end.link));
-}
-
 function explain(error: unknown, pair: VethPair, host: Namespace, container: Namespace): Error {
   const { containerName, hostName } = pair;
   if (errnoOf(error) === 'EEXIST') {
@@ -215,7 +107,5 @@ function explain(error: unknown, pair: VethPair, host: Namespace, container: Nam
       );
     }
   }
-  return new Error(`failed to make veth pair: ${messageOf(error)}`, {
-    cause: error,
-  });
+  return new Error(`failed to make veth pair: ${messageOf(error)}`, { cause: error });
 }

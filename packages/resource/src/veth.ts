@@ -11,10 +11,9 @@ import {
 } from './container-link.ts';
 import { hiding } from './drift.ts';
 import { hostLinkName } from './link-name.ts';
-import { collectLinks } from './owned-links.ts';
-import type { Drift, Lasting, Resource } from './resource.ts';
+import type { Drift, Resource } from './resource.ts';
 import type { Site } from './site.ts';
-import { createVethPair, deleteVethPair, findVethPair, type VethPair, vethAddresses } from './veth-pair.ts';
+import { createVethPair, type VethPair } from './veth-pair.ts';
 
 export interface VethWant extends Omit<VethPair, 'containerName' | 'alias'> {
   readonly plugin: string;
@@ -111,35 +110,4 @@ export function hostEndName({ owner, recorded }: Site, others: readonly string[]
     if (!sandbox && !others.includes(name)) onHost.push(name);
   }
   return onHost.includes(own) ? own : (onHost[0] ?? own);
-}
-
-/** The pair of an attachment; what `isTheirs` says of findVethPair. */
-export class VethLasting implements Lasting {
-  readonly name = 'the pair of links';
-  readonly #plugin: string;
-  readonly #isTheirs: (hostEnd: Link, site: Site) => boolean;
-
-  constructor(plugin: string, isTheirs: (hostEnd: Link, site: Site) => boolean) {
-    this.#plugin = plugin;
-    this.#isTheirs = isTheirs;
-  }
-
-  /** The addresses by which rules of another interface are spared; to be asked before the pair is gone. */
-  addresses(site: Site) {
-    return vethAddresses(site.request, this.#find(site));
-  }
-
-  remove(site: Site): void {
-    deleteVethPair(this.#find(site));
-  }
-
-  collect({ host, request: { network, validAttachments } }: Site): void {
-    collectLinks(host, network, this.#plugin, validAttachments);
-  }
-
-  #find(site: Site) {
-    return site.once(this, () =>
-      findVethPair(site.request, this.#plugin, site.host, (end) => this.#isTheirs(end, site)),
-    );
-  }
 }

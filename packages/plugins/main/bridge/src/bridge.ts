@@ -7,6 +7,7 @@
 
 import type { Cidr } from '@cni-ts/address/cidr';
 import { tellNeighbours } from '@cni-ts/resource/announce';
+import { BridgePort, PortForwards } from '@cni-ts/resource/bridge-port';
 import type { LinkWords } from '@cni-ts/resource/container-link';
 import { forwardings } from '@cni-ts/resource/forwarding';
 import { addressing, assignedTo, entriesOf } from '@cni-ts/resource/link-addressing';
@@ -18,12 +19,12 @@ import type { Resource } from '@cni-ts/resource/resource';
 import { trySysctl } from '@cni-ts/resource/set-sysctl';
 import type { Site } from '@cni-ts/resource/site';
 import { SpoofChecked, SpoofCheckLasting } from '@cni-ts/resource/spoof-checked';
-import { type HostWords, hostEndName, Veth, VethLasting } from '@cni-ts/resource/veth';
+import { type HostWords, hostEndName, Veth } from '@cni-ts/resource/veth';
+import { VethLasting } from '@cni-ts/resource/veth-lasting';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { cannotServe } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { BridgeLink } from './bridge-link.ts';
-import { BridgePort, PortForwards } from './bridge-port.ts';
 import { type Config, checkForAdd, parse, schema } from './config.ts';
 import { GatewayAddress, planAddressing } from './gateway.ts';
 import { VlanGateway } from './vlan-gateway.ts';
@@ -31,9 +32,11 @@ import { VlanGateway } from './vlan-gateway.ts';
 /** Place of the container's link in the result's `interfaces`. */
 const container = 2;
 
+const notOn = (bridge: string) => `CNI veth created for bridge ${bridge} was not found`;
+
 const hostWords = (bridge: string): HostWords => ({
   missing: (name) => `Interface name ${name} not found`,
-  apart: () => `CNI veth created for bridge ${bridge} was not found`,
+  apart: () => notOn(bridge),
   mac: (name, recorded) => `Interface ${name} Mac doesn't match: ${recorded} not found`,
   mtu: (name, found, wanted) => `Interface ${name} has MTU ${found}, configured is ${wanted}`,
 });
@@ -53,10 +56,11 @@ function plan(config: Config, site: Site): Plan {
   const bridge = new BridgeLink(config);
   const vlans = { vlan, trunk, preserveDefault: config.preserveDefaultVlan };
   const alias = linkOwner(site.owner, 'bridge');
+  const missing = notOn(name);
   const before: Resource[] = [
     bridge,
     new Veth({ plugin: 'bridge', hostName, mtu, mac, port: true, words, hostWords: hostWords(name) }),
-    new BridgePort({ link: hostName, bridge, hairpin, isolated, alias, vlans }),
+    new BridgePort({ link: hostName, bridge, hairpin, isolated, vlans, alias, missing }),
   ];
   if (config.macSpoofCheck) before.push(new SpoofChecked(hostName));
   const interfaces: PlannedLink[] = [

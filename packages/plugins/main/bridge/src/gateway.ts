@@ -1,4 +1,4 @@
-import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
+import { type Cidr, contains, equalCidr, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { firstAddress } from '@cni-ts/resource/first-address';
@@ -69,7 +69,7 @@ function isDefault(route: Route, family: 4 | 6): boolean {
 
 /**
  * The host's address on the network. One that is there already is left alone; another one in its way (any IPv4 address,
- * an overlapping IPv6 network) is an error, or is removed when `force` says so. It stays.
+ * an overlapping IPv6 network) is an error, or is removed where forceAddress says so. It stays.
  *
  * The link's MAC is pinned to what it was before this attachment's port came: a bridge without an address of its own
  * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves. So the link is to be noted
@@ -163,10 +163,6 @@ export class GatewayAddress implements Resource {
     const link = site.find('host', this.#link);
     return link ? site.addresses('host', link) : [];
   }
-}
-
-function equalCidr(a: Cidr, b: Cidr): boolean {
-  return a.prefix === b.prefix && equalIp(a.ip, b.ip);
 }
 
 function unlessThere(add: () => void): void {

@@ -1,4 +1,5 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { BridgePort } from '@cni-ts/resource/bridge-port';
 import { hostLinkName } from '@cni-ts/resource/link-name';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
@@ -6,7 +7,6 @@ import { createVethPair } from '@cni-ts/resource/veth-pair';
 import { findLink, getLink, setUp } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import { type BridgeLink, isShared } from './bridge-link.ts';
-import { BridgePort } from './bridge-port.ts';
 import type { Config } from './config.ts';
 
 /**
@@ -23,8 +23,14 @@ export class VlanGateway implements Resource {
     this.name = `${bridge.name}.${vlan}`;
     this.#port = hostLinkName('veth', bridge.name, 'vlan-gateway', String(vlan));
     this.#bridge = bridge;
-    const vlans = { vlan, trunk: [], preserveDefault };
-    this.#asPort = new BridgePort({ link: this.#port, bridge, hairpin: false, isolated: false, vlans });
+    this.#asPort = new BridgePort({
+      link: this.#port,
+      bridge,
+      hairpin: false,
+      isolated: false,
+      vlans: { vlan, trunk: [], preserveDefault },
+      missing: `${this.#port} is no port of ${bridge.name}`,
+    });
   }
 
   describe(): string {

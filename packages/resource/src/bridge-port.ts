@@ -1,23 +1,25 @@
-import { announce } from '@cni-ts/resource/announce';
-import { hiding } from '@cni-ts/resource/drift';
-import { eventually } from '@cni-ts/resource/eventually';
-import type { Drift, Resource } from '@cni-ts/resource/resource';
-import type { Site } from '@cni-ts/resource/site';
 import { bridgePortOf, setBridgePort } from '@cni-ts/rtnetlink/bridge-port';
 import { findLink, findLinkByIndex, getLink, type Link, setMaster } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
-import type { BridgeLink } from './bridge-link.ts';
-import { type PortVlans, portVlanDrift, setPortVlans } from './vlan.ts';
+import { announce } from './announce.ts';
+import { hiding } from './drift.ts';
+import { eventually } from './eventually.ts';
+import { type PortVlans, portVlanDrift, setPortVlans } from './port-vlans.ts';
+import type { Drift, Resource } from './resource.ts';
+import type { Site } from './site.ts';
 
 export interface PortWant {
   /** Name of the link that is the port. */
   readonly link: string;
-  readonly bridge: BridgeLink;
+  /** Made again where it vanished. */
+  readonly bridge: { readonly name: string; ensure(site: Site): void };
   readonly hairpin: boolean;
   readonly isolated: boolean;
   readonly vlans: PortVlans;
   /** Whose it is (linkOwner). */
   readonly alias?: string | undefined;
+  /** The plugin's words for a link that is no port of the bridge. */
+  readonly missing: string;
 }
 
 /** That a link of the host is a port of the bridge, and up. */
@@ -61,11 +63,9 @@ export class BridgePort implements Resource {
   }
 
   differences(site: Site): readonly Drift[] {
-    const { link: name, bridge, hairpin, isolated, vlans } = this.#want;
+    const { link: name, bridge, hairpin, isolated, vlans, missing } = this.#want;
     const link = site.find('host', name);
-    if (link?.master !== site.find('host', bridge.name)?.index) {
-      return hiding(`CNI veth created for bridge ${bridge.name} was not found`);
-    }
+    if (link?.master !== site.find('host', bridge.name)?.index) return hiding(missing);
     const port = link && bridgePortOf(link);
     if (!!port?.hairpin !== hairpin) {
       const found = hairpin ? 'off' : 'on';
