@@ -81,7 +81,7 @@ export class ReservationIndex {
     const names: string[] = [];
     const key = hash(owner);
     this.#attempt(() => {
-      for (const { bytes } of this.#chain(key)) if (holds(bytes, key)) names.push(nameIn(bytes));
+      for (const { bytes } of this.#chain(key).used) if (holds(bytes, key)) names.push(nameIn(bytes));
     });
     return names;
   }
@@ -97,29 +97,22 @@ export class ReservationIndex {
     if (!this.#trusted) return;
     this.#attempt(() => {
       if ((this.#used + 1) * 4 > this.#slots * 3) this.#grow();
-      const key = hash(owner);
-      let place: number | undefined;
-      for (const { slot, bytes } of this.#chain(key)) {
-        if (isFreed(bytes)) place ??= slot;
-      }
-      if (place === undefined) {
-        place = this.#endOfChain;
-        this.#used++;
-      }
-      this.#writeSlot(place, entry(key, name));
+      const added = entry(owner, name);
+      const { used, end } = this.#chain(added);
+      const again = used.find(({ bytes }) => isFreed(bytes));
+      if (!again) this.#used++;
+      this.#writeSlot(again?.slot ?? end, added);
     });
   }
 
   remove(owner: string, name: string): void {
     if (!this.#trusted) return;
     this.#attempt(() => {
-      const wanted = entry(hash(owner), name);
-      for (const { slot, bytes } of this.#chain(hash(owner))) {
-        if (bytes.every((byte, i) => byte === wanted[i])) {
-          this.#writeSlot(slot, freed);
-          return;
-        }
-      }
+      const wanted = entry(owner, name);
+      const found = this.#chain(wanted).used.find(({ bytes }) =>
+        bytes.every((byte, i) => byte === wanted[i]),
+      );
+      if (found) this.#writeSlot(found.slot, freed);
     });
   }
 
@@ -132,8 +125,7 @@ export class ReservationIndex {
         this.#trusted = false;
         return;
       }
-      const entries = [...reservations].map(([name, owner]) => entry(hash(owner), name));
-      this.#writeTable(entries);
+      this.#writeTable([...reservations].map(([name, owner]) => entry(owner, name)));
     });
   }
 
@@ -185,20 +177,14 @@ export class ReservationIndex {
     writeAt(this.#file!, new Uint8Array(header.buffer), 0);
   }
 
-  /** Where the chain walked last ended: a slot never used. */
-  #endOfChain = 0;
-
-  /** The slots an owner's entries can be in: from the one its hash names to the first never used. */
-  #chain(key: Uint8Array): { slot: number; bytes: Uint8Array }[] {
-    const chain: { slot: number; bytes: Uint8Array }[] = [];
+  /** The slots an owner's entries can be in, from the one its hash names on, and the first never used, which ends them. */
+  #chain(key: Uint8Array): { used: { slot: number; bytes: Uint8Array }[]; end: number } {
+    const used: { slot: number; bytes: Uint8Array }[] = [];
     let slot = word(key, 0) & (this.#slots - 1);
     for (let walked = 0; walked < this.#slots; walked++, slot = (slot + 1) & (this.#slots - 1)) {
       const bytes = this.#readSlot(slot);
-      if (isUnused(bytes)) {
-        this.#endOfChain = slot;
-        return chain;
-      }
-      chain.push({ slot, bytes });
+      if (isUnused(bytes)) return { used, end: slot };
+      used.push({ slot, bytes });
     }
     throw new Error('no unused slot: not a table made here');
   }
@@ -306,11 +292,11 @@ function holds(slot: Uint8Array, key: Uint8Array): boolean {
 
 const mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
-function entry(key: Uint8Array, name: string): Uint8Array {
+function entry(owner: string, name: string): Uint8Array {
   const ip = parseIp(name);
   if (ip === undefined) throw new Error(`${name} is no address`);
   const bytes = new Uint8Array(slotBytes);
-  bytes.set(key);
+  bytes.set(hash(owner));
   if (ip.family === 4) bytes.set(mapped, 8);
   bytes.set(ip.bytes, slotBytes - ip.bytes.length);
   return bytes;

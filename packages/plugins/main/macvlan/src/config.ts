@@ -20,33 +20,23 @@ export const schema = () => {
   });
 };
 
-/** What the plugin works by: nothing optional that has a default. What only ADD and CHECK need is in `linkSettings`. */
-export interface Config {
-  /** Name of the master; '' for the link of the default route. */
-  readonly master: string;
-  readonly linkInContainer: boolean;
-  readonly mode: string;
-  /** 0: the master's. */
-  readonly mtu: number;
-  /** Of the configuration and of the runtime, which comes before CNI_ARGS. */
-  readonly mac: string | undefined;
-  readonly runtimeMac: string | undefined;
-  /** 0: the kernel's default. */
-  readonly broadcastQueueLength: number;
-  /** '' when the network has no IPAM. */
-  readonly ipam: string;
-  readonly dns: Dns | undefined;
-}
+/** What the plugin works by. What only ADD and CHECK need is in `linkSettings`. */
+export type Config = ReturnType<typeof parse>;
 
-export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
+export function parse(raw: z.output<ReturnType<typeof schema>>) {
   return {
+    /** Name of the master; '' for the link of the default route. */
     master: raw.master ?? '',
     linkInContainer: raw.linkInContainer ?? false,
     mode: raw.mode ?? '',
+    /** 0: the master's. */
     mtu: raw.mtu ?? 0,
+    /** The runtime's comes before CNI_ARGS, the configuration's after. */
     mac: raw.mac || undefined,
     runtimeMac: raw.runtimeConfig?.mac || undefined,
+    /** 0: the kernel's default. */
     broadcastQueueLength: raw.bcqueuelen ?? 0,
+    /** '' when the network has no IPAM. */
     ipam: raw.ipam?.type ?? '',
     dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
   };

@@ -11,22 +11,15 @@ export const schema = () =>
     ipMasqBackend: z.optional(z.string()),
   });
 
-/** What the plugin works by: nothing optional that has a default. */
-export interface Config {
-  /** Of both ends; undefined: the kernel's default. */
-  readonly mtu: number | undefined;
-  readonly ipMasq: boolean;
-  readonly ipMasqBackend: string | undefined;
-  /** '' when the configuration has none, which no plugin is called. */
-  readonly ipam: string;
-  readonly dns: Dns | undefined;
-}
-
-export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
+/** What the plugin works by. */
+export function parse(raw: z.output<ReturnType<typeof schema>>) {
+  const { mtu = 0, ipMasq = false, ipMasqBackend } = raw;
   return {
-    mtu: raw.mtu !== undefined && raw.mtu > 0 ? raw.mtu : undefined,
-    ipMasq: raw.ipMasq ?? false,
-    ipMasqBackend: raw.ipMasqBackend,
+    /** Of both ends; undefined: the kernel's default. */
+    mtu: mtu > 0 ? mtu : undefined,
+    ipMasq,
+    ipMasqBackend,
+    /** '' when the configuration has none, which no plugin is called. */
     ipam: raw.ipam?.type ?? '',
     dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
   };
