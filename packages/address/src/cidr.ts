@@ -67,6 +67,15 @@ export function equalCidr(a: Cidr, b: Cidr): boolean {
   return a.prefix === b.prefix && equalIp(a.ip, b.ip);
 }
 
+/** An address alone: a /32 or /128. */
+export function hostCidr(ip: Ip): Cidr {
+  return { ip, prefix: ip.bytes.length * 8 };
+}
+
+export function isHost({ ip, prefix }: Cidr): boolean {
+  return prefix === ip.bytes.length * 8;
+}
+
 /** The netmask, as long as the address. */
 export function maskOf(c: Cidr): Uint8Array {
   return c.ip.bytes.map((_, i) => maskByte(c.prefix, i));

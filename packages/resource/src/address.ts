@@ -1,4 +1,4 @@
-import { type Cidr, equalCidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
+import { type Cidr, equalCidr, formatCidr, isHost, networkOf } from '@cni-ts/address/cidr';
 import { formatIp, type Ip } from '@cni-ts/address/ip';
 import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
 import { addressFlags, newAddress } from '@cni-ts/rtnetlink/address';
@@ -74,8 +74,8 @@ export class SubnetRoute implements Resource {
   }
 
   differences(site: Site): Drift[] {
-    const { ip, prefix } = this.#address;
-    if (prefix === ip.bytes.length * 8) return [];
+    const { ip } = this.#address;
+    if (isHost(this.#address)) return [];
     const routes = site.routes('container', ip.family);
     if (routes.some((one) => one.table === RT_TABLE_MAIN && sameDestination(one.dst, this.#address)))
       return [];

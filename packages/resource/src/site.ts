@@ -17,9 +17,7 @@ export class Site {
   #expected: Result | undefined;
   #container: Namespace | undefined;
   #links: Record<Place, Map<string, Link | undefined>> = { host: new Map(), container: new Map() };
-  #addresses = new Map<Link, readonly Address[]>();
-  #routes = new Map<string, readonly Route[]>();
-  #found = new Map<object, unknown>();
+  #found = new Map<object | string, unknown>();
 
   constructor(request: Request<unknown>) {
     this.request = request;
@@ -83,21 +81,16 @@ export class Site {
 
   /** For CHECK: the addresses of a link. */
   addresses(place: Place, link: Link): readonly Address[] {
-    const known = this.#addresses.get(link) ?? listAddresses(this.at(place).route, link);
-    this.#addresses.set(link, known);
-    return known;
+    return this.once(link, () => listAddresses(this.at(place).route, link));
   }
 
   /** For CHECK: the routes of a namespace. */
   routes(place: Place, family: 4 | 6): readonly Route[] {
-    const key = `${place} ${family}`;
-    const known = this.#routes.get(key) ?? listRoutes(this.at(place).route, family);
-    this.#routes.set(key, known);
-    return known;
+    return this.once(`routes ${place} ${family}`, () => listRoutes(this.at(place).route, family));
   }
 
   /** What `find` finds for `key`, looked for once. */
-  once<T>(key: object, find: () => T): T {
+  once<T>(key: object | string, find: () => T): T {
     if (!this.#found.has(key)) this.#found.set(key, find());
     return this.#found.get(key) as T; // reason: what was put there under this key
   }
@@ -105,8 +98,6 @@ export class Site {
   /** Forgets all that was seen: something has changed it. */
   forget(): void {
     this.#links = { host: new Map(), container: new Map() };
-    this.#addresses = new Map();
-    this.#routes = new Map();
     this.#found = new Map();
   }
 }

@@ -3,6 +3,8 @@ import type { Ip } from '@cni-ts/address/ip';
 import type { Protocol } from '@cni-ts/nftables/match';
 import type { Statement } from '@cni-ts/nftables/rule';
 
+export { hostCidr } from '@cni-ts/address/cidr';
+
 /**
  * A rule as a value, in no backend's language. Three languages write it and read it back: nft (nft-language.ts),
  * iptables-nft by netlink (xt-language.ts), and the words of iptables-restore (words-language.ts). What stands in the
@@ -81,11 +83,6 @@ export interface ReadRule {
   readonly comment: string | undefined;
   /** Whether nothing else stands in it. */
   readonly whole: boolean;
-}
-
-/** One address and no network. */
-export function hostCidr(ip: Ip): Cidr {
-  return { ip, prefix: ip.bytes.length * 8 };
 }
 
 /** The chain that a rule leads to. */

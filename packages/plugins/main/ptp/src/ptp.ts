@@ -6,7 +6,7 @@
  * All containers of the network may share one gateway address: it lies as a /32 (/128) on each host end, and a route
  * to each container's address tells the host which end leads there.
  */
-import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
+import { type Cidr, formatCidr, hostCidr, isHost, networkOf } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { Address } from '@cni-ts/resource/address';
 import type { LinkWords } from '@cni-ts/resource/container-link';
@@ -50,14 +50,6 @@ function firstOf(wires: readonly Wire[], same: (a: Wire, b: Wire) => boolean): W
   return wires.filter((wire, i) => wires.findIndex((other) => same(other, wire)) === i);
 }
 
-function host(ip: Ip): Cidr {
-  return { ip, prefix: ip.bytes.length * 8 };
-}
-
-function isHost({ ip, prefix }: Cidr): boolean {
-  return prefix === ip.bytes.length * 8;
-}
-
 function hasRoute({ routes = [] }: Result, address: Cidr): boolean {
   const text = formatCidr(networkOf(address));
   return routes.some(({ dst, table, priority }) => dst === text && !table && !priority);
@@ -91,7 +83,7 @@ function inside(link: string, given: Result, wires: readonly Wire[], gateways: r
           new Route({
             at,
             link,
-            dst: host(gateway),
+            dst: hostCidr(gateway),
             source: address.ip,
             scope: routeScopes.link,
             exclusive: true,
@@ -117,14 +109,14 @@ function outside(site: Site, link: string, wires: readonly Wire[], gateways: rea
         new Address({
           at,
           link,
-          cidr: host(gateway),
+          cidr: hostCidr(gateway),
           noDad: true,
-          failure: `failed to add IP addr (${formatCidr(host(gateway))}) to veth`,
+          failure: `failed to add IP addr (${formatCidr(hostCidr(gateway))}) to veth`,
           missing: `ptp: Gateway address ${formatIp(gateway)} is missing on host interface ${link}`,
         }),
     ),
     ...wires.map(({ address: { ip } }) => {
-      const [dst, text] = [host(ip), formatIp(ip)];
+      const [dst, text] = [hostCidr(ip), formatIp(ip)];
       return new Route({
         at,
         link,
