@@ -247,10 +247,6 @@ class PeekedStore extends FolderStore {
     return !this.#reserved.has(name) && (this.#released.has(name) || super.isFree(name));
   }
 
-  override giveBack(): void {
-    // Nothing was taken.
-  }
-
   override setCursor(): void {
     // Nothing is written.
   }

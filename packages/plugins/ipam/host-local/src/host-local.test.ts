@@ -629,6 +629,15 @@ describe.each(['without an index', 'with an index'])('%s', (mode) => {
     expect(net.reserved).toEqual(['10.0.1.2']);
   });
 
+  test('a dry run that fails leaves what it would have taken over from before the boot', async () => {
+    const net = network({ ranges: [[{ subnet: '10.0.0.0/24' }], [{ subnet: '10.0.1.0/30' }]] });
+    net.write('10.0.0.2', 'c1\r\neth0');
+    net.write('10.0.1.2', 'other\r\neth0');
+    age(net, '10.0.0.2');
+    expect((await net.ask({ command: 'PLAN' })).json.msg).toContain('failed to allocate for range 1');
+    expect(net.reserved).toEqual(['10.0.0.2', '10.0.1.2']);
+  });
+
   test('a FIFO or a link in the directory holds nobody up and leads nowhere', async () => {
     const net = network(large);
     mkdirSync(net.directory, { recursive: true });

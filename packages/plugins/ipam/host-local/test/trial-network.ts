@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 
-export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
+export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION' | 'PLAN';
 
 export interface Call {
   command: Command;
