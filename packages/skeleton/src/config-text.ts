@@ -19,9 +19,10 @@ export function configText(json: unknown, ...path: readonly string[]): string {
 function member(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null) return undefined;
   const json = value as Readonly<Record<string, unknown>>; // reason: any object has string keys
+  const lower = name.toLowerCase();
   let found: unknown;
   for (const key of Object.keys(json)) {
-    if (key.toLowerCase() === name.toLowerCase()) found = json[key] ?? found;
+    if (key.length === lower.length && key.toLowerCase() === lower) found = json[key] ?? found;
   }
   return found;
 }
