@@ -146,8 +146,9 @@ function checkHeld<C>(ipam: KeptPlugin<C>, request: Request<C>): void {
 
 /** Reservations that are gone are made again; an address that somebody else has by now is an error. */
 function takeAgain<C>(ipam: KeptPlugin<C>, request: Request<C>): string[] {
+  const all = givenBefore(ipam, request);
   return ipam.store(request).hold((store) =>
-    givenBefore(ipam, request).flatMap((name) => {
+    all.flatMap((name) => {
       if (isHeldBy(store.holder(name), request)) return [];
       if (store.take(name, request)) return `the reservation of ${name} was gone`;
       throw new CniError(

@@ -15,26 +15,22 @@ import {
 } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, type Link, setMac } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
-import type { IpConfig, Result, Route } from '@cni-ts/spec/result';
+import type { Result, Route } from '@cni-ts/spec/result';
 import { isShared } from './bridge-link.ts';
 import type { Config } from './config.ts';
 
-/** Who gets which address, and who is the gateway: decided from what IPAM gave, without looking at the host. */
-export interface Addressing {
-  readonly ips: IpConfig[];
-  readonly routes: Route[];
-  /** The host's own addresses on the bridge (or VLAN link): IPv4 first. Empty unless the network is a gateway. */
-  readonly gateways: readonly Cidr[];
-}
-
 const defaults = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 
-/** `containerIndex`: place of the container's link in the result's interfaces. */
+/**
+ * Who gets which address, and who is the gateway: decided from what IPAM gave, without looking at the host. `gateways` are
+ * the host's own addresses on the bridge (or VLAN link), IPv4 first: none unless the network is a gateway.
+ * `containerIndex`: place of the container's link in the result's interfaces.
+ */
 export function planAddressing(
   config: Pick<Config, 'isGateway' | 'isDefaultGateway'>,
   ipam: Result,
   containerIndex: number,
-): Addressing {
+) {
   const routes = (ipam.routes ?? []).map((route) => ({ ...route }));
   const gateways: Record<4 | 6, Cidr[]> = { 4: [], 6: [] };
   const hasDefault = new Set<4 | 6>();
