@@ -13,13 +13,13 @@ export interface PortWant {
   readonly link: string;
   /** Made again where it vanished. */
   readonly bridge: { readonly name: string; ensure(site: Site): void };
-  readonly hairpin: boolean;
-  readonly isolated: boolean;
+  readonly hairpin?: boolean;
+  readonly isolated?: boolean;
   readonly vlans: PortVlans;
   /** Whose it is (linkOwner). */
   readonly alias?: string | undefined;
-  /** The plugin's words for a link that is no port of the bridge. */
-  readonly missing: string;
+  /** The plugin's words for a link that is no port of the bridge, where operators know others than these. */
+  readonly missing?: string;
 }
 
 /** That a link of the host is a port of the bridge, and up. */
@@ -63,9 +63,10 @@ export class BridgePort implements Resource {
   }
 
   differences(site: Site): readonly Drift[] {
-    const { link: name, bridge, hairpin, isolated, vlans, missing } = this.#want;
+    const { link: name, bridge, hairpin = false, isolated = false, vlans, missing } = this.#want;
     const link = site.find('host', name);
-    if (link?.master !== site.find('host', bridge.name)?.index) return hiding(missing);
+    if (link?.master !== site.find('host', bridge.name)?.index)
+      return hiding(missing ?? `${name} is no port of ${bridge.name}`);
     const port = link && bridgePortOf(link);
     if (!!port?.hairpin !== hairpin) {
       const found = hairpin ? 'off' : 'on';

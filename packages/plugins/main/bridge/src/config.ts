@@ -105,11 +105,8 @@ export function checkForAdd(config: Config): void {
   checkLinkName(what, 'bridge', config.bridge);
   if (config.vlan && config.ipam && config.isGateway) {
     const name = `${config.bridge}.${config.vlan}`;
-    checkLinkName(
-      `faild to create vlan gateway "${name}": failed to make veth pair`,
-      'bridge and vlan',
-      name,
-    );
+    const leg = `faild to create vlan gateway "${name}": failed to make veth pair`;
+    checkLinkName(leg, 'bridge and vlan', name);
   }
   checkMtu(what, config.mtu);
   if (config.ipam && config.ipMasq) checkBackend(config.ipMasqBackend);

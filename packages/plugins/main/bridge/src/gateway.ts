@@ -115,13 +115,11 @@ export class GatewayAddress implements Resource {
       site.request.undo.make(`address ${formatCidr(cidr)} of ${target.name}`, work, () => {
         if (!isShared(site, site.link('host', this.#config.bridge))) back();
       });
+    const removing = `could not remove IP address from "${target.name}"`;
     for (const cidr of inTheWay) {
       change(
         cidr,
-        () =>
-          failing(`could not remove IP address from "${target.name}"`, () =>
-            deleteAddress(route, target, cidr),
-          ),
+        () => failing(removing, () => deleteAddress(route, target, cidr)),
         () => unlessThere(() => addAddress(route, target, cidr)),
       );
     }

@@ -23,14 +23,7 @@ export class VlanGateway implements Resource {
     this.name = `${bridge.name}.${vlan}`;
     this.#port = hostLinkName('veth', bridge.name, 'vlan-gateway', String(vlan));
     this.#bridge = bridge;
-    this.#asPort = new BridgePort({
-      link: this.#port,
-      bridge,
-      hairpin: false,
-      isolated: false,
-      vlans: { vlan, trunk: [], preserveDefault },
-      missing: `${this.#port} is no port of ${bridge.name}`,
-    });
+    this.#asPort = new BridgePort({ link: this.#port, bridge, vlans: { vlan, trunk: [], preserveDefault } });
   }
 
   describe(): string {
