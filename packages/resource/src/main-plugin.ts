@@ -12,10 +12,10 @@ import { CniError, cannotServe, ErrorCode, errorText, findCniError } from '@cni-
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Interface, Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
-import { failOn } from './drift.ts';
-import { changesOf, differencesOf, ensureAll, repairAll } from './engine.ts';
+import { changesOf, ensureAll, repairAll } from './engine.ts';
 import type { Lasting, Place, Resource } from './resource.ts';
 import { Site } from './site.ts';
+import { checkAll, collectionOf, removalOf, validConfig } from './verbs.ts';
 
 /** What must be there for one attachment, in two stages: what needs no address, and what does. */
 export interface Plan {
@@ -95,7 +95,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const { prevResult } = request;
       if (!prevResult) throw new Error(main.missing);
       await delegate(request)?.check();
-      failOn(differencesOf(site, partsOf(planned, prevResult)).map(({ text }) => text));
+      checkAll(site, partsOf(planned, prevResult));
     },
     async plan(request) {
       const site = new Site(request);
@@ -132,7 +132,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const config = validConfig(request);
       const ipam = config === undefined ? ipamType(request.json) : main.ipam(config);
       await tryAll([
-        ...main.lasting(config).map((one) => () => one.remove(site)),
+        ...removalOf(site, main.lasting(config)),
         () => (ipam || main.needsIpam ? request.ipam(ipam).del() : undefined),
       ]);
     },
@@ -143,11 +143,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const config = validConfig(request);
       const ipam = config === undefined ? ipamType(request.json) : main.ipam(config);
       await tryAll([
-        // Links first: rules may be known to be stale by the links they name.
-        ...main
-          .lasting(config)
-          .toReversed()
-          .map((one) => () => one.collect?.(site, valid)),
+        ...collectionOf(site, main.lasting(config), valid),
         () => (ipam ? request.ipam(ipam).gc() : undefined),
       ]);
     },
@@ -164,17 +160,6 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       await delegate(request)?.status();
     },
   });
-}
-
-function validConfig<C>(request: Request<C>): C | undefined {
-  try {
-    return request.config;
-  } catch (error) {
-    request.log(
-      `the configuration is not valid, what carries this attachment's name is removed: ${errorText(error)}`,
-    );
-    return undefined;
-  }
 }
 
 /** Of a configuration that is not valid. */

@@ -10,6 +10,8 @@ export type { Place };
 export interface Drift {
   /** In an operator's words: what CHECK answers. */
   readonly text: string;
+  /** What exactly differs, where `text` has the reference's words and those do not tell: the details of CHECK's error. */
+  readonly detail?: string;
   /** Without this nothing else is as it must be, so nothing else is worth telling: the link is gone, say. */
   readonly hides?: boolean;
 }

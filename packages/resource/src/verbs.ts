@@ -1,0 +1,41 @@
+/** What the verbs of main and of chained plugins have in common. */
+import type { Attachment, Request } from '@cni-ts/skeleton/plugin';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { failOn } from './drift.ts';
+import { differencesOf } from './engine.ts';
+import type { Lasting, Resource } from './resource.ts';
+import type { Site } from './site.ts';
+
+/** CHECK: the first difference is the answer, the others follow it, or are its details where they have such. */
+export function checkAll(site: Site, resources: readonly Resource[]): void {
+  const drift = differencesOf(site, resources);
+  const details = drift.flatMap(({ detail }) => detail ?? []);
+  if (details.length === 0) failOn(drift.map(({ text }) => text));
+  else throw new CniError(ErrorCode.internal, drift[0]!.text, details.join('; '));
+}
+
+/** DEL, as steps in their order. */
+export function removalOf(site: Site, lasting: readonly Lasting[]): (() => void | Promise<void>)[] {
+  return lasting.map((one) => () => one.remove(site));
+}
+
+/** GC, as steps. Links first: rules may be known to be stale by the links they name. */
+export function collectionOf(
+  site: Site,
+  lasting: readonly Lasting[],
+  valid: readonly Attachment[],
+): (() => void | Promise<void>)[] {
+  return lasting.toReversed().map((one) => () => one.collect?.(site, valid));
+}
+
+/** For DEL and GC: undefined where it is not valid (any more), which is logged. */
+export function validConfig<C>(request: Request<C>): C | undefined {
+  try {
+    return request.config;
+  } catch (error) {
+    request.log(
+      `the configuration is not valid, what carries this attachment's name is removed: ${errorText(error)}`,
+    );
+    return undefined;
+  }
+}
