@@ -4,6 +4,7 @@ import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
 import { addressFlags, newAddress } from '@cni-ts/rtnetlink/address';
 import { addRoute, RT_TABLE_MAIN, routeScopes, sameDestination } from '@cni-ts/rtnetlink/route';
 import type { Drift, Place, Resource } from './resource.ts';
+import { movedTables } from './routing-tables.ts';
 import type { Site } from './site.ts';
 
 export interface AddressWant {
@@ -77,8 +78,9 @@ export class SubnetRoute implements Resource {
     const { ip } = this.#address;
     if (isHost(this.#address)) return [];
     const routes = site.routes('container', ip.family);
-    if (routes.some((one) => one.table === RT_TABLE_MAIN && sameDestination(one.dst, this.#address)))
-      return [];
+    const isIn = (table: number) =>
+      routes.some((one) => one.table === table && sameDestination(one.dst, this.#address));
+    if (isIn(RT_TABLE_MAIN) || movedTables(site, 'container', this.#link).some(isIn)) return [];
     const gateway = this.#gateway ? formatIp(this.#gateway) : 'none';
     const what = `Failed to find Gateway ${gateway} for interface ${this.#link}`;
     return [{ text: `${what}: no route to ${formatCidr(networkOf(this.#address))}` }];

@@ -4,6 +4,7 @@ import type { SyscallError } from '@cni-ts/libc/syscall-error';
 import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
 import { newRoute, oldRoute, RT_TABLE_MAIN, sameDestination } from '@cni-ts/rtnetlink/route';
 import type { Drift, Place, Resource } from './resource.ts';
+import { movedTables } from './routing-tables.ts';
 import type { Site } from './site.ts';
 
 export interface RouteWant {
@@ -76,8 +77,7 @@ export class Route implements Resource {
     const table = this.#want.table || RT_TABLE_MAIN;
     const link = site.find(at, this.#want.link);
     const through = at === 'host' ? link?.index : undefined;
-    const found =
-      link !== undefined &&
+    const isIn = (table: number) =>
       site
         .routes(at, dst.ip.family)
         .some(
@@ -90,7 +90,8 @@ export class Route implements Resource {
               one.hops.some((hop) => hop.gateway && equalIp(hop.gateway, gateway))) &&
             (!priority || one.priority === priority),
         );
-    if (found) return [];
+    // A later plugin of the chain may have moved it: sbr, vrf.
+    if (link && (isIn(table) || movedTables(site, at, link.name).some(isIn))) return [];
     const via = gateway && !anyGateway ? ` via ${formatIp(gateway)}` : '';
     const where = table === RT_TABLE_MAIN ? 'routing table' : `routing table ${table}`;
     return [{ text: missing ?? `Expected Route ${formatCidr(dst)}${via} not found in ${where}` }];

@@ -18,6 +18,7 @@ export const addressFlags = {
   dadFailed: 0x08,
   tentative: 0x40,
   permanent: 0x80,
+  noPrefixRoute: 0x200,
 } as const;
 
 /** struct ifaddrmsg, include/uapi/linux/if_addr.h */

@@ -7,9 +7,9 @@ import { message } from '@cni-ts/netlink/message';
 import { type Netlink, NLM_F } from '@cni-ts/netlink/socket';
 import { indexOf } from './link.ts';
 
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
-const RTM_GETROUTE = 26;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
 const AF = { 4: 2, 6: 10 } as const;
 const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
@@ -20,7 +20,7 @@ export const RT_TABLE_MAIN = 254;
 export const routeScopes = { universe: 0, site: 200, link: 253, host: 254, nowhere: 255 } as const;
 
 /** struct rtmsg, include/uapi/linux/rtnetlink.h */
-const rtmsg = struct({
+export const rtmsg = struct({
   family: u8,
   dstLength: u8,
   srcLength: u8,

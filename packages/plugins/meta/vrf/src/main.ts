@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { vrf } from './vrf.ts';
+
+main(vrf);
