@@ -20,7 +20,7 @@ const v4 = { address: '192.168.1.209/24', gateway: '192.168.1.1', interface: 0 }
 const v6 = { address: 'fd00::10/64', gateway: 'fd00::1', interface: 0 };
 
 function resultOf(container: Container, ips: object[] = [v4], name = 'net1') {
-  const mac = container.sh(`cat /sys/class/net/${name}/address`).trim();
+  const mac = JSON.parse(container.sh(`ip -j link show ${name}`))[0].address;
   return { cniVersion: '1.1.0', interfaces: [{ name, mac, sandbox: container.path }], ips };
 }
 
