@@ -1,8 +1,10 @@
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { type Link, setMac } from '@cni-ts/rtnetlink/link';
+import { namesAnother } from '@cni-ts/skeleton/link-owner';
 import type { Interface } from '@cni-ts/spec/result';
 import { hiding } from './drift.ts';
 import type { Namespace } from './namespace.ts';
+import { recordedInterfaces } from './recorded-interfaces.ts';
 import type { Drift } from './resource.ts';
 import type { Site } from './site.ts';
 
@@ -53,4 +55,14 @@ export function containerLinkDrift(site: Site, kind: string, words: LinkWords): 
   if (link.kind !== kind) return hiding(words.kind(ifname));
   if (!sameMac(entry, link)) return hiding(words.mac(ifname, entry.mac ?? '', formatMac(link.mac)));
   return [];
+}
+
+/**
+ * For DEL of a plugin that did not make the link: whether a link of the interface's name is another attachment's, for the
+ * path may lead to another container by now. By its alias, or by the MAC of prevResult.
+ */
+export function isAnotherContainers({ request, ifname, owner }: Site, link: Link): boolean {
+  if (namesAnother(link.attributes.ifAlias ?? '', owner)) return true;
+  const entry = recordedInterfaces(request).findLast(({ name, sandbox }) => name === ifname && sandbox);
+  return entry !== undefined && !sameMac(entry, link);
 }

@@ -52,6 +52,8 @@ export interface WholeRoute {
   readonly scope: number;
   readonly protocol: number;
   readonly priority: number;
+  /** Whether it is one of several ways of a multipath route. */
+  readonly shared: boolean;
   /** The order that makes it again, but for its table. */
   readonly order: WholeMessage;
   /** Of a multipath route of IPv4: the orders that make it again whole, and without the hops out of this link. */
@@ -77,6 +79,7 @@ export function listWholeRoutes(nl: Netlink, family: 4 | 6): WholeRoute[] {
         scope: one.scope ?? 0,
         protocol: one.protocol ?? 0,
         priority: one.priority ?? 0,
+        shared: one.multipath !== undefined,
         order,
         ...(one.multipath && family === 4 && multipathOrders(one, one.multipath, order.oif ?? 0)),
       });

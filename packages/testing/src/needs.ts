@@ -6,6 +6,7 @@ const probes = {
   vlan: 'ip link add v0 type veth peer name v1 && ip link add link v0 name v0.7 type vlan id 7',
   'bridge vlan filtering': 'ip link add b0 type bridge vlan_filtering 1',
   dummy: 'ip link add d0 type dummy',
+  vrf: 'ip link add r0 type vrf table 1',
   macvlan: 'ip link add v0 type veth peer name v1 && ip link add link v0 name m0 type macvlan',
   ifb: 'ip link add i0 type ifb',
   'nftables inet': 'nft add table inet t',

@@ -1,16 +1,15 @@
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { openFile, openFlags } from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
-import { sameMac } from '@cni-ts/resource/container-link';
+import { isAnotherContainers } from '@cni-ts/resource/container-link';
 import { findNamespace } from '@cni-ts/resource/namespace';
-import { recordedAddresses, recordedInterfaces } from '@cni-ts/resource/recorded-interfaces';
+import { recordedAddresses } from '@cni-ts/resource/recorded-interfaces';
 import type { Drift, Lasting, Resource } from '@cni-ts/resource/resource';
 import { containerRules } from '@cni-ts/resource/routing-tables';
 import type { Site } from '@cni-ts/resource/site';
 import { listAddresses } from '@cni-ts/rtnetlink/address';
-import { findLink, type Link } from '@cni-ts/rtnetlink/link';
+import { findLink } from '@cni-ts/rtnetlink/link';
 import { addRule, deleteRule, listRules, type Rule } from '@cni-ts/rtnetlink/rule';
-import { namesAnother } from '@cni-ts/skeleton/link-owner';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 
@@ -112,7 +111,7 @@ export class SourceRulesLasting implements Lasting {
     const inside = findNamespace(request);
     if (!inside) return;
     const link = findLink(inside.route, ifname);
-    if (link && isAnothersLink(site, link)) return;
+    if (link && isAnotherContainers(site, link)) return;
     const addresses = [
       ...(link ? listAddresses(inside.route, link).map(({ cidr }) => cidr.ip) : []),
       ...(recordedAddresses(request) ?? []).map(({ ip }) => ip),
@@ -132,11 +131,4 @@ export class SourceRulesLasting implements Lasting {
     }
     if (failures.length) throw new Error(`Failed to delete rule ${failures.join('; ')}`);
   }
-}
-
-/** By its alias, or by the MAC of prevResult: the path may lead to another container by now. */
-function isAnothersLink({ request, ifname, owner }: Site, link: Link): boolean {
-  if (namesAnother(link.attributes.ifAlias ?? '', owner)) return true;
-  const entry = recordedInterfaces(request).findLast(({ name, sandbox }) => name === ifname && sandbox);
-  return entry !== undefined && !sameMac(entry, link);
 }

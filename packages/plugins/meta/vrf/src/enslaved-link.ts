@@ -57,7 +57,7 @@ export class EnslavedLink implements Resource {
     // Links of the VRF are no ways of main's routes, but a multipath route would get its way back.
     takeRoutes(
       site,
-      routes.filter(({ rest }) => rest),
+      routes.filter(({ shared }) => shared),
       `could not take the way out of ${ifname} from a route of several`,
     );
     request.undo.make(
@@ -134,5 +134,5 @@ function release(
   for (const { cidr, flags } of missingOf(addresses, listAddresses(route, link, 6)))
     addAddress(route, link, cidr, flags & kept);
   for (const one of [...routes].sort((a, b) => Number(!!a.gateway) - Number(!!b.gateway)))
-    if (!one.rest) putRoute(route, one, RT_TABLE_MAIN);
+    if (!one.shared) putRoute(route, one, RT_TABLE_MAIN);
 }

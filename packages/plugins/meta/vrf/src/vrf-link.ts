@@ -111,3 +111,10 @@ export function deleteUnusedVrf(nl: Netlink, vrf: Link): void {
   if (readLinkOwner(vrf.attributes.ifAlias ?? '')?.plugin !== 'vrf') return;
   if (!listLinks(nl).some(({ master }) => master === vrf.index)) deleteLink(nl, vrf);
 }
+
+/** Whether a plugin of ours made the VRF for another container: the path leads there by now. */
+export function isForAnother(vrf: Link, { owner }: Site): boolean {
+  const container = (alias: string) => readLinkOwner(alias)?.containerId;
+  const said = container(vrf.attributes.ifAlias ?? '');
+  return said !== undefined && said !== container(linkOwner(owner, 'vrf'));
+}

@@ -6,6 +6,7 @@
  * The VRF is made with the first link and goes with the last. The link's addresses stay, its routes move to the table.
  */
 import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
+import { isAnotherContainers } from '@cni-ts/resource/container-link';
 import { emptyNamespace, findNamespace } from '@cni-ts/resource/namespace';
 import type { Lasting } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
@@ -13,7 +14,7 @@ import { findLink, listLinks, setMaster } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import { type Config, parse, schema } from './config.ts';
 import { EnslavedLink } from './enslaved-link.ts';
-import { createVrf, deleteUnusedVrf, notVrf, VrfLink } from './vrf-link.ts';
+import { createVrf, deleteUnusedVrf, isForAnother, notVrf, VrfLink } from './vrf-link.ts';
 
 /** That the link is in the VRF, and the VRF. */
 class Membership implements Lasting {
@@ -26,7 +27,8 @@ class Membership implements Lasting {
 
   /** Whatever is missing by now is as it shall be. A link in another VRF stays there, and so does a VRF that is still
    *  used, or that somebody else made. */
-  remove({ request, ifname }: Site): void {
+  remove(site: Site): void {
+    const { request, ifname } = site;
     const inside = findNamespace(request);
     if (!inside) return;
     const link = findLink(inside.route, ifname);
@@ -36,7 +38,7 @@ class Membership implements Lasting {
     const vrf = this.#config
       ? named
       : listLinks(inside.route).find(({ index, kind }) => kind === 'vrf' && index === link?.master);
-    if (!vrf) return;
+    if (!vrf || (link && isAnotherContainers(site, link)) || isForAnother(vrf, site)) return;
     if (link?.master === vrf.index)
       failing(`resetMaster: could reset master to ${ifname}`, () => setMaster(inside.route, link, 0));
     deleteUnusedVrf(inside.route, vrf);
