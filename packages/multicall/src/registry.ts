@@ -7,9 +7,11 @@ import { loopback } from '@cni-ts/loopback/loopback';
 import { macvlan } from '@cni-ts/macvlan/macvlan';
 import { portmap } from '@cni-ts/portmap/portmap';
 import { ptp } from '@cni-ts/ptp/ptp';
+import { sbr } from '@cni-ts/sbr/sbr';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { staticPlugin } from '@cni-ts/static/static';
 import { tuning } from '@cni-ts/tuning/tuning';
+import { vrf } from '@cni-ts/vrf/vrf';
 
 /** Every plugin by its name. */
 export const registry: Readonly<Record<string, Plugin>> = {
@@ -21,6 +23,8 @@ export const registry: Readonly<Record<string, Plugin>> = {
   macvlan,
   portmap,
   ptp,
+  sbr,
   static: staticPlugin,
   tuning,
+  vrf,
 };
