@@ -15,30 +15,25 @@ import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comme
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 
-/** The name runtimes give to a container's first interface. */
-const usualInterface = 'eth0';
-const nameLength = 15;
-
 /**
  * The ifb through which what an attachment sends goes. The reference leaves the interface out of the name, so that
  * two interfaces of a container collide; ours does so for eth0 only. Thus either cleans up after the other.
  */
 export function ifbName({ network, containerId, ifname }: Owner): string {
-  return hashedName(
-    nameLength,
-    'bwp',
-    network + containerId + (ifname === usualInterface ? '' : `:${ifname}`),
-  );
+  return named(network + containerId + (ifname === usualInterface ? '' : `:${ifname}`));
 }
 
-function referenceName({ network, containerId }: Owner): string {
-  return ifbName({ network, containerId, ifname: usualInterface });
-}
+/** The name runtimes give to a container's first interface. */
+const usualInterface = 'eth0';
 
 /** Where another attachment has that name: network and container run together in it (`net1` and `1abc` are `net11` and
  *  `abc`). In this one they cannot. */
 function otherName({ network, containerId, ifname }: Owner): string {
-  return hashedName(nameLength, 'bwp', `${network}\0${containerId}\0${ifname}`);
+  return named(`${network}\0${containerId}\0${ifname}`);
+}
+
+function named(key: string): string {
+  return hashedName(15, 'bwp', key);
 }
 
 /**
@@ -46,19 +41,20 @@ function otherName({ network, containerId, ifname }: Owner): string {
  * all. `veth`: the host's end, whose redirection tells whose an ifb without a mark is.
  */
 export function freeName(host: Netlink, owner: Owner, veth: Link): string {
-  let taken: Link | undefined;
-  for (const name of [ifbName(owner), otherName(owner)]) {
-    taken = findLink(host, name);
-    if (!taken) return name;
-    if (taken.kind !== 'ifb' || isMarked(taken, owner)) break;
-    if (aliasOf(taken) === '' && ingressRedirects(host, veth).includes(taken.index)) break;
-  }
-  const whose = aliasOf(taken as Link) === '' ? 'without a mark' : `marked "${aliasOf(taken as Link)}"`; // reason: the loop ran
-  throw new CniError(
-    ErrorCode.internal,
-    'adding link: file exists',
-    `the host has the link ${taken?.name}, of kind "${taken?.kind}" and ${whose}; if it is left of an earlier ADD, run DEL`,
-  );
+  const refuse = (link: Link): never => {
+    const whose = aliasOf(link) === '' ? 'without a mark' : `marked "${aliasOf(link)}"`;
+    throw new CniError(
+      ErrorCode.internal,
+      'adding link: file exists',
+      `the host has the link ${link.name}, of kind "${link.kind}" and ${whose}; if it is left of an earlier ADD, run DEL`,
+    );
+  };
+  const first = findLink(host, ifbName(owner));
+  if (!first) return ifbName(owner);
+  if (first.kind !== 'ifb' || isMarked(first, owner)) return refuse(first);
+  if (aliasOf(first) === '' && ingressRedirects(host, veth).includes(first.index)) return refuse(first);
+  const second = findLink(host, otherName(owner));
+  return second ? refuse(second) : otherName(owner);
 }
 
 /** Makes it, up and without a queue of its own before the bucket's. Whose it is, which its name does not tell, stands
@@ -90,15 +86,16 @@ function isMarked(link: Link, owner: Owner): boolean {
  * attachment's link on the host, where it is known.
  */
 export function ifbsOf(host: Netlink, owner: Owner, veth: Link | undefined): Link[] {
-  const names = new Set([ifbName(owner), referenceName(owner), otherName(owner)]);
-  const found: Link[] = [];
-  for (const name of names) {
-    const link = findLink(host, name);
-    if (link?.kind !== 'ifb') continue;
-    if (aliasOf(link) === '' ? isUnmarkedOurs(host, link, owner, veth) : isMarked(link, owner))
-      found.push(link);
-  }
-  return found;
+  const { network, containerId } = owner;
+  const theirs = ifbName({ network, containerId, ifname: usualInterface });
+  const names = [...new Set([ifbName(owner), theirs, otherName(owner)])];
+  return names
+    .flatMap((name) => findLink(host, name) ?? [])
+    .filter(
+      (link) =>
+        link.kind === 'ifb' &&
+        (aliasOf(link) === '' ? isUnmarkedOurs(host, link, owner, veth) : isMarked(link, owner)),
+    );
 }
 
 /** It is if the attachment's link is redirected to it, or nobody's. Where the attachment's link cannot be told, the name

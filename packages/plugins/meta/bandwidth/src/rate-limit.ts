@@ -1,3 +1,4 @@
+import type { Drift } from '@cni-ts/resource/resource';
 import { type TokenBucket, tick } from '@cni-ts/rtnetlink/qdisc';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Limit } from './config.ts';
@@ -104,20 +105,14 @@ function queueLimit(bytesPerSecond: bigint, bytes: bigint): { limit: number; que
   return BigInt(limit) === whole || limit >= largestPacket ? { limit } : { limit, queue: longestQueue };
 }
 
-/** One thing that is not as ADD made it: in the words known for it, and in detail. */
-export interface Difference {
-  readonly text: string;
-  readonly detail: string;
-}
-
 /** How the bucket found on a link differs from the one wanted there; the first is what the reference would say. */
-export function bucketDifferences(where: string, limit: Limit, found: TokenBucket): Difference[] {
+export function bucketDifferences(where: string, limit: Limit, found: TokenBucket): Drift[] {
   const wanted = tokenBucket(limit);
-  const differ = (what: string, is: bigint | number, should: bigint | number, unit: string): Difference => ({
+  const differ = (what: string, is: bigint | number, should: bigint | number, unit: string): Drift => ({
     text: `${what} doesn't match`,
     detail: `${what.toLowerCase()} of ${where} is ${is} ${unit}, should be ${should}`,
   });
-  const differences: Difference[] = [];
+  const differences: Drift[] = [];
   if (found.rate !== wanted.rate) differences.push(differ('Rate', found.rate, wanted.rate, 'bytes/s'));
   // Made by an earlier release of ours, which had the bucket itself say how much may wait.
   const sameLimit =
