@@ -71,5 +71,11 @@ export async function repairAll(site: Site, resources: readonly Resource[]): Pro
 export function changesOf(site: Site, resources: readonly Resource[]): Change[] {
   return resources
     .filter((one) => !one.implied && one.differences(site).length > 0)
-    .map((one) => ({ sign: one.isThere?.(site) ? '~' : '+', text: one.describe(site) }));
+    .flatMap((one) => {
+      const sign = one.isThere?.(site) ? '~' : '+';
+      return one
+        .describe(site)
+        .split('\n')
+        .map((text): Change => ({ sign, text }));
+    });
 }

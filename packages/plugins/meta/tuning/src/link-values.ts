@@ -13,6 +13,7 @@ import {
   setTxQueueLength,
 } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
+import type { Config } from './config.ts';
 
 export interface LinkValues {
   /** Lower case, with colons. */
@@ -26,46 +27,46 @@ export interface LinkValues {
 }
 
 export type LinkValue = keyof LinkValues;
-
-/** In the order they are set and saved. */
-export const linkValues: readonly LinkValue[] = ['mac', 'promisc', 'mtu', 'allmulti', 'txQLen'];
-
 /** Some of them, for one link. */
 export type SomeValues = { readonly [K in LinkValue]?: LinkValues[K] | undefined };
 
-const words: Readonly<Record<LinkValue, string>> = {
-  mac: 'MAC address',
-  promisc: 'promiscuous mode',
-  mtu: 'MTU',
-  allmulti: 'all-multicast mode',
-  txQLen: 'transmit queue length',
+type Row<T> = readonly [
+  what: string,
+  of: (link: Link) => T,
+  set: (nl: Netlink, link: Link, value: T) => void,
+];
+
+/** In the order they are set and saved. */
+const rows: { readonly [K in LinkValue]: Row<LinkValues[K]> } = {
+  mac: ['MAC address', ({ mac }) => formatMac(mac), (nl, link, mac) => setMac(nl, link, macBytes(mac))],
+  promisc: ['promiscuous mode', ({ flags }) => (flags & IFF_PROMISC) !== 0, setPromisc],
+  mtu: ['MTU', ({ mtu }) => mtu, setMtu],
+  allmulti: ['all-multicast mode', ({ flags }) => (flags & IFF_ALLMULTI) !== 0, setAllmulti],
+  txQLen: ['transmit queue length', ({ txQueueLength }) => txQueueLength, setTxQueueLength],
 };
 
+export const linkValues = Object.keys(rows) as LinkValue[]; // reason: it has no others
+
 export function valuesOf(link: Link): LinkValues {
+  const values = linkValues.map((name) => [name, rows[name][1](link)]);
+  return Object.fromEntries(values) as LinkValues; // reason: the rows are those of the interface
+}
+
+/** What the configuration asks for; undefined is left as it is. */
+export function wantedLink({ mac, promisc, mtu, allmulti, txQLen }: Config): SomeValues {
   return {
-    mac: formatMac(link.mac),
-    promisc: (link.flags & IFF_PROMISC) !== 0,
-    mtu: link.mtu,
-    allmulti: (link.flags & IFF_ALLMULTI) !== 0,
-    txQLen: link.txQueueLength,
+    mac: mac === '' ? undefined : formatMac(macBytes(mac)),
+    promisc,
+    mtu: mtu === 0 ? undefined : mtu,
+    allmulti,
+    txQLen,
   };
 }
 
-type Setters = { readonly [K in LinkValue]: (nl: Netlink, link: Link, value: LinkValues[K]) => void };
-
-const setters: Setters = {
-  mac: (nl, link, mac) => setMac(nl, link, macBytes(mac)),
-  promisc: setPromisc,
-  mtu: setMtu,
-  allmulti: setAllmulti,
-  txQLen: setTxQueueLength,
-};
-
 /** Throws `failed to set the MTU of "eth0" to 70000: invalid argument`. */
 export function setValue<K extends LinkValue>(nl: Netlink, link: Link, name: K, value: LinkValues[K]): void {
-  failing(`failed to set the ${words[name]} of "${link.name}" to ${value}`, () =>
-    setters[name](nl, link, value),
-  );
+  const [what, , set] = rows[name];
+  failing(`failed to set the ${what} of "${link.name}" to ${value}`, () => set(nl, link, value));
 }
 
 export function macBytes(mac: string): Uint8Array {

@@ -8,8 +8,7 @@ import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
 import type { Link } from '@cni-ts/rtnetlink/link';
-import type { Attachment } from '@cni-ts/skeleton/plugin';
-import type { Undo } from '@cni-ts/skeleton/undo';
+import type { Attachment, Request } from '@cni-ts/skeleton/plugin';
 import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { parseJson } from '@cni-ts/spec/json';
@@ -17,6 +16,10 @@ import { type LinkValue, type LinkValues, linkValues, type SomeValues } from './
 
 function fileName({ containerId, ifname }: Attachment): string {
   return `${containerId}_${ifname}.json`;
+}
+
+function pathOf(folder: string, at: Attachment): string {
+  return `${folder}/${fileName(at)}`;
 }
 
 /** Which link it was. Numbers of namespaces are given again as soon as they are free, and so are a link's in them; the
@@ -51,11 +54,12 @@ export interface Saved {
 }
 
 /** Written as a whole or not at all. A file of an earlier ADD is replaced; its undo puts that file back. */
-export function saveValues(folder: string, at: Attachment, network: string, saved: Saved, undo: Undo): void {
-  const path = `${folder}/${fileName(at)}`;
+export function saveValues(folder: string, request: Request<unknown>, saved: Saved): void {
+  const { network, undo } = request;
+  const path = pathOf(folder, request);
   // Not 0600 as the reference has it: without root's privilege over files nobody could look into it.
   failing('failed to create backup directory', () => makeFolder(folder, 0o700));
-  failing(`failed to save file ${at.ifname}.json`, () => {
+  failing(`failed to save file ${request.ifname}.json`, () => {
     const before = tryStat(path) ? readRegular(path) : undefined;
     const ordered = Object.fromEntries(linkValues.map((name) => [name, saved.values[name]]));
     const text = JSON.stringify({ ...ordered, network, link: saved.link }, undefined, 1);
@@ -83,7 +87,7 @@ function replace(path: string, text: string): void {
 
 /** undefined when nothing was saved. Throws for a file that cannot be read or understood. */
 export function savedValues(folder: string, at: Attachment): Saved | undefined {
-  const path = `${folder}/${fileName(at)}`;
+  const path = pathOf(folder, at);
   const json = readSaved(path);
   if (json === undefined) return undefined;
   const values: { -readonly [K in LinkValue]?: unknown } = {};
@@ -118,7 +122,7 @@ function readSaved(path: string): Record<string, unknown> | undefined {
 }
 
 export function forgetValues(folder: string, at: Attachment): void {
-  const path = `${folder}/${fileName(at)}`;
+  const path = pathOf(folder, at);
   removeFile(path);
   removeFile(path + unfinished);
 }
