@@ -12,8 +12,7 @@ import { getLink, IFF_UP, setDown, setUp } from '@cni-ts/rtnetlink/link';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import { type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
-import { CniError, toCniError } from '@cni-ts/spec/cni-error';
+import { CniError, errorText, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
@@ -98,17 +97,18 @@ function plan(request: Request<Config>): DryRun {
   return { changes: isUp ? [] : [{ sign: '~', text: 'link lo up' }], result: passedOn ?? foretold };
 }
 
-function repair(request: Request<Config>): Promise<string[]> {
-  return repairByCheck(
-    () => check(request),
-    () => {
-      const route = enter(request);
-      const link = getLink(route, name);
-      // The kernel adds its addresses when it comes up.
-      setDown(route, link);
-      setUp(route, link);
-    },
-  );
+/** The kernel adds its addresses when it comes up. */
+function repair(request: Request<Config>): string[] {
+  try {
+    check(request);
+    return [];
+  } catch (error) {
+    const route = enter(request);
+    const link = getLink(route, name);
+    setDown(route, link);
+    setUp(route, link);
+    return [errorText(error)];
+  }
 }
 
 export const loopback = definePlugin({
