@@ -72,7 +72,8 @@ export function chainedPlugin<S extends z.core.$ZodType, C>(chained: ChainedPlug
       chained.check?.(config, site);
       const previous = required(request.prevResult, missing);
       const { resources, result } = chained.plan(config, site, previous);
-      await ensureAll(site, resources);
+      const making = ensureAll(site, resources);
+      if (making) await making;
       return result ? result() : previous;
     },
     async check(request) {

@@ -5,30 +5,28 @@ import type { Change } from '@cni-ts/skeleton/plugin';
 import type { Drift, Resource } from './resource.ts';
 import type { Site } from './site.ts';
 
-/** ADD: makes all of them in their order. Requests of neighbours in one place go to the kernel in one message. */
-export async function ensureAll(site: Site, resources: readonly Resource[]): Promise<void> {
+/** ADD: makes all of them in their order, from that place on. Requests of neighbours in one place go to the kernel in one
+ *  message. There is a promise only where one of them takes its time. */
+export function ensureAll(site: Site, resources: readonly Resource[], from = 0): void | Promise<void> {
   let neighbours: Resource[] = [];
-  for (let i = 0; i < resources.length; i++) {
+  for (let i = from; i < resources.length; i++) {
     const one = resources[i]!;
+    if (neighbours.length > 0 && (!one.request || neighbours[0]!.at !== one.at)) {
+      send(site, neighbours);
+      neighbours = [];
+    }
     if (one.request) {
-      if (neighbours.length > 0 && neighbours[0]!.at !== one.at) {
-        send(site, neighbours);
-        neighbours = [];
-      }
       neighbours.push(one);
       continue;
     }
-    send(site, neighbours);
-    neighbours = [];
     const done = one.ensure?.(site);
-    if (done) await done;
+    if (done) return done.then(() => ensureAll(site, resources, i + 1));
   }
-  send(site, neighbours);
+  if (neighbours.length > 0) send(site, neighbours);
 }
 
 /** The first refusal that is none of the fine ones is thrown: the kernel has worked on, and all goes with the link. */
 function send(site: Site, resources: readonly Resource[]): void {
-  if (resources.length === 0) return;
   const requests: NetlinkRequest<never>[] = [];
   for (let i = 0; i < resources.length; i++) requests.push(resources[i]!.request!(site));
   const refused = site.at(resources[0]!.at ?? 'container').route.sendAll(requests);

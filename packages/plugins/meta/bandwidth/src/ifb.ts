@@ -41,20 +41,24 @@ function named(key: string): string {
  * all. `veth`: the host's end, whose redirection tells whose an ifb without a mark is.
  */
 export function freeName(host: Netlink, owner: Owner, veth: Link): string {
-  const refuse = (link: Link): never => {
-    const whose = aliasOf(link) === '' ? 'without a mark' : `marked "${aliasOf(link)}"`;
-    throw new CniError(
-      ErrorCode.internal,
-      'adding link: file exists',
-      `the host has the link ${link.name}, of kind "${link.kind}" and ${whose}; if it is left of an earlier ADD, run DEL`,
-    );
-  };
-  const first = findLink(host, ifbName(owner));
-  if (!first) return ifbName(owner);
-  if (first.kind !== 'ifb' || isMarked(first, owner)) return refuse(first);
-  if (aliasOf(first) === '' && ingressRedirects(host, veth).includes(first.index)) return refuse(first);
-  const second = findLink(host, otherName(owner));
-  return second ? refuse(second) : otherName(owner);
+  const name = ifbName(owner);
+  const first = findLink(host, name);
+  if (!first) return name;
+  if (first.kind !== 'ifb' || isMarked(first, owner)) throw taken(first);
+  if (aliasOf(first) === '' && ingressRedirects(host, veth).includes(first.index)) throw taken(first);
+  const other = otherName(owner);
+  const second = findLink(host, other);
+  if (second) throw taken(second);
+  return other;
+}
+
+function taken(link: Link): CniError {
+  const whose = aliasOf(link) === '' ? 'without a mark' : `marked "${aliasOf(link)}"`;
+  return new CniError(
+    ErrorCode.internal,
+    'adding link: file exists',
+    `the host has the link ${link.name}, of kind "${link.kind}" and ${whose}; if it is left of an earlier ADD, run DEL`,
+  );
 }
 
 /** Makes it, up and without a queue of its own before the bucket's. Whose it is, which its name does not tell, stands

@@ -85,25 +85,25 @@ const word = oneOf(/\w/);
 const isWord = (code: number | undefined): boolean => code !== undefined && word(code);
 
 /** `\d`, `\s`, `\w` by their letters, `[[:alpha:]]` by their names. `\s` has no vertical tab, other than [[:space:]]. */
-const classes: Readonly<Record<string, Takes>> = {
-  d: oneOf(/\d/),
-  s: oneOf(/[\t\n\f\r ]/),
-  w: word,
-  alnum: oneOf(/[0-9A-Za-z]/),
-  alpha: oneOf(/[A-Za-z]/),
-  ascii: (code) => code < 128,
-  blank: oneOf(/[\t ]/),
-  cntrl: (code) => code < 32 || code === 127,
-  digit: oneOf(/\d/),
-  graph: oneOf(/[!-~]/),
-  lower: oneOf(/[a-z]/),
-  print: oneOf(/[ -~]/),
-  punct: oneOf(/[!-/:-@[-`{-~]/),
-  space: oneOf(/[\t-\r ]/),
-  upper: oneOf(/[A-Z]/),
-  word,
-  xdigit: oneOf(/[0-9A-Fa-f]/),
-};
+const classes = new Map<string, Takes>([
+  ['d', oneOf(/\d/)],
+  ['s', oneOf(/[\t\n\f\r ]/)],
+  ['w', word],
+  ['alnum', oneOf(/[0-9A-Za-z]/)],
+  ['alpha', oneOf(/[A-Za-z]/)],
+  ['ascii', (code) => code < 128],
+  ['blank', oneOf(/[\t ]/)],
+  ['cntrl', (code) => code < 32 || code === 127],
+  ['digit', oneOf(/\d/)],
+  ['graph', oneOf(/[!-~]/)],
+  ['lower', oneOf(/[a-z]/)],
+  ['print', oneOf(/[ -~]/)],
+  ['punct', oneOf(/[!-/:-@[-`{-~]/)],
+  ['space', oneOf(/[\t-\r ]/)],
+  ['upper', oneOf(/[A-Z]/)],
+  ['word', word],
+  ['xdigit', oneOf(/[0-9A-Fa-f]/)],
+]);
 
 const begins: Holds = (before) => before === undefined;
 const ends: Holds = (_, after) => after === undefined;
@@ -230,7 +230,7 @@ class Parser {
       const holds = places[(this.#flags.includes('m') && place.length === 1 ? 'm' : '') + place]!;
       return (next) => this.#count({ holds, to: [next] });
     }
-    const perl = this.#perlClass();
+    const perl = this.#namedClass();
     if (perl) return this.#one(perl);
     if (this.#times()) {
       throw refusal('missing argument to repetition operator', this.#source.slice(start, this.#at));
@@ -282,9 +282,13 @@ class Parser {
     return part;
   }
 
-  #perlClass(): Takes | undefined {
-    const letter = this.#take(/\\([dswDSW])/y)?.[1];
-    return letter === undefined ? undefined : named(letter.toLowerCase(), letter < 'a');
+  /** `\d`; between brackets `[:alpha:]`, too. */
+  #namedClass(pattern = /\\([dswDSW])/y): Takes | undefined {
+    const [text, letter, not, name = letter?.toLowerCase() ?? ''] = this.#take(pattern) ?? [];
+    if (text === undefined) return undefined;
+    const takes = letter || name.length > 1 ? classes.get(name) : undefined;
+    if (!takes) throw refusal('invalid character class range', text);
+    return not || (letter && letter < 'a') ? (code) => !takes(code) : takes;
   }
 
   /** Behind an opening bracket. */
@@ -294,18 +298,10 @@ class Parser {
     const sets: Takes[] = [];
     for (let isFirst = true; isFirst || !this.#take(/\]/y); isFirst = false) {
       if (this.#at >= this.#source.length) throw refusal('missing closing ]', this.#source.slice(from));
-      sets.push(this.#posixClass() ?? this.#perlClass() ?? this.#range());
+      sets.push(this.#namedClass(/\\([dswDSW])|\[:(\^?)(\w*):\]/y) ?? this.#range());
     }
     const takes = this.#folded((code) => sets.some((set) => set(code)));
     return isNegated ? (code) => !takes(code) : takes;
-  }
-
-  #posixClass(): Takes | undefined {
-    const [text, not, name = ''] = this.#take(/\[:(\^?)(\w*):\]/y) ?? [];
-    if (text === undefined) return undefined;
-    if (name.length < 2 || !Object.hasOwn(classes, name))
-      throw refusal('invalid character class range', text);
-    return named(name, not !== '');
   }
 
   #range(): Takes {
@@ -333,9 +329,4 @@ class Parser {
     if (letter <= '\x7f' && !/[0-9A-Za-z]/.test(letter)) return letter.charCodeAt(0);
     throw refusal('invalid escape sequence', text);
   }
-}
-
-function named(name: string, isNegated: boolean): Takes {
-  const takes = classes[name]!;
-  return isNegated ? (code) => !takes(code) : takes;
 }

@@ -63,6 +63,10 @@ export function wantedLink({ mac, promisc, mtu, allmulti, txQLen }: Config): Som
   };
 }
 
+export function asksNothing(wanted: SomeValues): boolean {
+  return linkValues.every((name) => wanted[name] === undefined);
+}
+
 /** Throws `failed to set the MTU of "eth0" to 70000: invalid argument`. */
 export function setValue<K extends LinkValue>(nl: Netlink, link: Link, name: K, value: LinkValues[K]): void {
   const [what, , set] = rows[name];
