@@ -7,17 +7,24 @@ import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
 import { emptyNamespace } from '@cni-ts/resource/namespace';
 import type { Resource } from '@cni-ts/resource/resource';
 import { redirectIngress } from '@cni-ts/rtnetlink/filter';
-import { getLink, type Link } from '@cni-ts/rtnetlink/link';
+import { getLink } from '@cni-ts/rtnetlink/link';
 import { addIngress, addTokenBucket } from '@cni-ts/rtnetlink/qdisc';
 import { failing } from '@cni-ts/spec/failing';
-import { bucketOf, warnOfSmallBurst } from './bucket.ts';
+import type { Result } from '@cni-ts/spec/result';
 import { parse, schema } from './config.ts';
-import { egressOf } from './egress.ts';
 import { exactIntegers } from './exact-integers.ts';
 import { hostEnd } from './host-end.ts';
 import { createIfb } from './ifb.ts';
+import { Inward, Outward } from './limited.ts';
 import { limits } from './limits.ts';
 import { tokenBucket } from './rate-limit.ts';
+
+/** Where nothing is limited CHECK looks for the host's end all the same. */
+const unlimited = (previous: Result): Resource => ({
+  implied: true,
+  describe: () => 'no limit',
+  differences: (site) => (hostEnd(site, previous) ? [] : []),
+});
 
 /** Whom STATUS makes its links for. */
 const nobody = { network: '-', containerId: '-', ifname: '-' };
@@ -31,29 +38,17 @@ export const bandwidth = chainedPlugin({
   missing: 'must be called as chained plugin',
   missingInCheck: 'must be called as a chained plugin',
   plan({ ingress, egress }, site, previous) {
-    let known: Link | undefined;
-    const veth = () => {
-      known ??= hostEnd(site, previous);
-      return known;
-    };
-    const place: Resource = {
-      implied: true,
-      describe: () => `link ${veth().name}`,
-      ensure() {
-        if (ingress) warnOfSmallBurst(site, veth(), 'ingress', ingress);
-        if (egress) warnOfSmallBurst(site, veth(), 'egress', egress);
-      },
-      // It must be there also where nothing is limited.
-      differences: () => (veth() ? [] : []),
-    };
-    const inward = ingress ? [bucketOf(() => veth().name, veth, ingress)] : [];
-    if (!egress) return { resources: [place, ...inward] };
-    const outward = egressOf(site, veth, egress);
+    // What the kernel would refuse is refused here, before anything is made.
+    const inward = ingress && tokenBucket(ingress);
+    const outward = egress && tokenBucket(egress, 'create ifb qdisc: ');
+    if (!inward && !outward) return { resources: [unlimited(previous)] };
+    const veth = hostEnd(site, previous);
+    const resources: Resource[] = inward ? [new Inward({ veth, limit: ingress, bucket: inward })] : [];
+    if (!outward) return { resources };
+    const last = new Outward({ veth, limit: egress, bucket: outward });
+    resources.push(last);
     const { interfaces = [] } = previous;
-    return {
-      resources: [place, ...inward, ...outward.resources],
-      result: () => ({ ...previous, interfaces: [...interfaces, outward.entry()] }),
-    };
+    return { resources, result: () => ({ ...previous, interfaces: [...interfaces, last.entry(site)] }) };
   },
   lasting: () => [limits],
   /** Tries all that ADD does in a namespace that is thrown away: whether the kernel can do it is known only then. */

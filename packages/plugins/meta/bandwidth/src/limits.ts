@@ -42,7 +42,7 @@ export function release(nl: Netlink, link: { readonly index: number }, ifbs: rea
 }
 
 /** Links other than `veth` that lead to it are let go first: they would lose all that they receive. */
-function removeIfb(nl: Netlink, ifb: Link, veth?: Link): void {
+export function removeIfb(nl: Netlink, ifb: Link, veth?: Link): void {
   for (const index of veth ? [] : redirectedTo(nl, ifb)) {
     release(nl, { index }, [ifb]);
     releaseBucket(nl, { index });
