@@ -15,42 +15,36 @@ import {
 import { failing } from '@cni-ts/spec/failing';
 import type { Config } from './config.ts';
 
-export interface LinkValues {
-  /** Lower case, with colons. */
-  readonly mac: string;
-  /** Switched on by somebody with the link's flag; other reasons to be promiscuous have a counter only. */
-  readonly promisc: boolean;
-  readonly mtu: number;
-  readonly allmulti: boolean;
-  /** Packets. */
-  readonly txQLen: number;
+export function valuesOf({ mac, flags, mtu, txQueueLength }: Link) {
+  return {
+    /** Lower case, with colons. */
+    mac: formatMac(mac),
+    /** Switched on by somebody with the link's flag; other reasons to be promiscuous have a counter only. */
+    promisc: (flags & IFF_PROMISC) !== 0,
+    mtu,
+    allmulti: (flags & IFF_ALLMULTI) !== 0,
+    /** Packets. */
+    txQLen: txQueueLength,
+  };
 }
 
+export type LinkValues = Readonly<ReturnType<typeof valuesOf>>;
 export type LinkValue = keyof LinkValues;
 /** Some of them, for one link. */
 export type SomeValues = { readonly [K in LinkValue]?: LinkValues[K] | undefined };
 
-type Row<T> = readonly [
-  what: string,
-  of: (link: Link) => T,
-  set: (nl: Netlink, link: Link, value: T) => void,
-];
+type Row<T> = readonly [what: string, set: (nl: Netlink, link: Link, value: T) => void];
 
 /** In the order they are set and saved. */
 const rows: { readonly [K in LinkValue]: Row<LinkValues[K]> } = {
-  mac: ['MAC address', ({ mac }) => formatMac(mac), (nl, link, mac) => setMac(nl, link, macBytes(mac))],
-  promisc: ['promiscuous mode', ({ flags }) => (flags & IFF_PROMISC) !== 0, setPromisc],
-  mtu: ['MTU', ({ mtu }) => mtu, setMtu],
-  allmulti: ['all-multicast mode', ({ flags }) => (flags & IFF_ALLMULTI) !== 0, setAllmulti],
-  txQLen: ['transmit queue length', ({ txQueueLength }) => txQueueLength, setTxQueueLength],
+  mac: ['MAC address', (nl, link, mac) => setMac(nl, link, macBytes(mac))],
+  promisc: ['promiscuous mode', setPromisc],
+  mtu: ['MTU', setMtu],
+  allmulti: ['all-multicast mode', setAllmulti],
+  txQLen: ['transmit queue length', setTxQueueLength],
 };
 
 export const linkValues = Object.keys(rows) as LinkValue[]; // reason: it has no others
-
-export function valuesOf(link: Link): LinkValues {
-  const values = linkValues.map((name) => [name, rows[name][1](link)]);
-  return Object.fromEntries(values) as LinkValues; // reason: the rows are those of the interface
-}
 
 /** What the configuration asks for; undefined is left as it is. */
 export function wantedLink({ mac, promisc, mtu, allmulti, txQLen }: Config): SomeValues {
@@ -63,13 +57,14 @@ export function wantedLink({ mac, promisc, mtu, allmulti, txQLen }: Config): Som
   };
 }
 
-export function asksNothing(wanted: SomeValues): boolean {
-  return linkValues.every((name) => wanted[name] === undefined);
+/** Promiscuous mode is switched on or left alone. */
+export function toSet(wanted: SomeValues): LinkValue[] {
+  return linkValues.filter((name) => wanted[name] !== undefined && (name !== 'promisc' || wanted.promisc));
 }
 
 /** Throws `failed to set the MTU of "eth0" to 70000: invalid argument`. */
 export function setValue<K extends LinkValue>(nl: Netlink, link: Link, name: K, value: LinkValues[K]): void {
-  const [what, , set] = rows[name];
+  const [what, set] = rows[name];
   failing(`failed to set the ${what} of "${link.name}" to ${value}`, () => set(nl, link, value));
 }
 

@@ -2,7 +2,7 @@
 import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { readSysctl, writeSysctl } from '@cni-ts/libc/sysctl';
-import type { Drift, Resource } from '@cni-ts/resource/resource';
+import type { Undo } from '@cni-ts/skeleton/undo';
 import { messageOf } from '@cni-ts/spec/cni-error';
 
 export interface Setting {
@@ -45,44 +45,33 @@ function readAll(record: Readonly<Record<string, string>>, ifname: string): Sett
   return all;
 }
 
-/** Settings of the container, in one visit of its namespace. */
-export function settingsIn(container: Netns, settings: readonly Setting[]): Resource {
-  const differences = (): Drift[] => container.run(() => settings.flatMap(differenceFrom));
-  return {
-    isThere: () => true,
-    describe: () =>
-      differences()
-        .map(({ text }) => asChange(text))
-        .join('\n'),
-    /** All are read before the first is written: one that is not there fails while nothing is changed yet. */
-    ensure: ({ request: { undo } }) =>
-      container.run(() => {
-        const before = settings.map(({ path }) => readUnlessWriteOnly(path));
-        for (const [i, { path, value }] of settings.entries()) {
-          const old = before[i];
-          const write = () => writeSysctl(path, value);
-          if (old === undefined) write();
-          else undo.make(`${path}=${value}`, write, () => container.run(() => writeSysctl(path, old)));
-        }
-      }),
-    differences,
-  };
+/** All are read before the first is written: one that is not there fails while nothing is changed yet. */
+export function writeSettings(settings: readonly Setting[], container: Netns, undo: Undo): void {
+  if (settings.length === 0) return;
+  container.run(() => {
+    const before = settings.map(({ path }) => readUnlessWriteOnly(path));
+    for (const [i, { path, value }] of settings.entries()) {
+      const old = before[i];
+      const write = () => writeSysctl(path, value);
+      if (old === undefined) write();
+      else undo.make(`${path}=${value}`, write, () => container.run(() => writeSysctl(path, old)));
+    }
+  });
 }
 
-function differenceFrom({ path, value }: Setting): Drift[] {
-  try {
-    const current = readUnlessWriteOnly(path);
-    if (current === undefined || sameValue(current, value)) return [];
-    const text = `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${current}`;
-    return [{ text }];
-  } catch (error) {
-    return [{ text: messageOf(error) }];
-  }
-}
-
-/** A difference as a line of a dry run. */
-export function asChange(text: string): string {
-  return text.replace(/^Error: Tuning (?:link )?/, '');
+export function settingDifferences(settings: readonly Setting[], container: Netns): string[] {
+  if (settings.length === 0) return [];
+  return container.run(() =>
+    settings.flatMap(({ path, value }) => {
+      try {
+        const current = readUnlessWriteOnly(path);
+        if (current === undefined || sameValue(current, value)) return [];
+        return `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${current}`;
+      } catch (error) {
+        return messageOf(error);
+      }
+    }),
+  );
 }
 
 /** undefined for the few that can only be written, like net/ipv4/route/flush. */

@@ -5,7 +5,6 @@
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file-status';
 import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
-import type { Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import type { Plugin, Request } from '@cni-ts/skeleton/plugin';
@@ -13,10 +12,11 @@ import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { checkAllowed } from './allowlist.ts';
 import { type Config, parse, schema } from './config.ts';
-import { asksNothing, type SomeValues, wantedLink } from './link-values.ts';
+import { formerLink } from './former-link.ts';
+import { type SomeValues, toSet, wantedLink } from './link-values.ts';
 import { repeatedSysctlKey } from './repeated-key.ts';
-import { type Setting, settingsIn, settingsOf } from './setting.ts';
-import { formerLink, toSet, tunedLink } from './tuned-link.ts';
+import { type Setting, settingsOf } from './setting.ts';
+import { Tuned } from './tuned.ts';
 
 /** What the namespace and the link shall be like. */
 interface Wanted {
@@ -78,13 +78,10 @@ export function tuningWith(allowlist: string): Plugin {
       const { settings, link } = wantedOf(config, request, ifname);
       const container = openContainerNetns(request);
       request.onEnd(() => container.close());
-      const resources: Resource[] = settings.length > 0 ? [settingsIn(container, settings)] : [];
-      if (!asksNothing(link)) {
-        const { place, values } = tunedLink(request, container, link, config.dataDir);
-        resources.unshift(place);
-        resources.push(values);
-      }
-      return { resources, result: () => completed(previous, ifname, link) };
+      return {
+        resources: [new Tuned({ container, settings, link, dataDir: config.dataDir })],
+        result: () => completed(previous, ifname, link),
+      };
     },
     lasting: () => [formerLink],
   });
