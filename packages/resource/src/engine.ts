@@ -74,6 +74,7 @@ export function changesOf(site: Site, resources: readonly Resource[]): Change[] 
       return one
         .describe(site)
         .split('\n')
+        .filter((text) => text !== '')
         .map((text): Change => ({ sign, text }));
     });
 }

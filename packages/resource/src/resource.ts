@@ -30,7 +30,7 @@ export interface Drift {
 export interface Resource {
   /** Of what is requested: where. */
   readonly at?: Place;
-  /** As a line of a dry run: `address 10.22.0.7/16 on eth0`. Or several lines. */
+  /** As a line of a dry run: `address 10.22.0.7/16 on eth0`. Or several lines, or ''. */
   describe(site: Site): string;
   /** Whether it comes with something else, and needs no line of its own. */
   readonly implied?: boolean;

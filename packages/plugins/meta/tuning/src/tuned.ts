@@ -42,11 +42,14 @@ export class Tuned implements Resource {
   describe({ request }: Site): string {
     const { container, settings, link } = this.#want;
     const lines = settingDifferences(settings, container);
-    // In a chain's dry run it may not be there yet.
-    const there = toSet(link).length > 0 && findLink(linksOf(request, container), request.ifname);
+    const names = toSet(link);
+    const there = names.length > 0 ? findLink(linksOf(request, container), request.ifname) : undefined;
     if (there) {
       refuseImpossible(there, link);
-      lines.push(...linkDifferences(there, link));
+      lines.push(...linkDifferences(there, { ...link, promisc: link.promisc || undefined }));
+    } else {
+      // In a chain's dry run it is not there yet.
+      lines.push(...names.map((name) => `${name} of ${request.ifname}: ${link[name]}`));
     }
     return lines.map((text) => text.replace(/^Error: Tuning (?:link )?/, '')).join('\n');
   }

@@ -583,6 +583,36 @@ describe('CHECK', () => {
   });
 });
 
+kernelTest(
+  'a dry run has a line for each thing that would change, and for a link that is not there yet',
+  async ({ host, container }) => {
+    const { prevResult, dataDir } = trial(host, container);
+    const plan = async (own: object) => {
+      const config = { cniVersion: '1.1.0', name: 'net', type: 'tuning', dataDir, ...own };
+      const { stdout } = await succeed(tuning, 'PLAN', {
+        config,
+        container,
+        containerId: 'cid1',
+        prevResult,
+      });
+      return JSON.parse(stdout).changes;
+    };
+    const own = { mtu: 1400, promisc: true, sysctl: { [martians]: '1' } };
+    expect(await plan(own)).toEqual([
+      {
+        sign: '~',
+        text: 'configured value of /proc/sys/net/ipv4/conf/all/log_martians is 1, current value is 0',
+      },
+      { sign: '~', text: 'eth0 configured promisc is true, current value is 0' },
+      { sign: '~', text: 'configured MTU of eth0 is 1400, current value is 1500' },
+    ]);
+    container.sh('ip link set eth0 promisc on');
+    expect(await plan({ promisc: false }), 'promiscuity is never switched off').toEqual([]);
+    container.sh('ip link del eth0');
+    expect(await plan({ mtu: 1400 })).toEqual([{ sign: '~', text: 'mtu of eth0: 1400' }]);
+  },
+);
+
 describe('DEL, GC and STATUS', () => {
   kernelTest(
     'DEL leaves no file where there is nothing to put back any more (tuning 32)',
