@@ -4,6 +4,10 @@ import { attachments } from '../scenario.ts';
 
 const ipam = (host: Host) => ({ type: 'host-local', subnet: '10.22.0.0/16', dataDir: host.dataDir });
 
+function uplink(host: Host): void {
+  host.sh('ip link add uplink type veth peer name wire && ip link set wire up && ip link set uplink up');
+}
+
 /** The other plugins by themselves. */
 export const single = [
   attachments({
@@ -17,13 +21,50 @@ export const single = [
     name: 'macvlan',
     title: 'macvlan + host-local',
     types: ['macvlan', 'host-local'],
-    prepare(host) {
-      host.sh('ip link add uplink type veth peer name wire && ip link set wire up && ip link set uplink up');
-    },
+    prepare: uplink,
     network: (host) => ({
       name: 'macvlan',
       plugins: [{ type: 'macvlan', master: 'uplink', ipam: ipam(host) }],
     }),
+    checks: [addressInContainer, linkInContainer, reservation],
+  }),
+  attachments({
+    name: 'macvlan-sbr',
+    title: 'macvlan + sbr',
+    types: ['macvlan', 'host-local', 'sbr'],
+    details: true,
+    prepare: uplink,
+    network: (host) => ({
+      name: 'sbr',
+      plugins: [{ type: 'macvlan', master: 'uplink', ipam: ipam(host) }, { type: 'sbr' }],
+    }),
+    checks: [addressInContainer, linkInContainer, reservation],
+  }),
+  attachments({
+    name: 'host-device',
+    title: 'host-device + host-local',
+    types: ['host-device', 'host-local'],
+    prepare(host) {
+      host.sh('ip link add device type veth peer name wire && ip link set wire up && ip link set device up');
+    },
+    network: (host) => ({
+      name: 'device',
+      plugins: [
+        {
+          type: 'host-device',
+          device: 'device',
+          ...(host.side.name === 'ours' && { dataDir: `${host.dir}/devices` }),
+          ipam: ipam(host),
+        },
+      ],
+    }),
+    checks: [addressInContainer, linkInContainer, reservation],
+  }),
+  attachments({
+    name: 'tap',
+    title: 'tap + host-local',
+    types: ['tap', 'host-local'],
+    network: (host) => ({ name: 'tap', plugins: [{ type: 'tap', ipam: ipam(host) }] }),
     checks: [addressInContainer, linkInContainer, reservation],
   }),
   attachments({
