@@ -1,11 +1,19 @@
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
-import { type Family, findVariant, programName, requireProgram, variantOf } from '@cni-ts/iptables/program';
+import {
+  type Family,
+  findVariant,
+  programName,
+  requireProgram,
+  type Variant,
+  variantOf,
+} from '@cni-ts/iptables/program';
 import type { IptablesTableName } from '@cni-ts/iptables/restore';
 import { legacyTable, parseSaved, type SavedTable, save } from '@cni-ts/iptables/save';
 import { joinWords } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { jumpTarget } from '@cni-ts/nftables/action';
 import { chainsThere } from '@cni-ts/nftables/chain';
-import { listRules } from '@cni-ts/nftables/rule';
+import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { readRule } from './read-rule.ts';
 import { type ReadRule, targetChain } from './rule-spec.ts';
 import { readWords, ruleWords } from './words-language.ts';
@@ -13,34 +21,39 @@ import { readWords, ruleWords } from './words-language.ts';
 /** A rule in a table of iptables, read from the kernel or from what a program prints. */
 export class ChainRule {
   readonly chain: string;
-  /** Where it was read from nf_tables: it can be deleted by that. */
-  readonly handle: bigint | undefined;
   readonly #family: Family;
+  readonly #listed: ListedRule | undefined;
   #spec: ReadRule | undefined;
   #words: readonly string[] | undefined;
 
-  /** `from`: words of iptables-save, or what was read of the kernel's instructions. */
-  constructor(family: Family, chain: string, from: readonly string[] | ReadRule, handle?: bigint) {
+  /** `from`: words of iptables-save, or a rule of nf_tables. */
+  constructor(family: Family, chain: string, from: readonly string[] | ListedRule) {
     this.#family = family;
     this.chain = chain;
-    this.handle = handle;
-    if ('whole' in from) this.#spec = from;
+    if ('handle' in from) this.#listed = from;
     else this.#words = from;
+  }
+
+  /** Where it was read from nf_tables: it can be deleted by that. */
+  get handle(): bigint | undefined {
+    return this.#listed?.handle;
   }
 
   /** As far as it was understood. */
   get spec(): ReadRule {
-    this.#spec ??= readWords(this.#family, this.#words ?? []);
+    this.#spec ??= this.#listed
+      ? readRule(this.#family, this.#listed)
+      : readWords(this.#family, this.#words ?? []);
     return this.#spec;
   }
 
   get comment(): string | undefined {
-    return this.spec.comment;
+    return this.#listed ? this.#listed.comment : this.spec.comment;
   }
 
   /** The chain it leads to. */
   get target(): string | undefined {
-    return targetChain(this.spec.action);
+    return this.#listed ? jumpTarget(this.#listed.expressions) : targetChain(this.spec.action);
   }
 
   /** As iptables-save prints it. */
@@ -89,25 +102,44 @@ export function readNftChains(
   chains: readonly string[],
   about?: readonly Uint8Array[],
 ): ChainRules {
-  const owner = iptablesNftTable(family, table);
-  const there = chainsThere(nl, owner, chains);
+  const there = chainsThere(nl, iptablesNftTable(family, table), chains);
   const rules: ChainRule[] = [];
   for (const chain of there) {
-    for (const listed of listRules(nl, owner, chain, about)) {
-      const spec = readRule(family, listed);
+    for (const rule of rulesIn(nl, family, table, 'nft', chain, about)) {
+      const { whole } = rule.spec;
       // Another version of iptables may write a rule in other instructions: only it knows. In built-in chains
       // strangers' rules are to be expected, and ours there are simple.
-      if (!spec.whole && !builtIn.has(chain)) {
+      if (!whole && !builtIn.has(chain)) {
         const program = findVariant(family, 'save', 'nft');
         const saved = program === undefined ? undefined : only(family, save(family, table, program), chains);
         // A table that nft has rewritten is empty to older versions of the program. Then nobody can read that rule, and
         // it is none of ours: those are known in every form.
         if (saved?.chains.length) return saved;
       }
-      if (spec.whole) rules.push(new ChainRule(family, chain, spec, listed.handle));
+      if (whole) rules.push(rule);
     }
   }
   return { chains: there, rules };
+}
+
+/**
+ * The rules of one chain, also those that are understood in part; in nf_tables no program is started for them. Without
+ * a variant they are read by the program in PATH, whatever that is.
+ */
+export function rulesIn(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  variant: Variant | undefined,
+  chain: string,
+  about?: readonly Uint8Array[],
+): readonly ChainRule[] {
+  if (variant === 'nft') {
+    const listed = listRules(nl, iptablesNftTable(family, table), chain, about);
+    return listed.map((one) => new ChainRule(family, chain, one));
+  }
+  if (variant === 'legacy') return readLegacyChains(family, table, [chain]).rules;
+  return only(family, save(family, table), [chain]).rules;
 }
 
 /** The chains as they stand in the older tables; empty where nobody uses them. */

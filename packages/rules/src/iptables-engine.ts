@@ -17,7 +17,7 @@ import {
 } from '@cni-ts/iptables/restore';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { type Chain, createChain } from '@cni-ts/nftables/chain';
+import { type Chain, createChain, deleteChain } from '@cni-ts/nftables/chain';
 import { addRule, deleteRule, insertRule } from '@cni-ts/nftables/rule';
 import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nftables/transaction';
 import type { Undo } from '@cni-ts/skeleton/undo';
@@ -123,13 +123,17 @@ export function thereIn({ chains, rules }: ChainRules): There<ChainRule> {
   };
 }
 
-/** Removes rules that were read of one variant's table: by netlink those that have a handle, others by their words. */
+/**
+ * Removes rules that were read of one variant's table, by netlink those that have a handle, others by their words; and
+ * chains with all that is in them.
+ */
 export function deleteChosen(
   nl: Netlink,
   family: Family,
   tableName: IptablesTableName,
   variant: Variant,
   chosen: readonly ChainRule[],
+  chains: readonly string[] = [],
 ): void {
   const table = iptablesNftTable(family, tableName);
   const byWords: ChainRule[] = [];
@@ -139,8 +143,11 @@ export function deleteChosen(
     if (handle === undefined) byWords.push(one);
     else changes.push(deleteRule(table, { chain, handle }));
   }
+  const native = variant === 'nft';
+  if (native) changes.push(...chains.map((name) => deleteChain({ table, name })));
   transaction(nl, changes);
-  restore(family, { [tableName]: deletions(byWords) }, findVariant(family, 'restore', variant));
+  const rest = native ? [] : [...chains.map(words.flushChain), ...chains.map(words.deleteChain)];
+  restore(family, { [tableName]: [...deletions(byWords), ...rest] }, findVariant(family, 'restore', variant));
 }
 
 /**

@@ -1,16 +1,41 @@
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
+import type { Owners } from './rule-set.ts';
 
 /** Network and container, which is all that the reference's iptables rules tell of their owner. */
 export type NamedOwner = Pick<Owner, 'network' | 'containerId'>;
 
-/** What the comments of iptables rules of one network start with, after a word for what they do. */
-export function networkStart(network: string): string {
-  return `name: "${network}" id: "`;
+/** What iptables takes. */
+const longest = 255;
+
+/**
+ * The comment of a rule that leads to a container's chain, as the reference writes it; `what` is a word for what the
+ * rule does. One that is too long is cut, since its chain names the owner anyway, and ends with two dots or more.
+ */
+export function namingComment({ network, containerId }: NamedOwner, what = '', dots = '...'): string {
+  const whole = `${networkStart(network, what)}${containerId}"`;
+  return whole.length <= longest ? whole : whole.slice(0, longest - dots.length) + dots;
 }
 
-/** The part of a comment that names the owner, as the reference writes it. */
-export function ownerNames({ network, containerId }: NamedOwner): string {
-  return `${networkStart(network)}${containerId}"`;
+function networkStart(network: string, what: string): string {
+  return `${what}name: "${network}" id: "`;
+}
+
+/** Network and container that such a comment names, as far as it was not cut; undefined for any other. */
+export function readNamed(comment: string | undefined): NamedOwner | undefined {
+  const found = /(?:^| )name: "([^"]*)" id: "([^"]*?)(?:"|\.\.+)?$/.exec(comment ?? '');
+  return found ? { network: found[1] ?? '', containerId: found[2] ?? '' } : undefined;
+}
+
+/** The rules that name a network, but none of `valid` as owner. */
+export function namingNoneOf(
+  network: string,
+  valid: readonly { readonly containerId: string }[],
+  what = '',
+  dots?: string,
+): Owners {
+  const keep = new Set(valid.map(({ containerId }) => namingComment({ network, containerId }, what, dots)));
+  const mark = networkStart(network, what);
+  return { mark, owns: (comment) => (comment?.startsWith(mark) ?? false) && !keep.has(comment!) };
 }
 
 /**
@@ -21,7 +46,7 @@ export function ownerNames({ network, containerId }: NamedOwner): string {
 export function isAnothers(comment: string | undefined, owner: NamedOwner): boolean {
   const at = comment?.indexOf('name: "') ?? -1;
   if (comment === undefined || at < 0) return false;
-  const [theirs, own] = [comment.slice(at), ownerNames(owner)];
+  const [theirs, own] = [comment.slice(at), `${networkStart(owner.network, '')}${owner.containerId}"`];
   if (theirs === own) return false;
   let end = theirs.length;
   while (end > 0 && theirs[end - 1] === '.') end--;

@@ -1,30 +1,18 @@
 import type { Cidr } from '@cni-ts/address/cidr';
 import { hasLegacyTable } from '@cni-ts/iptables/legacy-table';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
-import { type Family, findVariant, type Variant } from '@cni-ts/iptables/program';
-import {
-  deleteChain,
-  deleteRule,
-  flushChain,
-  type IptablesTableName,
-  restore,
-  retryOvertaken,
-} from '@cni-ts/iptables/restore';
-import { legacyTable, type SavedTable } from '@cni-ts/iptables/save';
+import type { Family, Variant } from '@cni-ts/iptables/program';
+import { type IptablesTableName, retryOvertaken } from '@cni-ts/iptables/restore';
+import { legacyTable } from '@cni-ts/iptables/save';
 import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '@cni-ts/nftables/action';
-import {
-  chainsThere,
-  deleteChain as deleteNftChain,
-  findChain,
-  presenceQuestion,
-} from '@cni-ts/nftables/chain';
-import { comparedNetwork, firstCompared } from '@cni-ts/nftables/comparison';
+import { chainsThere, presenceQuestion } from '@cni-ts/nftables/chain';
 import { ask } from '@cni-ts/nftables/question';
-import { deleteRule as deleteNftRule, type ListedRule, listRules } from '@cni-ts/nftables/rule';
-import { retryRaces, transaction } from '@cni-ts/nftables/transaction';
-import { ChainRule } from './chain-rules.ts';
+import { listRules } from '@cni-ts/nftables/rule';
+import { retryRaces } from '@cni-ts/nftables/transaction';
+import { type ChainRule, readLegacyChains, rulesIn } from './chain-rules.ts';
+import { deleteChosen } from './iptables-engine.ts';
 
 /**
  * User chains and the rules that lead to them, found and removed without knowing what is in them. iptables-nft
@@ -38,6 +26,7 @@ export interface Jump {
   readonly comment: string | undefined;
   /** `-s`; undefined if the rule has none. */
   readonly source: Cidr | undefined;
+  readonly rule: ChainRule;
 }
 
 const encoder = new TextEncoder();
@@ -50,10 +39,31 @@ export function listJumps(
   from: string,
   to?: readonly string[],
 ): Jump[] {
+  const about = to?.map((name) => encoder.encode(name));
   return [
-    ...nftJumps(nl, family, table, from, to),
-    ...legacyJumps(family, legacyTable(family, table), from, to),
+    ...jumpsAmong('nft', rulesIn(nl, family, table, 'nft', from, about), to),
+    ...jumpsAmong('legacy', rulesIn(nl, family, table, 'legacy', from), to),
   ];
+}
+
+function jumpsAmong(variant: Variant, rules: readonly ChainRule[], only?: readonly string[]): Jump[] {
+  return rules.flatMap((rule) => {
+    const { chain: from, target: to, comment } = rule;
+    if (to === undefined || (only !== undefined && !only.includes(to))) return [];
+    return [
+      {
+        variant,
+        from,
+        to,
+        comment,
+        rule,
+        // Only then the rest of the rule is read.
+        get source() {
+          return rule.spec.when.from;
+        },
+      },
+    ];
+  });
 }
 
 /** Whether a chain has jumps to chains other than these, whose names begin with `prefix`. */
@@ -75,7 +85,7 @@ export function leadsElsewhere(
   );
   return (
     others.some((rule) => isOther(jumpTarget(rule.expressions))) ||
-    legacyJumps(family, legacyTable(family, table), from).some(({ to }) => isOther(to))
+    rulesIn(nl, family, table, 'legacy', from).some(({ target }) => isOther(target))
   );
 }
 
@@ -87,7 +97,7 @@ export function chainVariants(
   chain: string,
 ): Variant[] {
   const found: Variant[] = [];
-  if (findChain(nl, { table: iptablesNftTable(family, table), name: chain })) found.push('nft');
+  if (chainsThere(nl, iptablesNftTable(family, table), [chain]).length) found.push('nft');
   if (legacyTable(family, table)?.chains.includes(chain)) found.push('legacy');
   return found;
 }
@@ -106,84 +116,36 @@ export function removeChains(
   isOthers: (jump: Jump) => boolean = () => false,
 ): string[] {
   const gone = new Set<string>();
-  retryRaces(() => {
-    const owner = iptablesNftTable(family, table);
-    const found = chainsThere(nl, owner, chains);
+  const remove = (variant: Variant) => {
+    const legacy =
+      variant === 'legacy' ? readLegacyChains(family, table, [...chains, ...parents]) : undefined;
+    const found = legacy
+      ? chains.filter((name) => legacy.chains.includes(name))
+      : chainsThere(nl, iptablesNftTable(family, table), chains);
     if (!found.length) return;
-    const leading = parents.flatMap((parent) => nftJumps(nl, family, table, parent, found));
-    const spared = leading.filter(isOthers).map(({ to }) => to);
+    const about = found.map((name) => encoder.encode(name));
+    const leading =
+      legacy?.rules.filter(({ chain }) => parents.includes(chain)) ??
+      parents.flatMap((parent) => rulesIn(nl, family, table, variant, parent, about));
+    const jumps = jumpsAmong(variant, leading, found);
+    const spared = jumps.filter(isOthers).map(({ to }) => to);
     const there = found.filter((name) => !spared.includes(name));
-    const jumps = leading.filter((jump) => !spared.includes(jump.to) || mayGo(jump, isOthers));
-    transaction(nl, [
-      ...jumps.map((jump) => deleteNftRule(owner, jump.rule)),
-      ...there.map((name) => deleteNftChain({ table: owner, name })),
-    ]);
+    const going = jumps.filter(
+      (jump) => !spared.includes(jump.to) || (jump.comment !== undefined && !isOthers(jump)),
+    );
+    deleteChosen(
+      nl,
+      family,
+      table,
+      variant,
+      going.map(({ rule }) => rule),
+      there,
+    );
     for (const name of there) gone.add(name);
-  });
-  for (const name of retryOvertaken(() => removeLegacyChains(family, table, chains, parents, isOthers))) {
-    gone.add(name);
-  }
+  };
+  retryRaces(() => remove('nft'));
+  retryOvertaken(() => remove('legacy'));
   return [...gone];
-}
-
-function removeLegacyChains(
-  family: Family,
-  table: IptablesTableName,
-  chains: readonly string[],
-  parents: readonly string[],
-  isOthers: (jump: Jump) => boolean,
-): readonly string[] {
-  const legacy = legacyTable(family, table);
-  const jumps = legacy ? parents.flatMap((parent) => legacyJumps(family, legacy, parent)) : [];
-  const spared = jumps.filter((jump) => chains.includes(jump.to) && isOthers(jump)).map(({ to }) => to);
-  const there = chains.filter((name) => legacy?.chains.includes(name) && !spared.includes(name));
-  if (there.length || spared.length) {
-    const changes = [
-      ...jumps
-        .filter((jump) => there.includes(jump.to) || (spared.includes(jump.to) && mayGo(jump, isOthers)))
-        .map(({ from, words }) => deleteRule(from, words)),
-      ...there.map(flushChain),
-      ...there.map(deleteChain),
-    ];
-    restore(family, { [table]: changes }, findVariant(family, 'restore', 'legacy'));
-  }
-  return there;
-}
-
-/** Of a chain that somebody else uses as well. */
-function mayGo(jump: Jump, isOthers: (jump: Jump) => boolean): boolean {
-  return jump.comment !== undefined && !isOthers(jump);
-}
-
-function nftJumps(
-  nl: Netlink,
-  family: Family,
-  table: IptablesTableName,
-  from: string,
-  only?: readonly string[],
-): (Jump & { rule: ListedRule })[] {
-  const about = only?.map((name) => encoder.encode(name));
-  return listRules(nl, iptablesNftTable(family, table), from, about).flatMap((rule) => {
-    const to = jumpTarget(rule.expressions);
-    if (to === undefined || (only !== undefined && !only.includes(to))) return [];
-    const compared = firstCompared(rule.expressions, 'saddr');
-    const source = compared && comparedNetwork(compared);
-    return [{ variant: 'nft', from, to, comment: rule.comment, source, rule }];
-  });
-}
-
-function legacyJumps(
-  family: Family,
-  table: SavedTable | undefined,
-  from: string,
-  only?: readonly string[],
-): (Jump & { words: readonly string[] })[] {
-  return (table?.rules ?? []).flatMap(({ chain, words }) => {
-    if (chain !== from) return [];
-    const { spec, target: to, comment } = new ChainRule(family, chain, words);
-    if (to === undefined || (only !== undefined && !only.includes(to))) return [];
-    return [{ variant: 'legacy', from, to, comment, source: spec.when.from, words }];
-  });
 }
 
 const families: readonly Family[] = [4, 6];

@@ -19,6 +19,7 @@ import { type Owner, ownerComment } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { macSpoofingChains, macSpoofingPrefix } from './mac-spoofing-chains.ts';
 import { isInNft, makeRule, ruleText } from './nft-engine.ts';
+import { type OwnChain, ownChain } from './own-chain.ts';
 import { holdsExactly, ownedBy, ownedByNoneOf, type RuleSet } from './rule-set.ts';
 import { drop, jump, toCaller } from './rule-spec.ts';
 
@@ -83,7 +84,7 @@ export function addMacSpoofing(
 }
 
 function add(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): void {
-  const { usual, spare } = macSpoofingChains(owner);
+  const { usual } = macSpoofingChains(owner);
   const own = commentOf(owner);
   const known = listRules(nl, table, prerouting.name, [new TextEncoder().encode(own)]);
   if (!known.some((one) => one.comment === own)) {
@@ -96,13 +97,12 @@ function add(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): void
       if (!(error instanceof NftablesError) || error.code !== 'EEXIST') throw error;
     }
   }
-  replace(nl, owner, (free) => setOf(owner, free.includes(usual) ? usual : spare, hostLink, mac));
+  const { standing, name } = find(nl, owner);
+  replace(nl, standing, setOf(owner, name, hostLink, mac));
 }
 
 /** An ADD repeated, or one of somebody whose names run together to the same as another's, whose chains stay. */
-function replace(nl: Netlink, owner: Owner, setFor: (free: readonly string[]) => RuleSet): void {
-  const { own, free } = chainsOf(nl, owner);
-  const set = setFor(free);
+function replace(nl: Netlink, own: readonly string[], set: RuleSet): void {
   const former = own.filter((name) => set.chains.every((chain) => chain.name !== name));
   const gone = chainsThere(
     nl,
@@ -123,17 +123,13 @@ function write(nl: Netlink, before: readonly Change[], { own }: RuleSet): void {
   transaction(nl, [addTable(table), addChain(prerouting), ...before, ...rules]);
 }
 
-/** The chains an attachment has, and those names that nobody else has. */
-function chainsOf(nl: Netlink, owner: Owner): { own: string[]; free: string[] } {
-  const { usual, spare } = macSpoofingChains(owner);
-  const names = [usual, spare];
-  const found = ask(
-    nl,
-    names.map((name) => chainQuestion({ table, name })),
-  );
+function find(nl: Netlink, owner: Owner): OwnChain {
+  const names = macSpoofingChains(owner);
+  const look = (name: string) => chainQuestion({ table, name });
+  const [usual, spare] = ask(nl, [look(names.usual), look(names.spare)] as const);
   // A chain without a mark is the reference's, which knows only the usual name.
-  const free = names.filter((_, i) => !isAnothers(found[i]?.comment, owner));
-  return { free, own: free.filter((name) => found[names.indexOf(name)]) };
+  const has = (name: string) => (name === names.usual ? usual : spare) !== undefined;
+  return ownChain(names, has, () => isAnothers(usual?.comment, owner));
 }
 
 /** Whether a chain's comment is the mark of another attachment. */
@@ -148,22 +144,21 @@ function isMark(text: string): boolean {
 /** Takes the rules and chains of one attachment away; nothing there is fine. The shared table and PREROUTING stay. */
 export function removeMacSpoofing(nl: Netlink, owner: Owner): void {
   retryRaces(() => {
-    const { own } = chainsOf(nl, owner);
-    if (own.length) remove(nl, jumpsTo(nl, own), own);
+    const { standing } = find(nl, owner);
+    if (standing.length) remove(nl, jumpsTo(nl, standing), standing);
   });
 }
 
 /** What is missing or different, in words. */
 export function checkMacSpoofing(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): string[] {
-  const { usual } = macSpoofingChains(owner);
-  const { own } = chainsOf(nl, owner);
-  const set = setOf(owner, own[0] ?? usual, hostLink, mac);
+  const { standing, name } = find(nl, owner);
+  const set = setOf(owner, standing[0] ?? name, hostLink, mac);
   const is = isInNft(table);
   const where = (chain: Chain) => `chain ${chain.name} of table bridge ${table.name}`;
   const [leading, ...inside] = set.own;
   const found: string[] = [];
   if (!findChain(nl, prerouting)?.base) found.push(`${where(prerouting)} is missing or has no hook`);
-  else if (leading && !jumpsTo(nl, own).some((listed) => is(leading, listed, false))) {
+  else if (leading && !jumpsTo(nl, standing).some((listed) => is(leading, listed, false))) {
     found.push(`rule "${ruleText(table, leading)}" is missing in ${where(prerouting)}`);
   }
   const there = { rules: (chain: string) => listRules(nl, table, chain), is };

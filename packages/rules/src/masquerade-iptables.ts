@@ -31,9 +31,10 @@ import {
   thereIn,
   wordChanges,
 } from './iptables-engine.ts';
-import { isAnothers, networkStart, ownerNames } from './iptables-owner.ts';
+import { isAnothers, namingComment, namingNoneOf, readNamed } from './iptables-owner.ts';
 import { familiesWith, type Jump, listJumps, removeChains } from './jump.ts';
-import { masqueradeChain, masqueradeChains, spareMasqueradeChain } from './masquerade-chains.ts';
+import { masqueradeChains } from './masquerade-chains.ts';
+import { ownChain } from './own-chain.ts';
 import { holdsExactly, lacking, type RuleSet, stands } from './rule-set.ts';
 import { accept, hostCidr, jump, masquerade, type RuleSpec } from './rule-spec.ts';
 import { ruleWords } from './words-language.ts';
@@ -48,23 +49,18 @@ import { ruleWords } from './words-language.ts';
  */
 const families: readonly Family[] = [4, 6];
 const parent = 'POSTROUTING';
+const encoder = new TextEncoder();
 const multicast = { 4: parseCidr('224.0.0.0/4'), 6: parseCidr('ff00::/8') } as const;
-
-/** iptables takes 255 bytes; a longer one is cut, since its chain names the owner anyway. */
-export function iptablesComment(network: string, containerId: string): string {
-  const whole = ownerNames({ network, containerId });
-  return whole.length <= 255 ? whole : `${whole.slice(0, 252)}...`;
-}
 
 /** The chain's rules, then those that lead there. `networks`: all that the chain must let pass. */
 function setOf(
   family: Family,
-  { network, containerId }: Owner,
+  owner: Owner,
   chain: string,
   addresses: readonly Cidr[],
   networks: readonly Cidr[] = networksOf(addresses),
 ): RuleSet {
-  const comment = iptablesComment(network, containerId);
+  const comment = namingComment(owner);
   const table = iptablesNftTable(family, 'nat');
   return {
     table,
@@ -97,7 +93,7 @@ interface Wanted {
  * an ADD repeated) the table is read first, and what is missing is added.
  */
 export function addByIptables(nl: Netlink, owner: Owner, all: readonly Cidr[]): void {
-  const chain = masqueradeChain(owner.network, owner.containerId);
+  const { usual: chain } = masqueradeChains(owner);
   const wanted = families.flatMap((family): Wanted[] => {
     const addresses = all.filter(({ ip }) => ip.family === family);
     return addresses.length ? [{ family, addresses, set: setOf(family, owner, chain, addresses) }] : [];
@@ -109,18 +105,22 @@ export function addByIptables(nl: Netlink, owner: Owner, all: readonly Cidr[]): 
       restore(family, { nat: creating(set) });
     } catch (error) {
       if (!(error instanceof IptablesError) || error.status === undefined) throw error;
-      const spare = spareMasqueradeChain(owner.network, owner.containerId);
-      const there = readChains(nl, family, 'nat', [parent, chain, spare]);
+      const { there, name, standing } = find(nl, owner, family);
       if (!there.chains.includes(chain)) throw error;
-      // The usual chain, unless what leads there names somebody else.
-      const taken = jumpsTo(there, chain).some(({ comment }) => isAnothers(comment, owner));
-      const free = taken ? spare : chain;
-      const changes = there.chains.includes(free)
-        ? completing(family, owner, free, addresses, there)
-        : creating(setOf(family, owner, free, addresses));
+      const changes = standing.includes(name)
+        ? completing(family, owner, name, addresses, there)
+        : creating(setOf(family, owner, name, addresses));
       restore(family, { nat: changes });
     }
   }
+}
+
+/** The container's chain, and what stands in it and leads there. `about`: see readChains. */
+function find(nl: Netlink, owner: Owner, family: Family, about?: readonly Uint8Array[]) {
+  const names = masqueradeChains(owner);
+  const there = readChains(nl, family, 'nat', [parent, names.usual, names.spare], about);
+  const isTaken = () => jumpsTo(there, names.usual).some(({ comment }) => isAnothers(comment, owner));
+  return { there, ...ownChain(names, (name) => there.chains.includes(name), isTaken) };
 }
 
 function creating({ chains, own }: RuleSet): IptablesChange[] {
@@ -172,7 +172,8 @@ function completing(
  */
 export function removeByIptables(nl: Netlink, owner: Owner, addresses?: readonly Cidr[]): void {
   const isOthers = ({ comment }: Jump) => isAnothers(comment, owner);
-  tryEach(familiesWith(nl, 'nat', masqueradeChains(owner)), ({ family, chains }) => {
+  const { usual, spare } = masqueradeChains(owner);
+  tryEach(familiesWith(nl, 'nat', [usual, spare]), ({ family, chains }) => {
     const staying = addresses
       ? listJumps(nl, family, 'nat', parent, chains).filter(
           (one) => !isOthers(one) && !isAmong(one.source, addresses),
@@ -214,15 +215,13 @@ function shrink(
 }
 
 export function differencesInIptables(nl: Netlink, owner: Owner, all: readonly Cidr[]): string[] {
-  const usual = masqueradeChain(owner.network, owner.containerId);
-  const spare = spareMasqueradeChain(owner.network, owner.containerId);
-  const about = new TextEncoder().encode(iptablesComment(owner.network, owner.containerId));
+  const about = [namingComment(owner), masqueradeChains(owner).usual].map((text) => encoder.encode(text));
   return families.flatMap((family) => {
     const addresses = all.filter(({ ip }) => ip.family === family);
     if (!addresses.length) return [];
     const program = family === 4 ? 'iptables' : 'ip6tables';
-    const there = readChains(nl, family, 'nat', [parent, usual, spare], [about]);
-    const chain = jumpsTo(there, spare).length ? spare : usual;
+    const { there, standing, name } = find(nl, owner, family, about);
+    const [chain = name] = standing;
     if (!there.chains.includes(chain)) return [`chain ${chain} is missing in ${program}'s nat table`];
     return lacking(setOf(family, owner, chain, addresses), thereIn(there)).own.map(
       (one) =>
@@ -240,15 +239,14 @@ export function gcByIptables(
   network: string,
   valid: readonly { readonly containerId: string }[],
 ): void {
-  const keep = new Set(valid.map(({ containerId }) => iptablesComment(network, containerId)));
-  const prefix = networkStart(network);
+  const { owns } = namingNoneOf(network, valid);
   for (const family of families) {
     const stale = listJumps(nl, family, 'nat', parent).filter(({ to, comment }) => {
-      if (!comment?.startsWith(prefix) || keep.has(comment)) return false;
-      const containerId = comment.slice(prefix.length, -1);
-      return masqueradeChains({ network, containerId }).includes(to) || comment.endsWith('...');
+      const named = owns(comment) ? readNamed(comment) : undefined;
+      const { usual, spare } = masqueradeChains(named ?? { network, containerId: '' });
+      return named !== undefined && (to === usual || to === spare || comment?.endsWith('...'));
     });
-    const isOthers = ({ comment }: Jump) => !comment?.startsWith(prefix) || keep.has(comment);
+    const isOthers = ({ comment }: Jump) => !owns(comment);
     removeChains(nl, family, 'nat', unique(stale.map(({ to }) => to)), [parent], isOthers);
   }
 }

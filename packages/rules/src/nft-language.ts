@@ -1,4 +1,5 @@
 import * as nft from '@cni-ts/nftables/action';
+import { originalDestination, originalPort } from '@cni-ts/nftables/field';
 import {
   ctState,
   ctStatus,
@@ -7,6 +8,7 @@ import {
   dport,
   etherSaddr,
   iifname,
+  is,
   l4,
   mark,
   oifname,
@@ -19,7 +21,12 @@ import type { Action, Exception, RuleSpec, State, When } from './rule-spec.ts';
 export function nftRule(spec: RuleSpec): Rule {
   let made = known.get(spec);
   if (!made) {
-    made = rule(...conditions(spec.when, spec.except), target(spec.action), ...commenting(spec.comment));
+    made = rule(
+      ...conditions(spec.when, spec.except),
+      ...(spec.statements ?? []),
+      target(spec.action),
+      ...commenting(spec.comment),
+    );
     known.set(spec, made);
   }
   return made;
@@ -29,6 +36,13 @@ const known = new WeakMap<RuleSpec, Rule>();
 
 function conditions(when: When = {}, except: Exception = {}): Statement[] {
   const all: Statement[] = [];
+  const { protocol, original } = when;
+  if (protocol && original) {
+    const { port, address } = original;
+    all.push(l4(protocol));
+    all.push(is(originalPort, '==', port));
+    if (address) all.push(is(originalDestination[address.family], '==', address));
+  }
   if (when.from) all.push(saddr(when.from));
   if (except.from) all.push(saddr('!=', except.from));
   if (when.to) all.push(daddr(when.to));
@@ -39,8 +53,8 @@ function conditions(when: When = {}, except: Exception = {}): Statement[] {
   if (except.output !== undefined) all.push(oifname('!=', except.output));
   if (when.mac) all.push(etherSaddr(when.mac));
   if (when.ports) throw new Error(`nft has no list of ports here: ${when.ports.join(',')}`);
-  if (when.protocol) {
-    all.push(when.port === undefined ? l4(when.protocol) : dport(when.protocol, when.port));
+  if (protocol && !(original && when.port === undefined)) {
+    all.push(when.port === undefined ? l4(protocol) : dport(protocol, when.port));
   }
   if (when.state) all.push(states(when.state));
   if (when.mark) all.push(mark(when.mark.value, when.mark.mask));

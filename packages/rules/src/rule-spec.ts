@@ -23,8 +23,9 @@ export interface RuleSpec {
   readonly place?: 'first' | 'above';
   /** The reference has no such rule, so that what it made is right without. */
   readonly ours?: boolean;
-  /** More conditions in iptables' own words, which only the words' language writes. */
+  /** More conditions in iptables' own words, which only the words' language writes, or in nft's, which only that does. */
   readonly words?: readonly string[];
+  readonly statements?: readonly Statement[];
 }
 
 /** What a packet can be asked. */
@@ -43,6 +44,8 @@ export interface When {
   readonly mark?: Mark | undefined;
   /** The destination is one of this host's own addresses. */
   readonly local?: true | undefined;
+  /** Where the connection's first packet was sent, before any translation: only nft asks that. Needs a protocol. */
+  readonly original?: { readonly port: number; readonly address?: Ip | undefined } | undefined;
   /** The hardware address it comes from. */
   readonly mac?: Uint8Array | undefined;
 }

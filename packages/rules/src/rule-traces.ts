@@ -21,7 +21,8 @@ export function ruleTraces(nl: Netlink, owner: Owner, wanted: RuleTraces): RuleT
   const chains: ChainName[] = [];
   if (!wanted.masquerade) {
     chains.push(['inet', 'cni_plugins_masquerade']);
-    for (const name of masqueradeChains(owner)) chains.push(['ip', 'nat', name], ['ip6', 'nat', name]);
+    const { usual, spare } = masqueradeChains(owner);
+    for (const name of [usual, spare]) chains.push(['ip', 'nat', name], ['ip6', 'nat', name]);
   }
   const masquerading = chains.length;
   if (!wanted.spoofCheck) {

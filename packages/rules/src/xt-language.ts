@@ -27,9 +27,9 @@ export type CommentForm = 'match' | 'userdata';
 export function xtRule(family: Family, spec: Writable, form: CommentForm = 'match'): Rule | undefined {
   const of: Writable = spec.words?.length ? readWords(family, ruleWords(spec)) : spec;
   const { when = {}, except = {}, action, comment: text, whole = true } = of;
-  const { from, to, input, output, protocol, port, ports, state, mark, local, mac } = when;
+  const { from, to, input, output, protocol, port, ports, state, mark, local, mac, original } = when;
   const links = input ?? output ?? except.input ?? except.output;
-  if (!whole || !action || mac || links !== undefined || except.protocol) return undefined;
+  if (!whole || !action || mac || original || links !== undefined || except.protocol) return undefined;
   const all: Statement[] = protocol ? [xtProtocol(protocol)] : [];
   const written =
     addAddress(all, family, 'source', '==', from) &&

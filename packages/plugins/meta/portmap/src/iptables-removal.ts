@@ -4,7 +4,8 @@ import { type Family, IptablesError } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { findChain } from '@cni-ts/nftables/chain';
 import { NftablesError } from '@cni-ts/nftables/transaction';
-import { isAnothers } from '@cni-ts/rules/iptables-owner';
+import { rulesIn } from '@cni-ts/rules/chain-rules';
+import { isAnothers, namingNoneOf } from '@cni-ts/rules/iptables-owner';
 import {
   chainVariants,
   familiesWith,
@@ -14,15 +15,14 @@ import {
   removeChains,
 } from '@cni-ts/rules/jump';
 import { failing, tryEach } from '@cni-ts/spec/failing';
-import { entries, masq, natTable, redirectionsOf, setMark } from './iptables-chains.ts';
+import { entries, masq, redirectionsOf, setMark } from './iptables-rules.ts';
 import {
   chainComment,
-  iptablesChain,
-  iptablesCommentStart,
+  iptablesChains,
+  iptablesWord,
   type Owner,
-  oldIptablesChain,
-  referenceChain,
-  spareIptablesChain,
+  ownChains,
+  referenceChains,
   usualInterface,
 } from './owner.ts';
 import type { Redirection, Removed } from './stale-flows.ts';
@@ -37,12 +37,12 @@ const oldEntries = 'CNI-HOSTPORT-SNAT';
  */
 export function removeFromIptables(nl: Netlink, owner: Owner, addresses: readonly Ip[] = []): Removed {
   const removed: Removed = { 4: [], 6: [] };
-  const reference = addresses.length ? referenceChain(owner) : undefined;
-  const names = reference === undefined ? ownChains(owner) : [...ownChains(owner), reference];
-  tryEach(familiesWith(nl, 'nat', names), ({ family, chains }) => {
-    const own = chains.filter((name) => name !== reference || leadsTo(nl, family, name, addresses));
+  const own = ownChains(owner);
+  const reference = addresses.length ? referenceChains(owner) : [];
+  tryEach(familiesWith(nl, 'nat', [...own, ...reference]), ({ family, chains }) => {
+    const going = chains.filter((name) => own.includes(name) || leadsTo(nl, family, name, addresses));
     removed[family] = failing(`could not teardown ipv${family} dnat`, () =>
-      removeFamily(nl, family, owner, own),
+      removeFamily(nl, family, owner, going),
     );
   });
   return removed;
@@ -50,11 +50,16 @@ export function removeFromIptables(nl: Netlink, owner: Owner, addresses: readonl
 
 /** Whether a chain redirects, and to these addresses alone. */
 function leadsTo(nl: Netlink, family: Family, chain: string, addresses: readonly Ip[]): boolean {
-  const rules = chainVariants(nl, family, 'nat', chain).flatMap((variant) =>
-    natTable(nl, family, variant).rules(chain),
-  );
-  const ports = rules.flatMap(redirectionsOf);
+  const ports = redirectionsIn(nl, family, [chain]);
   return ports.length > 0 && ports.every(({ to }) => addresses.some((one) => to && equalIp(one, to)));
+}
+
+function redirectionsIn(nl: Netlink, family: Family, chains: readonly string[]): Redirection[] {
+  return chains.flatMap((chain) =>
+    chainVariants(nl, family, 'nat', chain).flatMap((variant) =>
+      rulesIn(nl, family, 'nat', variant, chain).flatMap(redirectionsOf),
+    ),
+  );
 }
 
 /** Those of one family; only these chains. */
@@ -67,11 +72,6 @@ export function removeFamily(
   return removeOwn(nl, family, chains, ({ comment }) => isAnothers(comment, owner));
 }
 
-/** All chains that an attachment may have. */
-export function ownChains(owner: Owner): string[] {
-  return [iptablesChain(owner), spareIptablesChain(owner), oldIptablesChain(owner)];
-}
-
 function removeOwn(
   nl: Netlink,
   family: Family,
@@ -81,21 +81,13 @@ function removeOwn(
   const leading = listJumps(nl, family, 'nat', entries, chains);
   const spared = leading.filter(isOthers).map(({ to }) => to);
   const own = chains.filter((chain) => !spared.includes(chain));
-  const ports = [...new Set(leading.map(({ variant }) => variant))].flatMap((variant) => {
-    const nat = natTable(nl, family, variant);
-    return own.flatMap((chain) => nat.rules(chain).flatMap(redirectionsOf));
-  });
+  const ports = leading.length ? redirectionsIn(nl, family, own) : [];
   const parents = [entries, oldEntries];
   if (leading.length && !leadsElsewhere(nl, family, 'nat', entries, 'CNI-', own)) {
+    const shared = [...parents, setMark, masq];
+    const leadingThere = [...parents, 'PREROUTING', 'OUTPUT', 'POSTROUTING'];
     try {
-      const shared = [entries, oldEntries, setMark, masq];
-      removeChains(
-        nl,
-        family,
-        'nat',
-        [...chains, ...shared],
-        [...parents, 'PREROUTING', 'OUTPUT', 'POSTROUTING'],
-      );
+      removeChains(nl, family, 'nat', [...chains, ...shared], leadingThere);
       return ports;
     } catch (error) {
       // Somebody else's rules lead to a shared chain: then it stays.
@@ -114,37 +106,37 @@ function isInUse(error: unknown): boolean {
 /** Removes the mappings of this network's attachments that are not valid any more. */
 export function gcIptables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): Removed {
   const removed: Removed = { 4: [], 6: [] };
+  // Comments do not tell one interface of a container from another; its chains do.
+  const { owns } = namingNoneOf(network, [], iptablesWord);
   for (const family of [4, 6] as const) {
-    const jumps = listJumps(nl, family, 'nat', entries);
-    const start = iptablesCommentStart(network);
-    const stale = staleChains(nl, family, jumps, network, valid);
-    const isOthers = ({ comment }: Jump) => comment !== undefined && !comment.startsWith(start);
-    if (stale.length) removed[family] = removeOwn(nl, family, stale, isOthers);
+    const leading = listJumps(nl, family, 'nat', entries);
+    const keep = validChains(nl, family, leading, network, valid);
+    const stale = leading.filter(({ to, comment }) => owns(comment) && !keep.has(to)).map(({ to }) => to);
+    const isOthers = ({ comment }: Jump) => comment !== undefined && !owns(comment);
+    if (stale.length) removed[family] = removeOwn(nl, family, [...new Set(stale)], isOthers);
   }
   return removed;
 }
 
-function staleChains(
+function validChains(
   nl: Netlink,
   family: Family,
-  jumps: readonly Jump[],
+  leading: readonly Jump[],
   network: string,
   valid: readonly Omit<Owner, 'network'>[],
-): string[] {
-  const owners = valid.map((one) => ({ network, ...one }));
-  const keep = new Set(owners.flatMap((one) => [iptablesChain(one), spareIptablesChain(one)]));
-  const there = new Set(jumps.map(({ to }) => to));
+): Set<string> {
+  const all = valid.map((one) => ({ network, ...one }));
+  const keep = new Set(all.flatMap((one) => Object.values(iptablesChains(one))));
+  const there = new Set(leading.map(({ to }) => to));
   // The reference names no interface: such a chain may be that of a valid one other than eth0, unless it has its own
   // or the chain says that it is ours for eth0.
-  for (const one of owners) {
-    const usual = { ...one, ifname: usualInterface };
-    const chain = iptablesChain(usual);
-    if (keep.has(chain) || !there.has(chain)) continue;
-    if (there.has(iptablesChain(one)) || there.has(spareIptablesChain(one))) continue;
-    const known = findChain(nl, { table: iptablesNftTable(family, 'nat'), name: chain });
-    if (known?.comment !== chainComment(usual)) keep.add(chain);
+  for (const one of all) {
+    if (Object.values(iptablesChains(one)).some((name) => there.has(name))) continue;
+    for (const name of referenceChains(one)) {
+      if (keep.has(name) || !there.has(name)) continue;
+      const known = findChain(nl, { table: iptablesNftTable(family, 'nat'), name });
+      if (known?.comment !== chainComment({ ...one, ifname: usualInterface })) keep.add(name);
+    }
   }
-  const start = iptablesCommentStart(network);
-  const stale = jumps.filter(({ to, comment }) => comment?.startsWith(start) && !keep.has(to));
-  return [...new Set(stale.map(({ to }) => to))];
+  return keep;
 }

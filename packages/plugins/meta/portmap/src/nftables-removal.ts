@@ -1,25 +1,15 @@
-import { formatIp, type Ip } from '@cni-ts/address/ip';
+import type { Ip } from '@cni-ts/address/ip';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { chainQuestion, deleteChain, findChain } from '@cni-ts/nftables/chain';
+import { chainQuestion, deleteChain } from '@cni-ts/nftables/chain';
 import { type Answers, ask } from '@cni-ts/nftables/question';
 import { deleteRule, type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { deleteElements, listElements, setQuestion } from '@cni-ts/nftables/set';
 import { countQuestion, deleteTable } from '@cni-ts/nftables/table';
 import { type Change, retryRaces, transaction } from '@cni-ts/nftables/transaction';
-import { isReferences, portsOf, tagged } from './nftables-reading.ts';
-import {
-  changeKeys,
-  containerKey,
-  type Key,
-  keyQuestion,
-  keysWithout,
-  objects,
-  plumbing,
-  portKey,
-  useQuestions,
-  uses,
-} from './nftables-table.ts';
-import { networkTag, nftChains, type Owner, ownerTag } from './owner.ts';
+import { ownedBy, ownedByNoneOf } from '@cni-ts/rules/rule-set';
+import { isRedirecting, isReferences, keysTo, leadingThere, portsOf } from './nftables-rules.ts';
+import { changeKeys, type Key, keysWithout, objects } from './nftables-table.ts';
+import { nftChains, type Owner } from './owner.ts';
 import type { Redirection, Removed } from './stale-flows.ts';
 
 type Which = (one: ListedRule) => boolean;
@@ -30,41 +20,40 @@ type Which = (one: ListedRule) => boolean;
  * family its table goes.
  */
 export function removeFromNftables(nl: Netlink, owner: Owner, addresses?: readonly Ip[]): Removed {
-  const mine = tagged(owner);
-  const { dnat, masquerade } = nftChains(owner.containerId);
-  return remove(
-    nl,
-    (one) => mine(one) || isReferences(one, owner.containerId, addresses),
-    () => [dnat, masquerade],
-  );
+  return removeOwn(nl, owner, (one) => isReferences(one, owner, addresses));
 }
 
 /** For undo: only what ADD made. */
 export function takeBackFromNftables(nl: Netlink, owner: Owner): Removed {
-  const { dnat, masquerade } = nftChains(owner.containerId);
-  return remove(nl, tagged(owner), () => [dnat, masquerade]);
+  return removeOwn(nl, owner, () => false);
 }
 
 /** For repair: also rules in the container's own chains that say of nobody that they are theirs. */
 export function clearNftables(nl: Netlink, owner: Owner): Removed {
-  const mine = tagged(owner);
   const { dnat, masquerade } = nftChains(owner.containerId);
-  const own = [dnat, masquerade];
+  return removeOwn(
+    nl,
+    owner,
+    ({ comment, chain }) => comment === undefined && (chain === dnat || chain === masquerade),
+  );
+}
+
+function removeOwn(nl: Netlink, owner: Owner, also: Which): Removed {
+  const { owns } = ownedBy(owner);
+  const { dnat, masquerade } = nftChains(owner.containerId);
   return remove(
     nl,
-    (one) => mine(one) || (one.comment === undefined && own.includes(one.chain)),
-    () => own,
+    (one) => owns(one.comment) || also(one),
+    () => [dnat, masquerade],
   );
 }
 
 /** Removes the mappings of this network's attachments that are not valid any more. */
 export function gcNftables(nl: Netlink, network: string, valid: readonly Omit<Owner, 'network'>[]): Removed {
-  const keep = valid.map((one) => ownerTag({ network, ...one }));
-  const all = networkTag(network);
-  const stale = ({ comment: text }: ListedRule) =>
-    (text?.startsWith(all) ?? false) && !keep.some((tag) => text?.startsWith(tag));
+  const { owns } = ownedByNoneOf(network, valid);
+  const stale: Which = ({ comment }) => owns(comment);
   return remove(nl, stale, (family) => {
-    const rules = listRules(nl, objects(family).table).filter(stale);
+    const rules = listRules(nl, objects[family].table).filter(stale);
     const hashes = new Set(rules.map(({ chain }) => chain.replace(/^\w+-/, '')));
     return [...hashes].flatMap((hash) => [`dnat-${hash}`, `masq-${hash}`]);
   });
@@ -76,27 +65,25 @@ function remove(nl: Netlink, which: Which, chains: (family: 4 | 6) => readonly s
   return retryRaces(() => {
     const names = { 4: chains(4), 6: chains(6) };
     const sights = ask(nl, { 4: questions(4, names[4]), 6: questions(6, names[6]) });
-    const found = ([4, 6] as const).map((family) => {
+    const forGood = (family: 4 | 6) => {
       const there = names[family].filter((_, i) => sights[family].own[i]);
       const own = removals(nl, family, there, which, keys);
-      return forGood(nl, family, sights[family], own, which);
-    });
+      return alsoShared(nl, family, sights[family], own, which);
+    };
+    const found = { 4: forGood(4), 6: forGood(6) };
     // Should it be refused because a chain is still in use: somebody deleted rules by hand, and their keys are left.
     keys = 'all';
-    transaction(
-      nl,
-      found.flatMap(({ changes }) => changes),
-    );
-    return { 4: found[0]!.ports, 6: found[1]!.ports };
+    transaction(nl, [...found[4].changes, ...found[6].changes]);
+    return { 4: found[4].ports, 6: found[6].ports };
   });
 }
 
 function questions(family: 4 | 6, names: readonly string[]) {
-  const { table, dnat: to, masq } = objects(family);
+  const { table, maps, useQuestions } = objects[family];
   return {
-    maps: setQuestion(to.byPort),
-    masqueradeMap: setQuestion(masq),
-    use: useQuestions(family, 'hostports', 'hostipHostports', 'masquerading'),
+    maps: setQuestion(maps.byPort),
+    masqueradeMap: setQuestion(maps.masq),
+    use: useQuestions,
     own: names.map((name) => chainQuestion({ table, name })),
   };
 }
@@ -105,11 +92,11 @@ type Sight = Answers<ReturnType<typeof questions>>;
 interface Removals {
   readonly changes: readonly Change[];
   /** What loses its rules. */
-  readonly ports: Redirection[];
+  readonly ports: readonly Redirection[];
   readonly chainsLess: number;
 }
 
-/** The rules of containers' chains that go, the keys that led to them, and chains that are empty then. */
+/** The rules of containers' chains that go, the keys that led to them, and chains that are empty then. The chains are there. */
 export function removals(
   nl: Netlink,
   family: 4 | 6,
@@ -117,7 +104,7 @@ export function removals(
   which: Which,
   keys: 'ofRules' | 'all' = 'ofRules',
 ): Removals {
-  const { table } = objects(family);
+  const { table } = objects[family];
   const changes: Change[] = [];
   const ports: Redirection[] = [];
   let chainsLess = 0;
@@ -130,8 +117,7 @@ export function removals(
   for (const name of chains) {
     const rules = rulesOf(name);
     const going = rules.filter(which);
-    const emptied =
-      going.length === rules.length && (rules.length > 0 || findChain(nl, { table, name }) !== undefined);
+    const emptied = going.length === rules.length;
     if (!going.length && !emptied) continue;
     // Which keys lead to a chain that masquerades follows from the redirections it is for.
     const redirects = rulesOf(name.replace(/^masq-/, 'dnat-'));
@@ -140,8 +126,8 @@ export function removals(
     const staying = portsOf(redirects.filter((one) => !which(one)));
     const candidates =
       keys === 'all' || !rules.length ? allKeysTo(nl, family, name) : keysTo(family, name, lost);
-    const gone = leadingTo(nl, name, keysWithout(candidates, keysTo(family, name, staying)));
-    changes.push(...changeKeys(deleteElements, gone, name), ...going.map((one) => deleteRule(table, one)));
+    const gone = leadingThere(nl, keysWithout(candidates, keysTo(family, name, staying)));
+    changes.push(...changeKeys(deleteElements, gone), ...going.map((one) => deleteRule(table, one)));
     if (!emptied) continue;
     changes.push(deleteChain({ table, name }));
     chainsLess++;
@@ -149,46 +135,28 @@ export function removals(
   return { changes, ports, chainsLess };
 }
 
-function isRedirecting(chain: string): boolean {
-  return chain.startsWith('dnat-');
-}
-
-/** The keys by which these redirections, or the masquerading that goes with them, are found. */
-export function keysTo(family: 4 | 6, chain: string, redirections: readonly Redirection[]): Key[] {
-  if (isRedirecting(chain)) return redirections.map((port) => portKey(family, port));
-  const addresses = new Map(redirections.flatMap(({ to }) => (to ? [[formatIp(to), to] as const] : [])));
-  return [...addresses.values()].map(containerKey);
-}
-
-/** Those keys that really lead to a chain: somebody may have given them to another by hand. */
-function leadingTo(nl: Netlink, chain: string, keys: readonly Key[]): Key[] {
-  const found = ask(nl, keys.map(keyQuestion));
-  return keys.filter((_, i) => found[i]?.jump === chain);
-}
-
 /** Every key that leads to a chain: a list of our own mappings, so only for when its rules do not tell. */
 function allKeysTo(nl: Netlink, family: 4 | 6, chain: string): Key[] {
-  const { dnat: to, masq } = objects(family);
-  const maps = isRedirecting(chain) ? [to.byAddress, to.byPort] : [masq];
+  const { byAddress, byPort, masq } = objects[family].maps;
+  const maps = isRedirecting(chain) ? [byAddress, byPort] : [masq];
   return maps.flatMap((map) =>
-    listElements(nl, map).flatMap(({ key, jump }) => (jump === chain ? [{ map, key }] : [])),
+    listElements(nl, map).flatMap(({ key, jump }) => (jump === chain ? [{ map, key, to: chain }] : [])),
   );
 }
 
 /** A removal after which nothing may be left of us: also the reference's rules, and the table with its last user. */
-function forGood(
+function alsoShared(
   nl: Netlink,
   family: 4 | 6,
   { maps, masqueradeMap, use }: Sight,
   own: Removals,
   which: Which,
-): { changes: Change[]; ports: Redirection[] } {
-  const { table } = objects(family);
-  const { hostports, hostipHostports, masquerading } = uses(family);
+): { changes: readonly Change[]; ports: Redirection[] } {
+  const { table, chains, uses } = objects[family];
   const ours = {
-    hostports: maps ? hostports.use : hostports.leading,
-    hostipHostports: hostipHostports.use,
-    masquerading: masqueradeMap ? masquerading.use : 0,
+    hostports: maps ? uses.hostports.use : uses.hostports.leading,
+    hostipHostports: uses.hostipHostports.use,
+    masquerading: masqueradeMap ? uses.masquerading.use : 0,
   };
   const changes = [...own.changes];
   const ports = [...own.ports];
@@ -196,31 +164,22 @@ function forGood(
   for (const name of ['hostports', 'hostipHostports', 'masquerading'] as const) {
     const more = (use[name]?.use ?? 0) - ours[name];
     if (more <= 0) continue;
-    const going = listRules(nl, table, objects(family)[name].name).filter(which);
+    const going = listRules(nl, table, chains[name].name).filter(which);
     if (going.length < more) strangersStay = true;
     ports.push(...portsOf(going));
     changes.push(...going.map((one) => deleteRule(table, one)));
   }
-  if (!changes.length || !maps || strangersStay) return { changes, ports };
-  return {
-    changes: isLast(nl, family, masqueradeMap, own.chainsLess) ? [deleteTable(table)] : changes,
-    ports,
-  };
+  const last = changes.length && maps && !strangersStay && isLast(nl, family, masqueradeMap, own.chainsLess);
+  return { changes: last ? [deleteTable(table)] : changes, ports };
 }
 
 /** Whether nothing but what all attachments share would be left. The kernel counts, so that nothing is listed. */
 function isLast(nl: Netlink, family: 4 | 6, masquerading: boolean, chainsLess: number): boolean {
-  const { table } = objects(family);
-  const { objects: count, ...use } = ask(nl, {
-    objects: countQuestion(table),
-    ...useQuestions(family, 'prerouting', 'output', 'all'),
-  });
-  const { chains, maps } = plumbing(family, masquerading);
-  const complete = uses(family);
+  const { table, plumbing, uses, useQuestions } = objects[family];
+  const { count, use } = ask(nl, { count: countQuestion(table), use: useQuestions });
+  const { chains, maps } = plumbing(masquerading);
   return (
     count === chains.length + maps.length + chainsLess &&
-    use.prerouting?.use === complete.prerouting.use &&
-    use.output?.use === complete.output.use &&
-    use.all?.use === complete.all.use
+    (['prerouting', 'output', 'all'] as const).every((name) => use[name]?.use === uses[name].use)
   );
 }

@@ -1,25 +1,22 @@
 import type { Cidr } from '@cni-ts/address/cidr';
+import type { Backend } from '@cni-ts/iptables/backend';
 import type { Statement } from '@cni-ts/nftables/rule';
+import type { Result } from '@cni-ts/spec/result';
 import type { Config } from './config.ts';
-import type { Mapping } from './mapping.ts';
+import { containerAddresses } from './container-address.ts';
+import { type Mapping, readMappings } from './mapping.ts';
+import { readConditions } from './nftables-conditions.ts';
 import type { Owner } from './owner.ts';
 
-/** What must hold afterwards, in the words of neither backend. */
+/** What must hold afterwards. */
 export interface Plan {
   readonly owner: Owner;
+  readonly config: Config;
   /** All of them, whatever they are for. */
   readonly mappings: readonly Mapping[];
   /** At most one address per family, IPv4 first, with the mappings that lead there: none without any. */
   readonly targets: readonly Target[];
-  /** Whether sources that could not be answered otherwise are masqueraded. */
-  readonly snat: boolean;
-  /** … or all. */
-  readonly masqAll: boolean;
-  readonly mark: number;
-  readonly externalSetMarkChain: string;
-  /** As words of iptables. */
-  readonly conditions: Config['conditions'];
-  /** As matches of nftables: alternatives. */
+  /** The configuration's conditions as matches of nftables: alternatives. */
   readonly nftConditions: Readonly<Record<4 | 6, readonly (readonly Statement[])[]>>;
 }
 
@@ -27,4 +24,16 @@ export interface Target {
   /** With the prefix of the container's subnet. */
   readonly address: Cidr;
   readonly mappings: readonly Mapping[];
+}
+
+/** Everything that can be decided without touching the host. */
+export function planFor(config: Config, owner: Owner, prevResult: Result, backend: Backend): Plan {
+  const mappings = readMappings(config.portMappings ?? []);
+  const targets = containerAddresses(prevResult, owner.ifname).flatMap((address) => {
+    const own = mappings.filter((one) => one.families.includes(address.ip.family));
+    return own.length ? [{ address, mappings: own }] : [];
+  });
+  const conditions = (family: 4 | 6) =>
+    backend === 'nftables' ? readConditions(family, config.conditions[family]) : [];
+  return { owner, config, mappings, targets, nftConditions: { 4: conditions(4), 6: conditions(6) } };
 }

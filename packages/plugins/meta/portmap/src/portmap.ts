@@ -21,18 +21,28 @@ import type { Result } from '@cni-ts/spec/result';
 import { type Config, checkOptions, parse, readRequest, schema } from './config.ts';
 import { containerAddresses } from './container-address.ts';
 import { portTaken } from './holder.ts';
-import { iptablesDifferences } from './iptables-differences.ts';
-import { iptablesHolder } from './iptables-holder.ts';
+import {
+  addToIptables,
+  iptablesDifferences,
+  iptablesHolder,
+  requireIptables,
+  variantFor,
+} from './iptables.ts';
 import { gcIptables, removeFromIptables } from './iptables-removal.ts';
-import { addToIptables, requireIptables, variantFor } from './iptables-rules.ts';
 import { hostPortText, readMappings } from './mapping.ts';
+import {
+  addToNftables,
+  isKnown,
+  isUnused,
+  look,
+  nftablesDifferences,
+  nftablesHolder,
+  type Sight,
+} from './nftables.ts';
 import { readConditions } from './nftables-conditions.ts';
-import { nftablesDifferences } from './nftables-differences.ts';
-import { nftablesHolder } from './nftables-holder.ts';
 import { clearNftables, gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
-import { addToNftables, isKnown, isUnused, look, type Sight } from './nftables-rules.ts';
 import type { Owner } from './owner.ts';
-import type { Plan } from './plan.ts';
+import { type Plan, planFor } from './plan.ts';
 import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
 import { forgetFormerOwners, forgetRedirected, type Removed } from './stale-flows.ts';
 import { mayHaveMappings, saysPorts } from './traces.ts';
@@ -41,29 +51,6 @@ import { mayHaveMappings, saysPorts } from './traces.ts';
 interface Host {
   readonly netfilter: Netlink;
   readonly route: Netlink;
-}
-
-/** Everything that can be decided without touching the host. */
-function plan(config: Config, owner: Owner, prevResult: Result, backend: Backend): Plan {
-  const mappings = readMappings(config.portMappings ?? []);
-  const targets = containerAddresses(prevResult, owner.ifname).flatMap((address) => {
-    const own = mappings.filter((one) => one.families.includes(address.ip.family));
-    return own.length ? [{ address, mappings: own }] : [];
-  });
-  return {
-    owner,
-    mappings,
-    targets,
-    snat: config.snat,
-    masqAll: config.masqAll,
-    mark: config.mark,
-    externalSetMarkChain: config.externalSetMarkChain,
-    conditions: config.conditions,
-    nftConditions:
-      backend === 'nftables'
-        ? { 4: readConditions(4, config.conditions[4]), 6: readConditions(6, config.conditions[6]) }
-        : { 4: [], 6: [] },
-  };
 }
 
 function add(request: Request<Config>): Result {
@@ -97,7 +84,7 @@ function addBy(
 ): void {
   const { netfilter, route } = host;
   const { undo } = request;
-  const planned = plan(config, ownerOf(request), prevResult, backend);
+  const planned = planFor(config, ownerOf(request), prevResult, backend);
   if (!planned.targets.length) return;
   if (backend === 'iptables') requireIptables(planned.targets.map(({ address }) => address.ip.family));
 
@@ -126,7 +113,7 @@ function addBy(
     forgetFormerOwners(host, address.ip, mappings, fresh);
   }
   const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
-  if (v4 && planned.snat) allowLoopback(route, v4.address.ip, undo);
+  if (v4 && config.snat) allowLoopback(route, v4.address.ip, undo);
 }
 
 /** A port that another container has is refused before any change; whichever backend holds it. */
@@ -194,12 +181,12 @@ function check(request: Request<Config>): void {
   const host = hostOf(request);
   const backend = config.backend ?? chooseBackend(host, config);
   const owner = ownerOf(request);
-  const planned = plan(config, owner, prevResult, backend);
+  const planned = planFor(config, owner, prevResult, backend);
   const drift = differencesBy(backend, host, planned);
   const other = backend === 'iptables' ? 'nftables' : 'iptables';
   if (drift.length && !config.backend && holdsBy(other, host, config, request, prevResult)) return;
   const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
-  if (v4 && planned.snat) drift.push(...loopbackDifferences(host.route, v4.address.ip));
+  if (v4 && config.snat) drift.push(...loopbackDifferences(host.route, v4.address.ip));
   failOn(drift);
 }
 
@@ -219,7 +206,7 @@ function holdsBy(
 ): boolean {
   if (backend === 'iptables' && findProgram('iptables-save') === undefined) return false;
   try {
-    return differencesBy(backend, host, plan(config, ownerOf(request), prevResult, backend)).length === 0;
+    return differencesBy(backend, host, planFor(config, ownerOf(request), prevResult, backend)).length === 0;
   } catch {
     // reason: a backend that cannot even be asked has no rules; the drift found is reported
     return false;
@@ -233,7 +220,7 @@ function dryRun(request: Request<Config>): DryRun {
   if (!config.portMappings?.length) return { changes: [], result: prevResult };
   const host = hostOf(request);
   const backend = config.backend ?? chooseBackend(host, config);
-  const planned = plan(config, ownerOf(request), prevResult, backend);
+  const planned = planFor(config, ownerOf(request), prevResult, backend);
   if (differencesBy(backend, host, planned).length === 0) return { changes: [], result: prevResult };
   const changes = planned.targets.flatMap(({ address, mappings }) =>
     mappings.map((one): Change => {

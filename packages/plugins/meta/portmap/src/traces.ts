@@ -1,16 +1,14 @@
 import { hasLegacyTable } from '@cni-ts/iptables/legacy-table';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { chainPresence } from '@cni-ts/nftables/chain-presence';
-import { iptablesChain, type Owner, oldIptablesChain, referenceChain, spareIptablesChain } from './owner.ts';
+import { type Owner, ownChains, referenceChains } from './owner.ts';
 
 /**
  * Whether there may be mappings of an attachment. Most containers publish no port, and that there is nothing to remove
  * shows with one message or two, and a look whether there are older tables.
  */
 export function mayHaveMappings(nl: Netlink, owner: Owner): boolean {
-  const names = [iptablesChain(owner), spareIptablesChain(owner), oldIptablesChain(owner)];
-  const reference = referenceChain(owner);
-  if (reference !== undefined) names.push(reference);
+  const names = [...ownChains(owner), ...referenceChains(owner)];
   const families = ['ip', 'ip6'] as const;
   const there = chainPresence(
     nl,

@@ -1,0 +1,222 @@
+/** Port mappings by iptables: how an attachment's come about, what of them is missing, and who else has a port. */
+import {
+  type Family,
+  IptablesError,
+  programName,
+  requireProgram,
+  runProgram,
+  type Variant,
+  variantOf,
+} from '@cni-ts/iptables/program';
+import { restore } from '@cni-ts/iptables/restore';
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { type ChainRule, readChains, rulesIn } from '@cni-ts/rules/chain-rules';
+import { applyNatively, nativeChanges, thereIn, wordChanges } from '@cni-ts/rules/iptables-engine';
+import { isAnothers, readNamed } from '@cni-ts/rules/iptables-owner';
+import { familiesWith } from '@cni-ts/rules/jump';
+import { ownChain } from '@cni-ts/rules/own-chain';
+import { holdsExactly, lacking, stands } from '@cni-ts/rules/rule-set';
+import type { RuleSpec } from '@cni-ts/rules/rule-spec';
+import { ruleWords } from '@cni-ts/rules/words-language';
+import { messageOf } from '@cni-ts/spec/cni-error';
+import type { Holder } from './holder.ts';
+import { removeFamily } from './iptables-removal.ts';
+import { entries, masq, portsIn, redirectionsOf, setOf, sharedRules } from './iptables-rules.ts';
+import { type HostPort, overlaps } from './mapping.ts';
+import { loopback6 } from './nftables-table.ts';
+import { iptablesChains, iptablesComment, type Owner, ownChains, referenceChains } from './owner.ts';
+import type { Plan, Target } from './plan.ts';
+
+const encoder = new TextEncoder();
+
+/** The kind of tables that the iptables in PATH writes to. */
+export function variantFor(family: Family): Variant | undefined {
+  return variantOf(requireProgram(programName(family, 'restore')));
+}
+
+/** Throws before anything is changed when a program is missing: `failed to open iptables: …`. */
+export function requireIptables(needed: readonly Family[]): void {
+  try {
+    for (const family of needed) requireProgram(programName(family, 'restore'));
+  } catch (error) {
+    throw new Error(`failed to open iptables: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What stands in the chains of one family, and which is the attachment's. `thoroughly`: also strangers' rules. */
+function look(nl: Netlink, plan: Plan, { address }: Target, thoroughly = false) {
+  const { family } = address.ip;
+  const { owner, config } = plan;
+  const names = iptablesChains(owner);
+  const shared = sharedRules(plan, family).map(({ chain }) => chain);
+  const chains = [...new Set([names.usual, names.spare, ...referenceChains(owner), entries, ...shared])];
+  // Each rule that is looked for names a chain or has the mark; but for one.
+  const about: Uint8Array[] = [names.usual, names.spare, entries, masq].map((name) => encoder.encode(name));
+  about.push(markBytes(config.mark));
+  if (family === 6) about.push(loopback6.bytes);
+  const there = readChains(nl, family, 'nat', chains, thoroughly ? undefined : about);
+  // The usual chain may be that of somebody whose names run together to the same, if what leads there says so.
+  const leading = there.rules.filter(({ chain, target }) => chain === entries && target === names.usual);
+  const own = ownChain(
+    names,
+    (name) => there.chains.includes(name),
+    () => leading.some(({ comment }) => isAnothers(comment, owner)),
+  );
+  return { there, now: thereIn(there), ...own };
+}
+
+/** As the kernel has it. */
+function markBytes(mark: number): Uint8Array {
+  return Uint8Array.of(mark & 0xff, (mark >> 8) & 0xff, (mark >> 16) & 0xff, mark >>> 24);
+}
+
+/**
+ * Adds or replaces an attachment's mappings: one transaction for both families, or where that is not possible one
+ * iptables-restore per family. `undone` is told before each step how to take it back. Whether the attachment had none
+ * before.
+ */
+export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void) => void): boolean {
+  let fresh = true;
+  const begin = (family: Family) => undone(() => void removeFamily(nl, family, plan.owner));
+  try {
+    const done = addNatively(nl, plan, begin);
+    for (const target of plan.targets) {
+      const { family } = target.address.ip;
+      if (done.includes(family)) continue;
+      begin(family);
+      fresh = addByProgram(nl, plan, target) && fresh;
+    }
+  } catch (error) {
+    throw new Error(`unable to setup DNAT: ${messageOf(error)}`, { cause: error });
+  }
+  // An ADD repeated may have had mappings for the other family before.
+  const others = ([4, 6] as const).filter(
+    (one) => !plan.targets.some(({ address: { ip } }) => ip.family === one),
+  );
+  for (const { family, chains } of familiesWith(nl, 'nat', ownChains(plan.owner), others)) {
+    removeFamily(nl, family, plan.owner, chains);
+  }
+  return fresh;
+}
+
+/**
+ * Where iptables-nft has its built-in chains, and nothing of this attachment yet, its rules are written without a
+ * process. Returns the families that are done.
+ */
+function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): Family[] {
+  const possible = plan.targets.flatMap((target) => {
+    const { family } = target.address.ip;
+    if (variantFor(family) !== 'nft') return [];
+    const { now, name, standing } = look(nl, plan, target);
+    const set = setOf(plan, target, name);
+    const builtIn = set.shared.every(({ chain }) => chain.startsWith('CNI-') || now.has(chain));
+    if (standing.length || !builtIn) return [];
+    const { chains, shared, own } = lacking(set, now);
+    const changes = nativeChanges(family, 'nat', { chains, rules: [...shared, ...own] });
+    return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
+  });
+  for (const { family } of possible) begin(family);
+  return applyNatively(nl, possible);
+}
+
+const attempts = 4;
+
+function addByProgram(nl: Netlink, plan: Plan, target: Target): boolean {
+  const { family } = target.address.ip;
+  let fresh = true;
+  for (let attempt = 1; ; attempt++) {
+    const { now, name, standing } = look(nl, plan, target);
+    if (standing.length && attempt < attempts) {
+      // An ADD repeated, perhaps with other ports: what it had before goes first.
+      removeFamily(nl, family, plan.owner);
+      fresh = false;
+      continue;
+    }
+    const { chains, shared, own } = lacking(setOf(plan, target, name), now);
+    try {
+      restore(family, { nat: wordChanges({ chains, rules: [...shared, ...own] }) });
+      return fresh;
+    } catch (error) {
+      // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
+      const raced = error instanceof IptablesError && /exists/i.test(error.message);
+      if (!raced || attempt === attempts) throw error;
+    }
+  }
+}
+
+/** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
+export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
+  return plan.targets.flatMap((target) => differences(nl, plan, target));
+}
+
+function differences(nl: Netlink, plan: Plan, target: Target): string[] {
+  const { family } = target.address.ip;
+  const what = `could not check ipv${family} dnat`;
+  const { now, name, standing } = look(nl, plan, target, true);
+  const [chain = name] = [...standing, ...referenceChains(plan.owner).filter(now.has)];
+  if (!now.has(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
+  const drift: string[] = [];
+  const missing = (where: string, all: readonly RuleSpec[]) => {
+    const dump = all.map((one) => `[${ruleWords(one).join(' ')}]`).join(' ');
+    drift.push(`${what}: rule [${dump}] in chain ${where} not found in table nat`);
+  };
+  const { shared, own } = setOf(plan, target, chain);
+  const inside = own.filter((one) => one.chain === chain);
+  if (inside.some((one) => !stands(now, one, false))) missing(chain, inside);
+  else if (!holdsExactly(now, chain, inside)) {
+    drift.push(`${what}: chain ${chain} has rules that are not this attachment's, or in another order`);
+  }
+  const lead = own.filter((one) => one.chain === entries);
+  const gone = lead.filter(
+    (one) => !(one.words?.length ? iptablesHas(family, one) : stands(now, one, false)),
+  );
+  if (gone.length) missing(entries, gone);
+  for (const one of shared) if (!one.ours && !stands(now, one, false)) missing(one.chain, [one]);
+  return drift;
+}
+
+/** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */
+function iptablesHas(family: Family, rule: RuleSpec): boolean {
+  const words = ['-t', 'nat', '-C', rule.chain, ...ruleWords(rule), '--wait'];
+  try {
+    runProgram(requireProgram(programName(family)), words);
+    return true;
+  } catch (error) {
+    if (error instanceof IptablesError && error.status !== undefined) return false;
+    throw error;
+  }
+}
+
+/**
+ * Who else has one of these ports, by the entry rules and the chains they lead to. Only reads the kernel's own
+ * tables, unless the older tables are what this host uses.
+ */
+export function iptablesHolder(
+  nl: Netlink,
+  owner: Owner,
+  family: Family,
+  ports: readonly HostPort[],
+  variant: Variant | undefined,
+): Holder | undefined {
+  const taken = (rule: ChainRule) => ports.find((one) => portsIn(rule).some((other) => overlaps(one, other)));
+  for (const entry of rulesIn(nl, family, 'nat', variant, entries, ports.flatMap(portBytes))) {
+    const { comment, target: chain } = entry;
+    const theirs = readNamed(comment);
+    if (comment === iptablesComment(owner) || theirs?.containerId === owner.containerId) continue;
+    if (!chain?.startsWith('CNI-DN-') || !taken(entry)) continue;
+    const rule = rulesIn(nl, family, 'nat', variant, chain).find(
+      (one) => redirectionsOf(one).length && taken(one),
+    );
+    const port = rule && taken(rule);
+    if (!port) continue;
+    const { containerId, network } = theirs ?? { containerId: 'unknown', network: 'unknown' };
+    return { port, containerId, more: `net: ${network}, chain ${chain}` };
+  }
+  return undefined;
+}
+
+/** As extensions of iptables have a port in their structures, and as nftables compares it with the packet's. */
+function portBytes({ port }: HostPort): Uint8Array[] {
+  const [high, low] = [port >> 8, port & 0xff];
+  return [Uint8Array.of(low, high), Uint8Array.of(high, low)];
+}

@@ -1,0 +1,303 @@
+/** Port mappings by nftables: how an attachment's come about, what of them is missing, and who else has a port. */
+import type { Netlink } from '@cni-ts/netlink/socket';
+import { addChain, chainQuestion, findChain } from '@cni-ts/nftables/chain';
+import { type Answers, ask } from '@cni-ts/nftables/question';
+import { listRules } from '@cni-ts/nftables/rule';
+import { addElements, addSet, deleteElements, listElements, setQuestion } from '@cni-ts/nftables/set';
+import { addTable, countQuestion, type Table, tableText } from '@cni-ts/nftables/table';
+import { type Change, transaction } from '@cni-ts/nftables/transaction';
+import { isInNft, makeRule, nftChanges, ruleText } from '@cni-ts/rules/nft-engine';
+import { lacking, ownedBy } from '@cni-ts/rules/rule-set';
+import { hostCidr, type RuleSpec } from '@cni-ts/rules/rule-spec';
+import type { Holder } from './holder.ts';
+import { type HostPort, overlaps } from './mapping.ts';
+import { removals } from './nftables-removal.ts';
+import {
+  isRedirecting,
+  isReferences,
+  keysTo,
+  leadingThere,
+  portOf,
+  portsOf,
+  type Wanted,
+  wantedOf,
+} from './nftables-rules.ts';
+import { changeKeys, keyName, keyQuestion, keysWithout, objects, portKey } from './nftables-table.ts';
+import { nftChains, type Owner } from './owner.ts';
+import type { Plan, Target } from './plan.ts';
+
+/** Whether nothing was ever added by nftables here, or all of it is gone: then a look would find nothing. */
+export function isUnused(nl: Netlink): boolean {
+  const [inIpv4, inIpv6] = ask(nl, [countQuestion(objects[4].table), countQuestion(objects[6].table)]);
+  return inIpv4 === 0 && inIpv6 === 0;
+}
+
+/** The container's chains. */
+function ownQuestions(family: 4 | 6, { containerId }: Owner) {
+  const { table } = objects[family];
+  const { dnat, masquerade } = nftChains(containerId);
+  return [dnat, masquerade].map((name) => chainQuestion({ table, name }));
+}
+
+function questions({ family, ports, keys }: Wanted, owner: Owner) {
+  const { table, maps, useQuestions } = objects[family];
+  return {
+    maps: setQuestion(maps.byPort),
+    use: useQuestions,
+    own: ownQuestions(family, owner),
+    /** Where the ports lead to already if mapped for all addresses. */
+    anywhere: ports.map((port) => keyQuestion(portKey(family, { ...port, address: undefined }, ''))),
+    keys: keys.map(keyQuestion),
+    iptablesEntries: chainQuestion({
+      table: { family: table.family, name: 'nat' },
+      name: 'CNI-HOSTPORT-DNAT',
+    }),
+  };
+}
+
+/** What a few look-ups tell about a family that something is added to. */
+export type Sight = Answers<ReturnType<typeof questions>> & { readonly wanted: Wanted };
+
+/**
+ * Looks at both families with one message to the kernel. Nothing is listed, whatever else the tables hold. `former`:
+ * the container's chains in families for which nothing is wanted.
+ */
+export function look(nl: Netlink, plan: Plan) {
+  const { owner } = plan;
+  const all = wantedOf(plan);
+  const others = ([4, 6] as const).filter((family) => !all.some((one) => one.family === family));
+  const answers = ask(nl, {
+    wanted: all.map((one) => questions(one, owner)),
+    others: others.map((family) => ownQuestions(family, owner)),
+  });
+  return {
+    sights: answers.wanted.map((answer, i): Sight => ({ wanted: all[i]!, ...answer })),
+    former: others.map((family, i) => ({ family, own: answers.others[i] ?? [] })),
+  };
+}
+
+/** Whether a container of this ID has mappings of any attachment. */
+export function isKnown({ own }: Pick<Sight, 'own'>): boolean {
+  return own.some((chain) => chain !== undefined);
+}
+
+/**
+ * Adds or replaces an attachment's mappings: one transaction for both families. Usually that is a chain, its rules
+ * and keys; lists are read only when something of the table is missing, or the container is known already.
+ */
+export function addToNftables(nl: Netlink, owner: Owner, { sights, former }: ReturnType<typeof look>): void {
+  transaction(nl, [
+    ...sights.flatMap((sight) => additions(nl, owner, sight)),
+    ...former.flatMap(({ family, own }) => removalOf(nl, owner, family, own)),
+  ]);
+}
+
+function removalOf(nl: Netlink, owner: Owner, family: 4 | 6, own: Sight['own']): readonly Change[] {
+  const names = own.flatMap((chain) => chain?.name ?? []);
+  return removals(nl, family, names, ({ comment }) => ownedBy(owner).owns(comment)).changes;
+}
+
+function additions(nl: Netlink, owner: Owner, sight: Sight): Change[] {
+  const { table, family, parts, own, keys } = sight.wanted;
+  // A container that has an address now had no DEL for the one that had it before.
+  const takenOver = keys.filter(({ to }, i) => {
+    const now = sight.keys[i]?.jump;
+    return !isRedirecting(to) && now !== undefined && now !== to;
+  });
+  return [
+    // An ADD repeated, perhaps with other ports: what it had before goes first.
+    ...removalOf(nl, owner, family, sight.own),
+    ...(isComplete(sight) ? [] : ensurePlumbing(nl, sight)),
+    ...parts.map(addChain),
+    ...own.map((one) => makeRule(table, one)),
+    ...changeKeys(deleteElements, takenOver),
+    ...changeKeys(addElements, isKnown(sight) ? withoutOthers(nl, owner, sight) : keys),
+  ];
+}
+
+function isComplete({ maps, use, wanted }: Sight): boolean {
+  const { uses } = objects[wanted.family];
+  const names = [
+    'all',
+    'hostports',
+    'hostipHostports',
+    ...(wanted.parts[1] ? (['masquerading'] as const) : []),
+  ] as const;
+  return maps && names.every((name) => use[name]?.use === uses[name].use);
+}
+
+/** The same container may have a port from another network already: then its key leads here as it is. */
+function withoutOthers(nl: Netlink, owner: Owner, { own: [dnat], wanted }: Sight) {
+  const { family, parts, keys } = wanted;
+  const others = listRules(nl, wanted.table, dnat?.name ?? '').filter(
+    ({ comment }) => !ownedBy(owner).owns(comment),
+  );
+  const theirs = parts.flatMap(({ name }) => keysTo(family, name, portsOf(others)));
+  return keysWithout(keys, leadingThere(nl, theirs));
+}
+
+/** What is missing of table, maps, chains and the rules between them. Chains that are not there are not listed. */
+function ensurePlumbing(nl: Netlink, { wanted, maps, use }: Sight): Change[] {
+  const { table, chains } = wanted;
+  const nothing = !maps && Object.values(use).every((chain) => chain === undefined);
+  const known = new Map(chains.map(({ name }) => [name, nothing ? [] : listRules(nl, table, name)]));
+  const there = { has: () => false, rules: (chain: string) => known.get(chain) ?? [], is: isInNft(table) };
+  const missing = lacking({ ...wanted, own: [] }, there);
+  return [
+    addTable(table),
+    ...wanted.maps.map(addSet),
+    ...nftChanges({ tables: [], sets: [[table, missing]] }),
+  ];
+}
+
+/**
+ * What is missing or different, in words: first of the attachment's own, then of what all share. Where nothing is as it
+ * should be, the reference may have made it.
+ */
+export function nftablesDifferences(nl: Netlink, plan: Plan): string[] {
+  const drift = wantedOf(plan).flatMap((wanted) => [
+    ...ownDifferences(nl, plan.owner, wanted),
+    ...sharedDifferences(nl, wanted),
+  ]);
+  return (drift.length ? referenceDifferences(nl, plan) : undefined) ?? drift;
+}
+
+function ownDifferences(nl: Netlink, owner: Owner, { table, parts, own, keys }: Wanted): string[] {
+  const is = isInNft(table);
+  const { owns } = ownedBy(owner);
+  const found = ask(nl, keys.map(keyQuestion));
+  return parts.flatMap(({ name }) => {
+    const rules = own.filter(({ chain }) => chain === name);
+    const mine = listRules(nl, table, name).filter(({ comment }) => owns(comment));
+    const missing = rules.filter((one) => !mine.some((listed) => is(one, listed, false)));
+    const strange = mine.filter((listed) => !rules.some((one) => is(one, listed, false)));
+    return [
+      ...missing.map((one) => missingRule(table, one, name)),
+      ...strange.map(
+        ({ handle }) =>
+          `rule with handle ${handle} in ${where(table, name)} has this attachment's comment, but is none of its`,
+      ),
+      ...keys.flatMap((key, i) => {
+        const to = found[i]?.jump;
+        if (key.to !== name || to === name) return [];
+        return [
+          `${missingIn(name)}: ${keyName(key)} ${to === undefined ? 'leads nowhere' : `leads to chain ${to}`}`,
+        ];
+      }),
+    ];
+  });
+}
+
+function where(table: Table, chain: string): string {
+  return `chain ${chain} of table ${tableText(table)}`;
+}
+
+/** In the reference's words, which has such rules in other chains. */
+function missingIn(chain: string): string {
+  const redirecting = isRedirecting(chain) || chain === 'hostports';
+  return `missing hostport rules in "${redirecting ? 'hostports' : 'masquerading'}" chain`;
+}
+
+function missingRule(table: Table, one: RuleSpec, chain: string): string {
+  return `${missingIn(chain)}: rule "${ruleText(table, one)}" is not in ${where(table, chain)}`;
+}
+
+function sharedDifferences(nl: Netlink, { table, chains, shared }: Wanted): string[] {
+  const found = ask(nl, chains.map(chainQuestion));
+  const is = isInNft(table);
+  return chains.flatMap(({ name, base }, i) => {
+    const rules = shared.filter((one) => one.chain === name);
+    const there = found[i] && rules.length ? listRules(nl, table, name) : [];
+    const missing = rules.filter((one) => !there.some((listed) => is(one, listed, false)));
+    return [
+      ...missing.map((one) => `rule "${ruleText(table, one)}" is missing in ${where(table, name)}`),
+      ...(base && !found[i]?.base ? [`${where(table, name)} has no hook`] : []),
+    ];
+  });
+}
+
+/**
+ * CHECK of what the reference's nftables backend made: a node's plugins are exchanged while its containers run. Its
+ * rules stand in the shared chains and have the container's ID as comment. Undefined where there are none.
+ */
+function referenceDifferences(nl: Netlink, plan: Plan): string[] | undefined {
+  const found = plan.targets.map((target) => differencesToReference(nl, plan, target));
+  return found.every((one) => one === undefined) ? undefined : found.flatMap((one) => one ?? []);
+}
+
+function differencesToReference(
+  nl: Netlink,
+  plan: Plan,
+  { address, mappings }: Target,
+): string[] | undefined {
+  const { table, chains } = objects[address.ip.family];
+  const { hostports, masquerading } = chains;
+  const { owner, config } = plan;
+  const theirs = (chain: string) =>
+    listRules(nl, table, chain).filter((one) => isReferences(one, owner, [address.ip]));
+  const redirecting = theirs(hostports.name);
+  if (!redirecting.length) return undefined;
+  const is = isInNft(table);
+  const drift = mappings.flatMap(({ address: host, protocol, port, containerPort }) => {
+    const one: RuleSpec = {
+      chain: hostports.name,
+      when: { to: host && hostCidr(host), protocol, port },
+      action: { kind: 'dnat', address: address.ip, port: containerPort },
+      comment: owner.containerId,
+    };
+    const stands = redirecting.some((listed) => is(one, listed, false));
+    return stands ? [] : [missingRule(table, one, hostports.name)];
+  });
+  const sources = address.ip.family === 4 && !config.masqAll ? 2 : 1;
+  const masquerades = config.snat ? theirs(masquerading.name).length : sources;
+  if (masquerades < sources) {
+    const { name } = masquerading;
+    drift.push(`${missingIn(name)}: ${masquerades} of ${sources} are in ${where(table, name)}`);
+  }
+  return drift;
+}
+
+/**
+ * Who else has one of these ports: another container's mapping in the maps, or one that the reference made. Only
+ * ports for all addresses are also compared with the list of those for single addresses.
+ */
+export function nftablesHolder(nl: Netlink, owner: Owner, sight: Sight): Holder | undefined {
+  const { family, ports } = sight.wanted;
+  const { table, maps, chains, uses } = objects[family];
+  const { dnat } = nftChains(owner.containerId);
+  const single = sight.maps && ports.some(({ address }) => !address) ? listElements(nl, maps.byAddress) : [];
+  for (const [i, port] of ports.entries()) {
+    const { protocol, port: number, address } = port;
+    const alike = single.filter(({ key }) => !address && key[1] === protocol && key[2] === number);
+    const candidates = [sight.anywhere[i], sight.keys[i], ...alike];
+    const taken = candidates.find((one) => one?.jump !== undefined && one.jump !== dnat);
+    if (taken?.jump) return holderOf(nl, table, taken.jump, port);
+  }
+  const { hostports, hostipHostports } = sight.use;
+  const usual = sight.maps ? uses.hostports.use : uses.hostports.leading;
+  const strangers = [
+    ...((hostports?.use ?? 0) > usual ? [chains.hostports] : []),
+    ...((hostipHostports?.use ?? 0) > uses.hostipHostports.use ? [chains.hostipHostports] : []),
+  ];
+  for (const { name } of strangers) {
+    for (const listed of listRules(nl, table, name)) {
+      const theirs = portOf(listed);
+      const port = theirs && ports.find((one) => overlaps(one, theirs));
+      const { comment: containerId } = listed;
+      if (port && containerId !== undefined && containerId !== owner.containerId) {
+        return { port, containerId, more: 'by another version of portmap' };
+      }
+    }
+  }
+  return undefined;
+}
+
+function holderOf(nl: Netlink, table: Table, chain: string, port: HostPort): Holder {
+  const containerId = findChain(nl, { table, name: chain })?.comment ?? 'unknown';
+  const own = listRules(nl, table, chain).find((one) => {
+    const theirs = portOf(one);
+    return theirs && overlaps(theirs, port);
+  });
+  // The names in a comment as nftComment makes it.
+  return { port, containerId, more: /net: .*/.exec(own?.comment ?? '')?.[0] ?? 'network unknown' };
+}
