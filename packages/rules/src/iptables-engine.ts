@@ -49,6 +49,11 @@ export interface RuleChanges {
   readonly stale?: readonly ChainRule[];
 }
 
+/** What makes a set complete. */
+export function changesOf({ chains, shared, own, stale }: Lacking<ChainRule>): RuleChanges {
+  return { chains, rules: [...shared, ...own], stale };
+}
+
 /** The changes as commands of iptables-restore. */
 export function wordChanges({ chains, rules, stale = [] }: RuleChanges): IptablesChange[] {
   return [
@@ -146,8 +151,10 @@ export function deleteChosen(
   const native = variant === 'nft';
   if (native) changes.push(...chains.map((name) => deleteChain({ table, name })));
   transaction(nl, changes);
-  const rest = native ? [] : [...chains.map(words.flushChain), ...chains.map(words.deleteChain)];
-  restore(family, { [tableName]: [...deletions(byWords), ...rest] }, findVariant(family, 'restore', variant));
+  const lines = deletions(byWords);
+  if (!native) lines.push(...chains.map(words.flushChain), ...chains.map(words.deleteChain));
+  // Usually none, and then no program is looked for.
+  if (lines.length) restore(family, { [tableName]: lines }, findVariant(family, 'restore', variant));
 }
 
 /**
@@ -252,10 +259,6 @@ function complete(nl: Netlink, work: Work, note: (part: Missing) => void): void 
       if (!raced || (attempt > 1 && linesOf(look(true)) === linesOf(missing))) throw error;
     }
   }
-}
-
-function changesOf({ chains, shared, own, stale }: Missing): RuleChanges {
-  return { chains, rules: [...shared, ...own], stale };
 }
 
 function linesOf(missing: Missing): string {

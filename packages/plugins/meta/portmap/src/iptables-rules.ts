@@ -22,15 +22,16 @@ const portsPerRule = 15;
 const loopback = parseCidr('127.0.0.1/32');
 
 /** `chain`: the attachment's. First come its own rules, then those that lead there. */
-export function setOf(plan: Plan, target: Target, chain: string): RuleSet {
+export function setOf(plan: Plan, target: Target, shared: readonly RuleSpec[], chain: string): RuleSet {
   const { family } = target.address.ip;
   const table = iptablesNftTable(family, 'nat');
-  const shared = sharedRules(plan, family);
-  const names = new Set([...shared.map((one) => one.chain), entries]);
+  const names = new Set(
+    [...shared.map((one) => one.chain), entries].filter((name) => name.startsWith('CNI-')),
+  );
   return {
     table,
     chains: [
-      ...[...names].flatMap((name) => (name.startsWith('CNI-') ? [{ table, name }] : [])),
+      ...[...names].map((name) => ({ table, name })),
       { table, name: chain, comment: chainComment(plan.owner) },
     ],
     shared,

@@ -10,19 +10,19 @@ import {
 } from '@cni-ts/iptables/program';
 import { restore } from '@cni-ts/iptables/restore';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { dataTypes } from '@cni-ts/nftables/data-type';
 import { type ChainRule, readChains, rulesIn } from '@cni-ts/rules/chain-rules';
-import { applyNatively, nativeChanges, thereIn, wordChanges } from '@cni-ts/rules/iptables-engine';
+import { applyNatively, changesOf, nativeChanges, thereIn, wordChanges } from '@cni-ts/rules/iptables-engine';
 import { isAnothers, readNamed } from '@cni-ts/rules/iptables-owner';
 import { familiesWith } from '@cni-ts/rules/jump';
 import { ownChain } from '@cni-ts/rules/own-chain';
 import { holdsExactly, lacking, stands } from '@cni-ts/rules/rule-set';
 import type { RuleSpec } from '@cni-ts/rules/rule-spec';
 import { ruleWords } from '@cni-ts/rules/words-language';
-import { messageOf } from '@cni-ts/spec/cni-error';
-import type { Holder } from './holder.ts';
+import { failing } from '@cni-ts/spec/failing';
 import { removeFamily } from './iptables-removal.ts';
 import { entries, masq, portsIn, redirectionsOf, setOf, sharedRules } from './iptables-rules.ts';
-import { type HostPort, overlaps } from './mapping.ts';
+import { type Holder, type HostPort, overlaps } from './mapping.ts';
 import { loopback6 } from './nftables-table.ts';
 import { iptablesChains, iptablesComment, type Owner, ownChains, referenceChains } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
@@ -36,38 +36,32 @@ export function variantFor(family: Family): Variant | undefined {
 
 /** Throws before anything is changed when a program is missing: `failed to open iptables: …`. */
 export function requireIptables(needed: readonly Family[]): void {
-  try {
-    for (const family of needed) requireProgram(programName(family, 'restore'));
-  } catch (error) {
-    throw new Error(`failed to open iptables: ${messageOf(error)}`, { cause: error });
+  for (const family of needed) {
+    failing('failed to open iptables', () => requireProgram(programName(family, 'restore')));
   }
 }
 
-/** What stands in the chains of one family, and which is the attachment's. `thoroughly`: also strangers' rules. */
-function look(nl: Netlink, plan: Plan, { address }: Target, thoroughly = false) {
-  const { family } = address.ip;
+/** What stands in the chains of one family, which is the attachment's, and what must stand there. `thoroughly`: also
+ *  strangers' rules. */
+function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
+  const { family } = target.address.ip;
   const { owner, config } = plan;
   const names = iptablesChains(owner);
-  const shared = sharedRules(plan, family).map(({ chain }) => chain);
-  const chains = [...new Set([names.usual, names.spare, ...referenceChains(owner), entries, ...shared])];
+  const shared = sharedRules(plan, family);
+  const own = [names.usual, names.spare, ...referenceChains(owner)];
+  const chains = [...new Set([...own, entries, ...shared.map(({ chain }) => chain)])];
   // Each rule that is looked for names a chain or has the mark; but for one.
   const about: Uint8Array[] = [names.usual, names.spare, entries, masq].map((name) => encoder.encode(name));
-  about.push(markBytes(config.mark));
+  about.push(dataTypes.mark.bytes(config.mark));
   if (family === 6) about.push(loopback6.bytes);
   const there = readChains(nl, family, 'nat', chains, thoroughly ? undefined : about);
   // The usual chain may be that of somebody whose names run together to the same, if what leads there says so.
   const leading = there.rules.filter(({ chain, target }) => chain === entries && target === names.usual);
-  const own = ownChain(
-    names,
-    (name) => there.chains.includes(name),
-    () => leading.some(({ comment }) => isAnothers(comment, owner)),
+  const now = thereIn(there);
+  const { name, standing } = ownChain(names, now.has, () =>
+    leading.some(({ comment }) => isAnothers(comment, owner)),
   );
-  return { there, now: thereIn(there), ...own };
-}
-
-/** As the kernel has it. */
-function markBytes(mark: number): Uint8Array {
-  return Uint8Array.of(mark & 0xff, (mark >> 8) & 0xff, (mark >> 16) & 0xff, mark >>> 24);
+  return { now, name, standing, setOf: (chain: string) => setOf(plan, target, shared, chain) };
 }
 
 /**
@@ -78,7 +72,7 @@ function markBytes(mark: number): Uint8Array {
 export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void) => void): boolean {
   let fresh = true;
   const begin = (family: Family) => undone(() => void removeFamily(nl, family, plan.owner));
-  try {
+  failing('unable to setup DNAT', () => {
     const done = addNatively(nl, plan, begin);
     for (const target of plan.targets) {
       const { family } = target.address.ip;
@@ -86,9 +80,7 @@ export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void
       begin(family);
       fresh = addByProgram(nl, plan, target) && fresh;
     }
-  } catch (error) {
-    throw new Error(`unable to setup DNAT: ${messageOf(error)}`, { cause: error });
-  }
+  });
   // An ADD repeated may have had mappings for the other family before.
   const others = ([4, 6] as const).filter(
     (one) => !plan.targets.some(({ address: { ip } }) => ip.family === one),
@@ -107,12 +99,11 @@ function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): 
   const possible = plan.targets.flatMap((target) => {
     const { family } = target.address.ip;
     if (variantFor(family) !== 'nft') return [];
-    const { now, name, standing } = look(nl, plan, target);
-    const set = setOf(plan, target, name);
+    const { now, name, standing, setOf } = look(nl, plan, target);
+    const set = setOf(name);
     const builtIn = set.shared.every(({ chain }) => chain.startsWith('CNI-') || now.has(chain));
     if (standing.length || !builtIn) return [];
-    const { chains, shared, own } = lacking(set, now);
-    const changes = nativeChanges(family, 'nat', { chains, rules: [...shared, ...own] });
+    const changes = nativeChanges(family, 'nat', changesOf(lacking(set, now)));
     return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
   });
   for (const { family } of possible) begin(family);
@@ -125,16 +116,15 @@ function addByProgram(nl: Netlink, plan: Plan, target: Target): boolean {
   const { family } = target.address.ip;
   let fresh = true;
   for (let attempt = 1; ; attempt++) {
-    const { now, name, standing } = look(nl, plan, target);
+    const { now, name, standing, setOf } = look(nl, plan, target);
     if (standing.length && attempt < attempts) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
       removeFamily(nl, family, plan.owner);
       fresh = false;
       continue;
     }
-    const { chains, shared, own } = lacking(setOf(plan, target, name), now);
     try {
-      restore(family, { nat: wordChanges({ chains, rules: [...shared, ...own] }) });
+      restore(family, { nat: wordChanges(changesOf(lacking(setOf(name), now))) });
       return fresh;
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
@@ -152,7 +142,7 @@ export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
 function differences(nl: Netlink, plan: Plan, target: Target): string[] {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
-  const { now, name, standing } = look(nl, plan, target, true);
+  const { now, name, standing, setOf } = look(nl, plan, target, true);
   const [chain = name] = [...standing, ...referenceChains(plan.owner).filter(now.has)];
   if (!now.has(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
   const drift: string[] = [];
@@ -160,7 +150,7 @@ function differences(nl: Netlink, plan: Plan, target: Target): string[] {
     const dump = all.map((one) => `[${ruleWords(one).join(' ')}]`).join(' ');
     drift.push(`${what}: rule [${dump}] in chain ${where} not found in table nat`);
   };
-  const { shared, own } = setOf(plan, target, chain);
+  const { shared, own } = setOf(chain);
   const inside = own.filter((one) => one.chain === chain);
   if (inside.some((one) => !stands(now, one, false))) missing(chain, inside);
   else if (!holdsExactly(now, chain, inside)) {

@@ -31,10 +31,14 @@ export interface Mapping extends HostPort {
   readonly containerPort: number;
 }
 
+/** `192.168.0.2:8080`, `[2001:db8::1]:53` */
+export function endpointText({ address, port }: { readonly address: Ip; readonly port: number }): string {
+  return `${address.family === 4 ? formatIp(address) : `[${formatIp(address)}]`}:${port}`;
+}
+
 /** `tcp 192.168.0.2:8080`, `udp *:53` */
 export function hostPortText({ protocol, address, port }: HostPort): string {
-  if (!address) return `${protocol} *:${port}`;
-  return `${protocol} ${address.family === 4 ? formatIp(address) : `[${formatIp(address)}]`}:${port}`;
+  return `${protocol} ${address ? endpointText({ address, port }) : `*:${port}`}`;
 }
 
 /** Whether a packet could be meant for both. */
@@ -51,10 +55,18 @@ export function samePort(a: HostPort, b: HostPort): boolean {
 
 /** The checks that every verb makes, in the reference's words. */
 export function checkNumbers(given: readonly Given[]): void {
-  for (const [i, { containerPort = 0, hostPort = 0 }] of given.entries()) {
-    if (containerPort <= 0)
-      throw invalid(`Invalid container port number: ${containerPort}`, i, 'containerPort');
-    if (hostPort <= 0) throw invalid(`Invalid host port number: ${hostPort}`, i, 'hostPort');
+  for (const [i, one] of given.entries()) eachNumber(one, i, '', (number) => number > 0);
+}
+
+/** The numbers of one mapping, the container's first. */
+function eachNumber(
+  { containerPort = 0, hostPort = 0 }: Given,
+  i: number,
+  more: string,
+  isFine: (number: number) => boolean,
+): void {
+  for (const [name, number] of [['container', containerPort] as const, ['host', hostPort] as const]) {
+    if (!isFine(number)) throw invalid(`Invalid ${name} port number: ${number}`, i, `${name}Port`, more);
   }
 }
 
@@ -64,18 +76,9 @@ export function checkNumbers(given: readonly Given[]): void {
  */
 export function readMappings(given: readonly Given[]): Mapping[] {
   const read: Mapping[] = [];
-  for (const [i, { containerPort = 0, hostPort = 0, protocol = '', hostIP = '' }] of given.entries()) {
-    if (containerPort > 65535) {
-      throw invalid(
-        `Invalid container port number: ${containerPort}`,
-        i,
-        'containerPort',
-        ' (invalid port/service)',
-      );
-    }
-    if (hostPort > 65535) {
-      throw invalid(`Invalid host port number: ${hostPort}`, i, 'hostPort', ' (invalid port/service)');
-    }
+  for (const [i, one] of given.entries()) {
+    eachNumber(one, i, ' (invalid port/service)', (number) => number <= 65535);
+    const { containerPort = 0, hostPort = 0, protocol = '', hostIP = '' } = one;
     const known = protocols.find((one) => one === protocol.toLowerCase());
     if (!known)
       throw invalid(`Invalid protocol: "${protocol}"`, i, 'protocol', ': expected tcp, udp or sctp');
@@ -89,18 +92,14 @@ export function readMappings(given: readonly Given[]): Mapping[] {
       // The unspecified address stands for all of its family.
       address: ip?.bytes.some((byte) => byte !== 0) ? ip : undefined,
     };
-    const same = read.findIndex(
-      (one) => overlaps(one, mapping) && one.families.some((family) => mapping.families.includes(family)),
+    const same = read.find(
+      (other) =>
+        overlaps(other, mapping) && other.families.some((family) => mapping.families.includes(family)),
     );
-    if (same < 0) read.push(mapping);
-    else if (!repeats(read[same]!, mapping)) {
-      const other = hostPortText(read[same]!);
-      throw invalid(
-        `Host port ${hostPortText(mapping)} is mapped twice`,
-        i,
-        'hostPort',
-        `: ${other} is taken above`,
-      );
+    if (!same) read.push(mapping);
+    else if (!repeats(same, mapping)) {
+      const what = `Host port ${hostPortText(mapping)} is mapped twice`;
+      throw invalid(what, i, 'hostPort', `: ${hostPortText(same)} is taken above`);
     }
   }
   return read;
@@ -117,4 +116,21 @@ function repeats(first: Mapping, second: Mapping): boolean {
 
 function invalid(message: string, index: number, field: string, more = ''): CniError {
   return new CniError(ErrorCode.internal, message, `runtimeConfig.portMappings[${index}].${field}${more}`);
+}
+
+/** Who has a port that somebody else asks for. */
+export interface Holder {
+  readonly port: HostPort;
+  readonly containerId: string;
+  /** Its network and interface, as far as its rules tell. */
+  readonly more: string;
+}
+
+/** What ADD answers before it has changed anything. */
+export function portTaken({ port, containerId, more }: Holder): CniError {
+  return new CniError(
+    ErrorCode.internal,
+    `host port ${hostPortText(port)} is held by container ${containerId} (${more})`,
+    'run DEL for that container, or GC for its network if it does not exist any more, or publish another host port',
+  );
 }

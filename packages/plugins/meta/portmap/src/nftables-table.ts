@@ -86,32 +86,23 @@ function objectsOf(family: 4 | 6) {
     maps: [...redirecting.maps, maps.masq],
     shared: [...redirecting.shared, { chain: masquerading.name, ...masquerade }],
   };
-  /** How often each chain of a complete table without strange rules is used, by its own rules and by what leads to it:
-   *  the kernel counts, so that nobody has to list rules to know that they are there. */
-  const use = (of: keyof typeof chains) => useOf(chains[of].name, complete.shared);
+  // reason: fromEntries forgets which names it was given
+  const each = <T>(of: (chain: Chain) => T) =>
+    Object.fromEntries(Object.entries(chains).map(([name, chain]) => [name, of(chain)])) as Record<
+      keyof typeof chains,
+      T
+    >;
   return {
     family,
     table,
     chains,
     maps,
     plumbing: (withMasquerading: boolean) => (withMasquerading ? complete : redirecting),
-    uses: {
-      hostipHostports: use('hostipHostports'),
-      hostports: use('hostports'),
-      all: use('all'),
-      prerouting: use('prerouting'),
-      output: use('output'),
-      masquerading: use('masquerading'),
-    },
+    /** How often each chain of a complete table without strange rules is used, by its own rules and by what leads to
+     *  it: the kernel counts, so that nobody has to list rules to know that they are there. */
+    uses: each(({ name }) => useOf(name, complete.shared)),
     /** For the kernel's own counts. */
-    useQuestions: {
-      hostipHostports: chainQuestion(hostipHostports),
-      hostports: chainQuestion(hostports),
-      all: chainQuestion(all),
-      prerouting: chainQuestion(prerouting),
-      output: chainQuestion(output),
-      masquerading: chainQuestion(masquerading),
-    },
+    useQuestions: each(chainQuestion),
   };
 }
 

@@ -9,8 +9,7 @@ import { type Change, transaction } from '@cni-ts/nftables/transaction';
 import { isInNft, makeRule, nftChanges, ruleText } from '@cni-ts/rules/nft-engine';
 import { lacking, ownedBy } from '@cni-ts/rules/rule-set';
 import { hostCidr, type RuleSpec } from '@cni-ts/rules/rule-spec';
-import type { Holder } from './holder.ts';
-import { type HostPort, overlaps } from './mapping.ts';
+import { type Holder, type HostPort, overlaps } from './mapping.ts';
 import { removals } from './nftables-removal.ts';
 import {
   isRedirecting,

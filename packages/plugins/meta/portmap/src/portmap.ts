@@ -5,22 +5,21 @@
  * A packet is redirected if and only if it is sent to an address of this host and protocol, port and (where one is
  * given) host address agree with a mapping. A port has one owner.
  */
-import { formatIp, type Ip } from '@cni-ts/address/ip';
+import type { Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
 import { findProgram } from '@cni-ts/iptables/program';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
-import type { Netlink } from '@cni-ts/netlink/socket';
 import { retryRaces } from '@cni-ts/nftables/transaction';
 import { failOn } from '@cni-ts/resource/drift';
 import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
+import type { Undo } from '@cni-ts/skeleton/undo';
 import { cannotServe, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
 import { type Config, checkOptions, parse, readRequest, schema } from './config.ts';
 import { containerAddresses } from './container-address.ts';
-import { portTaken } from './holder.ts';
 import {
   addToIptables,
   iptablesDifferences,
@@ -29,7 +28,7 @@ import {
   variantFor,
 } from './iptables.ts';
 import { gcIptables, removeFromIptables } from './iptables-removal.ts';
-import { hostPortText, readMappings } from './mapping.ts';
+import { endpointText, hostPortText, portTaken, readMappings } from './mapping.ts';
 import {
   addToNftables,
   isKnown,
@@ -44,49 +43,56 @@ import { clearNftables, gcNftables, removeFromNftables, takeBackFromNftables } f
 import type { Owner } from './owner.ts';
 import { type Plan, planFor } from './plan.ts';
 import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
-import { forgetFormerOwners, forgetRedirected, type Removed } from './stale-flows.ts';
+import { forgetFormerOwners, forgetRedirected, type Host, type Removed } from './stale-flows.ts';
 import { mayHaveMappings, saysPorts } from './traces.ts';
 
-/** The host as portmap sees it. */
-interface Host {
-  readonly netfilter: Netlink;
-  readonly route: Netlink;
+/** What a verb is about, where the container has ports. */
+interface Work {
+  readonly host: Host;
+  readonly config: Config;
+  /** The one to begin with. */
+  readonly backend: Backend;
+  plan(backend: Backend): Plan;
+}
+
+/** What ADD, CHECK and a dry run begin with. Failures to read the configuration begin with `prefix`. */
+function begin(request: Request<Config>, prefix: string, missing: string): { result: Result; work?: Work } {
+  const [config, result] = readRequest(request, prefix);
+  if (!result) throw new Error(missing);
+  if (!config.portMappings?.length) return { result };
+  const host = hostOf(request);
+  const backend = config.backend ?? chooseBackend(host, config);
+  const plan = (by: Backend) => planFor(config, ownerOf(request), result, by);
+  return { result, work: { host, config, backend, plan } };
+}
+
+function beginAdd(request: Request<Config>): ReturnType<typeof begin> {
+  return begin(request, 'failed to parse config: ', 'must be called as chained plugin');
 }
 
 function add(request: Request<Config>): Result {
-  const [config, prevResult] = readRequest(request, 'failed to parse config: ');
-  if (!prevResult) throw new Error('must be called as chained plugin');
-  if (!config.portMappings?.length) return prevResult;
-  const host = hostOf(request);
-  const first = config.backend ?? chooseBackend(host, config);
+  const { result, work } = beginAdd(request);
+  if (!work) return result;
+  const { host, config, backend } = work;
   try {
-    addBy(first, host, config, request, prevResult);
+    addBy(backend, work, request.undo);
   } catch (error) {
     // iptables may be installed on a host whose kernel does not serve it.
-    const second = config.backend || first === 'nftables' || isOurs(error) || iptablesWorks();
-    if (second || !nftablesWorks(host.netfilter, 'ip')) throw error;
+    const isOurs = findCniError(error) !== undefined;
+    const final = config.backend || backend === 'nftables' || isOurs || iptablesWorks();
+    if (final || !nftablesWorks(host.netfilter, 'ip')) throw error;
     checkOptions('nftables', config, false);
-    addBy('nftables', host, config, request, prevResult);
+    addBy('nftables', work, request.undo);
   }
-  return prevResult;
+  return result;
 }
 
-function isOurs(error: unknown): boolean {
-  return findCniError(error) !== undefined;
-}
-
-function addBy(
-  backend: Backend,
-  host: Host,
-  config: Config,
-  request: Request<Config>,
-  prevResult: Result,
-): void {
+function addBy(backend: Backend, { host, config, plan }: Work, undo: Undo): void {
   const { netfilter, route } = host;
-  const { undo } = request;
-  const planned = planFor(config, ownerOf(request), prevResult, backend);
-  if (!planned.targets.length) return;
-  if (backend === 'iptables') requireIptables(planned.targets.map(({ address }) => address.ip.family));
+  const planned = plan(backend);
+  const { owner, targets } = planned;
+  if (!targets.length) return;
+  if (backend === 'iptables') requireIptables(targets.map(({ address }) => address.ip.family));
 
   // The container may have had mappings, so some of its connections may be right already.
   let fresh = true;
@@ -95,25 +101,26 @@ function addBy(
       // On a host of iptables that is all there is to see of nftables.
       const seen = backend === 'iptables' && isUnused(netfilter) ? undefined : look(netfilter, planned);
       refuseTakenPorts(host, planned, seen?.sights, backend);
+      const what = 'port mappings';
       if (backend === 'nftables' && seen) {
         fresh = !seen.sights.some(isKnown);
         undo.make(
-          'port mappings',
-          () => addToNftables(netfilter, planned.owner, seen),
-          () => void oneAtATime(() => takeBackFromNftables(netfilter, planned.owner)),
+          what,
+          () => addToNftables(netfilter, owner, seen),
+          () => void oneAtATime(() => takeBackFromNftables(netfilter, owner)),
         );
       } else {
-        fresh = addToIptables(netfilter, planned, (step) =>
-          undo.add('port mappings', () => oneAtATime(step)),
-        );
+        fresh = addToIptables(netfilter, planned, (step) => undo.add(what, () => oneAtATime(step)));
       }
     }),
   );
-  for (const { address, mappings } of planned.targets) {
-    forgetFormerOwners(host, address.ip, mappings, fresh);
-  }
-  const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
-  if (v4 && config.snat) allowLoopback(route, v4.address.ip, undo);
+  for (const { address, mappings } of targets) forgetFormerOwners(host, address.ip, mappings, fresh);
+  for (const ip of needLoopback(config, planned)) allowLoopback(route, ip, undo);
+}
+
+/** The containers' addresses that the host is to reach also when it talks to 127.0.0.1. */
+function needLoopback({ snat }: Config, { targets }: Plan): Ip[] {
+  return targets.flatMap(({ address: { ip } }) => (snat && ip.family === 4 ? [ip] : []));
 }
 
 /** A port that another container has is refused before any change; whichever backend holds it. */
@@ -175,38 +182,25 @@ function bothBackends(host: Host, ...removals: (() => Removed)[]): void {
 }
 
 function check(request: Request<Config>): void {
-  const [config, prevResult] = readRequest(request, '');
-  if (!prevResult) throw new Error('Required prevResult missing');
-  if (!config.portMappings?.length) return;
-  const host = hostOf(request);
-  const backend = config.backend ?? chooseBackend(host, config);
-  const owner = ownerOf(request);
-  const planned = planFor(config, owner, prevResult, backend);
+  const { work } = begin(request, '', 'Required prevResult missing');
+  if (!work) return;
+  const { host, config, backend } = work;
+  const planned = work.plan(backend);
   const drift = differencesBy(backend, host, planned);
   const other = backend === 'iptables' ? 'nftables' : 'iptables';
-  if (drift.length && !config.backend && holdsBy(other, host, config, request, prevResult)) return;
-  const v4 = planned.targets.find(({ address }) => address.ip.family === 4);
-  if (v4 && config.snat) drift.push(...loopbackDifferences(host.route, v4.address.ip));
-  failOn(drift);
+  if (drift.length && !config.backend && holdsBy(other, work)) return;
+  failOn([...drift, ...needLoopback(config, planned).flatMap((ip) => loopbackDifferences(host.route, ip))]);
 }
 
 function differencesBy(backend: Backend, { netfilter }: Host, planned: Plan): string[] {
-  return backend === 'nftables'
-    ? nftablesDifferences(netfilter, planned)
-    : iptablesDifferences(netfilter, planned);
+  return (backend === 'nftables' ? nftablesDifferences : iptablesDifferences)(netfilter, planned);
 }
 
 /** Programs come and go between ADD and CHECK: with no backend asked for by name the other one may have the rules. */
-function holdsBy(
-  backend: Backend,
-  host: Host,
-  config: Config,
-  request: Request<Config>,
-  prevResult: Result,
-): boolean {
+function holdsBy(backend: Backend, { host, plan }: Work): boolean {
   if (backend === 'iptables' && findProgram('iptables-save') === undefined) return false;
   try {
-    return differencesBy(backend, host, planFor(config, ownerOf(request), prevResult, backend)).length === 0;
+    return differencesBy(backend, host, plan(backend)).length === 0;
   } catch {
     // reason: a backend that cannot even be asked has no rules; the drift found is reported
     return false;
@@ -215,20 +209,18 @@ function holdsBy(
 
 /** Which ports of the host would lead to the container. */
 function dryRun(request: Request<Config>): DryRun {
-  const [config, prevResult] = readRequest(request, 'failed to parse config: ');
-  if (!prevResult) throw new Error('must be called as chained plugin');
-  if (!config.portMappings?.length) return { changes: [], result: prevResult };
-  const host = hostOf(request);
-  const backend = config.backend ?? chooseBackend(host, config);
-  const planned = planFor(config, ownerOf(request), prevResult, backend);
-  if (differencesBy(backend, host, planned).length === 0) return { changes: [], result: prevResult };
+  const { result, work } = beginAdd(request);
+  if (!work) return { changes: [], result };
+  const { host, backend } = work;
+  const planned = work.plan(backend);
+  if (!differencesBy(backend, host, planned).length) return { changes: [], result };
   const changes = planned.targets.flatMap(({ address, mappings }) =>
     mappings.map((one): Change => {
-      const to = address.ip.family === 4 ? formatIp(address.ip) : `[${formatIp(address.ip)}]`;
-      return { sign: '+', text: `${hostPortText(one)} → ${to}:${one.containerPort} by ${backend}` };
+      const to = endpointText({ address: address.ip, port: one.containerPort });
+      return { sign: '+', text: `${hostPortText(one)} → ${to} by ${backend}` };
     }),
   );
-  return { changes, result: prevResult };
+  return { changes, result };
 }
 
 /** In place, so that connections go on; where somebody has changed too much for that, from the beginning. */
@@ -256,26 +248,20 @@ function status(request: Request<Config>): void {
   } catch (error) {
     throw cannot(errorText(error), findCniError(error)?.details ?? '', error);
   }
-  const host = hostOf(request);
-  const backend = config.backend ?? defaultBackend(host.netfilter, 'ip');
-  if (backend === 'nftables') {
-    if (nftablesWorks(host.netfilter, 'ip')) return;
-    throw cannot(
-      'the kernel does not take nftables rules',
-      'it may lack CONFIG_NF_TABLES, or CAP_NET_ADMIN is missing',
-    );
+  const { netfilter } = hostOf(request);
+  if ((config.backend ?? defaultBackend(netfilter, 'ip')) === 'nftables') {
+    if (nftablesWorks(netfilter, 'ip')) return;
+    const details = 'it may lack CONFIG_NF_TABLES, or CAP_NET_ADMIN is missing';
+    throw cannot('the kernel does not take nftables rules', details);
   }
   try {
     requireIptables([4]);
   } catch (error) {
     throw cannot(errorText(error), 'install iptables, or set "backend": "nftables"', error);
   }
-  if (iptablesWorks()) return;
-  if (!config.backend && nftablesWorks(host.netfilter, 'ip')) return;
-  throw cannot(
-    'iptables cannot read its tables',
-    'run "iptables -S" to see why, or set "backend": "nftables"',
-  );
+  if (iptablesWorks() || (!config.backend && nftablesWorks(netfilter, 'ip'))) return;
+  const details = 'run "iptables -S" to see why, or set "backend": "nftables"';
+  throw cannot('iptables cannot read its tables', details);
 }
 
 /** The backend for a configuration that names none, and whether its options fit. */

@@ -6,7 +6,7 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { everywhere, listAddresses } from '@cni-ts/rtnetlink/address';
 import { lookUpRoute } from '@cni-ts/rtnetlink/route-lookup';
-import { messageOf } from '@cni-ts/spec/cni-error';
+import { failing } from '@cni-ts/spec/failing';
 import { type HostPort, hostPortText } from './mapping.ts';
 
 /** A port of the host and the container's address that it led to; unknown where the rule does not tell. */
@@ -18,7 +18,7 @@ export interface Redirection extends HostPort {
 export type Removed = Record<4 | 6, Redirection[]>;
 
 /** What talks to the kernel. */
-interface Host {
+export interface Host {
   readonly netfilter: Netlink;
   readonly route: Netlink;
 }
@@ -194,10 +194,5 @@ function localAddresses(route: Netlink): Ip[] {
 }
 
 function told<T>(port: HostPort, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const why = messageOf(error);
-    throw new Error(`could not forget the connections to ${hostPortText(port)}: ${why}`, { cause: error });
-  }
+  return failing(`could not forget the connections to ${hostPortText(port)}`, work);
 }
