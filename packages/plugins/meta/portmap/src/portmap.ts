@@ -38,10 +38,9 @@ import {
   nftablesHolder,
   type Sight,
 } from './nftables.ts';
-import { readConditions } from './nftables-conditions.ts';
 import { clearNftables, gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
 import type { Owner } from './owner.ts';
-import { type Plan, planFor } from './plan.ts';
+import { type Plan, planFor, readConditions } from './plan.ts';
 import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
 import { forgetFormerOwners, forgetRedirected, type Host, type Removed } from './stale-flows.ts';
 import { mayHaveMappings, saysPorts } from './traces.ts';
@@ -148,14 +147,14 @@ function refuseTakenPorts(
  * backend, or something that ADD would refuse.
  */
 function del(request: Request<Config>): void {
-  const owner = ownerOf(request);
   const host = hostOf(request);
   // That the runtime tells of no ports says nothing about those that ADD was told of, but is usually right.
-  if (!saysPorts(request.json) && !mayHaveMappings(host.netfilter, owner)) return;
-  removeEverywhere(host, owner, addressesIfAny(request));
+  if (!saysPorts(request.json) && !mayHaveMappings(host.netfilter, ownerOf(request))) return;
+  removeEverywhere(host, request);
 }
 
-function removeEverywhere(host: Host, owner: Owner, addresses: readonly Ip[] | undefined): void {
+function removeEverywhere(host: Host, request: Request<Config>): void {
+  const [owner, addresses] = [ownerOf(request), addressesIfAny(request)];
   bothBackends(
     host,
     () => removeFromNftables(host.netfilter, owner, addresses),
@@ -229,9 +228,9 @@ function addAgain(request: Request<Config>): void {
     add(request);
   } catch {
     // reason: what stands in the way is removed, and if it is something else the second attempt says so
-    const [host, owner] = [hostOf(request), ownerOf(request)];
-    removeEverywhere(host, owner, addressesIfAny(request));
-    bothBackends(host, () => clearNftables(host.netfilter, owner));
+    const host = hostOf(request);
+    removeEverywhere(host, request);
+    bothBackends(host, () => clearNftables(host.netfilter, ownerOf(request)));
     add(request);
   }
 }
@@ -243,8 +242,7 @@ function status(request: Request<Config>): void {
   try {
     config = request.config;
     readMappings(config.portMappings ?? []);
-    if (config.backend === 'nftables')
-      for (const family of [4, 6] as const) readConditions(family, config.conditions[family]);
+    if (config.backend === 'nftables') for (const family of [4, 6] as const) readConditions(family, config);
   } catch (error) {
     throw cannot(errorText(error), findCniError(error)?.details ?? '', error);
   }
@@ -301,9 +299,5 @@ export const portmap = definePlugin({
   gc,
   status,
   plan: dryRun,
-  repair: (request) =>
-    repairByCheck(
-      () => check(request),
-      () => addAgain(request),
-    ),
+  repair: (request) => repairByCheck(check.bind(null, request), addAgain.bind(null, request)),
 });

@@ -1,16 +1,9 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import { parseIp } from '@cni-ts/address/ip';
 import { parseMac } from '@cni-ts/address/mac';
-import { protocols } from '@cni-ts/nftables/data-type';
-import { expression, register } from '@cni-ts/nftables/expression';
-import {
-  destinationPort,
-  type Field,
-  inputName,
-  l4proto,
-  outputName,
-  sourcePort,
-} from '@cni-ts/nftables/field';
+import { protocols } from './data-type.ts';
+import { expression, register } from './expression.ts';
+import { destinationPort, type Field, inputName, l4proto, outputName, sourcePort } from './field.ts';
 import {
   ctState,
   ctStatus,
@@ -23,19 +16,27 @@ import {
   type Operator,
   type Protocol,
   saddr,
-} from '@cni-ts/nftables/match';
-import type { Statement } from '@cni-ts/nftables/rule';
-import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+} from './match.ts';
+import type { Statement } from './rule.ts';
+
+/** Words that are no matches, or none that is read here, up to the end of what was to be read. */
+export class UnreadMatch extends Error {
+  override readonly name = 'UnreadMatch';
+}
+
+/** What `readMatches` understands, for whoever wrote something else. */
+export const readableMatches =
+  'ip|ip6 saddr|daddr, tcp|udp|sctp|th sport|dport, iifname, oifname, ether saddr, ' +
+  'meta mark, meta l4proto, ct state, ct status, each with one value, a range of ports or a list in braces';
 
 /**
- * `conditionsV4` and `conditionsV6` in nft's language. No nft process reads them, so this is the part of the
- * language that conditions are made of: a field, perhaps `!=`, and a value, a range or a list in braces, several such
- * matches side by side. What is not understood is refused before anything is changed.
+ * Matches in nft's language, read without a process: a field, perhaps `!=`, and a value, a range or a list in braces,
+ * several such side by side. Addresses are those of `family`. What is not understood throws UnreadMatch.
  *
  * The answer is a list of alternatives, each a list of matches that must all hold: `ip saddr { a, b }` is two.
  */
-export function readConditions(family: 4 | 6, words: readonly string[]): Statement[][] {
-  const tokens = new Tokens(`conditionsV${family}`, words);
+export function readMatches(family: 4 | 6, text: string): Statement[][] {
+  const tokens = new Tokens(text);
   let alternatives: Statement[][] = [[]];
   while (tokens.at < tokens.all.length) {
     const more = readMatch(tokens, family);
@@ -45,7 +46,7 @@ export function readConditions(family: 4 | 6, words: readonly string[]): Stateme
 }
 
 /** How one value becomes matches; undefined where it is none. */
-type Maker = (op: Operator, text: string, family: 4 | 6) => Statement[] | undefined;
+type Maker = (op: Operator, text: string) => Statement[] | undefined;
 
 /** What can be compared with values, by its one or two words. */
 const makers: ReadonlyMap<string, Maker> = new Map<string, Maker>([
@@ -87,7 +88,7 @@ function readMatch(tokens: Tokens, family: 4 | 6): Statement[][] {
   const op = tokens.take('!=') ? '!=' : '==';
   if (op === '==') tokens.take('==');
   const each = tokens.list().map((text) => {
-    const made = make(op, text.replace(/^"(.*)"$/, '$1'), family);
+    const made = make(op, text.replace(/^"(.*)"$/, '$1'));
     if (!made) throw tokens.refuse(at);
     return made;
   });
@@ -104,12 +105,9 @@ function readMark(tokens: Tokens): Statement {
 class Tokens {
   readonly all: readonly string[];
   at = 0;
-  readonly #field: string;
 
-  constructor(field: string, words: readonly string[]) {
-    this.#field = field;
-    // One word may hold several tokens, as the reference only joins them with spaces.
-    this.all = words.join(' ').match(/"[^"]*"|[{},]|[^\s{},]+/g) ?? [];
+  constructor(text: string) {
+    this.all = text.match(/"[^"]*"|[{},]|[^\s{},]+/g) ?? [];
   }
 
   next(): string {
@@ -153,13 +151,8 @@ class Tokens {
     });
   }
 
-  refuse(at: number): CniError {
-    return new CniError(
-      ErrorCode.internal,
-      `${this.#field}: cannot understand "${this.all.slice(at).join(' ')}" as a condition of nftables`,
-      'conditions can be: ip|ip6 saddr|daddr, tcp|udp|sctp|th sport|dport, iifname, oifname, ether saddr, ' +
-        'meta mark, meta l4proto, ct state, ct status, each with one value, a range of ports or a list in braces',
-    );
+  refuse(at: number): UnreadMatch {
+    return new UnreadMatch(this.all.slice(at).join(' '));
   }
 }
 
