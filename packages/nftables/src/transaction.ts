@@ -106,16 +106,18 @@ export function wouldAccept(nl: Netlink, changes: readonly Change[]): boolean {
   }
 }
 
+const races: ReadonlySet<string> = new Set(['ENOENT', 'EBUSY', 'EEXIST']);
+
 /**
  * Runs work that first lists and then changes by handle, again if somebody else changed the same things in between
- * (a rule deleted by two, a chain that got a new user).
+ * (a rule deleted by two, a chain that got a new user or was made by two).
  */
 export function retryRaces<T>(work: () => T): T {
   for (let attempt = 1; ; attempt++) {
     try {
       return work();
     } catch (error) {
-      const raced = error instanceof NftablesError && (error.code === 'ENOENT' || error.code === 'EBUSY');
+      const raced = error instanceof NftablesError && races.has(error.code);
       if (!raced || attempt === 5) throw error;
     }
   }

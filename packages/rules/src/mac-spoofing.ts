@@ -12,9 +12,9 @@ import {
 } from '@cni-ts/nftables/chain';
 import { comparedName, firstCompared } from '@cni-ts/nftables/comparison';
 import { ask } from '@cni-ts/nftables/question';
-import { deleteRule, flushChain, type ListedRule, listRules } from '@cni-ts/nftables/rule';
+import { deleteRule, type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { addTable, type Table } from '@cni-ts/nftables/table';
-import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nftables/transaction';
+import { type Change, retryRaces, transaction } from '@cni-ts/nftables/transaction';
 import { type Owner, ownerComment } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { macSpoofingChains, macSpoofingPrefix } from './mac-spoofing-chains.ts';
@@ -83,44 +83,17 @@ export function addMacSpoofing(
   );
 }
 
+/** An ADD repeated replaces what it made; chains of somebody whose names run together to the same stay. */
 function add(nl: Netlink, owner: Owner, hostLink: string, mac: Uint8Array): void {
-  const { usual } = macSpoofingChains(owner);
-  const own = commentOf(owner);
-  const known = listRules(nl, table, prerouting.name, [new TextEncoder().encode(own)]);
-  if (!known.some((one) => one.comment === own)) {
-    const set = setOf(owner, usual, hostLink, mac);
-    try {
-      write(nl, set.chains.map(createChain), set);
-      return;
-    } catch (error) {
-      // Chains that nothing leads to.
-      if (!(error instanceof NftablesError) || error.code !== 'EEXIST') throw error;
-    }
-  }
   const { standing, name } = find(nl, owner);
-  replace(nl, standing, setOf(owner, name, hostLink, mac));
-}
-
-/** An ADD repeated, or one of somebody whose names run together to the same as another's, whose chains stay. */
-function replace(nl: Netlink, own: readonly string[], set: RuleSet): void {
-  const former = own.filter((name) => set.chains.every((chain) => chain.name !== name));
-  const gone = chainsThere(
-    nl,
-    table,
-    former.flatMap((name) => [name, macChain(name)]),
-  );
-  const before = [
-    ...jumpsTo(nl, own).map((stale) => deleteRule(table, stale)),
-    ...gone.map((name) => deleteChain({ table, name })),
-    ...set.chains.map(addChain),
-    ...set.chains.map(flushChain),
-  ];
-  write(nl, before, set);
-}
-
-function write(nl: Netlink, before: readonly Change[], { own }: RuleSet): void {
-  const rules = own.map((one) => makeRule(table, one));
-  transaction(nl, [addTable(table), addChain(prerouting), ...before, ...rules]);
+  const { chains, own } = setOf(owner, name, hostLink, mac);
+  transaction(nl, [
+    addTable(table),
+    addChain(prerouting),
+    ...removal(nl, jumpsTo(nl, standing), [...new Set([...standing, name])]),
+    ...chains.map(createChain),
+    ...own.map((one) => makeRule(table, one)),
+  ]);
 }
 
 function find(nl: Netlink, owner: Owner): OwnChain {
@@ -145,7 +118,7 @@ function isMark(text: string): boolean {
 export function removeMacSpoofing(nl: Netlink, owner: Owner): void {
   retryRaces(() => {
     const { standing } = find(nl, owner);
-    if (standing.length) remove(nl, jumpsTo(nl, standing), standing);
+    if (standing.length) transaction(nl, removal(nl, jumpsTo(nl, standing), standing));
   });
 }
 
@@ -197,7 +170,7 @@ export function gcMacSpoofing(
     const stale = new Set([...invalid, ...unused.flatMap(targetOf)]);
     if (stale.size) {
       const leading = jumps.filter((one) => targetOf(one).some((name) => stale.has(name)));
-      remove(nl, leading, [...stale]);
+      transaction(nl, removal(nl, leading, [...stale]));
     }
   });
 }
@@ -208,17 +181,18 @@ function targetOf({ expressions }: ListedRule): string[] {
   return name?.startsWith(macSpoofingPrefix) ? [name] : [];
 }
 
-function remove(nl: Netlink, jumps: readonly ListedRule[], chains: readonly string[]): void {
+/** Also a second chain that has lost the first goes. */
+function removal(nl: Netlink, jumps: readonly ListedRule[], chains: readonly string[]): Change[] {
   const names = chains.flatMap((name) => [name, macChain(name)]);
-  const there = chainsThere(nl, table, names);
-  transaction(nl, [
+  return [
     ...jumps.map((one) => deleteRule(table, one)),
-    ...there.map((name) => deleteChain({ table, name })),
-  ]);
+    ...chainsThere(nl, table, names).map((name) => deleteChain({ table, name })),
+  ];
 }
 
 /** What leads from PREROUTING to these chains. */
 function jumpsTo(nl: Netlink, chains: readonly string[]): ListedRule[] {
+  if (!chains.length) return [];
   const encoder = new TextEncoder();
   const about = chains.map((name) => encoder.encode(name));
   return listRules(nl, table, prerouting.name, about).filter((one) =>

@@ -10,9 +10,8 @@ import {
 } from '@cni-ts/nftables/comparison';
 import { dataOf, type Expression } from '@cni-ts/nftables/expression';
 import type { ListedRule } from '@cni-ts/nftables/rule';
-import type { Action, Exception, ReadRule, RuleSpec, When } from './rule-spec.ts';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+import { Reading } from './reading.ts';
+import type { ReadRule, RuleSpec } from './rule-spec.ts';
 
 /**
  * Reads a rule back from the kernel, whether nft, iptables-nft or we wrote it, or one of them has rewritten it in its
@@ -27,14 +26,11 @@ export function readRule(family: 4 | 6, listed: Pick<ListedRule, 'expressions' |
     else reader.instruction(expressions[at]!);
     at += found?.length ?? 1;
   }
-  return reader.result();
+  return reader.finish();
 }
 
-class Reader {
+class Reader extends Reading {
   readonly #family: 4 | 6;
-  readonly #when: Mutable<When> = {};
-  readonly #except: Mutable<Exception> = {};
-  #action: Action | undefined;
   #comment: string | undefined;
   #whole = true;
   /** What `dnat` finds in its registers. */
@@ -43,20 +39,13 @@ class Reader {
   #commentMatch = false;
 
   constructor(family: 4 | 6, comment: string | undefined) {
+    super();
     this.#family = family;
     this.#comment = comment;
   }
 
-  result(): ReadRule {
-    const { protocol, port, ports } = this.#when;
-    const complete = protocol !== undefined || (port === undefined && ports === undefined);
-    return {
-      when: this.#when,
-      except: this.#except,
-      action: this.#action,
-      comment: this.#comment,
-      whole: this.#whole && complete && this.#action !== undefined,
-    };
+  finish(): ReadRule {
+    return this.result(this.#whole, this.#comment);
   }
 
   comparison(found: Comparison): void {
@@ -65,54 +54,36 @@ class Reader {
 
   #understands(found: Comparison): boolean {
     const { field, op, value, mask } = found;
+    const not = op === '!=';
     switch (field) {
       case 'saddr':
-      case 'daddr': {
-        const network = comparedNetwork(found);
-        return network !== undefined && this.#put(op, field === 'saddr' ? 'from' : 'to', network);
-      }
+      case 'daddr':
+        return this.operand(not, field === 'saddr' ? 'from' : 'to', comparedNetwork(found));
       case 'iifname':
       case 'oifname':
-        return !mask && this.#put(op, field === 'iifname' ? 'input' : 'output', comparedName(found));
-      case 'protocol': {
-        const name = mask ? undefined : protocolName(value[0]);
-        return name !== undefined && this.#put(op, 'protocol', name);
-      }
+        return !mask && this.operand(not, field === 'iifname' ? 'input' : 'output', comparedName(found));
+      case 'protocol':
+        return !mask && this.operand(not, 'protocol', protocolName(value[0]));
       case 'dport':
-        return op === '==' && !mask && this.#only('port', (value[0]! << 8) | value[1]!);
+        return !not && !mask && this.only('port', (value[0]! << 8) | value[1]!);
       case 'mark': {
         const bits = { value: hostWord(value), mask: mask ? hostWord(mask) : 0xffffffff };
-        return op === '==' && value.length === 4 && this.#only('mark', bits);
+        return !not && value.length === 4 && this.only('mark', bits);
       }
       case 'ct state':
       case 'ct status': {
-        const isSet = op === '!=' && mask?.length === 4 && value.every((byte) => byte === 0);
-        const states = isSet ? statesByNft(field, hostWord(mask)) : undefined;
-        return states !== undefined && this.#only('state', states);
+        const isSet = not && mask?.length === 4 && value.every((byte) => byte === 0);
+        return isSet && this.only('state', statesByNft(field, hostWord(mask)));
       }
       case 'ether saddr':
-        return op === '==' && !mask && this.#only('mac', value);
+        return !not && !mask && this.only('mac', value);
       case 'fib daddr type': {
         const RTN_LOCAL = 2;
-        return op === '==' && !mask && hostWord(value) === RTN_LOCAL && this.#only('local', true);
+        return !not && !mask && hostWord(value) === RTN_LOCAL && this.only('local', true);
       }
       case undefined:
         return false;
     }
-  }
-
-  /** The first of several counts; a second is more than a RuleSpec can say. */
-  #put<K extends keyof Exception>(op: '==' | '!=', key: K, value: NonNullable<Exception[K]>): boolean {
-    if (op === '==') return this.#only(key, value as NonNullable<When[K]>); // reason: an Exception's keys are a When's
-    if (this.#except[key] !== undefined) return false;
-    this.#except[key] = value;
-    return true;
-  }
-
-  #only<K extends keyof When>(key: K, value: NonNullable<When[K]>): boolean {
-    if (this.#when[key] !== undefined) return false;
-    this.#when[key] = value;
-    return true;
   }
 
   instruction(one: Expression): void {
@@ -127,9 +98,9 @@ class Reader {
     if (loaded?.value) return this.#load(loaded.value);
     if (loaded?.verdict) return this.#verdict(loaded.verdict.code, loaded.verdict.chain);
     const target = dataOf(one, 'target');
-    if (target) return this.#end(readTarget(this.#family, target));
+    if (target) return this.end(readTarget(this.#family, target));
     const masquerading = dataOf(one, 'masq');
-    if (masquerading) return this.#end(isPlain(masquerading) ? { kind: 'masquerade' } : undefined);
+    if (masquerading) return this.end(isPlain(masquerading) ? { kind: 'masquerade' } : undefined);
     return dataOf(one, 'nat')?.type === 'dnat' && this.#dnat();
   }
 
@@ -142,12 +113,12 @@ class Reader {
       this.#comment = comment;
       return true;
     }
-    if (protocol !== undefined && protocol !== this.#when.protocol) return false;
-    if (state) return this.#only('state', state);
-    if (port !== undefined) return this.#only('port', port);
-    if (ports) return this.#only('ports', ports);
-    if (mark) return this.#only('mark', mark);
-    return local === true && this.#only('local', local);
+    if (protocol !== undefined && protocol !== this.when.protocol) return false;
+    if (state) return this.only('state', state);
+    if (port !== undefined) return this.only('port', port);
+    if (ports) return this.only('ports', ports);
+    if (mark) return this.only('mark', mark);
+    return local === true && this.only('local', local);
   }
 
   #load(value: Uint8Array): boolean {
@@ -157,22 +128,16 @@ class Reader {
   }
 
   #verdict(code: number | undefined, chain: string | undefined): boolean {
-    if (chain !== undefined) return this.#end({ kind: (code ?? 0) >> 0 === -4 ? 'goto' : 'jump', chain });
+    if (chain !== undefined) return this.end({ kind: (code ?? 0) >> 0 === -4 ? 'goto' : 'jump', chain });
     const plain = { 0: 'drop', 1: 'accept', [-5]: 'return' } as const;
     const kind = plain[((code ?? -1) | 0) as keyof typeof plain]; // reason: others are looked up in vain
-    return this.#end(kind && { kind });
+    return this.end(kind && { kind });
   }
 
   #dnat(): boolean {
     const [bytes, port] = [this.#address, this.#port];
     if (!bytes || port === undefined) return false;
-    return this.#end({ kind: 'dnat', address: { family: bytes.length === 4 ? 4 : 6, bytes }, port });
-  }
-
-  #end(action: Action | undefined): boolean {
-    if (!action || this.#action) return false;
-    this.#action = action;
-    return true;
+    return this.end({ kind: 'dnat', address: { family: bytes.length === 4 ? 4 : 6, bytes }, port });
   }
 }
 

@@ -4,7 +4,8 @@ import { conntrackStates } from '@cni-ts/iptables/native-match';
 import type { Family } from '@cni-ts/iptables/program';
 import { protocols } from '@cni-ts/nftables/data-type';
 import type { Protocol } from '@cni-ts/nftables/match';
-import type { Action, Exception, Mark, ReadRule, RuleSpec, State, When } from './rule-spec.ts';
+import { Reading } from './reading.ts';
+import type { Action, Exception, Mark, ReadRule, RuleSpec, State } from './rule-spec.ts';
 
 /**
  * A rule in iptables' words, as iptables-save prints them: addresses, links, protocol, then the extensions in the
@@ -70,24 +71,20 @@ function targetWords(action: Action): string[] {
   }
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 /** Reads a rule's words; those that are not understood, or say a thing twice, are passed over, and the rule is not whole. */
 export function readWords(family: Family, words: readonly string[]): ReadRule {
   const reader = new Reader(family, words);
   return reader.read();
 }
 
-class Reader {
+class Reader extends Reading {
   readonly #family: Family;
   readonly #words: readonly string[];
-  readonly #when: Mutable<When> = {};
-  readonly #except: Mutable<Exception> = {};
   #comment: string | undefined;
-  #action: Action | undefined;
   #at = 0;
 
   constructor(family: Family, words: readonly string[]) {
+    super();
     this.#family = family;
     this.#words = words;
   }
@@ -99,13 +96,7 @@ class Reader {
       if (taken === 0) whole = false;
       this.#at += taken || 1;
     }
-    return {
-      when: this.#when,
-      except: this.#except,
-      action: this.#action,
-      comment: this.#comment,
-      whole: whole && this.#action !== undefined,
-    };
+    return this.result(whole, this.#comment);
   }
 
   /** How many words were understood. */
@@ -116,7 +107,7 @@ class Reader {
     const value = this.#word(skip + 1);
     if (option === undefined || value === undefined) return 0;
     const key = operandKeys[option];
-    if (key) return this.#operand(negated ? this.#except : this.#when, key, value) ? skip + 2 : 0;
+    if (key) return this.#compared(negated, key, value) ? skip + 2 : 0;
     if (negated) return 0;
     if (option === '-j' || option === '-g') return this.#target(option, value);
     return option === '-m' && this.#extension(value, this.#word(2), this.#word(3)) ? 4 : 0;
@@ -126,72 +117,42 @@ class Reader {
     return this.#words[this.#at + ahead];
   }
 
-  #operand(into: Mutable<Exception>, key: keyof Exception, text: string): boolean {
-    if (into[key] !== undefined) return false;
-    switch (key) {
-      case 'from':
-      case 'to': {
-        const cidr = parseCidr(text);
-        if (cidr?.ip.family !== this.#family) return false;
-        into[key] = cidr;
-        return true;
-      }
-      case 'protocol': {
-        if (!isProtocol(text)) return false;
-        into.protocol = text;
-        return true;
-      }
-      default:
-        into[key] = text;
-        return true;
-    }
+  #compared(negated: boolean, key: keyof Exception, text: string): boolean {
+    if (key === 'input' || key === 'output') return this.operand(negated, key, text);
+    if (key === 'protocol') return this.operand(negated, key, isProtocol(text) ? text : undefined);
+    const cidr = parseCidr(text);
+    return this.operand(negated, key, cidr?.ip.family === this.#family ? cidr : undefined);
   }
 
   #extension(name: string, option: string | undefined, value: string | undefined): boolean {
     if (value === undefined) return false;
-    const when = this.#when;
+    const { when } = this;
     switch (`${name} ${option}`) {
       case 'comment --comment':
         if (this.#comment !== undefined) return false;
         this.#comment = value;
         return true;
       case 'addrtype --dst-type':
-        return value === 'LOCAL' && this.#only('local', true);
+        return value === 'LOCAL' && this.only('local', true);
       case 'mark --mark':
-        return this.#only('mark', readMark(value));
+        return this.only('mark', readMark(value));
       case 'conntrack --ctstate':
-        return this.#only('state', readStates(value));
+        return this.only('state', readStates(value));
       case 'multiport --dports':
-        return when.protocol !== undefined && this.#only('ports', readPorts(value));
+        return when.protocol !== undefined && this.only('ports', readPorts(value));
       default:
-        return name === when.protocol && option === '--dport' && this.#only('port', readPort(value));
+        return name === when.protocol && option === '--dport' && this.only('port', readPort(value));
     }
-  }
-
-  #only<K extends keyof When>(key: K, value: When[K] | undefined): boolean {
-    if (value === undefined || this.#when[key] !== undefined) return false;
-    this.#when[key] = value;
-    return true;
   }
 
   #target(option: '-j' | '-g', name: string): number {
-    if (this.#action) return 0;
-    if (option === '-g') {
-      this.#action = { kind: 'goto', chain: name };
-      return 2;
-    }
+    if (option === '-g') return this.end({ kind: 'goto', chain: name }) ? 2 : 0;
     const [detail, value] = [this.#word(2), this.#word(3)];
-    if (name === 'DNAT' || name === 'MARK') {
-      const known =
-        name === 'DNAT'
-          ? detail === '--to-destination' && readDnat(this.#family, value)
-          : detail === '--set-xmark' && readSetMark(value);
-      if (!known) return 0;
-      this.#action = known;
-      return 4;
+    if (name === 'DNAT') {
+      return detail === '--to-destination' && this.end(readDnat(this.#family, value)) ? 4 : 0;
     }
-    this.#action = plainTargets[name] ?? { kind: 'jump', chain: name };
-    return 2;
+    if (name === 'MARK') return detail === '--set-xmark' && this.end(readSetMark(value)) ? 4 : 0;
+    return this.end(plainTargets[name] ?? { kind: 'jump', chain: name }) ? 2 : 0;
   }
 }
 
