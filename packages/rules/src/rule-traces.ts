@@ -31,11 +31,16 @@ export function ruleTraces(nl: Netlink, owner: Owner, wanted: RuleTraces): RuleT
   }
   const there = chainPresence(nl, chains);
   return {
-    masquerade:
-      wanted.masquerade ||
-      there.slice(0, masquerading).includes(true) ||
-      hasLegacyTable(4, 'nat') ||
-      hasLegacyTable(6, 'nat'),
+    masquerade: wanted.masquerade || there.slice(0, masquerading).includes(true) || hasLegacyNat(),
     spoofCheck: wanted.spoofCheck || there.slice(masquerading).includes(true),
   };
+}
+
+/** Whether one of these chains is there, or may be in the older nat tables, which no message tells anything about. */
+export function mayBeThere(nl: Netlink, chains: readonly ChainName[]): boolean {
+  return chainPresence(nl, chains).includes(true) || hasLegacyNat();
+}
+
+function hasLegacyNat(): boolean {
+  return hasLegacyTable(4, 'nat') || hasLegacyTable(6, 'nat');
 }

@@ -15,7 +15,7 @@ import type { Redirection } from './stale-flows.ts';
 
 /** The rules of an attachment in the nftables backend, stated and read back. */
 
-/** What one attachment needs in one family. */
+/** What one attachment needs in one family: nothing where the container has no address or no mapping. */
 export interface Wanted extends Plumbing {
   readonly family: 4 | 6;
   readonly ports: readonly HostPort[];
@@ -31,10 +31,13 @@ export function wantedOf({ owner, config, targets, nftConditions }: Plan): Wante
   const { snat, masqAll } = config;
   const { dnat, masquerade: masq, comment: containerId } = nftChains(owner.containerId);
   const comment = nftComment(owner);
-  return targets.map(({ address, mappings }) => {
-    const { ip } = address;
-    const { family } = ip;
+  return ([4, 6] as const).map((family) => {
     const { table, plumbing } = objects[family];
+    const nothing = { ...plumbing(snat), family, ports: [], parts: [], keys: [] };
+    const target = targets.find(({ address }) => address.ip.family === family);
+    if (!target) return nothing;
+    const { address, mappings } = target;
+    const { ip } = address;
     const redirecting = mappings.flatMap(({ address: host, protocol, port, containerPort }) =>
       nftConditions[family].map((statements): RuleSpec => {
         const when = { to: host && hostCidr(host), protocol, port };
@@ -52,8 +55,7 @@ export function wantedOf({ owner, config, targets, nftConditions }: Plan): Wante
     const names = snat ? [dnat, masq] : [dnat];
     const ports = mappings.map((mapping) => portKey(family, mapping, dnat));
     return {
-      ...plumbing(snat),
-      family,
+      ...nothing,
       ports: mappings,
       parts: names.map((name) => ({ table, name, comment: containerId })),
       own: [...redirecting, ...(snat ? masquerading : [])],

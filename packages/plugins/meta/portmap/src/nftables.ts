@@ -31,19 +31,14 @@ export function isUnused(nl: Netlink): boolean {
   return inIpv4 === 0 && inIpv6 === 0;
 }
 
-/** The container's chains. */
-function ownQuestions(family: 4 | 6, { containerId }: Owner) {
-  const { table } = objects[family];
-  const { dnat, masquerade } = nftChains(containerId);
-  return [dnat, masquerade].map((name) => chainQuestion({ table, name }));
-}
-
 function questions({ family, ports, keys }: Wanted, owner: Owner) {
   const { table, maps, useQuestions } = objects[family];
+  const { dnat, masquerade } = nftChains(owner.containerId);
   return {
     maps: setQuestion(maps.byPort),
     use: useQuestions,
-    own: ownQuestions(family, owner),
+    /** The container's chains. */
+    own: [dnat, masquerade].map((name) => chainQuestion({ table, name })),
     /** Where the ports lead to already if mapped for all addresses. */
     anywhere: ports.map((port) => keyQuestion(portKey(family, { ...port, address: undefined }, ''))),
     keys: keys.map(keyQuestion),
@@ -57,22 +52,14 @@ function questions({ family, ports, keys }: Wanted, owner: Owner) {
 /** What a few look-ups tell about a family that something is added to. */
 export type Sight = Answers<ReturnType<typeof questions>> & { readonly wanted: Wanted };
 
-/**
- * Looks at both families with one message to the kernel. Nothing is listed, whatever else the tables hold. `former`:
- * the container's chains in families for which nothing is wanted.
- */
-export function look(nl: Netlink, plan: Plan) {
-  const { owner } = plan;
+/** Looks at both families with one message to the kernel. Nothing is listed, whatever else the tables hold. */
+export function look(nl: Netlink, plan: Plan): Sight[] {
   const all = wantedOf(plan);
-  const others = ([4, 6] as const).filter((family) => !all.some((one) => one.family === family));
-  const answers = ask(nl, {
-    wanted: all.map((one) => questions(one, owner)),
-    others: others.map((family) => ownQuestions(family, owner)),
-  });
-  return {
-    sights: answers.wanted.map((answer, i): Sight => ({ wanted: all[i]!, ...answer })),
-    former: others.map((family, i) => ({ family, own: answers.others[i] ?? [] })),
-  };
+  const answers = ask(
+    nl,
+    all.map((wanted) => questions(wanted, plan.owner)),
+  );
+  return all.map((wanted, i) => ({ wanted, ...answers[i]! }));
 }
 
 /** Whether a container of this ID has mappings of any attachment. */
@@ -84,29 +71,26 @@ export function isKnown({ own }: Pick<Sight, 'own'>): boolean {
  * Adds or replaces an attachment's mappings: one transaction for both families. Usually that is a chain, its rules
  * and keys; lists are read only when something of the table is missing, or the container is known already.
  */
-export function addToNftables(nl: Netlink, owner: Owner, { sights, former }: ReturnType<typeof look>): void {
-  transaction(nl, [
-    ...sights.flatMap((sight) => additions(nl, owner, sight)),
-    ...former.flatMap(({ family, own }) => removalOf(nl, owner, family, own)),
-  ]);
-}
-
-function removalOf(nl: Netlink, owner: Owner, family: 4 | 6, own: Sight['own']): readonly Change[] {
-  const names = own.flatMap((chain) => chain?.name ?? []);
-  return removals(nl, family, names, ({ comment }) => ownedBy(owner).owns(comment)).changes;
+export function addToNftables(nl: Netlink, owner: Owner, sights: readonly Sight[]): void {
+  transaction(
+    nl,
+    sights.flatMap((sight) => additions(nl, owner, sight)),
+  );
 }
 
 function additions(nl: Netlink, owner: Owner, sight: Sight): Change[] {
   const { table, family, parts, own, keys } = sight.wanted;
+  const names = sight.own.flatMap((chain) => chain?.name ?? []);
+  // An ADD repeated, perhaps with other ports: what it had before goes first.
+  const former = removals(nl, family, names, ({ comment }) => ownedBy(owner).owns(comment));
   // A container that has an address now had no DEL for the one that had it before.
   const takenOver = keys.filter(({ to }, i) => {
     const now = sight.keys[i]?.jump;
     return !isRedirecting(to) && now !== undefined && now !== to;
   });
   return [
-    // An ADD repeated, perhaps with other ports: what it had before goes first.
-    ...removalOf(nl, owner, family, sight.own),
-    ...(isComplete(sight) ? [] : ensurePlumbing(nl, sight)),
+    ...former.changes,
+    ...(!parts.length || isComplete(sight) ? [] : ensurePlumbing(nl, sight)),
     ...parts.map(addChain),
     ...own.map((one) => makeRule(table, one)),
     ...changeKeys(deleteElements, takenOver),
@@ -201,7 +185,8 @@ function missingRule(table: Table, one: RuleSpec, chain: string): string {
   return `${missingIn(chain)}: rule "${ruleText(table, one)}" is not in ${where(table, chain)}`;
 }
 
-function sharedDifferences(nl: Netlink, { table, chains, shared }: Wanted): string[] {
+function sharedDifferences(nl: Netlink, { table, chains, shared, parts }: Wanted): string[] {
+  if (!parts.length) return [];
   const found = ask(nl, chains.map(chainQuestion));
   const is = isInNft(table);
   return chains.flatMap(({ name, base }, i) => {

@@ -9,9 +9,11 @@ import type { Ip } from '@cni-ts/address/ip';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
 import { findProgram } from '@cni-ts/iptables/program';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
+import type { ChainName } from '@cni-ts/nftables/chain-presence';
 import { retryRaces } from '@cni-ts/nftables/transaction';
 import { failOn } from '@cni-ts/resource/drift';
 import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
+import { mayBeThere } from '@cni-ts/rules/rule-traces';
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
 import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import type { Undo } from '@cni-ts/skeleton/undo';
@@ -39,11 +41,10 @@ import {
   type Sight,
 } from './nftables.ts';
 import { clearNftables, gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
-import type { Owner } from './owner.ts';
+import { type Owner, ownChains, referenceChains } from './owner.ts';
 import { type Plan, planFor, readConditions } from './plan.ts';
 import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
 import { forgetFormerOwners, forgetRedirected, type Host, type Removed } from './stale-flows.ts';
-import { mayHaveMappings, saysPorts } from './traces.ts';
 
 /** What a verb is about, where the container has ports. */
 interface Work {
@@ -99,10 +100,10 @@ function addBy(backend: Backend, { host, config, plan }: Work, undo: Undo): void
     retryRaces(() => {
       // On a host of iptables that is all there is to see of nftables.
       const seen = backend === 'iptables' && isUnused(netfilter) ? undefined : look(netfilter, planned);
-      refuseTakenPorts(host, planned, seen?.sights, backend);
+      refuseTakenPorts(host, planned, seen, backend);
       const what = 'port mappings';
       if (backend === 'nftables' && seen) {
-        fresh = !seen.sights.some(isKnown);
+        fresh = !seen.some(isKnown);
         undo.make(
           what,
           () => addToNftables(netfilter, owner, seen),
@@ -129,9 +130,9 @@ function refuseTakenPorts(
   sights: readonly Sight[] | undefined,
   backend: Backend,
 ): void {
-  for (const [i, { address, mappings }] of targets.entries()) {
+  for (const { address, mappings } of targets) {
     const { family } = address.ip;
-    const sight = sights?.[i];
+    const sight = sights?.find(({ wanted }) => wanted.family === family);
     const variant = backend === 'iptables' ? variantFor(family) : 'nft';
     const inIptables = variant === 'legacy' || !sight || sight.iptablesEntries !== undefined;
     const holder =
@@ -149,8 +150,30 @@ function refuseTakenPorts(
 function del(request: Request<Config>): void {
   const host = hostOf(request);
   // That the runtime tells of no ports says nothing about those that ADD was told of, but is usually right.
-  if (!saysPorts(request.json) && !mayHaveMappings(host.netfilter, ownerOf(request))) return;
+  if (!saysPorts(request.json) && !mayHaveMappings(host, ownerOf(request))) return;
   removeEverywhere(host, request);
+}
+
+/**
+ * Whether there may be mappings of an attachment. Most containers publish no port, and that there is nothing to remove
+ * shows with one message or two, and a look whether there are older tables.
+ */
+function mayHaveMappings({ netfilter }: Host, owner: Owner): boolean {
+  const names = [...ownChains(owner), ...referenceChains(owner)];
+  return mayBeThere(
+    netfilter,
+    (['ip', 'ip6'] as const).flatMap((family): ChainName[] => [
+      [family, 'cni_hostport'], // of nftables, whose maps and rules may be of anybody
+      ...names.map((name): ChainName => [family, 'nat', name]),
+    ]),
+  );
+}
+
+/** Whether the runtime says that the container has ports, as far as the configuration is what it should be. */
+function saysPorts({ runtimeConfig }: Readonly<Record<string, unknown>>): boolean {
+  if (typeof runtimeConfig !== 'object' || runtimeConfig === null) return false;
+  if (!('portMappings' in runtimeConfig)) return false;
+  return Array.isArray(runtimeConfig.portMappings) && runtimeConfig.portMappings.length > 0;
 }
 
 function removeEverywhere(host: Host, request: Request<Config>): void {
