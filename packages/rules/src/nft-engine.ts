@@ -66,6 +66,25 @@ export function isInNft(table: Table): There<ListedRule>['is'] {
 /** Each listed rule is compared with many. */
 const readings = new WeakMap<ListedRule, ReadRule>();
 
+/**
+ * What a chain holds of rules that `isMeant`, which of those wanted are missing there, and which are none of these.
+ * Only for tables of our own, where every rule is read whole.
+ */
+export function compareChain(
+  nl: Netlink,
+  { table, name }: Chain,
+  wanted: readonly RuleSpec[],
+  isMeant: (listed: ListedRule) => boolean = () => true,
+): { listed: ListedRule[]; missing: RuleSpec[]; strange: ListedRule[] } {
+  const is = isInNft(table);
+  const listed = listRules(nl, table, name).filter(isMeant);
+  return {
+    listed,
+    missing: wanted.filter((one) => !listed.some((rule) => is(one, rule, false))),
+    strange: listed.filter((rule) => !wanted.some((one) => is(one, rule, false))),
+  };
+}
+
 /** What one look at the kernel shows. */
 export interface Sight {
   /** Tables that are not there. */

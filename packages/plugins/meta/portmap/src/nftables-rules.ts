@@ -4,10 +4,10 @@ import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Chain } from '@cni-ts/nftables/chain';
 import { comparisonAt } from '@cni-ts/nftables/comparison';
 import { ask } from '@cni-ts/nftables/question';
-import type { ListedRule } from '@cni-ts/nftables/rule';
+import type { ListedRule, Statement } from '@cni-ts/nftables/rule';
 import { readRule } from '@cni-ts/rules/read-rule';
 import { hostCidr, masquerade, type RuleSpec, targetChain } from '@cni-ts/rules/rule-spec';
-import { type HostPort, samePort } from './mapping.ts';
+import { type HostPort, type Mapping, samePort } from './mapping.ts';
 import { containerKey, type Key, keyQuestion, objects, type Plumbing, portKey } from './nftables-table.ts';
 import { nftChains, nftComment, type Owner } from './owner.ts';
 import type { Plan } from './plan.ts';
@@ -38,12 +38,8 @@ export function wantedOf({ owner, config, targets, nftConditions }: Plan): Wante
     if (!target) return nothing;
     const { address, mappings } = target;
     const { ip } = address;
-    const redirecting = mappings.flatMap(({ address: host, protocol, port, containerPort }) =>
-      nftConditions[family].map((statements): RuleSpec => {
-        const when = { to: host && hostCidr(host), protocol, port };
-        const action = { kind: 'dnat', address: ip, port: containerPort } as const;
-        return { chain: dnat, when, statements, action, comment };
-      }),
+    const redirecting = mappings.flatMap((mapping) =>
+      nftConditions[family].map((statements) => redirection(dnat, mapping, ip, comment, statements)),
     );
     // Only of what was redirected from these very ports: connections that others redirect here keep their source.
     const masquerading = mappings.flatMap(({ address: host, protocol, port }) =>
@@ -62,6 +58,19 @@ export function wantedOf({ owner, config, targets, nftConditions }: Plan): Wante
       keys: [...ports, ...(snat ? [containerKey(ip, masq)] : [])],
     };
   });
+}
+
+/** The reference's have this form, too. */
+export function redirection(
+  chain: string,
+  { address: host, protocol, port, containerPort }: Mapping,
+  address: Ip,
+  comment: string,
+  statements?: readonly Statement[],
+): RuleSpec {
+  const when = { to: host && hostCidr(host), protocol, port };
+  const action = { kind: 'dnat', address, port: containerPort } as const;
+  return { chain, when, ...(statements && { statements }), action, comment };
 }
 
 /**

@@ -1,14 +1,14 @@
 /** Port mappings by nftables: how an attachment's come about, what of them is missing, and who else has a port. */
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { addChain, chainQuestion, findChain } from '@cni-ts/nftables/chain';
+import { addChain, type Chain, chainQuestion, findChain } from '@cni-ts/nftables/chain';
 import { type Answers, ask } from '@cni-ts/nftables/question';
-import { listRules } from '@cni-ts/nftables/rule';
+import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { addElements, addSet, deleteElements, listElements, setQuestion } from '@cni-ts/nftables/set';
 import { addTable, countQuestion, type Table, tableText } from '@cni-ts/nftables/table';
 import { type Change, transaction } from '@cni-ts/nftables/transaction';
-import { isInNft, makeRule, nftChanges, ruleText } from '@cni-ts/rules/nft-engine';
+import { compareChain, isInNft, makeRule, nftChanges, ruleText } from '@cni-ts/rules/nft-engine';
 import { lacking, ownedBy } from '@cni-ts/rules/rule-set';
-import { hostCidr, type RuleSpec } from '@cni-ts/rules/rule-spec';
+import type { RuleSpec } from '@cni-ts/rules/rule-spec';
 import { type Holder, type HostPort, overlaps } from './mapping.ts';
 import { removals } from './nftables-removal.ts';
 import {
@@ -18,6 +18,7 @@ import {
   leadingThere,
   portOf,
   portsOf,
+  redirection,
   type Wanted,
   wantedOf,
 } from './nftables-rules.ts';
@@ -138,64 +139,56 @@ function ensurePlumbing(nl: Netlink, { wanted, maps, use }: Sight): Change[] {
  * should be, the reference may have made it.
  */
 export function nftablesDifferences(nl: Netlink, plan: Plan): string[] {
-  const drift = wantedOf(plan).flatMap((wanted) => [
-    ...ownDifferences(nl, plan.owner, wanted),
-    ...sharedDifferences(nl, wanted),
-  ]);
+  const drift = wantedOf(plan).flatMap((wanted) =>
+    wanted.parts.length ? [...ownDifferences(nl, plan.owner, wanted), ...sharedDifferences(nl, wanted)] : [],
+  );
   return (drift.length ? referenceDifferences(nl, plan) : undefined) ?? drift;
 }
 
-function ownDifferences(nl: Netlink, owner: Owner, { table, parts, own, keys }: Wanted): string[] {
-  const is = isInNft(table);
+function ownDifferences(nl: Netlink, owner: Owner, { parts, own, keys }: Wanted): string[] {
   const { owns } = ownedBy(owner);
   const found = ask(nl, keys.map(keyQuestion));
-  return parts.flatMap(({ name }) => {
-    const rules = own.filter(({ chain }) => chain === name);
-    const mine = listRules(nl, table, name).filter(({ comment }) => owns(comment));
-    const missing = rules.filter((one) => !mine.some((listed) => is(one, listed, false)));
-    const strange = mine.filter((listed) => !rules.some((one) => is(one, listed, false)));
+  return parts.flatMap((part) => {
+    const rules = own.filter(({ chain }) => chain === part.name);
+    const { missing, strange } = compareChain(nl, part, rules, ({ comment }) => owns(comment));
+    const astray = keys.flatMap((key, i) => {
+      const to = found[i]?.jump;
+      if (key.to !== part.name || to === part.name) return [];
+      return [`${keyName(key)} ${to === undefined ? 'leads nowhere' : `leads to chain ${to}`}`];
+    });
     return [
-      ...missing.map((one) => missingRule(table, one, name)),
+      ...missing.map((one) => missingRule(part, one)),
       ...strange.map(
         ({ handle }) =>
-          `rule with handle ${handle} in ${where(table, name)} has this attachment's comment, but is none of its`,
+          `rule with handle ${handle} in ${where(part)} has this attachment's comment, but is none of its`,
       ),
-      ...keys.flatMap((key, i) => {
-        const to = found[i]?.jump;
-        if (key.to !== name || to === name) return [];
-        return [
-          `${missingIn(name)}: ${keyName(key)} ${to === undefined ? 'leads nowhere' : `leads to chain ${to}`}`,
-        ];
-      }),
+      ...astray.map((text) => `${missingIn(part)}: ${text}`),
     ];
   });
 }
 
-function where(table: Table, chain: string): string {
-  return `chain ${chain} of table ${tableText(table)}`;
+function where({ name, table }: Chain): string {
+  return `chain ${name} of table ${tableText(table)}`;
 }
 
 /** In the reference's words, which has such rules in other chains. */
-function missingIn(chain: string): string {
-  const redirecting = isRedirecting(chain) || chain === 'hostports';
+function missingIn({ name }: Chain): string {
+  const redirecting = isRedirecting(name) || name === 'hostports';
   return `missing hostport rules in "${redirecting ? 'hostports' : 'masquerading'}" chain`;
 }
 
-function missingRule(table: Table, one: RuleSpec, chain: string): string {
-  return `${missingIn(chain)}: rule "${ruleText(table, one)}" is not in ${where(table, chain)}`;
+function missingRule(chain: Chain, one: RuleSpec): string {
+  return `${missingIn(chain)}: rule "${ruleText(chain.table, one)}" is not in ${where(chain)}`;
 }
 
-function sharedDifferences(nl: Netlink, { table, chains, shared, parts }: Wanted): string[] {
-  if (!parts.length) return [];
+function sharedDifferences(nl: Netlink, { table, chains, shared }: Wanted): string[] {
   const found = ask(nl, chains.map(chainQuestion));
-  const is = isInNft(table);
-  return chains.flatMap(({ name, base }, i) => {
-    const rules = shared.filter((one) => one.chain === name);
-    const there = found[i] && rules.length ? listRules(nl, table, name) : [];
-    const missing = rules.filter((one) => !there.some((listed) => is(one, listed, false)));
+  return chains.flatMap((chain, i) => {
+    const rules = shared.filter((one) => one.chain === chain.name);
+    const missing = rules.length ? compareChain(nl, chain, rules).missing : [];
     return [
-      ...missing.map((one) => `rule "${ruleText(table, one)}" is missing in ${where(table, name)}`),
-      ...(base && !found[i]?.base ? [`${where(table, name)} has no hook`] : []),
+      ...missing.map((one) => `rule "${ruleText(table, one)}" is missing in ${where(chain)}`),
+      ...(chain.base && !found[i]?.base ? [`${where(chain)} has no hook`] : []),
     ];
   });
 }
@@ -209,34 +202,21 @@ function referenceDifferences(nl: Netlink, plan: Plan): string[] | undefined {
   return found.every((one) => one === undefined) ? undefined : found.flatMap((one) => one ?? []);
 }
 
-function differencesToReference(
-  nl: Netlink,
-  plan: Plan,
-  { address, mappings }: Target,
-): string[] | undefined {
-  const { table, chains } = objects[address.ip.family];
-  const { hostports, masquerading } = chains;
+function differencesToReference(nl: Netlink, plan: Plan, target: Target): string[] | undefined {
   const { owner, config } = plan;
-  const theirs = (chain: string) =>
-    listRules(nl, table, chain).filter((one) => isReferences(one, owner, [address.ip]));
-  const redirecting = theirs(hostports.name);
-  if (!redirecting.length) return undefined;
-  const is = isInNft(table);
-  const drift = mappings.flatMap(({ address: host, protocol, port, containerPort }) => {
-    const one: RuleSpec = {
-      chain: hostports.name,
-      when: { to: host && hostCidr(host), protocol, port },
-      action: { kind: 'dnat', address: address.ip, port: containerPort },
-      comment: owner.containerId,
-    };
-    const stands = redirecting.some((listed) => is(one, listed, false));
-    return stands ? [] : [missingRule(table, one, hostports.name)];
-  });
-  const sources = address.ip.family === 4 && !config.masqAll ? 2 : 1;
-  const masquerades = config.snat ? theirs(masquerading.name).length : sources;
+  const { ip } = target.address;
+  const { hostports, masquerading } = objects[ip.family].chains;
+  const isTheirs = (one: ListedRule) => isReferences(one, owner, [ip]);
+  const wanted = target.mappings.map((mapping) =>
+    redirection(hostports.name, mapping, ip, owner.containerId),
+  );
+  const { listed, missing } = compareChain(nl, hostports, wanted, isTheirs);
+  if (!listed.length) return undefined;
+  const drift = missing.map((one) => missingRule(hostports, one));
+  const sources = ip.family === 4 && !config.masqAll ? 2 : 1;
+  const masquerades = config.snat ? compareChain(nl, masquerading, [], isTheirs).listed.length : sources;
   if (masquerades < sources) {
-    const { name } = masquerading;
-    drift.push(`${missingIn(name)}: ${masquerades} of ${sources} are in ${where(table, name)}`);
+    drift.push(`${missingIn(masquerading)}: ${masquerades} of ${sources} are in ${where(masquerading)}`);
   }
   return drift;
 }
