@@ -112,13 +112,7 @@ export function readRequest(request: Request<Config>, prefix: string): [Config, 
     return [request.config, prevResult];
   } catch (error) {
     const known = findCniError(error);
-    throw new CniError(
-      known?.code ?? ErrorCode.internal,
-      prefix + (known?.message ?? errorText(error)),
-      known?.details,
-      {
-        cause: error,
-      },
-    );
+    const message = prefix + (known?.message ?? errorText(error));
+    throw new CniError(known?.code ?? ErrorCode.internal, message, known?.details, { cause: error });
   }
 }

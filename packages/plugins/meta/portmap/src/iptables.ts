@@ -12,7 +12,14 @@ import { restore } from '@cni-ts/iptables/restore';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { dataTypes } from '@cni-ts/nftables/data-type';
 import { type ChainRule, readChains, rulesIn } from '@cni-ts/rules/chain-rules';
-import { applyNatively, changesOf, nativeChanges, thereIn, wordChanges } from '@cni-ts/rules/iptables-engine';
+import {
+  applyNatively,
+  changesOf,
+  type FamilyChanges,
+  nativeChanges,
+  thereIn,
+  wordChanges,
+} from '@cni-ts/rules/iptables-engine';
 import { isAnothers, readNamed } from '@cni-ts/rules/iptables-owner';
 import { familiesWith } from '@cni-ts/rules/jump';
 import { ownChain } from '@cni-ts/rules/own-chain';
@@ -61,8 +68,13 @@ function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
   const { name, standing } = ownChain(names, now.has, () =>
     leading.some(({ comment }) => isAnothers(comment, owner)),
   );
-  return { now, name, standing, setOf: (chain: string) => setOf(plan, target, shared, chain) };
+  const of = (chain: string) => setOf(plan, target, shared, chain);
+  const missing = () => changesOf(lacking(of(name), now));
+  return { family, now, name, standing, shared, missing, setOf: of };
 }
+type Sight = ReturnType<typeof look>;
+
+const attempts = 4;
 
 /**
  * Adds or replaces an attachment's mappings: one transaction for both families, or where that is not possible one
@@ -70,68 +82,53 @@ function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
  * before.
  */
 export function addToIptables(nl: Netlink, plan: Plan, undone: (step: () => void) => void): boolean {
-  let fresh = true;
-  const begin = (family: Family) => undone(() => void removeFamily(nl, family, plan.owner));
-  failing('unable to setup DNAT', () => {
-    const done = addNatively(nl, plan, begin);
-    for (const target of plan.targets) {
-      const { family } = target.address.ip;
-      if (done.includes(family)) continue;
-      begin(family);
-      fresh = addByProgram(nl, plan, target) && fresh;
-    }
-  });
+  const { owner, targets } = plan;
+  const wanted = targets.map(({ address }) => address.ip.family);
+  for (const family of wanted) undone(() => void removeFamily(nl, family, owner));
+  const fresh = failing('unable to setup DNAT', () => add(nl, plan));
   // An ADD repeated may have had mappings for the other family before.
-  const others = ([4, 6] as const).filter(
-    (one) => !plan.targets.some(({ address: { ip } }) => ip.family === one),
-  );
-  for (const { family, chains } of familiesWith(nl, 'nat', ownChains(plan.owner), others)) {
-    removeFamily(nl, family, plan.owner, chains);
+  const others = ([4, 6] as const).filter((family) => !wanted.includes(family));
+  for (const { family, chains } of familiesWith(nl, 'nat', ownChains(owner), others)) {
+    removeFamily(nl, family, owner, chains);
   }
   return fresh;
 }
 
-/**
- * Where iptables-nft has its built-in chains, and nothing of this attachment yet, its rules are written without a
- * process. Returns the families that are done.
- */
-function addNatively(nl: Netlink, plan: Plan, begin: (family: Family) => void): Family[] {
-  const possible = plan.targets.flatMap((target) => {
-    const { family } = target.address.ip;
-    if (variantFor(family) !== 'nft') return [];
-    const { now, name, standing, setOf } = look(nl, plan, target);
-    const set = setOf(name);
-    const builtIn = set.shared.every(({ chain }) => chain.startsWith('CNI-') || now.has(chain));
-    if (standing.length || !builtIn) return [];
-    const changes = nativeChanges(family, 'nat', changesOf(lacking(set, now)));
-    return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
-  });
-  for (const { family } of possible) begin(family);
-  return applyNatively(nl, possible);
-}
-
-const attempts = 4;
-
-function addByProgram(nl: Netlink, plan: Plan, target: Target): boolean {
-  const { family } = target.address.ip;
+function add(nl: Netlink, plan: Plan): boolean {
+  let left = plan.targets;
   let fresh = true;
-  for (let attempt = 1; ; attempt++) {
-    const { now, name, standing, setOf } = look(nl, plan, target);
-    if (standing.length && attempt < attempts) {
+  for (let attempt = 1; left.length; attempt++) {
+    const sights = left.map((target) => look(nl, plan, target));
+    const known = sights.filter(({ standing }) => standing.length);
+    if (known.length && attempt < attempts) {
       // An ADD repeated, perhaps with other ports: what it had before goes first.
-      removeFamily(nl, family, plan.owner);
+      for (const { family } of known) removeFamily(nl, family, plan.owner);
       fresh = false;
       continue;
     }
+    const done = applyNatively(nl, sights.flatMap(natively));
     try {
-      restore(family, { nat: wordChanges(changesOf(lacking(setOf(name), now))) });
-      return fresh;
+      for (const { family, missing } of sights) {
+        if (done.includes(family)) continue;
+        restore(family, { nat: wordChanges(missing()) });
+        done.push(family);
+      }
     } catch (error) {
       // Somebody else made one of the shared chains meanwhile: nothing is done yet, so look again.
       const raced = error instanceof IptablesError && /exists/i.test(error.message);
       if (!raced || attempt === attempts) throw error;
     }
+    left = left.filter(({ address }) => !done.includes(address.ip.family));
   }
+  return fresh;
+}
+
+/** Where iptables-nft has its built-in chains, its rules are written without a process. */
+function natively({ family, now, standing, missing, shared }: Sight): FamilyChanges[] {
+  const builtIn = shared.every(({ chain }) => chain.startsWith('CNI-') || now.has(chain));
+  if (variantFor(family) !== 'nft' || standing.length || !builtIn) return [];
+  const changes = nativeChanges(family, 'nat', missing());
+  return changes ? [{ family, changes }] : []; // none: conditions that only the program understands
 }
 
 /** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
