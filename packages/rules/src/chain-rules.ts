@@ -8,7 +8,7 @@ import {
   variantOf,
 } from '@cni-ts/iptables/program';
 import type { IptablesTableName } from '@cni-ts/iptables/restore';
-import { legacyTable, parseSaved, type SavedTable, save } from '@cni-ts/iptables/save';
+import { legacyTable, type SavedTable, save } from '@cni-ts/iptables/save';
 import { joinWords } from '@cni-ts/iptables/words';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget } from '@cni-ts/nftables/action';
@@ -148,7 +148,8 @@ export function readLegacyChains(
   table: IptablesTableName,
   chains: readonly string[],
 ): ChainRules {
-  return only(family, legacyTable(family, table) ?? parseSaved(''), chains);
+  const saved = legacyTable(family, table);
+  return saved ? only(family, saved, chains) : { chains: [], rules: [] };
 }
 
 const builtIn = new Set(['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']);

@@ -26,24 +26,12 @@ export const schema = () =>
 type Raw = z.output<ReturnType<typeof schema>>;
 
 /** What the plugin works by: nothing optional that has a default. */
-export interface Config {
-  /** undefined: the one that works. */
-  readonly backend: Backend | undefined;
-  readonly snat: boolean;
-  readonly masqAll: boolean;
-  /** The bit that iptables marks packets with, as a mask. */
-  readonly mark: number;
-  /** '': our own chain sets the mark. */
-  readonly externalSetMarkChain: string;
-  readonly conditions: Readonly<Record<4 | 6, readonly string[]>>;
-  /** Undefined when the runtime said nothing about port mappings, which is not the same as none. */
-  readonly portMappings: NonNullable<Raw['runtimeConfig']>['portMappings'];
-}
+export type Config = ReturnType<typeof parse>;
 
 const usualMarkBit = 13;
 
 /** Checks in the reference's order and words. DEL asks for nothing of the configuration, so it cannot fail on them. */
-export function parse(raw: Raw): Config {
+export function parse(raw: Raw) {
   const { backend, markMasqBit, externalSetMarkChain } = raw;
   if (markMasqBit !== undefined && externalSetMarkChain !== undefined) {
     throw new Error('Cannot specify externalSetMarkChain and markMasqBit');
@@ -51,20 +39,23 @@ export function parse(raw: Raw): Config {
   const bit = markMasqBit ?? usualMarkBit;
   if (bit < 0 || bit > 31) throw new Error('MasqMarkBit must be between 0 and 31');
   const config = {
+    /** undefined: the one that works. */
+    backend: backend as Backend | undefined, // reason: checkOptions refuses any other word
     snat: raw.snat ?? true,
     masqAll: raw.masqAll ?? false,
+    /** The bit that iptables marks packets with, as a mask. */
     mark: (1 << bit) >>> 0,
+    /** '': our own chain sets the mark. */
     externalSetMarkChain: externalSetMarkChain ?? '',
     conditions: { 4: raw.conditionsV4 ?? [], 6: raw.conditionsV6 ?? [] },
+    /** Undefined when the runtime said nothing about port mappings, which is not the same as none. */
     portMappings: raw.runtimeConfig?.portMappings,
-  };
+  } as const;
   // Which one will be chosen is known at once where iptables is installed; otherwise the kernel is asked, by ADD.
   const expected = backend ?? (findProgram('iptables') === undefined ? undefined : 'iptables');
-  if (expected !== undefined) {
-    checkOptions(expected, { ...config, externalSetMarkChain }, backend !== undefined);
-  }
+  if (expected !== undefined) checkOptions(expected, config, backend !== undefined);
   checkNumbers(config.portMappings ?? []);
-  return { ...config, backend: backend as Backend | undefined }; // reason: checkOptions refuses any other word
+  return config;
 }
 
 /**
@@ -73,7 +64,7 @@ export function parse(raw: Raw): Config {
  */
 export function checkOptions(
   expected: string,
-  config: { externalSetMarkChain: string | undefined; conditions: Config['conditions'] },
+  config: { externalSetMarkChain: string; conditions: Readonly<Record<4 | 6, readonly string[]>> },
   requested: boolean,
 ): void {
   const other = expected === 'iptables' ? 'nftables' : 'iptables';

@@ -14,31 +14,8 @@ import type { Redirection, Removed } from './stale-flows.ts';
 
 type Which = (one: ListedRule) => boolean;
 
-/**
- * Takes an attachment's mappings away, found by its names alone, also those that the reference made for it:
- * `addresses`, where known, spare what it made for other networks of the container. With the last mapping of a
- * family its table goes.
- */
-export function removeFromNftables(nl: Netlink, owner: Owner, addresses?: readonly Ip[]): Removed {
-  return removeOwn(nl, owner, (one) => isReferences(one, owner, addresses));
-}
-
-/** For undo: only what ADD made. */
-export function takeBackFromNftables(nl: Netlink, owner: Owner): Removed {
-  return removeOwn(nl, owner, () => false);
-}
-
-/** For repair: also rules in the container's own chains that say of nobody that they are theirs. */
-export function clearNftables(nl: Netlink, owner: Owner): Removed {
-  const { dnat, masquerade } = nftChains(owner.containerId);
-  return removeOwn(
-    nl,
-    owner,
-    ({ comment, chain }) => comment === undefined && (chain === dnat || chain === masquerade),
-  );
-}
-
-function removeOwn(nl: Netlink, owner: Owner, also: Which): Removed {
+/** Takes an attachment's mappings away, found by its names alone: for undo, what ADD made. */
+export function takeBackFromNftables(nl: Netlink, owner: Owner, also: Which = () => false): Removed {
   const { owns } = ownedBy(owner);
   const { dnat, masquerade } = nftChains(owner.containerId);
   return remove(
@@ -46,6 +23,22 @@ function removeOwn(nl: Netlink, owner: Owner, also: Which): Removed {
     (one) => owns(one.comment) || also(one),
     () => [dnat, masquerade],
   );
+}
+
+/**
+ * Also those that the reference made for it: `addresses`, where known, spare what it made for other networks of the
+ * container. With the last mapping of a family its table goes.
+ */
+export function removeFromNftables(nl: Netlink, owner: Owner, addresses?: readonly Ip[]): Removed {
+  return takeBackFromNftables(nl, owner, (one) => isReferences(one, owner, addresses));
+}
+
+/** For repair: also rules in the container's own chains that say of nobody that they are theirs. */
+export function clearNftables(nl: Netlink, owner: Owner): Removed {
+  const { dnat, masquerade } = nftChains(owner.containerId);
+  const isNobodys: Which = ({ comment, chain }) =>
+    comment === undefined && (chain === dnat || chain === masquerade);
+  return takeBackFromNftables(nl, owner, isNobodys);
 }
 
 /** Removes the mappings of this network's attachments that are not valid any more. */
@@ -61,18 +54,18 @@ export function gcNftables(nl: Netlink, network: string, valid: readonly Omit<Ow
 
 /** Which rules go, and in which containers' chains they may be. One transaction for both families. */
 function remove(nl: Netlink, which: Which, chains: (family: 4 | 6) => readonly string[]): Removed {
-  let keys: 'ofRules' | 'all' = 'ofRules';
+  let allKeys = false;
   return retryRaces(() => {
     const names = { 4: chains(4), 6: chains(6) };
     const sights = ask(nl, { 4: questions(4, names[4]), 6: questions(6, names[6]) });
     const forGood = (family: 4 | 6) => {
       const there = names[family].filter((_, i) => sights[family].own[i]);
-      const own = removals(nl, family, there, which, keys);
+      const own = removals(nl, family, there, which, allKeys);
       return alsoShared(nl, family, sights[family], own, which);
     };
     const found = { 4: forGood(4), 6: forGood(6) };
     // Should it be refused because a chain is still in use: somebody deleted rules by hand, and their keys are left.
-    keys = 'all';
+    allKeys = true;
     transaction(nl, [...found[4].changes, ...found[6].changes]);
     return { 4: found[4].ports, 6: found[6].ports };
   });
@@ -102,7 +95,7 @@ export function removals(
   family: 4 | 6,
   chains: readonly string[],
   which: Which,
-  keys: 'ofRules' | 'all' = 'ofRules',
+  allKeys = false,
 ): Removals {
   const { table } = objects[family];
   const changes: Change[] = [];
@@ -124,8 +117,7 @@ export function removals(
     const lost = portsOf(redirects.filter(which));
     if (isRedirecting(name)) ports.push(...lost);
     const staying = portsOf(redirects.filter((one) => !which(one)));
-    const candidates =
-      keys === 'all' || !rules.length ? allKeysTo(nl, family, name) : keysTo(family, name, lost);
+    const candidates = allKeys || !rules.length ? allKeysTo(nl, family, name) : keysTo(family, name, lost);
     const gone = leadingThere(nl, keysWithout(candidates, keysTo(family, name, staying)));
     changes.push(...changeKeys(deleteElements, gone), ...going.map((one) => deleteRule(table, one)));
     if (!emptied) continue;
