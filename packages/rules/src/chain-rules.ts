@@ -10,11 +10,13 @@ import {
 import type { IptablesTableName } from '@cni-ts/iptables/restore';
 import { legacyTable, type SavedTable, save } from '@cni-ts/iptables/save';
 import { joinWords } from '@cni-ts/iptables/words';
+import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { jumpTarget } from '@cni-ts/nftables/action';
+import { jumpTarget, verdictChain } from '@cni-ts/nftables/action';
 import { chainsThere } from '@cni-ts/nftables/chain';
 import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
-import { readRule } from './read-rule.ts';
+import { isRule, readRule } from './read-rule.ts';
+import type { There } from './rule-set.ts';
 import { type ReadRule, targetChain } from './rule-spec.ts';
 import { readWords, ruleWords } from './words-language.ts';
 
@@ -54,6 +56,11 @@ export class ChainRule {
   /** The chain it leads to. */
   get target(): string | undefined {
     return this.#listed ? jumpTarget(this.#listed.expressions) : targetChain(this.spec.action);
+  }
+
+  /** Whether it leads to this chain; a rule of nf_tables is not taken apart for that. */
+  leadsTo(chain: string): boolean {
+    return this.#listed ? holdsBytes(this.#listed.raw, verdictChain(chain)) : this.target === chain;
   }
 
   /** As iptables-save prints it. */
@@ -120,6 +127,35 @@ export function readNftChains(
     }
   }
   return { chains: there, rules };
+}
+
+/**
+ * What stands in the tables that the iptables program in PATH writes to, read chain by chain as it is asked for. What
+ * leads to a chain is known by that alone, since reading a rule takes long. `about`: see readChains.
+ */
+export function thereByPieces(
+  nl: Netlink,
+  family: Family,
+  table: IptablesTableName,
+  chains: readonly string[],
+  about: readonly Uint8Array[],
+): There<ChainRule> {
+  const native = variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
+  const saved = native ? undefined : only(family, save(family, table), chains);
+  const names = saved?.chains ?? chainsThere(nl, iptablesNftTable(family, table), chains);
+  const read = new Map<string, readonly ChainRule[]>();
+  return {
+    has: (chain) => names.includes(chain),
+    rules(chain) {
+      if (saved) return saved.rules.filter((one) => one.chain === chain);
+      const rules =
+        read.get(chain) ?? (names.includes(chain) ? rulesIn(nl, family, table, 'nft', chain, about) : []);
+      read.set(chain, rules);
+      return rules;
+    },
+    is: (wanted, one, orLost) =>
+      wanted.action.kind === 'jump' ? one.leadsTo(wanted.action.chain) : isRule(wanted, one.spec, orLost),
+  };
 }
 
 /**

@@ -50,7 +50,7 @@ export interface RuleChanges {
 }
 
 /** What makes a set complete. */
-export function changesOf({ chains, shared, own, stale }: Lacking<ChainRule>): RuleChanges {
+function changesOf({ chains, shared, own, stale }: Lacking<ChainRule>): RuleChanges {
   return { chains, rules: [...shared, ...own], stale };
 }
 

@@ -10,13 +10,14 @@ import {
 } from '@cni-ts/iptables/program';
 import { restore } from '@cni-ts/iptables/restore';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { verdictChain } from '@cni-ts/nftables/action';
 import { dataTypes } from '@cni-ts/nftables/data-type';
-import { type ChainRule, readChains, rulesIn } from '@cni-ts/rules/chain-rules';
+import { type ChainRule, readChains, rulesIn, thereByPieces } from '@cni-ts/rules/chain-rules';
 import {
   applyNatively,
-  changesOf,
   type FamilyChanges,
   nativeChanges,
+  type RuleChanges,
   thereIn,
   wordChanges,
 } from '@cni-ts/rules/iptables-engine';
@@ -33,8 +34,6 @@ import { type Holder, type HostPort, overlaps } from './mapping.ts';
 import { loopback6 } from './nftables-table.ts';
 import { iptablesChains, iptablesComment, type Owner, ownChains, referenceChains } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
-
-const encoder = new TextEncoder();
 
 /** The kind of tables that the iptables in PATH writes to. */
 export function variantFor(family: Family): Variant | undefined {
@@ -57,19 +56,24 @@ function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
   const shared = sharedRules(plan, family);
   const own = [names.usual, names.spare, ...referenceChains(owner)];
   const chains = [...new Set([...own, entries, ...shared.map(({ chain }) => chain)])];
-  // Each rule that is looked for names a chain or has the mark; but for one.
-  const about: Uint8Array[] = [names.usual, names.spare, entries, masq].map((name) => encoder.encode(name));
+  // Each rule that is looked for leads to one of these or has the mark; but for one. A chain's name alone stands in
+  // each of its rules.
+  const about = [names.usual, entries, masq].map(verdictChain);
   about.push(dataTypes.mark.bytes(config.mark));
   if (family === 6) about.push(loopback6.bytes);
-  const there = readChains(nl, family, 'nat', chains, thoroughly ? undefined : about);
+  const now = thoroughly
+    ? thereIn(readChains(nl, family, 'nat', chains))
+    : thereByPieces(nl, family, 'nat', chains, about);
   // The usual chain may be that of somebody whose names run together to the same, if what leads there says so.
-  const leading = there.rules.filter(({ chain, target }) => chain === entries && target === names.usual);
-  const now = thereIn(there);
   const { name, standing } = ownChain(names, now.has, () =>
-    leading.some(({ comment }) => isAnothers(comment, owner)),
+    now.rules(entries).some((one) => one.leadsTo(names.usual) && isAnothers(one.comment, owner)),
   );
   const of = (chain: string) => setOf(plan, target, shared, chain);
-  const missing = () => changesOf(lacking(of(name), now));
+  const missing = (): RuleChanges => {
+    const set = of(name);
+    const { chains, shared } = lacking({ ...set, own: [] }, now);
+    return { chains, rules: [...shared, ...set.own] };
+  };
   return { family, now, name, standing, shared, missing, setOf: of };
 }
 type Sight = ReturnType<typeof look>;
