@@ -131,14 +131,14 @@ export function readNftChains(
 
 /**
  * What stands in the tables that the iptables program in PATH writes to, read chain by chain as it is asked for. What
- * leads to a chain is known by that alone, since reading a rule takes long. `about`: see readChains.
+ * leads to a chain is known by that alone, since reading a rule takes long. `about`: see readChains, for each chain.
  */
 export function thereByPieces(
   nl: Netlink,
   family: Family,
   table: IptablesTableName,
   chains: readonly string[],
-  about: readonly Uint8Array[],
+  about: (chain: string) => readonly Uint8Array[],
 ): There<ChainRule> {
   const native = variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
   const saved = native ? undefined : only(family, save(family, table), chains);
@@ -149,7 +149,8 @@ export function thereByPieces(
     rules(chain) {
       if (saved) return saved.rules.filter((one) => one.chain === chain);
       const rules =
-        read.get(chain) ?? (names.includes(chain) ? rulesIn(nl, family, table, 'nft', chain, about) : []);
+        read.get(chain) ??
+        (names.includes(chain) ? rulesIn(nl, family, table, 'nft', chain, about(chain)) : []);
       read.set(chain, rules);
       return rules;
     },

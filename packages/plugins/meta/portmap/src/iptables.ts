@@ -29,9 +29,8 @@ import type { RuleSpec } from '@cni-ts/rules/rule-spec';
 import { ruleWords } from '@cni-ts/rules/words-language';
 import { failing } from '@cni-ts/spec/failing';
 import { removeFamily } from './iptables-removal.ts';
-import { entries, masq, portsIn, redirectionsOf, setOf, sharedRules } from './iptables-rules.ts';
+import { entries, portsIn, redirectionsOf, setOf, sharedRules } from './iptables-rules.ts';
 import { type Holder, type HostPort, overlaps } from './mapping.ts';
-import { loopback6 } from './nftables-table.ts';
 import { iptablesChains, iptablesComment, type Owner, ownChains, referenceChains } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
 
@@ -56,11 +55,10 @@ function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
   const shared = sharedRules(plan, family);
   const own = [names.usual, names.spare, ...referenceChains(owner)];
   const chains = [...new Set([...own, entries, ...shared.map(({ chain }) => chain)])];
-  // Each rule that is looked for leads to one of these or has the mark; but for one. A chain's name alone stands in
-  // each of its rules.
-  const about = [names.usual, entries, masq].map(verdictChain);
-  about.push(dataTypes.mark.bytes(config.mark));
-  if (family === 6) about.push(loopback6.bytes);
+  const about = (of: string) => [
+    ...shared.flatMap((one) => (one.chain === of ? [bytesIn(one, config.mark)] : [])),
+    ...(of === entries ? [verdictChain(names.usual)] : []),
+  ];
   const now = thoroughly
     ? thereIn(readChains(nl, family, 'nat', chains))
     : thereByPieces(nl, family, 'nat', chains, about);
@@ -77,6 +75,13 @@ function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
   return { family, now, name, standing, shared, missing, setOf: of };
 }
 type Sight = ReturnType<typeof look>;
+
+/** Bytes that tell a shared rule from most others: where it leads, an address, or the mark. */
+function bytesIn({ action, when }: RuleSpec, mark: number): Uint8Array {
+  return action.kind === 'jump'
+    ? verdictChain(action.chain)
+    : (when?.to?.ip.bytes ?? dataTypes.mark.bytes(mark));
+}
 
 const attempts = 4;
 
