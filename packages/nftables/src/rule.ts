@@ -29,6 +29,8 @@ export interface Rule {
 
 /** A rule that is in the kernel. */
 export interface ListedRule {
+  /** Whether these bytes stand in it, in its chain's name or behind; it is not taken apart for that. */
+  holds(bytes: Uint8Array): boolean;
   readonly chain: string;
   /** Names it for deleteRule as long as it exists; never used again within its table. */
   readonly handle: bigint;
@@ -147,6 +149,10 @@ class Outline implements ListedRule {
       sameBytes(theirTable, table) &&
       (!chain || (theirChain !== undefined && sameBytes(theirChain, chain)))
     );
+  }
+
+  holds(bytes: Uint8Array): boolean {
+    return holdsBytes(this.#message, bytes);
   }
 
   get chain(): string {

@@ -10,7 +10,6 @@ import {
 import type { IptablesTableName } from '@cni-ts/iptables/restore';
 import { legacyTable, type SavedTable, save } from '@cni-ts/iptables/save';
 import { joinWords } from '@cni-ts/iptables/words';
-import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { jumpTarget, verdictChain } from '@cni-ts/nftables/action';
 import { chainsThere } from '@cni-ts/nftables/chain';
@@ -60,7 +59,7 @@ export class ChainRule {
 
   /** Whether it leads to this chain; a rule of nf_tables is not taken apart for that. */
   leadsTo(chain: string): boolean {
-    return this.#listed ? holdsBytes(this.#listed.raw, verdictChain(chain)) : this.target === chain;
+    return this.#listed ? this.#listed.holds(verdictChain(chain)) : this.target === chain;
   }
 
   /** As iptables-save prints it. */
