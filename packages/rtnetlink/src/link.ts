@@ -6,6 +6,7 @@ import { asciiz, bytes, list, s32, struct, text, u8, u16, u32 } from '@cni-ts/ne
 import { message } from '@cni-ts/netlink/message';
 import { answerPatience, type Netlink, type NetlinkRequest, NLM_F } from '@cni-ts/netlink/socket';
 import { bridge } from './kinds/bridge.ts';
+import { ipvlan } from './kinds/ipvlan.ts';
 import { macvlan } from './kinds/macvlan.ts';
 import { vlan } from './kinds/vlan.ts';
 import { checkNewName } from './new-name.ts';
@@ -52,6 +53,7 @@ const kinds = {
   veth,
   macvlan,
   macvtap: macvlan,
+  ipvlan,
   vlan,
   ifb: noData,
   dummy: noData,

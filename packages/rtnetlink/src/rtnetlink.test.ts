@@ -5,6 +5,7 @@ import { formatMac } from '@cni-ts/address/mac';
 import { Netns } from '@cni-ts/libc/netns';
 import { errnoOf, SyscallError } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
+import { Writer } from '@cni-ts/netlink/writer';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { addAddress, addressFlags, deleteAddress, listAddresses } from './address.ts';
 import { bridgePortOf, setBridgePort } from './bridge-port.ts';
@@ -16,6 +17,7 @@ import {
   getLink,
   IFF_PROMISC,
   IFF_UP,
+  linkMessage,
   listLinks,
   moveLink,
   renameLink,
@@ -28,6 +30,7 @@ import {
   setUp,
 } from './link.ts';
 import { addRoute, deleteRoute, listRoutes } from './route.ts';
+import { knowsUpperKind } from './upper-kind.ts';
 
 let host: Netns;
 let container: Netns;
@@ -181,6 +184,26 @@ describe('links', () => {
       linkinfo: { info_kind: 'macvlan', info_data: { mode: 'bridge' } },
     });
     expect(getLink(inner, 'mv0').attributes.linkInfo?.data).toMatchObject({ mode: 'bridge' });
+  });
+});
+
+describe('kinds that stand on another link', () => {
+  test('whether the kernel knows one is told, and nothing is made', () => {
+    expect(knowsUpperKind(nl, 'macvlan')).toBe(true);
+    expect(knowsUpperKind(nl, 'nosuchkind' as 'vlan')).toBe(false); // reason: what a kernel without VLANs would say
+    expect(listLinks(nl).map(({ name }) => name)).toEqual(['lo']);
+  });
+
+  test("an ipvlan's mode is always written, also l2, whose number is 0; a VLAN's protocol as Ethernet has it", () => {
+    const of = (kind: 'ipvlan' | 'vlan', data: object) => {
+      const to = new Writer();
+      linkMessage.write(to, { linkInfo: { kind, data } });
+      return Buffer.from(to.result()).toString('hex');
+    };
+    // struct nlattr { 6, 1 } and a u16, as `ip link add … type ipvlan mode l2` sends it; iproute2 6.1.
+    expect(of('ipvlan', { mode: 'l2' })).toContain('0600010000000000');
+    expect(of('ipvlan', { mode: 'l3s' })).toContain('0600010002000000');
+    expect(of('vlan', { id: 5, protocol: '802.1ad' })).toMatch(/0600010005000000.*0600050088a80000/);
   });
 });
 
