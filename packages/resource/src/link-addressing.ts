@@ -24,6 +24,10 @@ export interface AddressingOptions {
   readonly down: string;
   /** Whose the link is (linkOwner), told to it when it comes up. */
   readonly alias?: string | undefined;
+  /** What the kernel may have meant when it does not let the link come up. */
+  readonly upAdvice?: ((refusal: SyscallError) => string) | undefined;
+  /** Where another link of the container has a default route already, that one stays the better one. */
+  readonly yieldDefault?: boolean | undefined;
   /** Writes settings of the link before it comes up. Failures are its own business. */
   readonly settings?: ((hasIp6: boolean) => void) | undefined;
   /** See LinkSettings. */
@@ -76,13 +80,21 @@ export function addressing(ifname: string, result: Result, options: AddressingOp
   for (const { cidr } of assigned) {
     all.push(new Address({ at: 'container', link: ifname, cidr, noDad: options.noDad }));
   }
-  all.push(new LinkUp('container', ifname, options.down, options.alias));
+  all.push(new LinkUp('container', ifname, options.down, options.alias, options.upAdvice));
   if (!options.noSubnets)
     for (const { cidr, gateway } of assigned) all.push(new SubnetRoute(ifname, cidr, gateway));
   if (gateways[6] && !options.noDad) all.push(new Settled(ifname));
   all.push(...(options.beforeRoutes ?? []));
-  for (const [i, route] of (result.routes ?? []).entries()) all.push(routeOf(ifname, route, i, gateways));
+  for (const [i, route] of (result.routes ?? []).entries()) {
+    all.push(routeOf(ifname, route, i, gateways, options.yieldDefault && isFirstDefault(result, i)));
+  }
   return all;
+}
+
+/** A second one beside it is of the same link. */
+function isFirstDefault({ routes = [] }: Result, at: number): boolean {
+  const dst = routes[at]?.dst ?? '';
+  return dst.endsWith('/0') && !routes.slice(0, at).some((one) => one.dst === dst);
 }
 
 function routeOf(
@@ -90,6 +102,7 @@ function routeOf(
   route: ResultRoute,
   i: number,
   gateways: Record<4 | 6, Ip | undefined>,
+  yields: boolean | undefined,
 ): Route {
   const dst = parseCidr(route.dst);
   if (!dst) throw new Error(`routes[${i}].dst: invalid CIDR address: ${route.dst}`);
@@ -103,7 +116,18 @@ function routeOf(
   const { scope, table, priority } = route;
   const advice = (refusal: SyscallError) => (gateway ? gatewayAdvice(refusal, route, i, gateway) : '');
   const at = 'container';
-  return new Route({ at, link: ifname, dst, gateway, anyGateway: !given, scope, table, priority, advice });
+  return new Route({
+    at,
+    link: ifname,
+    dst,
+    gateway,
+    anyGateway: !given,
+    scope,
+    table,
+    priority,
+    yields,
+    advice,
+  });
 }
 
 /** Which field of the result (that is, of the `ipam` section) the kernel means by a gateway that is on no link. */

@@ -8,7 +8,14 @@ import {
   type RawRequest,
   type Request,
 } from '@cni-ts/skeleton/plugin';
-import { CniError, cannotServe, ErrorCode, errorText, findCniError } from '@cni-ts/spec/cni-error';
+import {
+  CniError,
+  cannotServe,
+  ErrorCode,
+  errorText,
+  findCniError,
+  toCniError,
+} from '@cni-ts/spec/cni-error';
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Interface, Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
@@ -47,6 +54,11 @@ export interface MainPlugin<S extends z.core.$ZodType, C> {
   readonly ipam: (config: C) => string;
   /** It has no use without. */
   readonly needsIpam?: boolean;
+  /** Addresses that a plugin before it in the chain gave; IPAM is not asked then. A plugin that can take such cannot do
+   *  without both. */
+  readonly chained?: (config: C, request: Request<C>) => Result | undefined;
+  /** What the error begins with when IPAM fails ADD. */
+  readonly ipamFailed?: string;
   /** What ADD cannot do, and DEL must not stumble over; STATUS asks too. May look at the host, changes nothing. */
   readonly check?: (config: C, site: Site) => void;
   /** What STATUS asks besides. */
@@ -67,6 +79,12 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
     const ipam = main.ipam(request.config);
     return ipam || main.needsIpam ? request.ipam(ipam) : undefined;
   };
+  /** What gives the addresses of a new attachment. */
+  const source = (request: Request<C>): Delegate | Result | undefined => {
+    const chained = main.chained?.(request.config, request);
+    if (chained) return chained;
+    return main.chained ? request.ipam(main.ipam(request.config)) : delegate(request);
+  };
   return definePlugin<S, C>({
     type,
     config,
@@ -74,12 +92,12 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
     async add(request) {
       const site = new Site(request);
       main.check?.(request.config, site);
-      const ipam = delegate(request);
+      const from = begun(main.ipamFailed, () => source(request));
       const planned = main.plan(request.config, site);
       await ensureAll(site, planned.before);
       let result: Result = planned.result ?? {};
-      if (planned.after && ipam) {
-        const given = await ipam.add();
+      if (planned.after && from) {
+        const given = isDelegate(from) ? await asked(main.ipamFailed, from) : from;
         if (!given.ips?.length) throw new Error('IPAM plugin returned missing IP config');
         const after = planned.after(given);
         await ensureAll(site, after.resources);
@@ -101,7 +119,8 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const site = new Site(request);
       main.check?.(request.config, site);
       const planned = main.plan(request.config, site);
-      const dry = planned.after && (await delegate(request)?.plan());
+      const from = planned.after && source(request);
+      const dry = from && (isDelegate(from) ? await from.plan() : { changes: [], result: from });
       const after = dry && planned.after?.(dry.result);
       const links = planned.interfaces.map(({ at, name }) => ({
         name,
@@ -160,6 +179,33 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       await delegate(request)?.status();
     },
   });
+}
+
+function isDelegate(from: Delegate | Result): from is Delegate {
+  return 'add' in from;
+}
+
+/** Its result; where the plugin has words of its own for its failure, with IPAM's code and details all the same. */
+async function asked(words: string | undefined, ipam: Delegate): Promise<Result> {
+  try {
+    return await ipam.add();
+  } catch (error) {
+    throw worded(words, error);
+  }
+}
+
+function begun<T>(words: string | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw worded(words, error);
+  }
+}
+
+function worded(words: string | undefined, error: unknown): unknown {
+  if (words === undefined) return error;
+  const { code, message, details } = toCniError(error);
+  return new CniError(code, `${words}: ${message}`, details, { cause: error });
 }
 
 /** Of a configuration that is not valid. */

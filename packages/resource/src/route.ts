@@ -2,7 +2,14 @@ import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import type { SyscallError } from '@cni-ts/libc/syscall-error';
 import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
-import { newRoute, oldRoute, RT_TABLE_MAIN, sameDestination } from '@cni-ts/rtnetlink/route';
+import {
+  addRoute,
+  listRoutes,
+  newRoute,
+  oldRoute,
+  RT_TABLE_MAIN,
+  sameDestination,
+} from '@cni-ts/rtnetlink/route';
 import type { Drift, Place, Resource } from './resource.ts';
 import { movedTables } from './routing-tables.ts';
 import type { Site } from './site.ts';
@@ -21,6 +28,8 @@ export interface RouteWant {
   readonly priority?: number | undefined;
   /** Refused where there is one to the destination already; else it is beside that. */
   readonly exclusive?: boolean;
+  /** Where another link has a route to the destination, of the same metric, this one is made with a higher metric. */
+  readonly yields?: boolean | undefined;
   /** The plugin's words, where operators know others than these. */
   readonly failure?: string;
   readonly missing?: string;
@@ -29,6 +38,11 @@ export interface RouteWant {
   /** Called where there is a route to the destination already, which then is kept. */
   readonly kept?: () => void;
 }
+
+/** IP6_RT_PRIO_USER, include/net/ip6_route.h: what an IPv6 route without a metric gets. */
+const usualMetricOfIp6 = 1024;
+/** Between a route and one that yields to it: room for others. */
+const step = 100;
 
 /** A route out of a link. */
 export class Route implements Resource {
@@ -52,14 +66,37 @@ export class Route implements Resource {
   }
 
   request(site: Site): NetlinkRequest<never> {
-    const { at, link, exclusive } = this.#want;
-    return anyOf(newRoute({ ...this.#want, link: site.link(at, link) }, exclusive));
+    const { at, link, exclusive, yields } = this.#want;
+    return anyOf(newRoute({ ...this.#want, link: site.link(at, link) }, exclusive || yields));
   }
 
-  fine(code: string | undefined): boolean {
-    const { kept } = this.#want;
-    if (code !== 'EEXIST' || !kept) return false;
+  fine(code: string | undefined, site: Site): boolean {
+    const { kept, yields } = this.#want;
+    if (code !== 'EEXIST') return false;
+    if (yields) return this.#yield(site);
+    if (!kept) return false;
     kept();
+    return true;
+  }
+
+  /** Makes it beside the other, with the next metric that nobody has; false where it is this link's own that is there. */
+  #yield(site: Site): boolean {
+    const { at, dst, table, priority } = this.#want;
+    const link = site.link(at, this.#want.link);
+    const { route: nl } = site.at(at);
+    const others = listRoutes(nl, dst.ip.family).filter(
+      (one) => one.table === (table || RT_TABLE_MAIN) && sameDestination(one.dst, dst),
+    );
+    if (others.some(({ hops }) => hops.some(({ index }) => index === link.index))) return false;
+    const taken = new Set(others.map((one) => one.priority));
+    let metric = priority || (dst.ip.family === 6 ? usualMetricOfIp6 : 0);
+    do metric += step;
+    while (taken.has(metric));
+    addRoute(nl, { ...this.#want, link, priority: metric }, true);
+    site.request.log(
+      `the container has a route ${formatCidr(dst)} out of another link, which stays the better one: ` +
+        `that of ${link.name} has metric ${metric}`,
+    );
     return true;
   }
 

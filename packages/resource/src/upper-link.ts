@@ -1,5 +1,8 @@
+import type { Cidr } from '@cni-ts/address/cidr';
+import { equalIp } from '@cni-ts/address/ip';
 import { formatMac } from '@cni-ts/address/mac';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { listAddresses } from '@cni-ts/rtnetlink/address';
 import {
   createLink,
   deleteLink,
@@ -11,23 +14,26 @@ import {
   setMac,
 } from '@cni-ts/rtnetlink/link';
 import { isOwnedBy } from '@cni-ts/skeleton/link-owner';
-import { errorText } from '@cni-ts/spec/cni-error';
+import { errorText, messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac } from './container-link.ts';
 import { hostLinkName } from './link-name.ts';
 import { findNamespace, type Namespace } from './namespace.ts';
 import { isAnothers } from './owned-links.ts';
-import { recordedInterfaces } from './recorded-interfaces.ts';
+import { recordedAddresses, recordedInterfaces } from './recorded-interfaces.ts';
 import type { Drift, Lasting, Place, Resource } from './resource.ts';
 import type { Site } from './site.ts';
+import { whyRefused } from './upper-refusal.ts';
 
 export interface UpperLinkWant {
   readonly plugin: string;
   /** The kind, and its data. */
   readonly info: NewLink['info'];
-  /** The link it stands on, and where that is. */
-  readonly master: Link;
+  /** The link it stands on, looked for when it is needed, and where that is. */
+  readonly master: () => Link;
   readonly outside: Place;
+  /** Which link that is does not follow from the configuration, so that CHECK cannot tell. */
+  readonly anyMaster?: boolean;
   readonly mtu: number | undefined;
   /** undefined: one is chosen; so the link is known again although the kernel's answer was lost, and told from another's
    *  of the same name. */
@@ -50,12 +56,13 @@ export class UpperLink implements Resource {
 
   describe({ ifname }: Site): string {
     const { info, master, mtu } = this.#want;
-    return `link ${ifname}, ${info.kind} on ${master.name}${mtu ? `, mtu ${mtu}` : ''}`;
+    return `link ${ifname}, ${info.kind} on ${master().name}${mtu ? `, mtu ${mtu}` : ''}`;
   }
 
   ensure(site: Site): void {
-    const { info, master, outside, mtu, mac, sharesMac } = this.#want;
+    const { info, outside, mtu, mac, sharesMac } = this.#want;
     const { container, ifname, request } = site;
+    const master = this.#want.master();
     const at = site.at(outside);
     const wanted: NewLink = {
       name: ifname,
@@ -66,19 +73,24 @@ export class UpperLink implements Resource {
       info,
     };
     const what = `${info.kind} ${ifname}`;
+    const born = { ...wanted, standsOn: standsOn(info, master), made: false };
     try {
       request.undo.make(
         what,
-        () => createLink(at.route, wanted),
-        () => takeBack(container, ifname, wanted),
+        () => {
+          createLink(at.route, wanted);
+          born.made = true;
+        },
+        () => takeBack(container, ifname, born),
       );
     } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw this.#refused(error);
-      if (findLink(container.route, ifname)) {
+      if (errnoOf(error) !== 'EEXIST') throw this.#refused(error, at);
+      const there = findLink(container.route, ifname);
+      if (there) {
         const text = `failed to rename ${info.kind} to "${ifname}": file exists: the container has a link of that name`;
-        throw new Error(text, { cause: error });
+        throw new Error(`${text}${there.kind && ` (${there.kind})`}`, { cause: error });
       }
-      this.#createAndRename(site, wanted);
+      this.#createAndRename(site, born);
     }
     const made = failing(`failed to refetch ${info.kind} "${ifname}"`, () =>
       getLink(container.route, ifname),
@@ -90,58 +102,83 @@ export class UpperLink implements Resource {
    * Kernels before 6.14 look for the new link's name in the master's namespace as well, where an `eth0` is the rule:
    * there the link starts under a name that nobody has.
    */
-  #createAndRename(site: Site, wanted: NewLink): void {
+  #createAndRename(site: Site, born: Born): void {
     const { info, outside } = this.#want;
     const { container, ifname, owner, request } = site;
     const name = hostLinkName(info.kind.slice(0, 4), owner.network, owner.containerId, ifname);
     try {
       request.undo.make(
         `${info.kind} ${ifname}`,
-        () => createLink(site.at(outside).route, { ...wanted, name }),
         () => {
-          for (const one of [name, ifname]) takeBack(container, one, wanted);
+          createLink(site.at(outside).route, { ...born, name });
+          born.made = true;
+        },
+        () => {
+          for (const one of [name, ifname]) takeBack(container, one, born);
         },
       );
     } catch (error) {
-      throw this.#refused(error);
+      throw this.#refused(error, site.at(outside));
     }
     failing(`failed to rename ${info.kind} to "${ifname}"`, () =>
       renameLink(container.route, getLink(container.route, name), ifname),
     );
   }
 
-  #refused(error: unknown): Error {
+  #refused(error: unknown, outside: Namespace): Error {
     const { info, master } = this.#want;
-    const advice =
-      errnoOf(error) === 'EBUSY'
-        ? `: "${master.name}" is a port of a bridge or bond, or has links of another kind on it`
-        : '';
+    const advice = whyRefused(error, info, master(), outside);
     return new Error(`failed to create ${info.kind}: ${errorText(error)}${advice}`, { cause: error });
   }
 
   differences(site: Site): Drift[] {
-    const { info, master, words, dataDrift } = this.#want;
+    const { info, words, dataDrift } = this.#want;
+    const master = this.#namedMaster(site);
     const basic = containerLinkDrift(site, info.kind, words);
     if (basic.length) return basic;
     const link = site.link('container', site.ifname);
     const all = dataDrift(link);
-    if (link.lower !== master.index) {
+    if (master && !this.#isOn(link, master)) {
+      const where = link.attributes.linkNetnsId === undefined ? ' of the container' : '';
       all.push(
-        `container interface ${link.name} is on link ${link.lower}, not on its master "${master.name}"`,
+        `container interface ${link.name} is on link ${link.lower}${where}, not on its master "${master.name}"`,
       );
     }
     return all.map((text) => ({ text }));
   }
 
+  /** Where the configuration names one that is gone, so is what stood on it. */
+  #namedMaster(site: Site): Link | undefined {
+    const { master, anyMaster } = this.#want;
+    if (anyMaster) return undefined;
+    try {
+      return master();
+    } catch (error) {
+      if (site.find('container', site.ifname)) throw error;
+      throw new Error(`${messageOf(error)}; "${site.ifname}", which stood on it, is gone, too`, {
+        cause: error,
+      });
+    }
+  }
+
+  #isOn(link: Link, master: Link): boolean {
+    const { info, outside } = this.#want;
+    if (link.lower !== standsOn(info, master)) return false;
+    // What stands on another of its kind stands on what that one does, wherever that is.
+    if (link.lower !== master.index) return true;
+    return (link.attributes.linkNetnsId === undefined) === (outside === 'container');
+  }
+
   /** Only its MAC can be put right. What else has the name is exchanged: by the recorded result this name in this
    *  container is the attachment's. */
   mend(site: Site): boolean {
-    const { info, master, dataDrift } = this.#want;
+    const { info, dataDrift } = this.#want;
     const link = site.find('container', site.ifname);
     if (!link) return false;
     const entry = recordedLink(site);
     const mac = recordedMac(entry);
-    if (link.kind === info.kind && link.lower === master.index && dataDrift(link).length === 0) {
+    const master = this.#namedMaster(site);
+    if (link.kind === info.kind && (!master || this.#isOn(link, master)) && dataDrift(link).length === 0) {
       if (entry && mac && !sameMac(entry, link)) setMac(site.container.route, link, mac);
       return true;
     }
@@ -150,11 +187,24 @@ export class UpperLink implements Resource {
   }
 }
 
-/** Deletes the link of that name if it is the one that was asked for: of this kind, on this master, with this MAC. */
-function takeBack(inside: Namespace, name: string, { lower, mac, info }: NewLink): void {
+/** A link as it was asked for, and whether the kernel has said that it is made. */
+type Born = NewLink & { readonly standsOn: number; made: boolean };
+
+/** What stands on a macvlan or ipvlan stands, to the kernel, on what that one does. A VLAN within a VLAN is no such case. */
+function standsOn({ kind }: { readonly kind: string }, master: Link): number {
+  return kind !== 'vlan' && master.kind === kind ? master.lower : master.index;
+}
+
+/**
+ * Deletes the link of that name if it is the one that was asked for: of this kind, on this master, with this MAC. One that
+ * has its master's MAC may be another of the same name, as long as the kernel has not said that it made it: an earlier
+ * ADD's has an alias, which this one gets when it comes up.
+ */
+function takeBack(inside: Namespace, name: string, { standsOn, mac, info, made }: Born): void {
   const link = findLink(inside.route, name);
-  if (link?.kind !== info.kind || link.lower !== lower) return;
-  if (!mac || formatMac(mac) === formatMac(link.mac)) deleteLink(inside.route, link);
+  if (link?.kind !== info.kind || link.lower !== standsOn) return;
+  if (mac ? formatMac(mac) !== formatMac(link.mac) : !made && link.attributes.ifAlias) return;
+  deleteLink(inside.route, link);
 }
 
 /** As the kernel makes one: any but for the bits that say unicast and locally administered. */
@@ -163,6 +213,18 @@ function randomMac(): Uint8Array {
   const low = Math.random() * 0x1000000;
   return Uint8Array.of(((high >> 16) & 0xfc) | 2, high >> 8, high, low >> 16, low >> 8, low);
 }
+
+type LooksLike = (link: Link, site: Site, inside: Namespace) => boolean;
+
+/** Whether it has one of the addresses, or none at all: then it was not finished, or has lost them. */
+function mayHave(inside: Namespace, link: Link, recorded: readonly Cidr[]): boolean {
+  const present = listAddresses(inside.route, link).filter(({ scope }) => scope === universe);
+  if (present.length === 0 || recorded.length === 0) return true;
+  return recorded.some((one) => present.some(({ cidr }) => equalIp(cidr.ip, one.ip)));
+}
+
+/** RT_SCOPE_UNIVERSE: not an address that comes with the link. */
+const universe = 0;
 
 /**
  * The link of an attachment in its container, for DEL: not another container's, whose namespace has got the process ID in
@@ -173,16 +235,15 @@ export class UpperLinkLasting implements Lasting {
   readonly name = 'the link';
   readonly #plugin: string;
   readonly #kind: string;
-  readonly #looksLike: (link: Link, site: Site, inside: Namespace) => boolean;
+  readonly #looksLike: LooksLike;
+  readonly #sharesMac: boolean;
 
-  constructor(
-    plugin: string,
-    kind: string,
-    looksLike: (link: Link, site: Site, inside: Namespace) => boolean,
-  ) {
+  /** `sharesMac`: each has its master's MAC, so that the addresses that prevResult tells must do. */
+  constructor(plugin: string, kind: string, looksLike: LooksLike, sharesMac = false) {
     this.#plugin = plugin;
     this.#kind = kind;
     this.#looksLike = looksLike;
+    this.#sharesMac = sharesMac;
   }
 
   remove(site: Site): void {
@@ -201,7 +262,10 @@ export class UpperLinkLasting implements Lasting {
       if (isAnothers(link, owner, this.#plugin)) return false;
     }
     const entry = recordedInterfaces(request).findLast(({ name, sandbox }) => name === ifname && sandbox);
-    if (entry) return entry.mac !== undefined && sameMac(entry, link);
+    if (entry) {
+      if (entry.mac === undefined || !sameMac(entry, link)) return false;
+      return !this.#sharesMac || mayHave(inside, link, recordedAddresses(request) ?? []);
+    }
     try {
       return this.#looksLike(link, site, inside);
     } catch (error) {

@@ -25,7 +25,7 @@ export const macvtap = mainPlugin({
     const link = new UpperLink({
       plugin: 'macvtap',
       info: { kind: 'macvtap', data: { mode: 'bridge' } },
-      master: getLink(site.host.route, master),
+      master: () => getLink(site.host.route, master),
       outside: 'host',
       mtu: undefined,
       mac: undefined,

@@ -13,13 +13,13 @@ import { LinkUp } from '@cni-ts/resource/link-up';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
+import { checkLeastMtu, checkMtuOn, findMaster } from '@cni-ts/resource/upper-master';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { type Config, linkSettings, modeOf, parse, schema } from './config.ts';
-import { checkMtu, findMaster } from './master.ts';
 
 function masterOf({ linkInContainer, master }: Config, site: Site): Link {
-  return findMaster(linkInContainer ? site.container : site.host, master);
+  return findMaster(site, linkInContainer ? 'container' : 'host', master);
 }
 
 /** What the kernel tells of a macvlan. */
@@ -45,7 +45,8 @@ export const macvlan = mainPlugin({
   check(config, site) {
     modeOf(config);
     // A master inside the container is known once there is a container.
-    if (!config.linkInContainer || site.request.netns) checkMtu(config.mtu, masterOf(config, site));
+    if (!config.linkInContainer || site.request.netns) checkMtuOn(masterOf(config, site), config.mtu);
+    checkLeastMtu('macvlan', config.mtu);
   },
   plan(config, site) {
     const { ifname } = site;
@@ -55,7 +56,7 @@ export const macvlan = mainPlugin({
     const link = new UpperLink({
       plugin: 'macvlan',
       info: { kind: 'macvlan', data: { mode, broadcastQueueLength: queue } },
-      master: masterOf(config, site),
+      master: () => masterOf(config, site),
       outside: config.linkInContainer ? 'container' : 'host',
       mtu: config.mtu || undefined,
       mac,
