@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   cacheDir: '/tmp/vite',
   test: {
+    // It would be in node_modules, and be cleared there when the lock file has changed.
+    fsModuleCache: false,
     include: ['packages/**/*.uml.test.ts', 'tools/**/*.uml.test.ts', 'e2e/**/*.uml.test.ts'],
     pool: 'threads',
     maxWorkers: 1,

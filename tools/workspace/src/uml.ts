@@ -93,6 +93,8 @@ ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/modules/lib/modules/$(uname -r)"
 printf '#!/bin/sh\\nexec /sbin/modprobe -d /run/modules "$@"\\n' > /run/modprobe
 chmod 755 /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
+# Elsewhere it is in the kernel, and every namespace has its settings from the start.
+/run/modprobe ipv6
 ip link set lo up
 # A repository below one of those folders is hidden by the memory mounted there.
 [ -d '${cwd}' ] || { mkdir -p '${cwd}' && hostfs '${cwd}' '${cwd}' ,ro; }
