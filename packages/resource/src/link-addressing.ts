@@ -3,6 +3,7 @@ import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import type { SyscallError } from '@cni-ts/libc/syscall-error';
 import { addressFlags, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex } from '@cni-ts/rtnetlink/link';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { IpConfig, Result, Route as ResultRoute } from '@cni-ts/spec/result';
 import { Address, SubnetRoute } from './address.ts';
 import { eventually } from './eventually.ts';
@@ -165,8 +166,11 @@ class Settled implements Resource {
         const addresses = listAddresses(route, link, 6);
         const failed = addresses.find(({ flags }) => flags & addressFlags.dadFailed);
         if (failed) {
-          throw new Error(
-            `${what}: link ${link.name} has address ${formatIp(failed.cidr.ip)} in DADFAILED state`,
+          const address = formatIp(failed.cidr.ip);
+          throw new CniError(
+            ErrorCode.tryAgainLater,
+            `${what}: link ${link.name} has address ${address} in DADFAILED state`,
+            `somebody else on the network has ${address}: its former owner, which has not ended yet, perhaps`,
           );
         }
         return !addresses.some(({ flags }) => flags & addressFlags.tentative);

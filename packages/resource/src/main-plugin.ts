@@ -83,7 +83,11 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
   const source = (request: Request<C>): Delegate | Result | undefined => {
     const chained = main.chained?.(request.config, request);
     if (chained) return chained;
-    return main.chained ? request.ipam(main.ipam(request.config)) : delegate(request);
+    const ipam = main.ipam(request.config);
+    if (ipam) return request.ipam(ipam);
+    if (!main.needsIpam && !main.chained) return undefined;
+    // As a look for it would say, but before anything is made.
+    throw new Error('no plugin name provided');
   };
   return definePlugin<S, C>({
     type,

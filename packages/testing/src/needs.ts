@@ -4,6 +4,7 @@ import { Netns } from '@cni-ts/libc/netns';
 
 const probes = {
   vlan: 'ip link add v0 type veth peer name v1 && ip link add link v0 name v0.7 type vlan id 7',
+  ipvlan: 'ip link add v0 type veth peer name v1 && ip link add link v0 name i0 type ipvlan',
   'bridge vlan filtering': 'ip link add b0 type bridge vlan_filtering 1',
   dummy: 'ip link add d0 type dummy',
   vrf: 'ip link add r0 type vrf table 1',
