@@ -3,6 +3,7 @@ import { bandwidth } from '@cni-ts/bandwidth/bandwidth';
 import { bridge } from '@cni-ts/bridge/bridge';
 import { firewall } from '@cni-ts/firewall/firewall';
 import { hostLocal } from '@cni-ts/host-local/host-local';
+import { ipvlan } from '@cni-ts/ipvlan/ipvlan';
 import { loopback } from '@cni-ts/loopback/loopback';
 import { macvlan } from '@cni-ts/macvlan/macvlan';
 import { portmap } from '@cni-ts/portmap/portmap';
@@ -11,6 +12,7 @@ import { sbr } from '@cni-ts/sbr/sbr';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { staticPlugin } from '@cni-ts/static/static';
 import { tuning } from '@cni-ts/tuning/tuning';
+import { vlan } from '@cni-ts/vlan/vlan';
 import { vrf } from '@cni-ts/vrf/vrf';
 
 /** Every plugin by its name. */
@@ -19,6 +21,7 @@ export const registry: Readonly<Record<string, Plugin>> = {
   bridge,
   firewall,
   'host-local': hostLocal,
+  ipvlan,
   loopback,
   macvlan,
   portmap,
@@ -26,5 +29,6 @@ export const registry: Readonly<Record<string, Plugin>> = {
   sbr,
   static: staticPlugin,
   tuning,
+  vlan,
   vrf,
 };

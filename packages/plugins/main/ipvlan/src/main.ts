@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { ipvlan } from './ipvlan.ts';
+
+main(ipvlan);
