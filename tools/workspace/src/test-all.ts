@@ -1,6 +1,6 @@
 /** `npm test [-- ‹stage›…]`: every check of the repository, one stage after the other, and one closing line with the
  *  sum. A stage that is no list of tests (lint, types, build) counts as one. */
-import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packages, workspaceRoot as root } from '@cni-ts/bundle/workspace';
@@ -104,7 +104,8 @@ async function vitest(name: string, config: string, only: readonly string[] = []
   return countVitest(report, exitCode, root);
 }
 
-/** The tests that the machine's own kernel may be too small for. */
+/** The tests that the machine's own kernel may be too small for, and those of plugins among them once more with the
+ *  executables: two machines at once, each with one processor. */
 async function uml(): Promise<Counts> {
   const files = globSync('{packages,tools,e2e}/**/*.uml.test.ts', {
     cwd: root,
@@ -114,17 +115,27 @@ async function uml(): Promise<Counts> {
   if (!haveUml()) {
     return { ...skipped, skips: [`uml: user-mode Linux is not installed (${files.length} files of tests)`] };
   }
-  const { status } = await runInUml(
-    [...vitestCommand('vitest.uml.config.ts', '$RESULTS/uml.json'), '--configLoader=native'].join(' '),
-    {
-      cwd: root,
-      results: reports,
-      path: process.env.PATH ?? '',
-      onOutput: (text) => process.stdout.write(text),
-    },
+  const [sources, again] = await Promise.all([
+    inMachine('uml', 'vitest.uml.config.ts', (text) => process.stdout.write(text)),
+    existsSync(join(root, 'dist/bin'))
+      ? inMachine('uml-executables', 'vitest.uml-executables.config.ts')
+      : none,
+  ]);
+  // What the second leaves out has run in the first.
+  return sum([sources, { ...again, skipped: 0, skips: [] }]);
+}
+
+/** What it prints is shown at its end, unless it is listened to. */
+async function inMachine(name: string, config: string, onOutput?: (text: string) => void): Promise<Counts> {
+  const results = join(reports, name);
+  mkdirSync(results);
+  const { status, output } = await runInUml(
+    [...vitestCommand(config, '$RESULTS/report.json'), '--configLoader=native'].join(' '),
+    { cwd: root, results, path: process.env.PATH ?? '', timeoutSeconds: 900, ...(onOutput && { onOutput }) },
   );
+  if (!onOutput) say(output);
   if (status === undefined) say('user-mode Linux ended before the tests did: its output is above');
-  return countVitest(join(reports, 'uml.json'), status, root);
+  return countVitest(join(results, 'report.json'), status, root);
 }
 
 function vitestCommand(config: string, report: string): string[] {

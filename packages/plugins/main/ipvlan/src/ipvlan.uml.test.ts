@@ -245,11 +245,12 @@ describe('the link', () => {
     );
     const beside = await refused('d2');
     expect(beside).toContain('it seems to carry macvlan links already ("mv0")');
-    host.sh(`ip link set mv0 netns ${host.container('c2').path}`);
+    const other = host.container('c2');
+    host.sh(`ip link set mv0 netns ${other.path}`);
     expect(await refused('d2')).toContain('it seems to carry macvlan links already (in other namespaces');
-    const other = host.container('c3');
-    host.sh(`ip link add mv1 link d2 type macvlan; ip link set mv1 netns ${other.path}; ip link set d2 up`);
     expect(has(container)).toBe(false);
+    other.sh('ip link del mv0');
+    await succeed(ipvlan, 'ADD', given(host, container, { master: 'd2' }));
   });
 
   test('on an ipvlan of the host stands on what that one does, and CHECK knows', async ({
