@@ -104,8 +104,8 @@ export class UpperLink implements Resource {
    */
   #createAndRename(site: Site, born: Born): void {
     const { info, outside } = this.#want;
-    const { container, ifname, owner, request } = site;
-    const name = hostLinkName(info.kind.slice(0, 4), owner.network, owner.containerId, ifname);
+    const { container, ifname, request } = site;
+    const name = nameAtBirth(info.kind, site);
     try {
       request.undo.make(
         `${info.kind} ${ifname}`,
@@ -187,6 +187,11 @@ export class UpperLink implements Resource {
   }
 }
 
+/** The name a link starts under where it cannot have its own yet. */
+function nameAtBirth(kind: string, { owner, ifname }: Site): string {
+  return hostLinkName(kind.slice(0, 4), owner.network, owner.containerId, ifname);
+}
+
 /** A link as it was asked for, and whether the kernel has said that it is made. */
 type Born = NewLink & { readonly standsOn: number; made: boolean };
 
@@ -249,8 +254,13 @@ export class UpperLinkLasting implements Lasting {
   remove(site: Site): void {
     // Without the namespace there is nothing to delete: the link went with it.
     const inside = findNamespace(site.request);
-    const link = inside && findLink(inside.route, site.ifname);
-    if (!link || !this.#isOwn(link, site, inside)) return;
+    if (!inside) return;
+    let link = findLink(inside.route, site.ifname);
+    if (!link || !this.#isOwn(link, site, inside)) {
+      // An ADD that was killed had not renamed it yet.
+      link = findLink(inside.route, nameAtBirth(this.#kind, site));
+      if (link?.kind !== this.#kind) return;
+    }
     failing(`failed to delete "${site.ifname}"`, () => deleteLink(inside.route, link));
   }
 

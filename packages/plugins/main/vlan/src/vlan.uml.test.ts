@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
+import { hostLinkName } from '@cni-ts/resource/link-name';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
@@ -484,6 +485,18 @@ describe('CHECK and DEL', () => {
     container.sh('ip address flush dev eth0; ip address add 10.1.2.2/24 dev eth0');
     await succeed(vlan, 'DEL', { ...config, prevResult: result });
     expect(has(container)).toBe(false);
+  });
+
+  test('DEL takes what an ADD left that was killed before the link had its name, and the ID is free', async ({
+    host,
+    container,
+  }) => {
+    const first = hostLinkName('vlan', 'net1', 'c1', 'eth0');
+    host.sh(`ip link add ${first} link m0 type vlan id 5; ip link set ${first} netns ${container.path}`);
+    const config = given(host, container, {});
+    expect(await message(call(vlan, 'ADD', config))).toMatch(/^failed to create vlan: file exists/);
+    await succeed(vlan, 'DEL', config);
+    await succeed(vlan, 'ADD', config);
   });
 
   test('STATUS passes where ADD would, and asks IPAM (vlan 20)', async ({ host, container }) => {
