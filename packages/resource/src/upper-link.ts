@@ -106,6 +106,7 @@ export class UpperLink implements Resource {
     const { info, outside } = this.#want;
     const { container, ifname, request } = site;
     const name = nameAtBirth(info.kind, site);
+    let renamed = false;
     try {
       request.undo.make(
         `${info.kind} ${ifname}`,
@@ -114,7 +115,8 @@ export class UpperLink implements Resource {
           born.made = true;
         },
         () => {
-          for (const one of [name, ifname]) takeBack(container, one, born);
+          takeBack(container, name, born);
+          takeBack(container, ifname, { ...born, made: renamed });
         },
       );
     } catch (error) {
@@ -123,6 +125,7 @@ export class UpperLink implements Resource {
     failing(`failed to rename ${info.kind} to "${ifname}"`, () =>
       renameLink(container.route, getLink(container.route, name), ifname),
     );
+    renamed = true;
   }
 
   #refused(error: unknown, outside: Namespace): Error {
@@ -192,7 +195,7 @@ function nameAtBirth(kind: string, { owner, ifname }: Site): string {
   return hostLinkName(kind.slice(0, 4), owner.network, owner.containerId, ifname);
 }
 
-/** A link as it was asked for, and whether the kernel has said that it is made. */
+/** A link as it was asked for, and whether the kernel has said that it is made, under the name in question. */
 type Born = NewLink & { readonly standsOn: number; made: boolean };
 
 /** What stands on a macvlan or ipvlan stands, to the kernel, on what that one does. A VLAN within a VLAN is no such case. */

@@ -214,10 +214,10 @@ static int isChange(pid_t pid, const struct ptrace_syscall_info *call, int *fail
 static void failCall(pid_t pid, int error, int skip) {
 #if defined(__x86_64__)
   struct user_regs_struct registers;
-  struct iovec all = {&registers, sizeof registers};
-  if (ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &all) != 0) die("PTRACE_GETREGSET");
+  if (ptrace(PTRACE_GETREGS, pid, 0, &registers) != 0) die("PTRACE_GETREGS");
   if (skip) registers.orig_rax = -1;
   registers.rax = -error;
+  if (ptrace(PTRACE_SETREGS, pid, 0, &registers) != 0) die("PTRACE_SETREGS");
 #elif defined(__aarch64__)
   struct user_pt_regs registers;
   struct iovec all = {&registers, sizeof registers};
@@ -228,18 +228,38 @@ static void failCall(pid_t pid, int error, int skip) {
     if (ptrace(PTRACE_SETREGSET, pid, (void *)NT_ARM_SYSTEM_CALL, &number) != 0) die("NT_ARM_SYSTEM_CALL");
   }
   registers.regs[0] = -error;
+  if (ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &all) != 0) die("PTRACE_SETREGSET");
 #else
 #error "registers of this processor are not known here"
 #endif
-  if (ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &all) != 0) die("PTRACE_SETREGSET");
+}
+
+/* The call the process is stopped at, which is at its beginning (seccomp) or at its end; 0 where it was killed. */
+static int callOf(pid_t pid, int isEnd, struct ptrace_syscall_info *call) {
+  if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof *call, call) > 0) {
+    return call->op == (isEnd ? PTRACE_SYSCALL_INFO_EXIT : PTRACE_SYSCALL_INFO_SECCOMP);
+  }
+#if defined(__x86_64__)
+  /* User-mode Linux does not have that request. */
+  struct user_regs_struct registers;
+  if (errno != EIO || ptrace(PTRACE_GETREGS, pid, 0, &registers) != 0) return 0;
+  const __u64 args[] = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
+  if (isEnd) call->exit.is_error = (int64_t)registers.rax < 0;
+  else {
+    call->seccomp.nr = registers.orig_rax;
+    memcpy(call->seccomp.args, args, sizeof args);
+  }
+  return 1;
+#else
+  return 0;
+#endif
 }
 
 /* A process is about to make one of the calls; returns how it goes on. */
 static int atCall(pid_t pid) {
   struct ptrace_syscall_info call;
   int failure;
-  if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof call, &call) <= 0) return PTRACE_CONT; /* it was killed */
-  if (call.op != PTRACE_SYSCALL_INFO_SECCOMP) return PTRACE_CONT;
+  if (!callOf(pid, 0, &call)) return PTRACE_CONT;
   const int fd = call.seccomp.args[0];
   if (call.seccomp.nr == SYS_recvfrom || call.seccomp.nr == SYS_recvmsg)
     return losing == fd ? PTRACE_SYSCALL : PTRACE_CONT; /* its end is of interest */
@@ -261,8 +281,7 @@ static int atCall(pid_t pid) {
 /* A receiving call of the descriptor in question has ended: its answer is lost, if it had one. */
 static void atReceived(pid_t pid) {
   struct ptrace_syscall_info call;
-  if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof call, &call) <= 0) return;
-  if (call.op != PTRACE_SYSCALL_INFO_EXIT || call.exit.is_error) return;
+  if (!callOf(pid, 1, &call) || call.exit.is_error) return;
   failCall(pid, ENOBUFS, 0);
   losing = -1;
 }
