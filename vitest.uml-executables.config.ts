@@ -9,8 +9,9 @@ export default defineConfig({
     ...uml.test,
     include: ['packages/plugins/**/*.uml.test.ts'],
     env: { CNI_TS_EXECUTABLES: join(import.meta.dirname, 'dist/bin') },
-    // Faults come by a filter of system calls (SECCOMP_RET_TRACE), which this kernel does not tell a tracer of. The same
-    // faults are injected into the sources here, and into the executables of other plugins on the machine's own kernel.
-    testNamePattern: /^(?!.*(?:at any of its|that loses an answer|does not hear)).*$/,
+    // The suites, not each plugin's own cases. A refused request to delete a link is left out: where the first process
+    // waits for orphans, as in there, another process sends it, and that it could not is told by nothing but time.
+    testNamePattern:
+      /^(?=.*\b(?:conformance|own links) of )(?!.*(?:does not hear|a DEL that fails at any of its kernel writes)).*$/,
   },
 });
