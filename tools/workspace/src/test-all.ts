@@ -131,7 +131,7 @@ async function inMachine(name: string, config: string, onOutput?: (text: string)
   mkdirSync(results);
   const { status, output } = await runInUml(
     [...vitestCommand(config, '$RESULTS/report.json'), '--configLoader=native'].join(' '),
-    { cwd: root, results, path: process.env.PATH ?? '', timeoutSeconds: 900, ...(onOutput && { onOutput }) },
+    { cwd: root, results, path: process.env.PATH ?? '', timeoutSeconds: 1200, ...(onOutput && { onOutput }) },
   );
   if (!onOutput) say(output);
   if (status === undefined) say('user-mode Linux ended before the tests did: its output is above');
