@@ -13,6 +13,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    env: { CNI_TS_SNAPSHOT: 'links' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
   },
 });
