@@ -8,6 +8,7 @@ import type { Process } from '@cni-ts/skeleton/process';
 import type { Result } from '@cni-ts/spec/result';
 import { type Fault, reported, underFault } from './fault-injector.ts';
 import type { Container, Host } from './namespaces.ts';
+import { executables, programOf } from './plugin-process.ts';
 
 /** How a plugin is called. What is left out is what most tests want. */
 export interface Call {
@@ -25,7 +26,7 @@ export interface Call {
   /** Other plugins of the same program; see `pluginFolder`. */
   readonly plugins?: readonly Plugin[];
   readonly interrupted?: () => string | undefined;
-  /** For executables only: what is done to it on the way. */
+  /** What is done to it on the way. It is a process of its own then, also from sources, and `plugins` are not in it. */
   readonly fault?: Fault;
 }
 
@@ -43,11 +44,7 @@ export interface Answer {
 
 export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION' | 'PLAN' | 'REPAIR';
 
-/**
- * A folder with executables: with it in the environment the tests of a plugin call these, by the protocol, instead of
- * the sources. Failures of the kernel and signals then come by `fault`, not by hooks in the sources.
- */
-export const executables = process.env.CNI_TS_EXECUTABLES;
+export { executables };
 
 /** Calls a plugin as its executable would be, in this process and in the thread's namespace. */
 export async function call(plugin: Plugin, command: Command, { config, ...given }: Call): Promise<Answer> {
@@ -76,11 +73,10 @@ export async function call(plugin: Plugin, command: Command, { config, ...given 
     inProcess: (type) => given.plugins?.find((one) => one.type === type),
     ...(given.interrupted ? { interrupted: given.interrupted } : {}),
   };
-  if (executables === undefined) status = await callPlugin(plugin, streams);
+  if (executables === undefined && !given.fault) status = await callPlugin(plugin, streams);
   else {
     const env = { ...process.env, ...streams.env };
-    const program = join(executables, plugin.type);
-    ({ status, stdout, stderr, changes } = run(program, env, streams.readStdin(), given.fault));
+    ({ status, stdout, stderr, changes } = run(programOf(plugin), env, streams.readStdin(), given.fault));
   }
   const json = stdout.trim().startsWith('{') ? JSON.parse(stdout) : undefined;
   return {
@@ -94,16 +90,16 @@ export async function call(plugin: Plugin, command: Command, { config, ...given 
 }
 
 function run(
-  program: string,
+  [program, ...args]: readonly [string, ...string[]],
   env: Readonly<Record<string, string | undefined>>,
   input: string,
   fault: Fault | undefined,
 ): Pick<Answer, 'stdout' | 'stderr' | 'changes'> & { status: number | undefined } {
-  if (!fault) return { ...runToEnd(program, [], env, input), changes: [] };
+  if (!fault) return { ...runToEnd(program, args, env, input), changes: [] };
   const folder = mkdtempSync(join(tmpdir(), 'cni-fault-'));
   try {
     const report = join(folder, 'changes');
-    const ended = runToEnd(...underFault(fault, report, program), env, input);
+    const ended = runToEnd(...underFault(fault, report, program, args), env, input);
     return { ...ended, changes: reported(report) };
   } finally {
     rmSync(folder, { recursive: true });

@@ -19,11 +19,13 @@ export interface Case {
   runtime?(containerId: string): object;
   /** Plugins it delegates to. */
   readonly plugins?: readonly Plugin[];
-  /** What the host has already: a link to stand on, a server. */
-  prepare?(host: Host): void;
+  /** What the host has already: a link to stand on, a server. A promise is waited for. */
+  prepare?(host: Host): unknown;
+  /** Ends what `prepare` started and that does not go with the host. */
+  end?(host: Host): unknown;
   /** For a plugin in a chain: makes what the plugins before it make, and returns their result. Called again with the
    *  same container ID once that container is gone. */
-  before?(host: Host, container: Container, containerId: string): object;
+  before?(host: Host, container: Container, containerId: string): object | undefined;
   /** Why its result has no address: then 0.1.0 and 0.2.0 cannot express it. */
   readonly withoutAddress?: boolean;
   /** Changes that CHECK must find, by name, and what its message must say. */

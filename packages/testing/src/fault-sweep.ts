@@ -7,7 +7,7 @@
 import { lutimesSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type Answer, type Command, call } from './call.ts';
+import { type Answer, type Command, call, executables } from './call.ts';
 import { type FaultMode, injectorStatus } from './fault-injector.ts';
 import { omit, whatStays, without } from './lasting-state.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -23,11 +23,11 @@ interface Sweep {
   readonly next?: 'DEL' | 'GC';
 }
 
+const refusedAdd: Sweep = { command: 'ADD', mode: 'refuse' };
+const refusedDel: Sweep = { command: 'DEL', mode: 'refuse' };
+
 const sweeps: Readonly<Record<string, Sweep>> = {
-  'an ADD that fails at any of its kernel writes leaves host and container as they were': {
-    command: 'ADD',
-    mode: 'refuse',
-  },
+  'an ADD that fails at any of its kernel writes leaves host and container as they were': refusedAdd,
   'an ADD that loses an answer of the kernel leaves host and container as they were': {
     command: 'ADD',
     mode: 'lose',
@@ -46,7 +46,7 @@ const sweeps: Readonly<Record<string, Sweep>> = {
     mode: 'kill',
     next: 'GC',
   },
-  'a DEL that fails at any of its kernel writes is completed by the next': { command: 'DEL', mode: 'refuse' },
+  'a DEL that fails at any of its kernel writes is completed by the next': refusedDel,
   'a DEL that loses an answer of the kernel is completed by the next': { command: 'DEL', mode: 'lose' },
   'a DEL that is killed at any of its changes is completed by the next': { command: 'DEL', mode: 'kill' },
   'a DEL that gets SIGTERM at any of its changes is completed by the next': { command: 'DEL', mode: 'term' },
@@ -55,6 +55,25 @@ const sweeps: Readonly<Record<string, Sweep>> = {
 /** The promises by their names, for the executable of a plugin. */
 export function faultPromises(on: OnStage): [string, () => Promise<void>][] {
   return Object.entries(sweeps).map(([title, sweep]) => [title, () => run(sweep, on)]);
+}
+
+/** Those of a plugin that changes files alone, of its executable or of its sources; of these only what a full disk does,
+ *  for each call is a Node that starts. */
+export function diskPromises(on: OnStage): [string, () => Promise<void>][] {
+  const titles = {
+    'an ADD that cannot write any one thing to the disk leaves all as it was': refusedAdd,
+    'a DEL that cannot write any one thing to the disk is completed by the next': refusedDel,
+  };
+  const refused = Object.entries(titles).map(([title, sweep]): [string, () => Promise<void>] => [
+    title,
+    () => run(sweep, on),
+  ]);
+  if (executables === undefined) return refused;
+  const others = Object.entries(sweeps).filter(([, { mode }]) => mode === 'kill' || mode === 'term');
+  return [
+    ...refused,
+    ...others.map(([title, sweep]): [string, () => Promise<void>] => [title, () => run(sweep, on)]),
+  ];
 }
 
 async function run(sweep: Sweep, on: OnStage): Promise<void> {

@@ -45,10 +45,15 @@ export async function onStage(
 ): Promise<void> {
   const { host, end } = makeHost(takeAddressesAtOnce);
   try {
+    await one.prepare?.(host);
     await check(stageOn(host, plugin, one, patience));
   } finally {
     onKernelWrite(undefined);
-    end();
+    try {
+      await one.end?.(host);
+    } finally {
+      end();
+    }
   }
 }
 
@@ -62,7 +67,6 @@ function takeAddressesAtOnce(): void {
 }
 
 function stageOn(host: Host, plugin: Plugin, one: Case, patience: number): Stage {
-  one.prepare?.(host);
   const plugins = one.plugins ?? [];
   const path = pluginFolder(host, ...plugins.map(({ type }) => type));
   const ifname = one.ifname ?? 'eth0';

@@ -2,8 +2,33 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import { specVersions } from '@cni-ts/spec/released-versions';
+import { ipamConformance } from '@cni-ts/testing/ipam-conformance';
 import { describe, expect, test } from 'vitest';
 import { staticPlugin } from './static.ts';
+
+ipamConformance(staticPlugin, [
+  {
+    title: 'static: dual stack',
+    memory: 'nobody',
+    config: () => ({
+      ipam: {
+        type: 'static',
+        addresses: [
+          { address: '10.10.0.5/24', gateway: '10.10.0.254' },
+          { address: '3ffe:ffff:0:1ff::1/64', gateway: '3ffe:ffff::1' },
+        ],
+        routes: [{ dst: '0.0.0.0/0' }],
+      },
+    }),
+    other: () => ({ ipam: { type: 'static', addresses: [{ address: '10.11.0.5/24' }] } }),
+  },
+  {
+    title: 'static: addresses of the runtime',
+    memory: 'nobody',
+    config: () => ({ ipam: { type: 'static' }, capabilities: { ips: true } }),
+    runtime: () => ({ runtimeConfig: { ips: ['10.10.0.7/24'] } }),
+  },
+]);
 
 type Json = Record<string, unknown>;
 interface Call {
