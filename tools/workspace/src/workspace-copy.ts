@@ -38,7 +38,7 @@ export function copyWorkspace(): string {
   const record = 'node_modules/.package-lock.json';
   rmSync(join(root, record));
   copyFileSync(join(workspaceRoot, record), join(root, record));
-  linkEngine(root);
+  linkDownloads(root);
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
       cwd: root,
@@ -50,11 +50,12 @@ export function copyWorkspace(): string {
   return root;
 }
 
-/** The engine of the compiled program, which takes a download and a minute. */
-function linkEngine(root: string): void {
+/** What takes a download: the engine of the compiled program, and what tools/setup knows of the distribution. */
+function linkDownloads(root: string): void {
   mkdirSync(join(root, '.cache'));
   for (const name of readdirSync(cache)) {
-    if (name.startsWith('quickjs-')) symlinkSync(join(cache, name), join(root, '.cache', name));
+    if (/^quickjs-|^unpacked$|^lacking$/.test(name))
+      symlinkSync(join(cache, name), join(root, '.cache', name));
   }
 }
 

@@ -30,7 +30,11 @@ export default function plugin(tree: Tree, { name, kind }: Options): () => void 
 
   const path = `packages/plugins/${kind}/${name}`;
   const fill = (template: string) =>
-    template.replaceAll('__name__', name).replaceAll('__plugin__', exportNameOf(name));
+    template
+      .replaceAll('__name__', name)
+      .replaceAll('__plugin__', exportNameOf(name))
+      // For nft, whose names have no dashes.
+      .replaceAll('__word__', name.replaceAll('-', '_'));
   for (const file of files) tree.write(join(path, fill(file)), fill(text(file)));
 
   const manifest = JSON.parse(fill(text('package.json')));

@@ -7,7 +7,7 @@ import { ownedBy, ownedByNoneOf, type RuleSet, stands } from '@cni-ts/rules/rule
 import type { RuleSpec } from '@cni-ts/rules/rule-spec';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 
-const table = { family: 'inet', name: 'cni___name__' } as const;
+const table = { family: 'inet', name: 'cni___word__' } as const;
 const chains: readonly [Chain] = [
   { table, name: 'forward', base: { type: 'filter', hook: 'forward', priority: 0, policy: 'accept' } },
 ];
