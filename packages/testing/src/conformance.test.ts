@@ -11,6 +11,7 @@ import type { DryRun, Plugin, RawRequest, Verb } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import type { Result } from '@cni-ts/spec/result';
 import { describe, expect, test } from 'vitest';
+import { complaint } from '../test/complaint.ts';
 import type { Case } from './case.ts';
 import { checks, conformance } from './conformance.ts';
 import { makeHost } from './namespaces.ts';
@@ -305,21 +306,3 @@ describe.each([alone, chained])('the suite about $title', (one) => {
     expect(await complaint(check)).toMatch(says);
   });
 });
-
-/** What a check that rejects says, with the difference it found. */
-async function complaint(check?: () => Promise<void>): Promise<string> {
-  try {
-    await check?.();
-  } catch (error) {
-    return `${(error as Error).message}\n${surplus(error as { expected?: unknown; actual?: unknown })}`; // reason: chai's
-  }
-  return 'nothing';
-}
-
-/** The lines of what was found that were not expected, and the other way round. */
-function surplus({ expected, actual }: { expected?: unknown; actual?: unknown }): string {
-  const [wanted, found] = [expected, actual].map((one) => (JSON.stringify(one, null, 1) ?? '').split('\n'));
-  const beyond = (sign: string, lines: string[] = [], others: string[] = []) =>
-    lines.filter((line) => !others.includes(line)).map((line) => sign + line);
-  return [...beyond('-', wanted, found), ...beyond('+', found, wanted)].join('\n');
-}
