@@ -13,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { applyPatch } from './patch.ts';
 import { workspaceRoot } from './workspace.ts';
@@ -72,7 +72,8 @@ export interface QuickJs {
 export async function quickJs(cpu: Cpu): Promise<QuickJs> {
   const source = await fetchSource();
   const key = createHash('sha256')
-    .update([source, compilerOf(cpu), ...options, hardening, JSON.stringify(hardeningOf)].join())
+    // By the name that tells what is in it: a copy of the workspace has the same engine.
+    .update([basename(source), compilerOf(cpu), ...options, hardening, JSON.stringify(hardeningOf)].join())
     .digest('hex')
     .slice(0, 12);
   const folder = join(workspaceRoot, '.cache', `quickjs-${cpu}-${key}`);
