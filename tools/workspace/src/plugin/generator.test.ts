@@ -71,6 +71,11 @@ describe('new plugins', () => {
     expect(said).toContain('new-main');
   });
 
+  test('nothing is to be installed then', async () => {
+    const { status, said } = await run('bash', 'tools/setup/with-tools', '--for', 'lint', 'true');
+    expect({ status, said }).toEqual({ status: 0, said: '' });
+  });
+
   test('npm finds nothing to add to the lockfile', async () => {
     const lock = () => readFileSync(join(root, 'package-lock.json'), 'utf8');
     const before = lock();

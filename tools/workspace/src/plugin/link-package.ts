@@ -14,8 +14,9 @@ export function isInstalled(root: string): boolean {
 
 /** Says so, after package-lock.json has got a package that needs no installing. */
 export function setInstalled(root: string): void {
-  const { mtime } = statSync(join(root, lock));
-  utimesSync(join(root, record), mtime, mtime);
+  // Times of files have nanoseconds, those that are set here have not: a moment later, to be sure.
+  const later = (Math.ceil(statSync(join(root, lock)).mtimeMs) + 1) / 1000;
+  utimesSync(join(root, record), later, later);
 }
 
 /** Makes a package of the workspace known to Node, as `npm install` does: by a link in node_modules. `path`: its folder,
