@@ -37,6 +37,8 @@ export interface AddressingOptions {
   readonly noDad?: boolean | undefined;
   /** The subnets of the addresses are not on the link, whatever the kernel says. */
   readonly noSubnets?: boolean | undefined;
+  /** What sets the link up, where that takes more than asking once. */
+  readonly up?: Resource;
   /** After the addresses, before the routes of the result, which may stand on these. */
   readonly beforeRoutes?: readonly Resource[];
 }
@@ -81,7 +83,7 @@ export function addressing(ifname: string, result: Result, options: AddressingOp
   for (const { cidr } of assigned) {
     all.push(new Address({ at: 'container', link: ifname, cidr, noDad: options.noDad }));
   }
-  all.push(new LinkUp('container', ifname, options.down, options.alias, options.upAdvice));
+  all.push(options.up ?? new LinkUp('container', ifname, options.down, options.alias, options.upAdvice));
   if (!options.noSubnets)
     for (const { cidr, gateway } of assigned) all.push(new SubnetRoute(ifname, cidr, gateway));
   if (gateways[6] && !options.noDad) all.push(new Settled(ifname));

@@ -44,6 +44,8 @@ export interface PlannedLink {
   readonly name: string;
   /** Its MAC may have changed since it was looked at. */
   readonly changes?: boolean;
+  /** The kernel has no such link: a driver of user space has the device. */
+  readonly unseen?: boolean;
 }
 
 export interface MainPlugin<S extends z.core.$ZodType, C> {
@@ -218,9 +220,9 @@ function ipamType({ ipam }: Readonly<Record<string, unknown>>): string {
   return typeof type === 'string' ? type : '';
 }
 
-function observed(site: Site, { at, name, changes }: PlannedLink): Interface {
+function observed(site: Site, { at, name, changes, unseen }: PlannedLink): Interface {
   if (changes) site.look(at, name);
-  const entry: Interface = { name, mac: formatMac(site.link(at, name).mac) };
+  const entry: Interface = unseen ? { name } : { name, mac: formatMac(site.link(at, name).mac) };
   if (at === 'container') entry.sandbox = site.request.netns;
   return entry;
 }

@@ -54,6 +54,11 @@ export function emptyNamespace(owner: Owner): Namespace {
   return held(owner, Netns.create());
 }
 
+/** Another namespace than the call is about, by its path: undefined when none is there. */
+export function namespaceAt(path: string, { ownNetns, onEnd }: Inside): Namespace | undefined {
+  return findNamespace({ netns: path, netnsOverride: false, ownNetns, onEnd });
+}
+
 function held(owner: Owner, netns: Netns, route = Netlink.open('route', netns)): Namespace {
   owner.onEnd(() => netns.close());
   owner.onEnd(() => route.close());

@@ -8,6 +8,7 @@ import { answerPatience, type Netlink, type NetlinkRequest, NLM_F } from '@cni-t
 import { bridge } from './kinds/bridge.ts';
 import { ipvlan } from './kinds/ipvlan.ts';
 import { macvlan } from './kinds/macvlan.ts';
+import { tun } from './kinds/tun.ts';
 import { vlan } from './kinds/vlan.ts';
 import { checkNewName } from './new-name.ts';
 
@@ -54,6 +55,7 @@ const kinds = {
   macvlan,
   macvtap: macvlan,
   ipvlan,
+  tun,
   vlan,
   ifb: noData,
   dummy: noData,
@@ -80,6 +82,7 @@ export const linkAttributes = attributes('IFLA_', {
   maxMtu: [51, u32],
   altNames: [52, nest(attributes('IFLA_', { altIfname: [53, list(asciiz)] }))],
   altIfname: [53, asciiz],
+  permAddress: [54, bytes], // what the hardware came with; virtual links have none
   allmulti: [61, u32],
 });
 export const linkMessage = message(ifinfomsg, linkAttributes);
@@ -278,7 +281,8 @@ function setLink(nl: Netlink, link: { readonly index: number }, value: LinkMessa
   nl.request(changedLink(link, value));
 }
 
-function changedLink(link: { readonly index: number }, change: LinkMessage) {
+/** The request that changes these members of a link; the kernel goes through them in an order of its own. */
+export function changedLink(link: { readonly index: number }, change: LinkMessage) {
   const value = { ...change, index: indexOf(link) };
   return { name: 'RTM_SETLINK', type: RTM_SETLINK, flags: 0, message: linkMessage, value };
 }

@@ -26,6 +26,12 @@ export interface Case {
   /** For a plugin in a chain: makes what the plugins before it make, and returns their result. Called again with the
    *  same container ID once that container is gone. */
   before?(host: Host, container: Container, containerId: string): object | undefined;
+  /** What the host gives away to each container, and what goes for good when that container's namespace does: a virtual
+   *  device that is moved there. `make` finds it there already where it came back. */
+  readonly device?: {
+    make(host: Host, containerId: string): void;
+    lose(host: Host, containerId: string): void;
+  };
   /** Why its result has no address: then 0.1.0 and 0.2.0 cannot express it. */
   readonly withoutAddress?: boolean;
   /** Changes that CHECK must find, by name, and what its message must say. */

@@ -264,6 +264,7 @@ async function withoutPlugin<T>(
 ): Promise<T> {
   const { container } = stage.attach(containerId);
   await stage.ending(container, () => happens(container));
+  stage.case.device?.lose(stage.host, containerId);
   const seen = look(container);
   await stage.ending(container, container.remove);
   return seen;

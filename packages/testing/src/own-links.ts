@@ -141,8 +141,8 @@ async function gcWhileAlive(stage: Stage): Promise<void> {
   await stage.warmUp();
   const kept = stage.attach('kept');
   await stage.succeed('ADD', kept.given);
-  const before = stage.both(kept.container);
   const lost = stage.attach('lost');
+  const before = stage.both(kept.container);
   const empty = stage.both(lost.container).container;
   await stage.succeed('ADD', lost.given);
   const valid = [{ containerID: 'kept', ifname: stage.ifname }];

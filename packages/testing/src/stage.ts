@@ -81,6 +81,7 @@ function stageOn(host: Host, plugin: Plugin, one: Case, patience: number): Stage
     config: (cniVersion = '1.1.0') => ({ cniVersion, name: network, type: plugin.type, ...own }),
     attach(containerId) {
       const container = host.container(containerId);
+      one.device?.make(host, containerId);
       const prevResult = one.before?.(host, container, containerId);
       return { container, given: { ...base, container, containerId, ...(prevResult ? { prevResult } : {}) } };
     },

@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { dummy } from './dummy.ts';
+
+main(dummy);

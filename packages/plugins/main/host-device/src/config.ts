@@ -1,0 +1,68 @@
+import { networkConfig } from '@cni-ts/skeleton/config';
+import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import type { Dns } from '@cni-ts/spec/result';
+import * as z from 'zod/mini';
+
+/** The fields as they stand in a configuration. */
+export const schema = () => {
+  const text = () => z.optional(z.string());
+  return z.object({
+    ...networkConfig,
+    device: text(),
+    hwaddr: text(),
+    kernelpath: text(),
+    pciBusID: text(),
+    dataDir: text(),
+    runtimeConfig: z.optional(z.object({ deviceID: text() })),
+  });
+};
+
+/** What the plugin works by; '' for what is not given. */
+export interface Config {
+  readonly device: string;
+  readonly hwaddr: string;
+  readonly kernelpath: string;
+  readonly pciBusId: string;
+  /** Of the runtime's device plugin: a PCI address, or the name of a device of the auxiliary bus. */
+  readonly deviceId: string;
+  /** Where it is kept what devices were like on the host. */
+  readonly dataDir: string;
+  readonly ipam: string;
+  readonly dns: Dns | undefined;
+}
+
+export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
+  return {
+    device: raw.device ?? '',
+    hwaddr: raw.hwaddr ?? '',
+    kernelpath: raw.kernelpath ?? '',
+    pciBusId: raw.pciBusID ?? '',
+    deviceId: raw.runtimeConfig?.deviceID ?? '',
+    dataDir: dataDirOf(raw.dataDir),
+    ipam: raw.ipam?.type ?? '',
+    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+  };
+}
+
+/** On a file system that a restart of the machine empties, as it does the namespaces. */
+const defaultDataDir = '/run/cni/host-device';
+
+function dataDirOf(written = ''): string {
+  return withoutNul(written, 'dataDir') || defaultDataDir;
+}
+
+/** The same for DEL and GC, of a configuration that need not be valid. */
+export function dataDirIn(json: unknown): string {
+  return dataDirOf(configText(json, 'dataDir'));
+}
+
+/** ADD and CHECK need to know which device; DEL does not. */
+export function checkNamed({ device, hwaddr, kernelpath, pciBusId, deviceId }: Config): void {
+  if (device || hwaddr || kernelpath || pciBusId || deviceId) return;
+  throw new CniError(
+    ErrorCode.internal,
+    'specify either "device", "hwaddr", "kernelpath" or "pciBusID"',
+    'or let the runtime tell it by the capability deviceID',
+  );
+}

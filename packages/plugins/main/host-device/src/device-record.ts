@@ -1,0 +1,154 @@
+/**
+ * What a device was like on the host before it went into a container, and whose it is meanwhile: a file for each device,
+ * named after it and the host's namespace. Its name alone is also the device's alias in the container, as the reference
+ * has it, so that either can take home what the other has moved. The file tells the rest, and the container cannot change
+ * it.
+ */
+import { lockFile } from '@cni-ts/libc/file-lock';
+import { openRegular, readRegular, removeFile, renameFile, writeRegular } from '@cni-ts/libc/file';
+import { tryStat } from '@cni-ts/libc/file-status';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
+import type { NamespaceId } from '@cni-ts/libc/netns';
+import { isMissing } from '@cni-ts/libc/syscall-error';
+import type { Owner } from '@cni-ts/skeleton/owner-comment';
+import { failing } from '@cni-ts/spec/failing';
+import { parseJson } from '@cni-ts/spec/json';
+
+export interface DeviceRecord extends Owner {
+  /** The container's namespace: its path, and which it is. */
+  readonly netns: string;
+  readonly netnsId: string;
+  /** On the host. */
+  readonly name: string;
+  readonly alias: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly txQueueLength: number;
+  /** IFF_* */
+  readonly flags: number;
+  /** By which it is known again whatever becomes of name and alias; '' for plain hardware, which has a MAC of its own. */
+  readonly kind: string;
+  readonly permanentMac: string;
+}
+
+const blank: DeviceRecord = {
+  network: '',
+  containerId: '',
+  ifname: '',
+  netns: '',
+  netnsId: '',
+  name: '',
+  alias: '',
+  mac: '',
+  mtu: 0,
+  txQueueLength: 0,
+  flags: 0,
+  kind: '',
+  permanentMac: '',
+};
+
+export function namespaceText({ dev, ino }: NamespaceId): string {
+  return `${dev}:${ino}`;
+}
+
+export function isOf(record: Owner, { network, containerId, ifname }: Owner): boolean {
+  return record.network === network && record.containerId === containerId && record.ifname === ifname;
+}
+
+/** The records of one host in one folder. */
+export class DeviceRecords {
+  readonly #folder: string;
+  readonly #suffix: string;
+
+  constructor(folder: string, host: NamespaceId) {
+    this.#folder = folder;
+    this.#suffix = `@${host.ino}.json`;
+  }
+
+  /** Runs work that looks first and changes then, while no other call does. Without a folder there is no record. */
+  locked<T>(work: () => T): T {
+    const lock = tryStat(this.#folder) && lockFile(`${this.#folder}/lock`, 0o600, openRegular);
+    try {
+      return work();
+    } finally {
+      lock?.unlock();
+    }
+  }
+
+  makeFolder(): void {
+    failing('failed to create the folder of records (dataDir)', () => makeFolder(this.#folder, 0o700));
+  }
+
+  #path(name: string): string {
+    return `${this.#folder}/${name}${this.#suffix}`;
+  }
+
+  /** Written as a whole or not at all. */
+  write(record: DeviceRecord): void {
+    const path = this.#path(record.name);
+    const unfinished = `${path}.new`;
+    failing(`failed to record the device "${record.name}"`, () => {
+      try {
+        writeRegular(unfinished, JSON.stringify(record, undefined, 1), 0o600);
+        renameFile(unfinished, path);
+      } catch (error) {
+        removeFile(unfinished); // a full disk
+        throw error;
+      }
+    });
+  }
+
+  /** Of the device of that name; undefined where there is none. Throws for a file that cannot be understood. */
+  read(name: string): DeviceRecord | undefined {
+    return name === '' || name.includes('/') ? undefined : readRecord(this.#path(name));
+  }
+
+  remove(record: DeviceRecord): void {
+    const path = this.#path(record.name);
+    const found = readRecord(path);
+    removeFile(`${path}.new`);
+    // Somebody else may have got the device meanwhile.
+    if (found && isOf(found, record)) removeFile(path);
+  }
+
+  /** All of this host; what cannot be understood is told to `log` and left. */
+  all(log: (line: string) => void): DeviceRecord[] {
+    const found: DeviceRecord[] = [];
+    for (const name of namesIn(this.#folder)) {
+      if (!name.endsWith(this.#suffix)) continue;
+      try {
+        const record = readRecord(`${this.#folder}/${name}`);
+        if (record) found.push(record);
+      } catch (error) {
+        log(`host-device: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    return found;
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return listFolder(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function readRecord(path: string): DeviceRecord | undefined {
+  let text: string;
+  try {
+    text = readRegular(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  const json: unknown = failing(path, () => parseJson(text, ''));
+  if (typeof json !== 'object' || json === null) throw new Error(`${path}: expected a JSON object`);
+  const record: Record<string, unknown> = { ...blank, ...json };
+  for (const [key, value] of Object.entries(blank)) {
+    if (typeof record[key] !== typeof value) throw new Error(`${path}: ${key} has an impossible value`);
+  }
+  return record as unknown as DeviceRecord; // reason: each member was compared with the type it has in `blank`
+}
