@@ -3,7 +3,7 @@ import { hostLocal } from '@cni-ts/host-local/host-local';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
-import { staticIpam } from '@cni-ts/static/static';
+import { staticPlugin } from '@cni-ts/static/static';
 import { describe, expect } from 'vitest';
 import { hostDevice } from './host-device.ts';
 
@@ -232,7 +232,7 @@ describe('ADD', () => {
     container,
   }) => {
     makeDevice(host);
-    host.sh(`ip monitor link >${host.dir}/events & echo $! >${host.dir}/pid; sleep 0.2`);
+    host.sh(`ip monitor link >${host.dir}/events 2>&1 </dev/null & echo $! >${host.dir}/pid; sleep 0.2`);
     const one = given(host, container, { device: 'd0' });
     await succeed(hostDevice, 'ADD', one);
     await succeed(hostDevice, 'DEL', one);
@@ -314,7 +314,7 @@ test('IPv6 with a gateway, and a static address of each family, are on the devic
   pluginFolder(host, 'static', 'host-local');
   const addresses = [{ address: '10.9.0.2/24' }, { address: 'fd00:9::2/64', gateway: 'fd00:9::1' }];
   const ipam = { type: 'static', addresses, routes: [{ dst: '::/0' }] };
-  await succeed(hostDevice, 'ADD', given(host, container, { device: 'd0', ipam }, { plugins: [staticIpam, hostLocal] }));
+  await succeed(hostDevice, 'ADD', given(host, container, { device: 'd0', ipam }, { plugins: [staticPlugin, hostLocal] }));
   expect(container.sh('ip -br address show eth0')).toMatch(/10\.9\.0\.2\/24.*fd00:9::2\/64/);
   expect(container.sh('ip -6 route show default')).toContain('via fd00:9::1 dev eth0');
 });
