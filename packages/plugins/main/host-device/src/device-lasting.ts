@@ -52,11 +52,16 @@ export class DeviceLasting implements Lasting {
     }
     // It may have another name by now.
     const others = listLinks(inside.route).filter(
-      (one) => one.index !== link?.index && isLinkName(one.attributes.ifAlias ?? '') && this.#isOurs(site, records, one),
+      (one) =>
+        one.index !== link?.index &&
+        isLinkName(one.attributes.ifAlias ?? '') &&
+        this.#isOurs(site, records, one),
     );
     if (others.length > 1) {
       const names = others.map(({ name }) => `"${name}"`).join(' and ');
-      throw new Error(`the container has no "${site.ifname}" of ours, and ${names} may be it: none was moved`);
+      throw new Error(
+        `the container has no "${site.ifname}" of ours, and ${names} may be it: none was moved`,
+      );
     }
     for (const one of others) takeHome(site, inside, one, { name: one.attributes.ifAlias ?? '', alias: '' });
   }
@@ -104,7 +109,9 @@ function recordsOf(site: Site): DeviceRecords {
 }
 
 function recordedMacOf(site: Site): string | undefined {
-  const entry = recordedInterfaces(site.request).findLast(({ name, sandbox }) => name === site.ifname && sandbox);
+  const entry = recordedInterfaces(site.request).findLast(
+    ({ name, sandbox }) => name === site.ifname && sandbox,
+  );
   const mac = entry?.mac ? parseMac(entry.mac) : undefined;
   return mac && formatMac(mac);
 }
@@ -138,7 +145,8 @@ const homecomingPatience = 1000;
 /** The device on the host, not as it was yet: under another name, or with the alias it had in the container. */
 function findReturned(site: Site, record: DeviceRecord, waits: boolean): Link | undefined {
   const { route } = site.host;
-  const look = () => listLinks(route).find((one) => one.attributes.ifAlias === record.name && isDevice(one, record));
+  const look = () =>
+    listLinks(route).find((one) => one.attributes.ifAlias === record.name && isDevice(one, record));
   let here = look();
   // A virtual device goes with its namespace.
   if (here || !waits || record.kind !== '') return here;
@@ -150,7 +158,11 @@ function findReturned(site: Site, record: DeviceRecord, waits: boolean): Link | 
   return here;
 }
 
-function recordedNamespace(site: Site, record: DeviceRecord, inside: Namespace | undefined): Namespace | undefined {
+function recordedNamespace(
+  site: Site,
+  record: DeviceRecord,
+  inside: Namespace | undefined,
+): Namespace | undefined {
   const isIt = (one: Namespace | undefined) => one && namespaceText(one.netns.id) === record.netnsId;
   if (isIt(inside)) return inside;
   try {
@@ -167,7 +179,8 @@ function deviceIn(at: Namespace, record: DeviceRecord): Link | undefined {
   const named = findLink(at.route, record.ifname);
   if (named && named.attributes.ifAlias === record.name && isDevice(named, record)) return named;
   const marked = listLinks(at.route).filter(
-    (one) => isDevice(one, record) && (one.attributes.ifAlias === record.name || formatMac(one.mac) === record.mac),
+    (one) =>
+      isDevice(one, record) && (one.attributes.ifAlias === record.name || formatMac(one.mac) === record.mac),
   );
   const best = marked.filter((one) => one.attributes.ifAlias === record.name);
   const left = best.length > 0 ? best : marked;

@@ -4,8 +4,9 @@
  * has it, so that either can take home what the other has moved. The file tells the rest, and the container cannot change
  * it.
  */
-import { lockFile } from '@cni-ts/libc/file-lock';
+
 import { openRegular, readRegular, removeFile, renameFile, writeRegular } from '@cni-ts/libc/file';
+import { lockFile } from '@cni-ts/libc/file-lock';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import type { NamespaceId } from '@cni-ts/libc/netns';

@@ -1,9 +1,10 @@
 /** What the host's device is like in the container and back home, and what is refused. */
+import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
+import { staticPlugin } from '@cni-ts/static/static';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
-import { staticPlugin } from '@cni-ts/static/static';
 import { describe, expect } from 'vitest';
 import { hostDevice } from './host-device.ts';
 
@@ -19,11 +20,13 @@ const message = async (answer: ReturnType<typeof call>) => (await answer).error?
 
 // biome-ignore lint/suspicious/noExplicitAny: what `ip` prints
 function link(place: Pick<Host, 'succeeds' | 'sh'>, name: string): any {
-  return place.succeeds(`ip link show ${name}`) ? JSON.parse(place.sh(`ip -j -d address show ${name}`))[0] : undefined;
+  return place.succeeds(`ip link show ${name}`)
+    ? JSON.parse(place.sh(`ip -j -d address show ${name}`))[0]
+    : undefined;
 }
 
 function makeDevice(host: Host, up = true): void {
-  host.sh(`ip link add d0 address ${mac} type veth peer name p0; ip address add 198.51.100.1/24 dev d0
+  host.sh(`ip link add d0 address ${mac} type veth peer name p0; ip address add 198.51.100.1/24 brd + dev d0
     ip link set p0 up; ip link set d0 ${up ? 'up' : 'down'}`);
 }
 
@@ -33,7 +36,11 @@ describe('ADD', () => {
     container,
   }) => {
     makeDevice(host);
-    const { result } = await succeed(hostDevice, 'ADD', given(host, container, { device: 'd0', dns: { domain: 'z' } }));
+    const { result } = await succeed(
+      hostDevice,
+      'ADD',
+      given(host, container, { device: 'd0', dns: { domain: 'z' } }),
+    );
     expect(link(host, 'd0')).toBeUndefined();
     expect(link(container, 'eth0')).toMatchObject({
       address: mac,
@@ -62,7 +69,9 @@ describe('ADD', () => {
       [{ hwaddr: '00:00:00:00:00:00' }, 'failed to find host device: failed to find physical interface'],
     ];
     for (const [config, text] of tries)
-      expect((await message(call(hostDevice, 'ADD', given(host, container, config)))).slice(0, text.length)).toBe(text);
+      expect(
+        (await message(call(hostDevice, 'ADD', given(host, container, config)))).slice(0, text.length),
+      ).toBe(text);
     await succeed(hostDevice, 'ADD', given(host, container, { hwaddr: '0200.0000.0010' }));
     await succeed(hostDevice, 'DEL', given(host, container, { hwaddr: '0200.0000.0010' }));
     await succeed(hostDevice, 'ADD', given(host, container, { hwaddr: '02-00-00-00-00-10' }));
@@ -106,7 +115,9 @@ describe('ADD', () => {
         /^failed to move link failed to move "eth0" \(host: "d0"\) to container NS: file exists/,
       );
       expect({ host: snapshot(undefined, host.dir), container: snapshot(container.netns) }).toEqual(before);
-      expect(link(host, 'd0').addr_info.some(({ local }: { local: string }) => local === '198.51.100.1')).toBe(true);
+      expect(
+        link(host, 'd0').addr_info.some(({ local }: { local: string }) => local === '198.51.100.1'),
+      ).toBe(true);
     },
   );
 
@@ -182,18 +193,28 @@ describe('ADD', () => {
     makeDevice(host);
     const before = { host: snapshot(undefined, host.dir), container: snapshot(container.netns) };
     fakeIpam(host.bin, 'fails', { code: 11, msg: 'm', details: 'd' }, 1);
-    const fails = await call(hostDevice, 'ADD', given(host, container, { device: 'd0', ipam: { type: 'fails' } }));
+    const fails = await call(
+      hostDevice,
+      'ADD',
+      given(host, container, { device: 'd0', ipam: { type: 'fails' } }),
+    );
     expect(fails.error).toMatchObject({ code: 11, msg: 'm', details: 'd' });
     expect({ host: snapshot(undefined, host.dir), container: snapshot(container.netns) }).toEqual(before);
     const routes = [{ dst: '10.77.0.0/16', gw: '10.250.0.1' }];
-    const log = fakeIpam(host.bin, 'fake', { cniVersion: '1.1.0', ips: [{ address: '10.9.0.2/24' }], routes });
+    const log = fakeIpam(host.bin, 'fake', {
+      cniVersion: '1.1.0',
+      ips: [{ address: '10.9.0.2/24' }],
+      routes,
+    });
     const unusable = given(host, container, { device: 'd0', ipam: { type: 'fake' } });
     expect(await message(call(hostDevice, 'ADD', unusable))).toMatch(/^failed to add route /);
     expect(log()).toEqual(['ADD', 'DEL']);
     fakeIpam(host.bin, 'none', { cniVersion: '1.1.0' });
-    expect(await message(call(hostDevice, 'ADD', given(host, container, { device: 'd0', ipam: { type: 'none' } })))).toBe(
-      'IPAM plugin returned missing IP config',
-    );
+    expect(
+      await message(
+        call(hostDevice, 'ADD', given(host, container, { device: 'd0', ipam: { type: 'none' } })),
+      ),
+    ).toBe('IPAM plugin returned missing IP config');
     expect({ host: snapshot(undefined, host.dir), container: snapshot(container.netns) }).toEqual(before);
   });
 
@@ -206,7 +227,9 @@ describe('ADD', () => {
     container.sh('ip link add eth9 type bridge; ip link property add dev eth9 altname enp1');
     const before = { host: snapshot(undefined, host.dir), container: snapshot(container.netns) };
     for (const ifname of ['eth0', 'enp1']) {
-      const text = await message(call(hostDevice, 'ADD', given(host, container, { device: 'd0' }, { ifname })));
+      const text = await message(
+        call(hostDevice, 'ADD', given(host, container, { device: 'd0' }, { ifname })),
+      );
       expect(text).toContain('file exists');
       expect(text).toContain('enp1');
       expect({ host: snapshot(undefined, host.dir), container: snapshot(container.netns) }).toEqual(before);
@@ -256,7 +279,10 @@ describe('ADD', () => {
 });
 
 describe('CHECK', () => {
-  test('says what is not as ADD left it, in the known words (host-device 19)', async ({ host, container }) => {
+  test('says what is not as ADD left it, in the known words (host-device 19)', async ({
+    host,
+    container,
+  }) => {
     makeDevice(host);
     const one = given(host, container, { device: 'd0' });
     const { result } = await succeed(hostDevice, 'ADD', one);
@@ -267,7 +293,11 @@ describe('CHECK', () => {
     expect(await message(call(hostDevice, 'CHECK', other))).toBe(
       `Interface eth0 Mac 02:00:00:00:00:99 doesn't match container Mac: ${mac}`,
     );
-    const eth5 = { ...one, ifname: 'eth5', prevResult: { interfaces: [{ name: 'eth5', sandbox: container.path }] } };
+    const eth5 = {
+      ...one,
+      ifname: 'eth5',
+      prevResult: { interfaces: [{ name: 'eth5', sandbox: container.path }] },
+    };
     expect(await message(call(hostDevice, 'CHECK', eth5))).toBe(
       'Container Interface name in prevResult: eth5 not found',
     );
@@ -280,8 +310,8 @@ describe('CHECK', () => {
 describe('STATUS', () => {
   test('looks at no device, and asks IPAM (host-device 20)', async ({ host, container }) => {
     await succeed(hostDevice, 'STATUS', given(host, container, {}));
-    fakeIpam(host.bin, 'fake', {});
-    host.sh(`printf '#!/bin/sh\\necho \\'{"code":50,"msg":"full"}\\'; exit 1\\n' >${host.bin}/fake`);
+    const script = `#!/bin/sh\necho '{"code":50,"msg":"full"}'\nexit 1\n`;
+    writeFileSync(`${host.bin}/fake`, script, { mode: 0o755 });
     const answer = await call(hostDevice, 'STATUS', given(host, container, { ipam: { type: 'fake' } }));
     expect(answer.error).toMatchObject({ code: 50, msg: 'full' });
   });
@@ -298,7 +328,11 @@ test('of every released version the result is told, and without addresses there 
     expect(await message(call(hostDevice, 'ADD', one))).toBe('cannot convert: no valid IP addresses');
     expect(snapshot(undefined, host.dir)).toEqual(before);
   }
-  const { result } = await succeed(hostDevice, 'ADD', given(host, container, { device: 'd0', cniVersion: '0.4.0' }));
+  const { result } = await succeed(
+    hostDevice,
+    'ADD',
+    given(host, container, { device: 'd0', cniVersion: '0.4.0' }),
+  );
   expect(result).toEqual({
     cniVersion: '0.4.0',
     interfaces: [{ name: 'eth0', mac, sandbox: container.path }],
@@ -314,7 +348,11 @@ test('IPv6 with a gateway, and a static address of each family, are on the devic
   pluginFolder(host, 'static', 'host-local');
   const addresses = [{ address: '10.9.0.2/24' }, { address: 'fd00:9::2/64', gateway: 'fd00:9::1' }];
   const ipam = { type: 'static', addresses, routes: [{ dst: '::/0' }] };
-  await succeed(hostDevice, 'ADD', given(host, container, { device: 'd0', ipam }, { plugins: [staticPlugin, hostLocal] }));
+  await succeed(
+    hostDevice,
+    'ADD',
+    given(host, container, { device: 'd0', ipam }, { plugins: [staticPlugin, hostLocal] }),
+  );
   expect(container.sh('ip -br address show eth0')).toMatch(/10\.9\.0\.2\/24.*fd00:9::2\/64/);
   expect(container.sh('ip -6 route show default')).toContain('via fd00:9::1 dev eth0');
 });

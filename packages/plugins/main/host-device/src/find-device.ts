@@ -104,7 +104,9 @@ export function isLinkName(text: string): boolean {
 function byMac(text: string, site: Site): Link {
   const mac = parseMac(text);
   if (!mac) {
-    throw new Error(`failed to parse MAC address ${JSON.stringify(text)}: address ${text}: invalid MAC address`);
+    throw new Error(
+      `failed to parse MAC address ${JSON.stringify(text)}: address ${text}: invalid MAC address`,
+    );
   }
   const wanted = formatMac(mac);
   const all = failing('failed to list node links', () => listLinks(site.host.route));
@@ -112,13 +114,25 @@ function byMac(text: string, site: Site): Link {
   if (found.length === 0) found = all.filter((link) => permanentMacOf(link) === wanted);
   const best = theOne(found, wanted);
   if (best.length === 1) return best[0]!;
-  if (best.length === 0) throw new Error(`failed to find physical interface: no link of the host has the MAC ${wanted}`);
+  if (best.length === 0)
+    throw new Error(`failed to find physical interface: no link of the host has the MAC ${wanted}`);
   const names = best.map(({ name }) => `"${name}"`).join(', ');
   throw new Error(`several links have the MAC ${wanted}: ${names}; say which by "device"`);
 }
 
 /** Kinds that take the MAC of another link, or stand on one. */
-const borrowers = ['bridge', 'bond', 'team', 'vlan', 'macvlan', 'macvtap', 'ipvlan', 'ipvtap', 'vrf', 'macsec'];
+const borrowers = [
+  'bridge',
+  'bond',
+  'team',
+  'vlan',
+  'macvlan',
+  'macvtap',
+  'ipvlan',
+  'ipvtap',
+  'vrf',
+  'macsec',
+];
 
 /** Of links with one MAC the one that it is of: bridges, bonds and links on top of others have it from those. */
 function theOne(links: readonly Link[], mac: string): readonly Link[] {

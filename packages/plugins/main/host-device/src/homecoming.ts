@@ -45,7 +45,8 @@ function directly(host: Namespace, inside: Namespace, link: Link, name: string):
   if (link.flags & IFF_UP) setDown(inside.route, link);
   try {
     // The alias once more: it is what the device is found by if this ends halfway.
-    if (link.name !== name || link.attributes.ifAlias !== name) changeLink(inside.route, link, { name, ifAlias: name });
+    if (link.name !== name || link.attributes.ifAlias !== name)
+      changeLink(inside.route, link, { name, ifAlias: name });
     changeLink(inside.route, link, { netnsFd: host.netns.fd });
   } catch (error) {
     const still = findLinkByIndex(inside.route, link.index);
@@ -114,7 +115,9 @@ function oneByOne(site: Site, link: Link, { flags, mask, ...rest }: LinkChange):
       changeLink(site.host.route, link, one);
     } catch (error) {
       const what = JSON.stringify({ ...one, ...(one.mac && { mac: formatMac(one.mac) }) });
-      site.request.log(`host-device: "${link.name}" is home, but is not as it was, ${what}: ${errorText(error)}`);
+      site.request.log(
+        `host-device: "${link.name}" is home, but is not as it was, ${what}: ${errorText(error)}`,
+      );
     }
   }
 }

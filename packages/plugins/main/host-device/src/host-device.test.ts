@@ -1,8 +1,8 @@
-import { conformance } from '@cni-ts/testing/conformance';
 import { hostLocal } from '@cni-ts/host-local/host-local';
-import { ownLinks } from '@cni-ts/testing/own-links';
 import type { Case } from '@cni-ts/testing/case';
+import { conformance } from '@cni-ts/testing/conformance';
 import type { Host } from '@cni-ts/testing/namespaces';
+import { ownLinks } from '@cni-ts/testing/own-links';
 import { hostDevice } from './host-device.ts';
 
 /** One device for all containers that come one after the other, and one for each of those that are there together. */

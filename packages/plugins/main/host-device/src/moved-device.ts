@@ -161,17 +161,19 @@ function whyNot({ name, kind }: Link): string {
 
 /** The undo of a move that may have happened, or have stopped halfway under the old name. */
 function moveBack(site: Site, container: Namespace, link: Link, record: DeviceRecord): void {
-  for (const name of [site.ifname, link.name, record.name]) {
+  const here = findLinkByIndex(site.host.route, link.index);
+  if (here?.name === link.name) {
+    // It has not gone. One that had come home without a DEL gets its own name all the same.
+    if (link.name !== record.name) renameHome(site, here, record);
+    return;
+  }
+  for (const name of [site.ifname, link.name]) {
     const there = findLink(container.route, name);
     if (!there || !isDevice(there, record) || formatMac(there.mac) !== formatMac(link.mac)) continue;
-    if (name !== site.ifname && there.index !== link.index) continue;
-    if (name === site.ifname && there.attributes.ifAlias !== record.name) continue;
+    if (there.index !== link.index && there.attributes.ifAlias !== record.name) continue;
     takeHome(site, container, there, record);
     return;
   }
-  // It has not gone. One that had come home without a DEL gets its own name all the same.
-  const here = findLinkByIndex(site.host.route, link.index);
-  if (here?.name === link.name && link.name !== record.name) renameHome(site, here, record);
 }
 
 /** The kernel forgets them when a device moves. Those it makes itself are back already, as is what others gave it. */

@@ -36,7 +36,11 @@ function isThere(folder: string, name: string): boolean {
 export function isForUserSpace({ bus, name }: BusDevice): boolean {
   if (bus !== 'pci') return false;
   const device = `${pci}/${name}`;
-  const missing = !isThere(pci, name) ? device : !tryStat(`${device}/driver`) ? `${device}/driver` : undefined;
+  const missing = !isThere(pci, name)
+    ? device
+    : !tryStat(`${device}/driver`)
+      ? `${device}/driver`
+      : undefined;
   if (missing) throw new Error(`error with host device: lstat ${missing}: no such file or directory`);
   const driver = realPath(`${device}/driver`);
   return userSpaceDrivers.includes(driver.slice(driver.lastIndexOf('/') + 1));
@@ -69,9 +73,7 @@ export function linkOfBusDevice({ bus, name }: BusDevice): string {
 export function linkOfKernelPath(path: string): string {
   const plain = normalized(path);
   if (path.startsWith('/') && plain.startsWith('/sys/devices/')) return linkIn(`${plain}/net`);
-  throw new Error(
-    `kernel device path ${JSON.stringify(path)} must be absolute and begin with /sys/devices/`,
-  );
+  throw new Error(`kernel device path ${JSON.stringify(path)} must be absolute and begin with /sys/devices/`);
 }
 
 function normalized(path: string): string {
