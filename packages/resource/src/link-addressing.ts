@@ -35,6 +35,8 @@ export interface AddressingOptions {
   readonly ignoreRouters?: boolean | undefined;
   /** IPv6 addresses are used at once: IPAM owns them and nobody else is on the wire. */
   readonly noDad?: boolean | undefined;
+  /** Nobody is at the other end yet, so duplicate address detection cannot end, and is not waited for. */
+  readonly noCarrier?: boolean | undefined;
   /** The subnets of the addresses are not on the link, whatever the kernel says. */
   readonly noSubnets?: boolean | undefined;
   /** What sets the link up, where that takes more than asking once. */
@@ -86,7 +88,7 @@ export function addressing(ifname: string, result: Result, options: AddressingOp
   all.push(options.up ?? new LinkUp('container', ifname, options.down, options.alias, options.upAdvice));
   if (!options.noSubnets)
     for (const { cidr, gateway } of assigned) all.push(new SubnetRoute(ifname, cidr, gateway));
-  if (gateways[6] && !options.noDad) all.push(new Settled(ifname));
+  if (gateways[6] && !options.noDad && !options.noCarrier) all.push(new Settled(ifname));
   all.push(...(options.beforeRoutes ?? []));
   for (const [i, route] of (result.routes ?? []).entries()) {
     all.push(routeOf(ifname, route, i, gateways, options.yieldDefault && isFirstDefault(result, i)));

@@ -20,6 +20,7 @@ import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac 
 import { hostLinkName } from './link-name.ts';
 import { findNamespace, type Namespace } from './namespace.ts';
 import { isAnothers } from './owned-links.ts';
+import { randomMac } from './random-mac.ts';
 import { recordedAddresses, recordedInterfaces } from './recorded-interfaces.ts';
 import type { Drift, Lasting, Place, Resource } from './resource.ts';
 import type { Site } from './site.ts';
@@ -213,13 +214,6 @@ function takeBack(inside: Namespace, name: string, { standsOn, mac, info, made }
   if (link?.kind !== info.kind || link.lower !== standsOn) return;
   if (mac ? formatMac(mac) !== formatMac(link.mac) : !made && link.attributes.ifAlias) return;
   deleteLink(inside.route, link);
-}
-
-/** As the kernel makes one: any but for the bits that say unicast and locally administered. */
-function randomMac(): Uint8Array {
-  const high = Math.random() * 0x1000000;
-  const low = Math.random() * 0x1000000;
-  return Uint8Array.of(((high >> 16) & 0xfc) | 2, high >> 8, high, low >> 16, low >> 8, low);
 }
 
 type LooksLike = (link: Link, site: Site, inside: Namespace) => boolean;

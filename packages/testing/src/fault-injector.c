@@ -10,7 +10,7 @@
  *   kill     PROGRAM (not what it started) gets SIGKILL before the change;
  *   term     PROGRAM gets SIGTERM before the change, which is made.
  *
- * Changes are: netlink requests but those that ask only, the replacing of iptables' older tables, writes to files
+ * Changes are: netlink requests but those that ask only, the replacing of iptables' older tables, the making of taps, writes to files
  * (/proc/sys included), and files and folders made, renamed, linked and removed. REPORT is a file that gets a line
  * for each change until the NUMBER-th, this one included. Exits as PROGRAM does, with 128 and the signal's number where
  * a signal ended it, and with 124 where it ran for more than 10 seconds. 125: the injector itself failed.
@@ -63,6 +63,7 @@ static void die(const char *what) {
 static const int calls[] = {
     SYS_sendto,   SYS_sendmsg, SYS_recvfrom,  SYS_recvmsg, SYS_setsockopt, SYS_write,  SYS_pwrite64, SYS_writev,
     SYS_openat,   SYS_mkdirat, SYS_unlinkat,  SYS_linkat,  SYS_symlinkat,  SYS_ftruncate, SYS_renameat2,
+    SYS_ioctl,
 #ifdef SYS_renameat
     SYS_renameat,
 #endif
@@ -164,6 +165,9 @@ static int isChange(pid_t pid, const struct ptrace_syscall_info *call, int *fail
     case SYS_setsockopt: /* IPT_SO_SET_REPLACE, IP6T_SO_SET_REPLACE */
       if ((args[1] != 0 && args[1] != 41) || args[2] != 64) return 0;
       return describe("replacing a legacy table");
+    case SYS_ioctl: /* TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP: a link that a program makes */
+      if ((args[1] & 0xfffffff8) != 0x400454c8 || (args[1] & 7) < 2) return 0;
+      return describe("ioctl %#lx", (unsigned long)args[1]);
     case SYS_write:
     case SYS_pwrite64:
     case SYS_writev:

@@ -70,6 +70,8 @@ export interface Calls {
   setns(fd: number, kind: number): number;
   unshare(flags: number): number;
   flock(fd: number, operation: number): number;
+  /** The argument is a number, or where a structure lies (`address`). */
+  ioctl(fd: number, request: number, argument: number): number;
   mount(source: Uint8Array, target: Uint8Array, type: Uint8Array, flags: number, data: Uint8Array): number;
   umount2(target: Uint8Array, flags: number): number;
   /** errno of this thread's last failed call; read it before anything else runs. */
@@ -122,6 +124,7 @@ export const definitions = {
   setns: 'i32 i32',
   unshare: 'i32',
   flock: 'i32 i32',
+  ioctl: 'i32 u32 u64',
   mount: 'ptr ptr ptr u64 ptr',
   umount2: 'ptr i32',
 } satisfies Record<Exclude<keyof Calls, 'errno' | 'address'>, string>;
@@ -148,6 +151,8 @@ function openWithNode(): Calls {
   const extra = {
     mount: (source: unknown, target: unknown, type: unknown, flags: number, data: unknown) =>
       functions.mount?.(source, target, type, BigInt(flags), data),
+    ioctl: (fd: number, request: number, argument: number) =>
+      functions.ioctl?.(fd, request, BigInt(argument)),
     errno: () => ffi.getInt32(functions.__errno_location()),
     address: (bytes: Uint8Array) => Number(ffi.getRawPointer(bytes)),
   };

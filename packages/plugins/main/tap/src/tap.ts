@@ -1,0 +1,160 @@
+/**
+ * tap: gives the container a link whose other end is a program, as virtual machines have it: what the container sends
+ * comes out of /dev/net/tun, and the reverse. It stays when no program has it open. It may be a port of a bridge of the
+ * container's.
+ *
+ * Without `ipam` the link gets no address.
+ */
+import { tellNeighbours } from '@cni-ts/resource/announce';
+import type { LinkWords } from '@cni-ts/resource/container-link';
+import { InnerLink } from '@cni-ts/resource/inner-link';
+import { addressing } from '@cni-ts/resource/link-addressing';
+import { LinkUp } from '@cni-ts/resource/link-up';
+import { mainPlugin } from '@cni-ts/resource/main-plugin';
+import type { Drift, Resource } from '@cni-ts/resource/resource';
+import type { Site } from '@cni-ts/resource/site';
+import { UpperLinkLasting } from '@cni-ts/resource/upper-link';
+import { findLink, type Link, setMaster, setMtu } from '@cni-ts/rtnetlink/link';
+import { linkOwner } from '@cni-ts/skeleton/link-owner';
+import { failing } from '@cni-ts/spec/failing';
+import type { Result } from '@cni-ts/spec/result';
+import { resultDns } from '@cni-ts/spec/result-dns';
+import { type Config, linkMac, parse, schema } from './config.ts';
+import { makeTap } from './create.ts';
+
+const words: LinkWords = {
+  sandbox: (netns) => `Sandbox in prevResult  doesn't match configured netns: ${netns}`,
+  missing: (name) => `Cannot find container link ${name}`,
+  kind: (name) => `Error: Container interface ${name} not of type tap`,
+  mac: (name, recorded, found) => `Interface ${name} Mac ${recorded} doesn't match container Mac: ${found}`,
+  down: (name) => `Interface ${name} is down`,
+};
+
+/** What the kernel tells of a tap. */
+interface TapData {
+  readonly type?: string;
+  readonly multiQueue?: number;
+  readonly owner?: number;
+  readonly group?: number;
+}
+
+function dataOf(link: Link): TapData {
+  return (link.attributes.linkInfo?.data ?? {}) as TapData; // reason: of a link of this kind the table in rtnetlink read it
+}
+
+/** How what cannot be changed, and the MTU, differ from what was asked for. */
+function drift({ multiQueue, owner, group, mtu }: Config, link: Link): (Drift & { fatal?: boolean })[] {
+  const data = dataOf(link);
+  const all: (Drift & { fatal?: boolean })[] = [];
+  const compare = (what: string, found: unknown, wanted: unknown) => {
+    if (found === wanted) return;
+    all.push({
+      text: `tap ${link.name} has ${what} ${found ?? 'none'}, not ${wanted ?? 'none'}`,
+      fatal: true,
+    });
+  };
+  if (data.type !== 'tap') all.push({ text: words.kind(link.name), fatal: true, hides: true });
+  compare('multiQueue', data.multiQueue === 1, multiQueue);
+  compare('owner', data.owner, owner);
+  compare('group', data.group, group);
+  if (mtu && link.mtu !== mtu) all.push({ text: `tap ${link.name} has mtu ${link.mtu}, not ${mtu}` });
+  return all;
+}
+
+/** The tap as a port of a bridge that the container has. */
+class Port implements Resource {
+  readonly #bridge: string;
+
+  constructor(bridge: string) {
+    this.#bridge = bridge;
+  }
+
+  describe({ ifname }: Site): string {
+    return `${ifname} a port of ${this.#bridge}, the container's`;
+  }
+
+  ensure(site: Site): void {
+    const { container, ifname } = site;
+    const bridge = findLink(container.route, this.#bridge);
+    if (!bridge) {
+      throw new Error(
+        `failed to get bridge ${this.#bridge}: Link not found: it must be in the container, as a plugin before left it`,
+      );
+    }
+    failing(`failed to set tap ${ifname} as a port of bridge ${this.#bridge}`, () =>
+      setMaster(container.route, site.link('container', ifname), bridge.index),
+    );
+  }
+
+  differences(site: Site): Drift[] {
+    const link = site.find('container', site.ifname);
+    const bridge = site.find('container', this.#bridge);
+    if (link && bridge && link.master === bridge.index) return [];
+    return [{ text: `tap ${site.ifname} is not a port of bridge ${this.#bridge}` }];
+  }
+}
+
+/** Addresses and routes are told too where it is down: nobody need be at the other end. */
+class TapUp extends LinkUp {
+  override differences(site: Site): Drift[] {
+    return super.differences(site).map(({ text }) => ({ text }));
+  }
+}
+
+export const tap = mainPlugin({
+  type: 'tap',
+  config: schema,
+  parse,
+  ipam: ({ ipam }) => ipam,
+  missing: 'Required prevResult missing',
+  // There are no CNI_ARGS to look at.
+  status: (config) => void linkMac(config, ''),
+  plan(config, site) {
+    const { ifname } = site;
+    const alias = linkOwner(site.owner, 'tap');
+    const { multiQueue, owner, group, mtu, selinuxContext } = config;
+    const link = new InnerLink({
+      kind: 'tun',
+      description: `a tap${multiQueue ? ', multi-queue' : ''}${mtu ? `, mtu ${mtu}` : ''}`,
+      mac: linkMac(config, site.request.args),
+      create: (inside, mac) =>
+        makeTap({ name: ifname, multiQueue, owner, group, mtu, alias, selinuxContext }, inside, mac),
+      failure: (why) => why,
+      refetch: `failed to refetch tap "${ifname}"`,
+      words,
+      drift: (found) => drift(config, found),
+      mend: (found) => {
+        if (mtu && found.mtu !== mtu) setMtu(site.container.route, found, mtu);
+      },
+    });
+    const up = new TapUp('container', ifname, words.down(ifname));
+    const before: Resource[] = config.bridge ? [link, new Port(config.bridge)] : [link];
+    const interfaces = [{ at: 'container', name: ifname }] as const;
+    if (!config.ipam) {
+      const result: Result = config.dns ? { dns: config.dns } : {};
+      return { interfaces, before: [...before, up], result };
+    }
+    return {
+      interfaces,
+      before,
+      after(given) {
+        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 0 })) };
+        if (given.routes?.length) result.routes = given.routes;
+        const dns = resultDns(config.dns, given.dns);
+        if (dns) result.dns = dns;
+        const settings = () => tellNeighbours(ifname, false);
+        const options = { down: words.down(ifname), settings, up, noCarrier: true };
+        return { resources: addressing(ifname, given, options), result };
+      },
+    };
+  },
+  lasting: (config) => [
+    new UpperLinkLasting('tap', 'tun', (link) => {
+      return (
+        config !== undefined &&
+        dataOf(link).type === 'tap' &&
+        dataOf(link).multiQueue === (config.multiQueue ? 1 : 0)
+      );
+    }),
+  ],
+});
