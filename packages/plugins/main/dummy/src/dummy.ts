@@ -11,6 +11,7 @@ import { UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import type { Result } from '@cni-ts/spec/result';
 import { checkIpam, parse, schema } from './config.ts';
+import { noOtherDefaults } from './default-route.ts';
 
 const words: LinkWords = {
   sandbox: (netns) => `Sandbox in prevResult  doesn't match configured netns: ${netns}`,
@@ -56,7 +57,8 @@ export const dummy = mainPlugin({
         // Not the configuration's: what IPAM says of the addresses is all there is to know of them.
         if (given.dns) result.dns = given.dns;
         const alias = linkOwner(site.owner, 'dummy');
-        return { resources: addressing(ifname, given, { down: words.down(ifname), alias }), result };
+        const options = { down: words.down(ifname), alias };
+        return { resources: [...noOtherDefaults(given), ...addressing(ifname, given, options)], result };
       },
     };
   },

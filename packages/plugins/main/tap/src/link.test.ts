@@ -22,13 +22,12 @@ function link(container: Container, name = 't0'): any {
 }
 
 /** As a program opens it by name, with these flags beside IFF_TAP and IFF_NO_PI, as this user: '' or the error. */
-function open(container: Container, flags: number, user = 0, group = 0, then = ''): string {
+function open(container: Container, flags: number, user = 0, group = 0): string {
   const script = `import fcntl, os, struct
-if ${user}: os.setgroups([]); os.setgid(${group}); os.setuid(${user})
 fd = os.open('/dev/net/tun', os.O_RDWR)
+if ${user}: os.setgroups([]); os.setgid(${group}); os.setuid(${user})
 try: fcntl.ioctl(fd, 0x400454ca, struct.pack('16sH22x', b't0', 0x1002 | ${flags})); print('ok')
-except OSError as e: print(e.strerror)
-${then}`;
+except OSError as e: print(e.strerror)`;
   return container.sh(`python3 -c "${script.replaceAll('"', '\\"')}"`).trim();
 }
 
