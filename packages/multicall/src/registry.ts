@@ -1,7 +1,9 @@
 // Generated from the folders in packages/plugins by `npm run build`. Do not edit.
 import { bandwidth } from '@cni-ts/bandwidth/bandwidth';
 import { bridge } from '@cni-ts/bridge/bridge';
+import { dummy } from '@cni-ts/dummy/dummy';
 import { firewall } from '@cni-ts/firewall/firewall';
+import { hostDevice } from '@cni-ts/host-device/host-device';
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { ipvlan } from '@cni-ts/ipvlan/ipvlan';
 import { loopback } from '@cni-ts/loopback/loopback';
@@ -11,6 +13,7 @@ import { ptp } from '@cni-ts/ptp/ptp';
 import { sbr } from '@cni-ts/sbr/sbr';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { staticPlugin } from '@cni-ts/static/static';
+import { tap } from '@cni-ts/tap/tap';
 import { tuning } from '@cni-ts/tuning/tuning';
 import { vlan } from '@cni-ts/vlan/vlan';
 import { vrf } from '@cni-ts/vrf/vrf';
@@ -19,7 +22,9 @@ import { vrf } from '@cni-ts/vrf/vrf';
 export const registry: Readonly<Record<string, Plugin>> = {
   bandwidth,
   bridge,
+  dummy,
   firewall,
+  'host-device': hostDevice,
   'host-local': hostLocal,
   ipvlan,
   loopback,
@@ -28,6 +33,7 @@ export const registry: Readonly<Record<string, Plugin>> = {
   ptp,
   sbr,
   static: staticPlugin,
+  tap,
   tuning,
   vlan,
   vrf,
