@@ -39,7 +39,7 @@ export class DeviceLasting implements Lasting {
 
   /** One that the reference has moved: nothing is known but its alias, and prevResult. */
   #unrecorded(site: Site, records: DeviceRecords, inside: Namespace, link: Link | undefined): void {
-    if (link && this.#isOurs(site, records, link)) {
+    if (link && this.#isOurs(site, records, inside, link)) {
       const alias = link.attributes.ifAlias ?? '';
       if (!isLinkName(alias)) {
         throw new Error(
@@ -55,7 +55,7 @@ export class DeviceLasting implements Lasting {
       (one) =>
         one.index !== link?.index &&
         isLinkName(one.attributes.ifAlias ?? '') &&
-        this.#isOurs(site, records, one),
+        this.#isOurs(site, records, inside, one),
     );
     if (others.length > 1) {
       const names = others.map(({ name }) => `"${name}"`).join(' and ');
@@ -67,10 +67,11 @@ export class DeviceLasting implements Lasting {
   }
 
   /** Known by prevResult's MAC, else by the configuration. A link without an alias was not moved. */
-  #isOurs(site: Site, records: DeviceRecords, { name, mac, attributes }: Link): boolean {
+  #isOurs(site: Site, records: DeviceRecords, inside: Namespace, { name, mac, attributes }: Link): boolean {
     const { ifAlias = '' } = attributes;
-    // Another attachment's, or another plugin's.
-    if (ifAlias === '' || records.read(ifAlias) || readLinkOwner(ifAlias)) return false;
+    // Another plugin's, or another attachment's; a record of another container is older than the reference's move.
+    if (ifAlias === '' || readLinkOwner(ifAlias)) return false;
+    if (records.read(ifAlias)?.netnsId === namespaceText(inside.netns.id)) return false;
     if (ifAlias === this.#device) return true;
     const wanted = recordedMacOf(site);
     if (wanted !== undefined) return wanted === formatMac(mac);

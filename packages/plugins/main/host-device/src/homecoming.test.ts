@@ -81,6 +81,23 @@ describe('DEL', () => {
     expect(link(host, 'd0').flags).not.toContain('UP');
   });
 
+  test('of what the reference has moved is not kept by a record of ours that is older than that', async ({
+    host,
+    container,
+  }) => {
+    makeDevice(host);
+    const first = given(host, host.container('first'), { device: 'd0' }, { containerId: 'first' });
+    await succeed(hostDevice, 'ADD', first);
+    // As the reference takes it home, and then moves it.
+    crash(host, first.container as Container, 'eth0');
+    host.sh(
+      `ip link set eth0 down; ip link set eth0 name d0; ip link set d0 netns ${container.path} name eth0`,
+    );
+    const one = given(host, container, { device: 'd0' }, { containerId: 'second' });
+    await succeed(hostDevice, 'DEL', one);
+    expect(link(host, 'd0')).toMatchObject({ address: mac });
+  });
+
   test('leaves the device in the container, up and marked, while the host has another link of its name (host-device 16)', async ({
     host,
     container,

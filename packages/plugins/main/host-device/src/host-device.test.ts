@@ -16,6 +16,8 @@ function mac(name: string): string {
 /** A veth plays the device: it is up, and its other end stays. */
 function makeDevice(host: Host, name: string): void {
   if (host.succeeds(`ip link show ${name}`)) return;
+  // The other end of one that is going with its namespace.
+  host.succeeds(`ip link del p${name}`);
   host.sh(`ip link add ${name} address ${mac(name)} mtu 1400 type veth peer name p${name} address ${mac(`p${name}`)}
     ip link set ${name} txqueuelen 500 alias 'of ${name}'; ip link set p${name} up; ip link set ${name} up`);
 }
