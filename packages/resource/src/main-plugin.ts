@@ -103,7 +103,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       await ensureAll(site, planned.before);
       let result: Result = planned.result ?? {};
       if (planned.after && from) {
-        const given = isDelegate(from) ? await asked(main.ipamFailed, from) : from;
+        const given = isDelegate(from) ? withoutLinks(await asked(main.ipamFailed, from)) : from;
         if (!given.ips?.length) throw new Error('IPAM plugin returned missing IP config');
         const after = planned.after(given);
         await ensureAll(site, after.resources);
@@ -127,7 +127,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const planned = main.plan(request.config, site);
       const from = planned.after && source(request);
       const dry = from && (isDelegate(from) ? await from.plan() : { changes: [], result: from });
-      const after = dry && planned.after?.(dry.result);
+      const after = dry && planned.after?.(isDelegate(from) ? withoutLinks(dry.result) : dry.result);
       const links = planned.interfaces.map(({ at, name }) => ({
         name,
         ...(at === 'container' && { sandbox: request.netns }),
@@ -225,6 +225,13 @@ function observed(site: Site, { at, name, changes, unseen }: PlannedLink): Inter
   const entry: Interface = unseen ? { name } : { name, mac: formatMac(site.link(at, name).mac) };
   if (at === 'container') entry.sandbox = site.request.netns;
   return entry;
+}
+
+/** What IPAM gave. It knows no link, whatever it says of one: all of it is for the one that is made. */
+function withoutLinks(given: Result): Result {
+  if (!given.interfaces?.length) return given;
+  const { interfaces: _, ips = [], ...rest } = given;
+  return { ...rest, ips: ips.map(({ interface: __, ...ip }) => ip) };
 }
 
 function partsOf({ before, after }: Plan, recorded: Result): Resource[] {
