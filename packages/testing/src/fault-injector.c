@@ -10,8 +10,8 @@
  *   kill     PROGRAM (not what it started) gets SIGKILL before the change;
  *   term     PROGRAM gets SIGTERM before the change, which is made.
  *
- * Changes are: netlink requests but those that ask only, the replacing of iptables' older tables, the making of taps, writes to files
- * (/proc/sys included), and files and folders made, renamed, linked and removed. REPORT is a file that gets a line
+ * Changes are: netlink requests but those that ask only, the replacing of iptables' older tables, the making of taps,
+ * writes to files (/proc/sys included), and files and folders made, renamed, linked and removed. REPORT is a file that gets a line
  * for each change until the NUMBER-th, this one included. Exits as PROGRAM does, with 128 and the signal's number where
  * a signal ended it, and with 124 where it ran for more than 10 seconds. 125: the injector itself failed.
  *

@@ -50,12 +50,7 @@ export const single = [
     network: (host) => ({
       name: 'device',
       plugins: [
-        {
-          type: 'host-device',
-          device: 'device',
-          ...(host.side.name === 'ours' && { dataDir: `${host.dir}/devices` }),
-          ipam: ipam(host),
-        },
+        { type: 'host-device', device: 'device', dataDir: `${host.dataDir}/devices`, ipam: ipam(host) },
       ],
     }),
     checks: [addressInContainer, linkInContainer, reservation],

@@ -1,6 +1,6 @@
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
-import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
@@ -52,9 +52,14 @@ function dataDirOf(written = ''): string {
   return withoutNul(written, 'dataDir') || defaultDataDir;
 }
 
-/** The same for DEL and GC, of a configuration that need not be valid. */
-export function dataDirIn(json: unknown): string {
-  return dataDirOf(configText(json, 'dataDir'));
+/** The same for DEL and GC, of a configuration that need not be valid: what ADD did not take has moved nothing. */
+export function dataDirIn(json: unknown, log: (line: string) => void): string {
+  try {
+    return dataDirOf(configText(json, 'dataDir'));
+  } catch (error) {
+    log(`host-device: ${errorText(error)}; records are looked for in ${defaultDataDir}`);
+    return defaultDataDir;
+  }
 }
 
 /** ADD and CHECK need to know which device; DEL does not. */

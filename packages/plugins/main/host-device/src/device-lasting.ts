@@ -106,7 +106,8 @@ export class DeviceLasting implements Lasting {
 }
 
 function recordsOf(site: Site): DeviceRecords {
-  return new DeviceRecords(dataDirIn(site.request.json), site.host.netns.id);
+  const log = (line: string) => site.request.log(line);
+  return new DeviceRecords(dataDirIn(site.request.json, log), site.host.netns.id);
 }
 
 function recordedMacOf(site: Site): string | undefined {

@@ -1,8 +1,10 @@
 /** What the host's device is like in the container and back home, and what is refused. */
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
+import { onKernelWrite } from '@cni-ts/libc/fault';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { staticPlugin } from '@cni-ts/static/static';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, executables, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
@@ -277,6 +279,35 @@ describe('ADD', () => {
     expect(link(container, 'eth0')).toBeUndefined();
   });
 });
+
+test.skipIf(executables !== undefined).for([
+  [['EBUSY', 'EBUSY'], 0],
+  [['EBUSY', 'EPERM'], 1],
+] as const)(
+  'a device that is busy when it is set up is tried again, and goes home when it is refused: %o (host-device trap 22)',
+  async ([refusals, status], { host, container }) => {
+    makeDevice(host);
+    const before = { host: snapshot(undefined, host.dir), container: snapshot(container.netns) };
+    const one = given(host, container, { device: 'd0' });
+    // The first is the move.
+    const answers: (string | undefined)[] = [undefined, ...refusals];
+    onKernelWrite((name) => {
+      const refusal = name === 'RTM_SETLINK' ? answers.shift() : undefined;
+      if (refusal) throw new SyscallError(name, refusal);
+    });
+    const answer = await call(hostDevice, 'ADD', one).finally(() => onKernelWrite(undefined));
+    expect(answer.status, answer.stdout).toBe(status);
+    expect(answers).toEqual([]);
+    if (status === 0) {
+      expect(link(container, 'eth0').flags).toContain('UP');
+      return;
+    }
+    expect(answer.error?.msg).toMatch(
+      /^failed to move link failed to set "eth0" up: operation not permitted/,
+    );
+    expect({ host: snapshot(undefined, host.dir), container: snapshot(container.netns) }).toEqual(before);
+  },
+);
 
 describe('CHECK', () => {
   test('says what is not as ADD left it, in the known words (host-device 19)', async ({
