@@ -333,6 +333,22 @@ test('an ADD that finds its device in a container says in whose (host-device tra
   expect(await message(call(hostDevice, 'ADD', again))).toContain('Link not found');
 });
 
+test('REPAIR moves a device again that somebody has put back on the host', async ({ host, container }) => {
+  makeDevice(host);
+  const one = given(host, container, { device: 'd0' });
+  const { result } = await succeed(hostDevice, 'ADD', one);
+  const home = host.sh('sleep 20 >/dev/null 2>&1 </dev/null & echo $!').trim();
+  container.sh(`ip link set eth0 down; ip link set eth0 netns ${home} name d0; kill ${home}`);
+  host.sh("ip link set d0 alias ''");
+  const known = { ...one, prevResult: result };
+  expect(await message(call(hostDevice, 'CHECK', known))).toBe(
+    'Container Interface name in prevResult: eth0 not found',
+  );
+  await succeed(hostDevice, 'REPAIR', known);
+  await succeed(hostDevice, 'CHECK', known);
+  expect(link(container, 'eth0')).toMatchObject({ address: mac, ifalias: 'd0' });
+});
+
 test('two ADDs for one device at once: one has it, and the DEL of the other takes nothing away', async ({
   host,
   container,
