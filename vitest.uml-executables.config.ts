@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     ...uml.test,
     include: ['packages/plugins/**/*.uml.test.ts'],
-    env: { ...uml.test.env, CNI_TS_EXECUTABLES: join(import.meta.dirname, 'dist/bin') },
+    env: { ...uml.test?.env, CNI_TS_EXECUTABLES: join(import.meta.dirname, 'dist/bin') },
     // The suites, not each plugin's own cases. A refused request to delete a link is left out: where the first process
     // waits for orphans, as in there, another process sends it, and that it could not is told by nothing but time.
     testNamePattern:

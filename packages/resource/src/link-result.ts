@@ -9,7 +9,7 @@ export function linkResult(given: Result, link: number, dns: Dns | undefined): R
   return withDns(result, dns, given.dns);
 }
 
-/** The same of a network without IPAM. */
+/** A main plugin's result where the network has no IPAM, without its interfaces. */
 export function bareResult(dns: Dns | undefined): Result {
   return withDns({}, dns, undefined);
 }

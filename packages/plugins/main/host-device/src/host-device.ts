@@ -7,11 +7,10 @@
  */
 import { tellNeighbours } from '@cni-ts/resource/announce';
 import { addressing } from '@cni-ts/resource/link-addressing';
+import { linkResult } from '@cni-ts/resource/link-result';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import { recordedInterfaces } from '@cni-ts/resource/recorded-interfaces';
 import type { Site } from '@cni-ts/resource/site';
-import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { type Config, parse, schema } from './config.ts';
 import { DeviceLasting } from './device-lasting.ts';
 import { DeviceUp, MovedDevice } from './moved-device.ts';
@@ -47,14 +46,11 @@ export const hostDevice = mainPlugin({
       interfaces,
       before,
       after(given) {
-        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 0 })) };
-        if (given.routes?.length) result.routes = given.routes;
-        const dns = resultDns(config.dns, given.dns);
-        if (dns) result.dns = dns;
+        const result = linkResult(given, 0, config.dns);
         if (unseen) return { resources: [], result };
         const settings = () => tellNeighbours(ifname);
         const down = `Interface ${ifname} is down`;
-        return { resources: addressing(ifname, given, { down, settings, up }), result };
+        return { resources: addressing(ifname, given, { down, settings, up, yieldDefault: true }), result };
       },
     };
   },

@@ -9,6 +9,7 @@
 import { tellNeighbours } from '@cni-ts/resource/announce';
 import type { LinkWords } from '@cni-ts/resource/container-link';
 import { addressing } from '@cni-ts/resource/link-addressing';
+import { linkResult } from '@cni-ts/resource/link-result';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
@@ -16,8 +17,6 @@ import { checkLeastMtu, findMaster } from '@cni-ts/resource/upper-master';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { knowsUpperKind } from '@cni-ts/rtnetlink/upper-kind';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { chainedMaster } from './chained-master.ts';
 import { type Config, modeOf, parse, schema } from './config.ts';
 import { warnOfSharedSubnet } from './shared-subnet.ts';
@@ -98,10 +97,7 @@ export const ipvlan = mainPlugin({
       interfaces: [{ at: 'container', name: ifname }],
       before: [link],
       after(given) {
-        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 0 })) };
-        if (given.routes?.length) result.routes = given.routes;
-        const dns = resultDns(config.dns, given.dns);
-        if (dns) result.dns = dns;
+        const result = linkResult(given, 0, config.dns);
         // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
         const settings = () => tellNeighbours(ifname);
         const options = { down: words.down(ifname), alias, settings, yieldDefault: true };

@@ -9,6 +9,7 @@ import { tellNeighbours } from '@cni-ts/resource/announce';
 import type { LinkWords } from '@cni-ts/resource/container-link';
 import { InnerLink } from '@cni-ts/resource/inner-link';
 import { addressing } from '@cni-ts/resource/link-addressing';
+import { bareResult, linkResult } from '@cni-ts/resource/link-result';
 import { LinkUp } from '@cni-ts/resource/link-up';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
@@ -17,8 +18,6 @@ import { UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import { findLink, type Link, setMaster, setMtu } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { failing } from '@cni-ts/spec/failing';
-import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { type Config, linkMac, parse, schema } from './config.ts';
 import { makeTap } from './create.ts';
 
@@ -131,19 +130,16 @@ export const tap = mainPlugin({
     const before: Resource[] = config.bridge ? [link, new Port(config.bridge)] : [link];
     const interfaces = [{ at: 'container', name: ifname }] as const;
     if (!config.ipam) {
-      const result: Result = config.dns ? { dns: config.dns } : {};
+      const result = bareResult(config.dns);
       return { interfaces, before: [...before, up], result };
     }
     return {
       interfaces,
       before,
       after(given) {
-        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 0 })) };
-        if (given.routes?.length) result.routes = given.routes;
-        const dns = resultDns(config.dns, given.dns);
-        if (dns) result.dns = dns;
+        const result = linkResult(given, 0, config.dns);
         const settings = () => tellNeighbours(ifname, false);
-        const options = { down: words.down(ifname), settings, up, noCarrier: true };
+        const options = { down: words.down(ifname), settings, up, noCarrier: true, yieldDefault: true };
         return { resources: addressing(ifname, given, options), result };
       },
     };

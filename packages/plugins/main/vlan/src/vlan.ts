@@ -7,14 +7,13 @@ import type { SyscallError } from '@cni-ts/libc/syscall-error';
 import { tellNeighbours } from '@cni-ts/resource/announce';
 import type { LinkWords } from '@cni-ts/resource/container-link';
 import { addressing } from '@cni-ts/resource/link-addressing';
+import { linkResult } from '@cni-ts/resource/link-result';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import { checkMtuOn, findMaster } from '@cni-ts/resource/upper-master';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import { knowsUpperKind } from '@cni-ts/rtnetlink/upper-kind';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import type { Result } from '@cni-ts/spec/result';
-import { resultDns } from '@cni-ts/spec/result-dns';
 import { type Config, parse, schema, type Tag, tagOf } from './config.ts';
 
 const placeOf = ({ linkInContainer }: Config) => (linkInContainer ? 'container' : 'host');
@@ -90,10 +89,7 @@ export const vlan = mainPlugin({
       interfaces: [{ at: 'container', name: ifname }],
       before: [link],
       after(given) {
-        const result: Result = { ips: (given.ips ?? []).map((ip) => ({ ...ip, interface: 0 })) };
-        if (given.routes?.length) result.routes = given.routes;
-        const dns = resultDns(config.dns, given.dns);
-        if (dns) result.dns = dns;
+        const result = linkResult(given, 0, config.dns);
         // The network is shared with others, so IPv6 addresses do go through duplicate address detection here.
         const settings = () => tellNeighbours(ifname);
         const down = words.down(ifname);
