@@ -19,8 +19,6 @@ export interface ChainedPlan {
 
 export interface ChainedPlugin<S extends z.core.$ZodType, C> {
   readonly type: string;
-  /** Spec versions understood; default all. */
-  readonly versions?: readonly string[];
   readonly config: S | (() => S);
   /** As of definePlugin. */
   readonly configError?: string;
@@ -58,11 +56,10 @@ export interface ChainedPlugin<S extends z.core.$ZodType, C> {
  *     });
  */
 export function chainedPlugin<S extends z.core.$ZodType, C>(chained: ChainedPlugin<S, C>): Plugin {
-  const { type, versions, config, configError, readJson, parse, missing, missingInCheck = missing } = chained;
+  const { type, config, configError, readJson, parse, missing, missingInCheck = missing } = chained;
   return definePlugin<S, C>({
     type,
     config,
-    ...(versions && { versions }),
     ...(configError !== undefined && { configError }),
     ...(readJson && { readJson }),
     parse,

@@ -81,6 +81,20 @@ test('what Node is linked with is there before npm installs Node, whatever for',
   }
 });
 
+test('no shell that a test starts reads somebody’s ~/.bashrc', () => {
+  writeFileSync(join(machine, '.bashrc'), 'echo read >&2\n');
+  const start = `process.stdout.write(require('node:child_process').spawnSync('bash', ['-c', ':']).stderr)`;
+  const path = `${join(machine, 'bin')}:${process.env.PATH}`;
+  // As little around it as a container's first process has.
+  const env = { HOME: machine, PATH: path };
+  const { stdout } = spawnSync(
+    'bash',
+    [join(machine, 'tools/setup/with-tools'), '--for', 'lint', process.execPath, '-e', start],
+    { encoding: 'utf8', env },
+  );
+  expect(stdout).not.toContain('read');
+});
+
 test('lint needs no compiler and no network tools', () => {
   withTools('--for', 'lint', 'true');
   expect(asked()[0]).toMatch(/ install --no-install-recommends libatomic1$/);

@@ -47,7 +47,6 @@ class Membership implements Lasting {
 
 export const vrf = chainedPlugin<ReturnType<typeof schema>, Config>({
   type: 'vrf',
-  versions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
   config: schema,
   configError: 'failed to load netconf',
   parse,
