@@ -4,6 +4,7 @@
  */
 
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import { specVersions } from '@cni-ts/spec/released-versions';
 import { decodeResult } from '@cni-ts/spec/result-version';
 import { describe, expect, test } from 'vitest';
 import { call, executables } from './call.ts';
@@ -30,7 +31,7 @@ export type Check = [title: string, check: () => Promise<void>, limit?: number];
 /** The promises. `patience`: milliseconds for what the kernel does a moment later. */
 export function checks(plugin: Plugin, one: Case, patience = 3000): Check[] {
   const staged: Named[] = [
-    ...plugin.versions.map((version) =>
+    ...specVersions.map((version) =>
       named(`ADD answers in version ${version}, and DEL follows`, (stage) => addInVersion(stage, version)),
     ),
     ['CHECK finds nothing wrong right after ADD', checkAfterAdd],
@@ -284,7 +285,7 @@ async function collect({ succeed, base, ifname }: Stage, valid: readonly string[
 async function statusAndVersion({ plugin, base, config, succeed }: Stage): Promise<void> {
   expect((await succeed('STATUS', base)).stdout).toBe('');
   const { stdout } = await call(plugin, 'VERSION', { config: config() });
-  expect(JSON.parse(stdout)).toEqual({ cniVersion: '1.1.0', supportedVersions: plugin.versions });
+  expect(JSON.parse(stdout)).toEqual({ cniVersion: '1.1.0', supportedVersions: specVersions });
 }
 
 /** A prevResult of 1.1.0 as a runtime hands it to another configuration. */

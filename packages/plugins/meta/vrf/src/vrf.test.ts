@@ -84,7 +84,14 @@ describe('vrf, on any kernel,', () => {
   test('of 0.3.0 is understood as the other versions are (vrf 26)', async ({ container }) => {
     const { failure } = trial(container, { cniVersion: '0.3.0', vrfname: 'vrf0' });
     // Not a matter of versions: that there is no such link.
-    expect((await failure('ADD', { ifname: 'net9' }))?.code).toBe(999);
+    const prevResult = {
+      cniVersion: '0.3.0',
+      interfaces: [{ name: 'net1', sandbox: container.path }],
+      ips: [{ version: '4', address: '10.0.0.2/24', interface: 0 }],
+    };
+    expect((await failure('ADD', { ifname: 'net9', prevResult }))?.msg).toMatch(
+      /^cmdAdd failed: could not get link/,
+    );
   });
 
   test('GC finds nothing to do (vrf 27)', async ({ container }) => {
