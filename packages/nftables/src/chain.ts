@@ -69,6 +69,13 @@ export function chainText(chain: Chain): string {
   return `${tableText(chain.table)} ${chain.name}`;
 }
 
+/** Whether one of these has the same name in the same table. */
+export function isAmong({ table, name }: Chain, chains: readonly Chain[]): boolean {
+  return chains.some(
+    (one) => one.name === name && one.table.name === table.name && one.table.family === table.family,
+  );
+}
+
 /** There already with the same hook: stays, with its rules and comment. Another hook: EEXIST. */
 export function addChain(chain: Chain): Change {
   return newChain('add', chain, NLM_F.create);

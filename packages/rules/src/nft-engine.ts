@@ -1,7 +1,8 @@
 import { oneAtATime } from '@cni-ts/libc/host-lock';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { addChain, type Chain, deleteEmptyChain } from '@cni-ts/nftables/chain';
+import { addChain, type Chain, chainText, deleteEmptyChain, isAmong } from '@cni-ts/nftables/chain';
 import {
+  type About,
   addRule,
   deleteRule,
   flushChain,
@@ -92,6 +93,30 @@ export interface Sight {
   readonly sets: readonly RuleSet[];
   there(set: RuleSet): There<ListedRule>;
   stale(set: RuleSet, there: There<ListedRule>): readonly ListedRule[];
+}
+
+/** What stands in those chains that are there, each listed once, as far as the bytes of which a rule has some are among
+ *  those it is `about`. */
+export function thereInNft(
+  nl: Netlink,
+  all: readonly Chain[],
+  about: (chain: Chain) => About,
+): Sight['there'] {
+  const known = new Map<string, readonly ListedRule[]>();
+  return ({ table }) => ({
+    has: (name) => isAmong({ table, name }, all),
+    rules(name) {
+      const chain = { table, name };
+      const key = chainText(chain);
+      let listed = known.get(key);
+      if (!listed) {
+        listed = isAmong(chain, all) ? listRules(nl, table, name, about(chain)) : [];
+        known.set(key, listed);
+      }
+      return listed;
+    },
+    is: isInNft(table),
+  });
 }
 
 /** What one ADD has to make, or has made, table by table. */

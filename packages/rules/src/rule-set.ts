@@ -61,6 +61,11 @@ export function stands<S>(there: There<S>, wanted: RuleSpec, orLost: boolean): b
   return there.rules(wanted.chain).some((one) => there.is(wanted, one, orLost));
 }
 
+/** What of a set does not stand, also not without its comment. */
+export function missingIn<S>(there: There<S>, { shared, own }: RuleSet): RuleSpec[] {
+  return [...shared, ...own].filter((one) => !stands(there, one, true));
+}
+
 /** Whether a chain holds its rules of these, in order, and no others: one before or between could let all pass. */
 export function holdsExactly<S>(
   there: Pick<There<S>, 'rules' | 'is'>,
