@@ -88,8 +88,8 @@ function checkAdminChain({ adminChain }: Config): void {
 }
 
 /** The container's addresses: all of them, whatever interface they belong to. */
-export function addressesOf(result: Result | undefined): Ip[] {
-  return (result?.ips ?? []).map(({ address }, i) => {
+export function addressesOf({ ips = [] }: Result): Ip[] {
+  return ips.map(({ address }, i) => {
     const cidr = parseCidr(address);
     if (!cidr)
       throw new Error(`prevResult: ips[${i}].address: "${address}" is no address with prefix length`);
@@ -101,9 +101,9 @@ export function addressesOf(result: Result | undefined): Ip[] {
  * The addresses for a DEL, which nothing may hold up: of a prevResult that cannot be read, for it is of another version
  * or broken, whatever in it is an address. `log` hears of it.
  */
-export function addressesForDel(request: Request<Config>): Ip[] {
+export function addressesForDel(request: Request<unknown>): Ip[] {
   try {
-    return addressesOf(request.prevResult);
+    return addressesOf(request.prevResult ?? {});
   } catch (error) {
     request.log(`firewall: DEL goes by owner and by what is left of prevResult: ${errorText(error)}`);
     return textsIn(request.json.prevResult, 0).flatMap((text) => parseCidr(text)?.ip ?? []);

@@ -5,115 +5,89 @@
  * firewalld does not run. That does not hold up DEL: the memory is kept under another name, and whoever talks to
  * firewalld next takes the address out.
  */
+import type { Ip } from '@cni-ts/address/ip';
+import { removeFile, renameFile } from '@cni-ts/libc/file';
+import { tryStat } from '@cni-ts/libc/file-status';
+import type { Owners } from '@cni-ts/rules/rule-set';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Config } from './config.ts';
-import { connectFirewalld, type Firewalld } from './firewalld.ts';
-import { firewalldRuns } from './firewalld-presence.ts';
-import { hostText, type Plan } from './plan.ts';
-import {
-  forgetLeft,
-  forgetSources,
-  keepAsLeft,
-  leftSources,
-  othersSources,
-  rememberedSources,
-  rememberSources,
-  type Source,
-  sameSource,
-  staleSources,
-  takeOver,
-} from './remembered-sources.ts';
+import { Firewalld, firewalldRuns, type Source } from './firewalld.ts';
+import { hostText } from './plan.ts';
+import { isAmong, left, memories, remember, takeOver } from './remembered-sources.ts';
 
-export function addToFirewalld(request: Request<Config>, planned: Plan): void {
-  const { config, undo } = request;
-  const sources = sourcesOf(config, planned);
-  const firewalld = connected(request);
-  rememberSources(config.dataDir, planned.owner, sources, undo);
-  for (const { zone, address } of sources) {
+type Call = Request<unknown>;
+
+export function addToFirewalld(call: Call, config: Config, addresses: readonly Ip[]): void {
+  const { dataDir } = config;
+  const { undo } = call;
+  const sources = sourcesOf(config, addresses);
+  const firewalld = connected(call);
+  remember(dataDir, call, sources, undo);
+  for (const one of sources) {
     let isNew = true; // also while nobody knows whether it was added
-    undo.add(`${address} in ${zone} zone`, () => {
-      if (isNew) firewalld.remove(zone, address);
+    undo.add(`${one.address} in ${one.zone} zone`, () => {
+      if (isNew) firewalld.remove(one);
     });
-    isNew = firewalld.add(zone, address);
+    isNew = firewalld.add(one);
   }
-  takeOver(config.dataDir, planned.owner, sources, undo);
-  removeLeft(firewalld, config.dataDir);
+  takeOver(dataDir, call, sources, undo);
+  removeLeft(firewalld, dataDir);
 }
 
+export function differencesInFirewalld(call: Call, config: Config, addresses: readonly Ip[]): string[] {
+  const firewalld = connected(call);
+  return sourcesOf(config, addresses)
+    .filter((one) => !firewalld.has(one))
+    .map(({ zone, address }) => `failed to find the address ${address} in ${zone} zone`);
+}
+
+/** Takes out what `owners` have, and `addresses` of which nothing is remembered; but nothing that others have. */
 export function removeFromFirewalld(
-  request: Request<Config>,
+  call: Call,
   config: Config,
-  { owner, addresses }: Pick<Plan, 'owner' | 'addresses'>,
+  owners: Owners,
+  addresses: readonly Ip[],
 ): void {
-  const remembered = rememberedSources(config.dataDir, owner);
-  const mayKnow = remembered.length || (addresses.length && (config.backend ?? 'firewalld') === 'firewalld');
-  if (!mayKnow) return;
-  if (!firewalldRuns()) {
-    if (remembered.length) leave(request, keepAsLeft(config.dataDir, owner));
-    return;
+  const { dataDir, backend = 'firewalld' } = config;
+  const over = memories(dataDir).filter(({ name }) => owners.owns(name));
+  for (const { path } of over) renameFile(path, path + left);
+  const told = backend === 'firewalld' ? sourcesOf(config, addresses) : [];
+  if ((told.length || memories(dataDir, left).length) && firewalldRuns()) {
+    const firewalld = connected(call);
+    removeLeft(firewalld, dataDir);
+    removeAll(firewalld, told, [...over.flatMap(({ sources }) => sources), ...held(dataDir)]);
   }
-  const told = sourcesOf(config, { addresses }).filter((one) => !isAmong(one, remembered));
-  const others = othersSources(config.dataDir, owner);
-  const firewalld = connected(request);
-  const all = removeAll(firewalld, [...remembered, ...told], others);
-  if (all) forgetSources(config.dataDir, owner);
-  else if (remembered.length) leave(request, keepAsLeft(config.dataDir, owner));
-  removeLeft(firewalld, config.dataDir);
-}
-
-export function differencesInFirewalld(request: Request<Config>, planned: Plan): string[] {
-  const firewalld = connected(request);
-  const drift: string[] = [];
-  for (const { zone, address } of sourcesOf(request.config, planned)) {
-    if (!firewalld.has(zone, address)) {
-      drift.push(`failed to find the address ${address} in ${zone} zone`);
-    }
+  for (const { path } of over) {
+    if (!tryStat(path + left)) continue;
+    call.log(
+      `firewall: firewalld could not be told to forget the addresses in ${path + left}; it will be, at the next call`,
+    );
   }
-  return drift;
 }
 
-/** Takes out what attachments have that are not valid any more. */
-export function gcInFirewalld(request: Request<Config>): void {
-  const { config, network, validAttachments } = request;
-  for (const path of staleSources(config.dataDir, network, validAttachments)) keepAsLeft(path);
-  if (!leftSources(config.dataDir).length || !firewalldRuns()) return;
-  removeLeft(connected(request), config.dataDir);
+/** What attachments have must stay whoever else knew it. */
+function held(dataDir: string): Source[] {
+  return memories(dataDir).flatMap(({ sources }) => sources);
 }
 
-function leave(request: Request<Config>, path: string): void {
-  request.log(
-    `firewall: firewalld could not be told to forget the addresses in ${path}; it will be, at the next call`,
-  );
-}
-
-function removeLeft(firewalld: Firewalld, folder: string): void {
-  const left = leftSources(folder);
-  if (!left.length) return;
-  const held = othersSources(folder);
-  for (const { path, sources } of left) {
-    if (removeAll(firewalld, sources, held)) forgetLeft(path);
+function removeLeft(firewalld: Firewalld, dataDir: string): void {
+  for (const { path, sources } of memories(dataDir, left)) {
+    if (removeAll(firewalld, sources, held(dataDir))) removeFile(path);
   }
 }
 
 /** All but those of others; whether none is left. */
 function removeAll(firewalld: Firewalld, sources: readonly Source[], others: readonly Source[]): boolean {
-  let all = true;
-  for (const one of sources) {
-    if (!isAmong(one, others) && !firewalld.remove(one.zone, one.address)) all = false;
-  }
-  return all;
+  const still = sources.filter((one) => !isAmong(one, others) && !firewalld.remove(one));
+  return still.length === 0;
 }
 
-function isAmong(one: Source, others: readonly Source[]): boolean {
-  return others.some((two) => sameSource(one, two));
+function sourcesOf({ zone }: Config, addresses: readonly Ip[]): Source[] {
+  return addresses.map((ip) => ({ zone, address: hostText(ip) }));
 }
 
-function sourcesOf({ zone }: Config, planned: Pick<Plan, 'addresses'>): Source[] {
-  return planned.addresses.map((ip) => ({ zone, address: hostText(ip) }));
-}
-
-function connected(request: Request<Config>): Firewalld {
-  const firewalld = connectFirewalld(request.log);
-  request.onEnd(firewalld.close);
+function connected(call: Call): Firewalld {
+  const firewalld = new Firewalld(call.log);
+  call.onEnd(() => firewalld.close());
   return firewalld;
 }

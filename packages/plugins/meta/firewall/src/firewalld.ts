@@ -6,87 +6,113 @@
  * network. Where the configuration cannot be written the first alone must do; that is logged.
  */
 
-import { ErrorReply, type Value } from '@cni-ts/dbus/bus';
+import { type Bus, ErrorReply, type Value } from '@cni-ts/dbus/bus';
+import { isOwned } from '@cni-ts/dbus/name-owner';
 import { connectSystemBus } from '@cni-ts/dbus/system-bus';
 import { errorText } from '@cni-ts/spec/cni-error';
-import { firewalldName } from './firewalld-presence.ts';
+import { failing } from '@cni-ts/spec/failing';
 
+const firewalldName = 'org.fedoraproject.FirewallD1';
 const path = '/org/fedoraproject/FirewallD1';
 
-export interface Firewalld {
-  /** Adds a source to a zone; false if it is there already. */
-  add(zone: string, address: string): boolean;
-  /** Takes a source out; that it is not there is fine. Whether it is gone. */
-  remove(zone: string, address: string): boolean;
-  /** Whether the zone has this source now. */
-  has(zone: string, address: string): boolean;
-  close(): void;
+/** An address in a zone. */
+export interface Source {
+  readonly zone: string;
+  readonly address: string;
 }
 
-/** Connects to the bus; that firewalld is there shows at the first call. `log` hears what failed without harm. */
-export function connectFirewalld(log: (line: string) => void): Firewalld {
-  const bus = connectSystemBus();
-  try {
-    bus.enter();
-  } catch (error) {
-    bus.close();
-    throw error;
-  }
-  const call = (object: string, part: string, member: string, ...args: string[]): Value =>
-    bus.call({ destination: firewalldName, object, interface: `${firewalldName}${part}`, member }, args);
-  const zoneCall = (member: string, zone: string, address: string) =>
-    call(path, '.zone', member, zone, address);
-  const permanently = (member: string, zone: string, address: string) => {
+/** Asked at nearly every call on hosts that have a bus and no firewalld. False also when there is no bus, it refuses
+ *  us, or does not answer within two seconds. */
+export function firewalldRuns(): boolean {
+  return isOwned(firewalldName, 2000);
+}
+
+export class Firewalld {
+  readonly #bus: Bus;
+  readonly #log: (line: string) => void;
+
+  /** Connects to the bus; that firewalld is there shows at the first call. `log` hears what failed without harm. */
+  constructor(log: (line: string) => void) {
+    this.#bus = connectSystemBus();
+    this.#log = log;
     try {
-      const object = call(`${path}/config`, '.config', 'getZoneByName', zone);
-      call(String(object), '.config.zone', member, address);
+      this.#bus.enter();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#bus.close();
+  }
+
+  /** Adds a source to its zone; false if it is there already. */
+  add(source: Source): boolean {
+    const { zone, address } = source;
+    const isNew = failing(`failed to add the address ${address} to ${zone} zone`, () =>
+      this.#isTold('addSource', source, /ZONE_ALREADY_SET/),
+    );
+    this.#permanently('addSource', source);
+    return isNew;
+  }
+
+  /** Takes a source out; that it is not there is fine. Whether it is gone. */
+  remove(source: Source): boolean {
+    const { zone, address } = source;
+    const gone = this.#tried(`failed to remove the address ${address} from ${zone} zone`, () =>
+      this.#isTold('removeSource', source, /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/),
+    );
+    return this.#permanently('removeSource', source) && gone;
+  }
+
+  /** Whether the zone has this source now. */
+  has({ zone, address }: Source): boolean {
+    return failing(
+      `failed to find the address ${address} in ${zone} zone`,
+      () => this.#call(path, '.zone', 'querySource', zone, address) === true,
+    );
+  }
+
+  #call(object: string, part: string, member: string, ...args: string[]): Value {
+    const method = { destination: firewalldName, object, interface: `${firewalldName}${part}`, member };
+    return this.#bus.call(method, args);
+  }
+
+  /** At run time. False where it says that this is so already. */
+  #isTold(member: string, { zone, address }: Source, already: RegExp): boolean {
+    try {
+      this.#call(path, '.zone', member, zone, address);
       return true;
     } catch (error) {
-      // ALREADY_ENABLED and NOT_ENABLED: it is as it should be.
-      if (/ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error))) return true;
-      if (hasNoPermanent(error)) return true;
-      const why = errorText(error);
-      log(`firewall: ${member} ${address} in the permanent configuration of zone ${zone}: ${why}`);
+      if (already.test(errorText(error))) return false;
+      throw error;
+    }
+  }
+
+  #permanently(member: string, { zone, address }: Source): boolean {
+    return this.#tried(`${member} ${address} in the permanent configuration of zone ${zone}`, () => {
+      try {
+        const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
+        this.#call(String(object), '.config.zone', member, address);
+      } catch (error) {
+        // ALREADY_ENABLED and NOT_ENABLED: it is as it should be.
+        const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error));
+        if (!fine && !hasNoPermanent(error)) throw error;
+      }
+    });
+  }
+
+  /** Whether it could be done; logged if not. */
+  #tried(what: string, step: () => unknown): boolean {
+    try {
+      step();
+      return true;
+    } catch (error) {
+      this.#log(`firewall: ${what}: ${errorText(error)}`);
       return false;
     }
-  };
-  return {
-    add(zone, address) {
-      let isNew = true;
-      try {
-        zoneCall('addSource', zone, address);
-      } catch (error) {
-        isNew = false;
-        if (!errorText(error).includes('ZONE_ALREADY_SET')) {
-          const what = `failed to add the address ${address} to ${zone} zone`;
-          throw new Error(`${what}: ${errorText(error)}`, { cause: error });
-        }
-      }
-      permanently('addSource', zone, address);
-      return isNew;
-    },
-    remove(zone, address) {
-      let gone = true;
-      try {
-        zoneCall('removeSource', zone, address);
-      } catch (error) {
-        if (!/UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/.test(errorText(error))) {
-          gone = false;
-          log(`firewall: failed to remove the address ${address} from ${zone} zone: ${errorText(error)}`);
-        }
-      }
-      return permanently('removeSource', zone, address) && gone;
-    },
-    has(zone, address) {
-      try {
-        return zoneCall('querySource', zone, address) === true;
-      } catch (error) {
-        const what = `failed to find the address ${address} in ${zone} zone`;
-        throw new Error(`${what}: ${errorText(error)}`, { cause: error });
-      }
-    },
-    close: () => bus.close(),
-  };
+  }
 }
 
 /** Whoever answers has no permanent configuration at all. */

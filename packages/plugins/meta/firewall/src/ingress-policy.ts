@@ -28,11 +28,14 @@ export function checkPolicy(policy: string): void {
   );
 }
 
+/** Whether a policy asks for anything. */
+export function isolates(policy: string): boolean {
+  return policy === 'same-bridge' || policy === 'isolated';
+}
+
 /** What the configured policy asks for; undefined: nothing. Throws if the result has no bridge to apply it to. */
-export function isolationOf(policy: string, result: Result | undefined): Isolation | undefined {
-  checkPolicy(policy);
-  if (policy === '' || policy === 'open') return undefined;
-  const [first] = result?.interfaces ?? [];
+export function isolationOf(policy: string, { interfaces: [first] = [] }: Result): Isolation | undefined {
+  if (!isolates(policy)) return undefined;
   if (first === undefined) {
     throw new Error(
       `interface needs to be set for ingress policy ${JSON.stringify(policy)}, make sure to chain "firewall" plugin with "bridge"`,

@@ -2,7 +2,7 @@
  * Owner entries of the iptables backend, which say whose an address is: the rules that let it through must name nobody.
  * See iptables-rules.ts.
  */
-import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
+import { formatCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
 import type { ChainRule } from '@cni-ts/rules/chain-rules';
 import { isRule } from '@cni-ts/rules/read-rule';
@@ -13,19 +13,19 @@ import { forwardChain, hostText, passing } from './plan.ts';
 
 export const ownersChain = 'CNI-FORWARD-OWNERS';
 
-/** The entries of an address that must go when this one stands there. An address is one attachment's in its network. */
-export function staleBeside(
-  entry: RuleSpec,
+/** The entries that must go when these rules stand there. An address is one attachment's in its network. */
+export function staleEntries(
   rules: readonly ChainRule[],
+  own: readonly RuleSpec[],
   { network }: Pick<Owner, 'network'>,
 ): ChainRule[] {
-  const host = entry.when?.to;
-  if (entry.chain !== ownersChain || !host) return [];
-  const address = formatCidr(host);
-  const ruled = rulesOf(rules, host);
+  const wanted = new Map(own.flatMap((one) => (one.chain === ownersChain ? [[addressOf(one), one]] : [])));
+  const ruled = rulesByAddress(rules);
   return rules.filter((rule) => {
-    if (rule.chain !== ownersChain || addressOf(rule) !== address) return false;
-    if (!ruled.length || isOver(rule, ruled)) return true;
+    const entry = rule.chain === ownersChain ? wanted.get(addressOf(rule.spec)) : undefined;
+    if (!entry) return false;
+    const its = ruled.get(addressOf(rule.spec)) ?? [];
+    if (!its.length || isOver(rule, its)) return true;
     return (rule.comment?.startsWith(networkMark(network)) ?? false) && !isRule(entry, rule.spec);
   });
 }
@@ -37,14 +37,9 @@ function isOver({ comment, handle }: ChainRule, ruled: readonly ChainRule[]): bo
   return ruled.every((rule) => rule.handle !== undefined && rule.handle > handle);
 }
 
-function rulesOf(rules: readonly ChainRule[], host: Cidr): ChainRule[] {
-  const wanted = passing(host.ip);
-  return rules.filter(({ chain, spec }) => chain === forwardChain && wanted.some((one) => isRule(one, spec)));
-}
-
 /** An owner entry's address; '' of one that has none. */
-function addressOf({ spec }: ChainRule): string {
-  return spec.when.to ? formatCidr(spec.when.to) : '';
+function addressOf({ when }: Pick<RuleSpec, 'when'>): string {
+  return when?.to ? formatCidr(when.to) : '';
 }
 
 /** The entries of these owners, and all of the addresses that are left without an owner by that, or were `told` and
@@ -55,19 +50,16 @@ export function leavingRules(
   told: readonly Ip[],
 ): ChainRule[] {
   const ruled = rulesByAddress(rules);
-  const [own, others, over]: [ChainRule[], ChainRule[], ChainRule[]] = [[], [], []];
-  for (const entry of rules) {
-    if (entry.chain !== ownersChain) continue;
-    if (isOver(entry, ruled.get(addressOf(entry)) ?? [])) over.push(entry);
-    else (owns(entry.comment) ? own : others).push(entry);
-  }
-  const kept = new Set(others.map(addressOf));
-  const gone = new Set(
-    [...own.map(addressOf), ...told.map(hostText)].filter((address) => !kept.has(address)),
-  );
+  const entries = rules.filter(({ chain }) => chain === ownersChain);
+  const over = new Set(entries.filter((one) => isOver(one, ruled.get(addressOf(one.spec)) ?? [])));
+  const valid = entries.filter((one) => !over.has(one));
+  const own = valid.filter(({ comment }) => owns(comment));
+  const kept = new Set(valid.flatMap(({ comment, spec }) => (owns(comment) ? [] : addressOf(spec))));
+  const gone = new Set([...own.map(({ spec }) => addressOf(spec)), ...told.map(hostText)]);
+  for (const address of kept) gone.delete(address);
   return [
     ...own,
-    ...over.filter((entry) => owns(entry.comment) || gone.has(addressOf(entry))),
+    ...[...over].filter(({ comment, spec }) => owns(comment) || gone.has(addressOf(spec))),
     ...[...gone].flatMap((address) => ruled.get(address) ?? []),
   ];
 }

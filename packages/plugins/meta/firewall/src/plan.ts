@@ -1,13 +1,18 @@
 import { formatCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
+import type { Family } from '@cni-ts/iptables/program';
+import type { Chain } from '@cni-ts/nftables/chain';
+import type { RuleSet } from '@cni-ts/rules/rule-set';
 import { accept, hostCidr, jump, type RuleSpec } from '@cni-ts/rules/rule-spec';
-import type { Owner } from '@cni-ts/skeleton/owner-comment';
-import type { Isolation } from './ingress-policy.ts';
+import { type Owner, ownerComment } from '@cni-ts/skeleton/owner-comment';
+import { type Isolation, isolationChains, isolationRules } from './ingress-policy.ts';
 
 /** What must be there for one attachment, in no backend's language. */
 export interface Plan {
   readonly owner: Owner;
-  /** May send wherever they like, and get answers. */
+  /** Those of the attachment's addresses. */
+  readonly families: readonly Family[];
+  /** May send wherever they like, and get answers. None where firewalld sees to it. */
   readonly addresses: readonly Ip[];
   /** Chain of the administrator, which is asked before any container's rules. */
   readonly adminChain: string;
@@ -16,33 +21,69 @@ export interface Plan {
 
 export const families = [4, 6] as const;
 
-/** The families of which the attachment has addresses. */
-export function familiesOf({ addresses }: Pick<Plan, 'addresses'>): (4 | 6)[] {
-  return families.filter((family) => addresses.some((ip) => ip.family === family));
-}
-
 /** Names and comments are the reference's. */
 export const forwardChain = 'CNI-FORWARD';
 /** What the comments of all shared rules have. */
 export const sharedMark = new TextEncoder().encode('CNI firewall plugin');
-export const forwardComment = 'CNI firewall plugin rules';
-export const adminComment = 'CNI firewall plugin admin overrides';
-export const publishedComment = 'CNI firewall plugin published ports';
 
-/** `10.0.0.2/32`, `2001:db8::2/128`: one address and no network. */
-export function hostText(ip: Ip): string {
-  return formatCidr(hostCidr(ip));
+/** A table where the rules stand, and what is different there. */
+export interface Where {
+  /** Of its table; all forwarded traffic passes it. One with a base is made, and leads to nothing but what is ours. */
+  readonly forward: Chain;
+  /** A chain for connections whose destination was translated, where something could drop them. */
+  readonly published?: string;
+  /** Whether the two rules of an address name their owner. */
+  readonly signed: boolean;
+  /** Another firewall's: neither the administrator's chain nor a policy is in it. */
+  readonly foreign?: boolean;
 }
 
-/** What the chain of all attachments asks first: the administrator. */
-export function adminJump(adminChain: string): RuleSpec {
-  return { chain: forwardChain, place: 'first', action: jump(adminChain), comment: adminComment };
+/** What must stand in one table. Where both are, the policy's rules come before the containers', as these accept. */
+export function rulesAt(where: Where, { owner, addresses, adminChain, isolation }: Plan): RuleSet {
+  const { forward, published, foreign } = where;
+  const { table, base, name } = forward;
+  const names: string[] = [];
+  const shared: RuleSpec[] = [];
+  const lead = (chain: string, rule: RuleSpec) => {
+    names.push(chain);
+    shared.push(rule);
+  };
+  if (addresses.length) {
+    const asking = { chain: name, action: jump(forwardChain), comment: 'CNI firewall plugin rules' };
+    lead(forwardChain, base ? asking : { ...asking, place: 'first' });
+    if (!foreign) lead(adminChain, adminJump(adminChain));
+    if (published) lead(published, publishedJump(published));
+  }
+  if (isolation && !foreign) {
+    names.push(...isolationChains);
+    shared.push(...isolationRules(isolation, name));
+  }
+  const comment = addresses.length ? ownerComment(owner) : '';
+  return {
+    table,
+    chains: [...(base ? [forward] : []), ...names.map((one) => ({ table, name: one }))],
+    shared,
+    own: addresses.flatMap((ip) => rulesOf(where, ip, comment)),
+  };
 }
 
-/** Connections whose destination was translated go to a chain of their own. Neither made by the reference nor missed. */
-export function publishedJump(to: string): RuleSpec {
+function adminJump(to: string): RuleSpec {
+  const comment = 'CNI firewall plugin admin overrides';
+  return { chain: forwardChain, place: 'first', action: jump(to), comment };
+}
+
+/** Neither made by the reference nor missed. */
+function publishedJump(to: string): RuleSpec {
   const when = { state: ['dnat'] } as const;
-  return { chain: forwardChain, when, action: jump(to), comment: publishedComment, ours: true };
+  const comment = 'CNI firewall plugin published ports';
+  return { chain: forwardChain, when, action: jump(to), comment, ours: true };
+}
+
+/** The two rules of an address; and what goes to it passes, of what comes through the chain for published ports. */
+export function rulesOf({ published, signed }: Where, ip: Ip, comment: string): RuleSpec[] {
+  const two = passing(ip, signed ? comment : undefined);
+  if (!published) return two;
+  return [...two, { chain: published, when: { to: hostCidr(ip) }, action: accept, comment, ours: true }];
 }
 
 /** What answers an address passes, and what comes from it. */
@@ -55,7 +96,7 @@ export function passing(ip: Ip, comment?: string): RuleSpec[] {
   ];
 }
 
-/** What goes to an address passes, of what comes through a chain for published ports. */
-export function reaching(chain: string, ip: Ip, comment: string): RuleSpec {
-  return { chain, when: { to: hostCidr(ip) }, action: accept, comment, ours: true };
+/** `10.0.0.2/32`, `2001:db8::2/128`: one address and no network. */
+export function hostText(ip: Ip): string {
+  return formatCidr(hostCidr(ip));
 }
