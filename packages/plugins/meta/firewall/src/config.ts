@@ -22,48 +22,36 @@ export const schema = () =>
 export const backends = ['iptables', 'nftables', 'firewalld'] as const;
 export type BackendName = (typeof backends)[number];
 
-/** What the plugin works by. */
-export interface Config {
-  /** undefined: chosen at every call. */
-  readonly backend: BackendName | undefined;
-  /** As configured; `checkConfig` judges it. */
-  readonly backendWord: string;
-  readonly adminChain: string;
-  readonly zone: string;
-  /** As configured; `isolationOf` judges it, so that DEL can still clean up after a wrong one. */
-  readonly ingressPolicy: string;
-  /** Where it is remembered which addresses firewalld was told of. */
-  readonly dataDir: string;
-}
-
-/** Refuses nothing, so that DEL and GC can clean up after a wrong configuration: see `checkConfig`. */
-export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
+/** What the plugin works by. Refuses nothing, so that DEL and GC can clean up after a wrong configuration: see
+ *  `checkConfig`. */
+export function parse(raw: z.output<ReturnType<typeof schema>>) {
   return {
+    /** undefined: chosen at every call. */
     backend: backends.find((name) => name === raw.backend),
+    /** As configured. */
     backendWord: raw.backend ?? '',
     adminChain: raw.iptablesAdminChainName || usualAdminChain,
     zone: raw.firewalldZone || 'trusted',
     ingressPolicy: raw.ingressPolicy ?? '',
+    /** Where it is remembered which addresses firewalld was told of. */
     dataDir: raw.dataDir || '/var/lib/cni/firewall',
   };
 }
+export type Config = Readonly<ReturnType<typeof parse>>;
 
 const usualAdminChain = 'CNI-ADMIN';
 
 /** What ADD needs right, said before anything is changed. */
-export function checkConfig(config: Config): void {
-  checkBackend(config);
-  checkAdminChain(config);
-  checkPolicy(config.ingressPolicy);
-}
-
-function checkBackend({ backend, backendWord }: Config): void {
-  if (backend !== undefined || backendWord === '') return;
-  throw new CniError(
-    ErrorCode.invalidConfig,
-    `backend: ${JSON.stringify(backendWord)} is unknown; it ${expectedWords(backendWord, backends)}`,
-    'without this field the plugin chooses one',
-  );
+export function checkConfig({ backend, backendWord, adminChain, ingressPolicy }: Config): void {
+  if (backend === undefined && backendWord !== '') {
+    throw new CniError(
+      ErrorCode.invalidConfig,
+      `backend: ${JSON.stringify(backendWord)} is unknown; it ${expectedWords(backendWord, backends)}`,
+      'without this field the plugin chooses one',
+    );
+  }
+  if (adminChain !== usualAdminChain) checkChainName(adminChain);
+  checkPolicy(ingressPolicy);
 }
 
 /** XT_EXTENSION_MAXNAMELEN less the NUL, include/uapi/linux/netfilter/x_tables.h */
@@ -72,19 +60,16 @@ const taken =
   /^(CNI-FORWARD|CNI-FORWARD-OWNERS|CNI-FORWARD-PUBLISHED|CNI-ISOLATION-STAGE-[12]|ACCEPT|DROP|RETURN|QUEUE|REJECT|FORWARD|INPUT|OUTPUT)$/;
 
 /** What no chain can be called. */
-function checkAdminChain({ adminChain }: Config): void {
-  if (adminChain === usualAdminChain) return;
-  const refuse = (why: string) => {
-    const name = JSON.stringify(adminChain);
-    throw new CniError(ErrorCode.invalidConfig, `iptablesAdminChainName: chain name ${name} ${why}`);
-  };
-  const { length } = new TextEncoder().encode(adminChain);
+function checkChainName(chain: string): void {
+  const { length } = new TextEncoder().encode(chain);
+  let why = taken.test(chain) ? 'has a meaning of its own; choose another' : undefined;
+  if (!/^[\w.:+][\w.:+-]*$/.test(chain)) why = 'must consist of letters, digits, "_", ".", ":", "+", "-"';
   if (length > longestChainName) {
-    refuse(`too long: it has ${length} characters, at most ${longestChainName} are allowed`);
+    why = `too long: it has ${length} characters, at most ${longestChainName} are allowed`;
   }
-  if (!/^[\w.:+][\w.:+-]*$/.test(adminChain))
-    refuse('must consist of letters, digits, "_", ".", ":", "+", "-"');
-  if (taken.test(adminChain)) refuse('has a meaning of its own; choose another');
+  if (why === undefined) return;
+  const name = JSON.stringify(chain);
+  throw new CniError(ErrorCode.invalidConfig, `iptablesAdminChainName: chain name ${name} ${why}`);
 }
 
 /** The container's addresses: all of them, whatever interface they belong to. */

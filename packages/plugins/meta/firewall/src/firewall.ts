@@ -9,25 +9,12 @@
 
 import { nftablesWorks } from '@cni-ts/iptables/backend';
 import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
-import type { Site } from '@cni-ts/resource/site';
-import { addressesOf, type Config, checkConfig, parse, schema } from './config.ts';
+import { addressesOf, checkConfig, parse, schema } from './config.ts';
 import { firewalldRuns } from './firewalld.ts';
 import { isolates, isolationOf } from './ingress-policy.ts';
 import { iptablesProblem } from './iptables-rules.ts';
-import { chooseBackend, LetThrough, LetThroughLasting, ruleBackend } from './let-through.ts';
+import { backendsFor, letThrough, letThroughLasting } from './let-through.ts';
 import { families } from './plan.ts';
-
-/** Why the host cannot do what ADD will ask of it. */
-function problemOf(config: Config, { netfilter }: Site): string | undefined {
-  const backend = chooseBackend(config, netfilter, families);
-  if (backend === 'firewalld' && config.backend && !firewalldRuns()) {
-    return 'backend is "firewalld", but that is not on the system bus; start it, or choose another backend';
-  }
-  if (backend === 'firewalld' && !isolates(config.ingressPolicy)) return undefined;
-  const by = backend === 'firewalld' ? ruleBackend(netfilter, families) : backend;
-  if (by === 'iptables') return iptablesProblem(families);
-  return nftablesWorks(netfilter) ? undefined : 'the kernel takes no nftables tables from us';
-}
 
 export const firewall = chainedPlugin({
   type: 'firewall',
@@ -35,21 +22,31 @@ export const firewall = chainedPlugin({
   parse,
   missing: 'missing prevResult from earlier plugin',
   check: checkConfig,
-  status(config, site) {
-    const problem = problemOf(config, site);
-    if (problem !== undefined) throw new Error(problem);
+  status(config, { netfilter }) {
+    const { backend, by } = backendsFor(config, netfilter, families);
+    if (backend === 'firewalld') {
+      if (config.backend && !firewalldRuns()) {
+        throw new Error(
+          'backend is "firewalld", but that is not on the system bus; start it, or choose another backend',
+        );
+      }
+      if (!isolates(config.ingressPolicy)) return;
+    }
+    const missing = by === 'iptables' ? iptablesProblem(families) : undefined;
+    if (missing) throw new Error(missing);
+    if (by === 'nftables' && !nftablesWorks(netfilter)) {
+      throw new Error('the kernel takes no nftables tables from us');
+    }
   },
-  plan(config, { owner: { network, containerId, ifname } }, previous) {
+  plan(config, site, previous) {
     checkConfig(config); // in CHECK, too
     const addresses = addressesOf(previous);
-    const plan = {
-      owner: { network, containerId, ifname },
-      families: families.filter((family) => addresses.some((ip) => ip.family === family)),
-      addresses,
-      adminChain: config.adminChain,
-      isolation: isolationOf(config.ingressPolicy, previous),
-    };
-    return { resources: addresses.length ? [new LetThrough(config, plan)] : [] };
+    const { adminChain, ingressPolicy } = config;
+    const isolation = isolationOf(ingressPolicy, previous);
+    if (!addresses.length) return { resources: [] };
+    const used = families.filter((family) => addresses.some((ip) => ip.family === family));
+    const plan = { owner: site.owner, families: used, addresses, adminChain, isolation };
+    return { resources: [letThrough(site, config, plan)] };
   },
-  lasting: (config) => [new LetThroughLasting(config)],
+  lasting: (config) => [letThroughLasting(config)],
 });

@@ -13,7 +13,7 @@ import type { Request } from '@cni-ts/skeleton/plugin';
 import type { Config } from './config.ts';
 import { Firewalld, firewalldRuns, type Source } from './firewalld.ts';
 import { hostText } from './plan.ts';
-import { isAmong, left, memories, remember, takeOver } from './remembered-sources.ts';
+import { isAmong, memories, over, remember } from './remembered-sources.ts';
 
 type Call = Request<unknown>;
 
@@ -21,7 +21,7 @@ export function addToFirewalld(call: Call, config: Config, addresses: readonly I
   const { dataDir } = config;
   const { undo } = call;
   const sources = sourcesOf(config, addresses);
-  const firewalld = connected(call);
+  const firewalld = new Firewalld(call);
   remember(dataDir, call, sources, undo);
   for (const one of sources) {
     let isNew = true; // also while nobody knows whether it was added
@@ -30,18 +30,17 @@ export function addToFirewalld(call: Call, config: Config, addresses: readonly I
     });
     isNew = firewalld.add(one);
   }
-  takeOver(dataDir, call, sources, undo);
-  removeLeft(firewalld, dataDir);
+  forgetOver(firewalld, dataDir);
 }
 
 export function differencesInFirewalld(call: Call, config: Config, addresses: readonly Ip[]): string[] {
-  const firewalld = connected(call);
+  const firewalld = new Firewalld(call);
   return sourcesOf(config, addresses)
     .filter((one) => !firewalld.has(one))
     .map(({ zone, address }) => `failed to find the address ${address} in ${zone} zone`);
 }
 
-/** Takes out what `owners` have, and `addresses` of which nothing is remembered; but nothing that others have. */
+/** Takes out what `owners` have, and `addresses` of which nothing is remembered. */
 export function removeFromFirewalld(
   call: Call,
   config: Config,
@@ -49,45 +48,32 @@ export function removeFromFirewalld(
   addresses: readonly Ip[],
 ): void {
   const { dataDir, backend = 'firewalld' } = config;
-  const over = memories(dataDir).filter(({ name }) => owners.owns(name));
-  for (const { path } of over) renameFile(path, path + left);
+  const all = memories(dataDir);
+  const going = all.filter(({ name, isOver }) => !isOver && owners.owns(name));
+  for (const { path } of going) renameFile(path, path + over);
   const told = backend === 'firewalld' ? sourcesOf(config, addresses) : [];
-  if ((told.length || memories(dataDir, left).length) && firewalldRuns()) {
-    const firewalld = connected(call);
-    removeLeft(firewalld, dataDir);
-    removeAll(firewalld, told, [...over.flatMap(({ sources }) => sources), ...held(dataDir)]);
-  }
-  for (const { path } of over) {
-    if (!tryStat(path + left)) continue;
+  const mayKnow = told.length || going.length || all.some(({ isOver }) => isOver);
+  if (mayKnow && firewalldRuns()) forgetOver(new Firewalld(call), dataDir, told);
+  for (const { path } of going) {
+    if (!tryStat(path + over)) continue;
     call.log(
-      `firewall: firewalld could not be told to forget the addresses in ${path + left}; it will be, at the next call`,
+      `firewall: firewalld could not be told to forget the addresses in ${path + over}; it will be, at the next call`,
     );
   }
 }
 
-/** What attachments have must stay whoever else knew it. */
-function held(dataDir: string): Source[] {
-  return memories(dataDir).flatMap(({ sources }) => sources);
-}
-
-function removeLeft(firewalld: Firewalld, dataDir: string): void {
-  for (const { path, sources } of memories(dataDir, left)) {
-    if (removeAll(firewalld, sources, held(dataDir))) removeFile(path);
+/** Takes out what attachments had that are over, and what is `told` besides; what others have must stay. */
+function forgetOver(firewalld: Firewalld, dataDir: string, told: readonly Source[] = []): void {
+  const all = memories(dataDir);
+  const held = all.flatMap(({ isOver, sources }) => (isOver ? [] : sources));
+  for (const { path, isOver, sources } of all) {
+    const still = isOver ? sources.filter((one) => !isAmong(one, held) && !firewalld.remove(one)) : [];
+    if (isOver && still.length === 0) removeFile(path);
   }
-}
-
-/** All but those of others; whether none is left. */
-function removeAll(firewalld: Firewalld, sources: readonly Source[], others: readonly Source[]): boolean {
-  const still = sources.filter((one) => !isAmong(one, others) && !firewalld.remove(one));
-  return still.length === 0;
+  const known = all.flatMap(({ sources }) => sources);
+  for (const one of told) if (!isAmong(one, known)) firewalld.remove(one);
 }
 
 function sourcesOf({ zone }: Config, addresses: readonly Ip[]): Source[] {
   return addresses.map((ip) => ({ zone, address: hostText(ip) }));
-}
-
-function connected(call: Call): Firewalld {
-  const firewalld = new Firewalld(call.log);
-  call.onEnd(() => firewalld.close());
-  return firewalld;
 }

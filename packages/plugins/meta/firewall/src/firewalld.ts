@@ -6,9 +6,10 @@
  * network. Where the configuration cannot be written the first alone must do; that is logged.
  */
 
-import { type Bus, ErrorReply, type Value } from '@cni-ts/dbus/bus';
+import { ErrorReply, type Value } from '@cni-ts/dbus/bus';
 import { isOwned } from '@cni-ts/dbus/name-owner';
 import { connectSystemBus } from '@cni-ts/dbus/system-bus';
+import type { Request } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 
@@ -28,49 +29,54 @@ export function firewalldRuns(): boolean {
 }
 
 export class Firewalld {
-  readonly #bus: Bus;
+  readonly #bus = connectSystemBus();
   readonly #log: (line: string) => void;
 
-  /** Connects to the bus; that firewalld is there shows at the first call. `log` hears what failed without harm. */
-  constructor(log: (line: string) => void) {
-    this.#bus = connectSystemBus();
-    this.#log = log;
-    try {
-      this.#bus.enter();
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-  }
-
-  close(): void {
-    this.#bus.close();
+  /** Connects to the bus for a call, which hears what failed without harm; that firewalld is there shows when it is
+   *  first asked. */
+  constructor(call: Pick<Request<unknown>, 'log' | 'onEnd'>) {
+    this.#log = call.log;
+    call.onEnd(() => this.#bus.close());
+    this.#bus.enter();
   }
 
   /** Adds a source to its zone; false if it is there already. */
   add(source: Source): boolean {
-    const { zone, address } = source;
-    const isNew = failing(`failed to add the address ${address} to ${zone} zone`, () =>
-      this.#isTold('addSource', source, /ZONE_ALREADY_SET/),
+    const added = failing(`failed to add the address ${source.address} to ${source.zone} zone`, () =>
+      this.#unless(/ZONE_ALREADY_SET/, () => this.#ask('addSource', source)),
     );
     this.#permanently('addSource', source);
-    return isNew;
+    return added;
   }
 
   /** Takes a source out; that it is not there is fine. Whether it is gone. */
   remove(source: Source): boolean {
-    const { zone, address } = source;
-    const gone = this.#tried(`failed to remove the address ${address} from ${zone} zone`, () =>
-      this.#isTold('removeSource', source, /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/),
+    const absent = /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/;
+    const gone = this.#tried(`failed to remove the address ${source.address} from ${source.zone} zone`, () =>
+      this.#unless(absent, () => this.#ask('removeSource', source)),
     );
     return this.#permanently('removeSource', source) && gone;
   }
 
   /** Whether the zone has this source now. */
-  has({ zone, address }: Source): boolean {
-    return failing(
-      `failed to find the address ${address} in ${zone} zone`,
-      () => this.#call(path, '.zone', 'querySource', zone, address) === true,
+  has(source: Source): boolean {
+    const what = `failed to find the address ${source.address} in ${source.zone} zone`;
+    return failing(what, () => this.#ask('querySource', source) === true);
+  }
+
+  /** At run time. */
+  #ask(member: string, { zone, address }: Source): Value {
+    return this.#call(path, '.zone', member, zone, address);
+  }
+
+  #permanently(member: string, { zone, address }: Source): boolean {
+    // ALREADY_ENABLED and NOT_ENABLED: it is as it should be. Unknown…: whoever answers has no such configuration at all.
+    const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE|\.Error\.Unknown(Object|Interface|Method)$/m;
+    return this.#tried(`${member} ${address} in the permanent configuration of zone ${zone}`, () =>
+      this.#unless(fine, () => {
+        const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
+        this.#call(String(object), '.config.zone', member, address);
+      }),
     );
   }
 
@@ -79,31 +85,19 @@ export class Firewalld {
     return this.#bus.call(method, args);
   }
 
-  /** At run time. False where it says that this is so already. */
-  #isTold(member: string, { zone, address }: Source, already: RegExp): boolean {
+  /** False for a failure that is none. */
+  #unless(fine: RegExp, step: () => unknown): boolean {
     try {
-      this.#call(path, '.zone', member, zone, address);
+      step();
       return true;
     } catch (error) {
-      if (already.test(errorText(error))) return false;
+      const name = error instanceof ErrorReply ? error.dbusName : '';
+      if (fine.test(`${errorText(error)}\n${name}`)) return false;
       throw error;
     }
   }
 
-  #permanently(member: string, { zone, address }: Source): boolean {
-    return this.#tried(`${member} ${address} in the permanent configuration of zone ${zone}`, () => {
-      try {
-        const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
-        this.#call(String(object), '.config.zone', member, address);
-      } catch (error) {
-        // ALREADY_ENABLED and NOT_ENABLED: it is as it should be.
-        const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error));
-        if (!fine && !hasNoPermanent(error)) throw error;
-      }
-    });
-  }
-
-  /** Whether it could be done; logged if not. */
+  /** False for a failure, which is logged. */
   #tried(what: string, step: () => unknown): boolean {
     try {
       step();
@@ -113,9 +107,4 @@ export class Firewalld {
       return false;
     }
   }
-}
-
-/** Whoever answers has no permanent configuration at all. */
-function hasNoPermanent(error: unknown): boolean {
-  return error instanceof ErrorReply && /\.Error\.Unknown(Object|Interface|Method)$/.test(error.dbusName);
 }

@@ -19,14 +19,29 @@ export function staleEntries(
   own: readonly RuleSpec[],
   { network }: Pick<Owner, 'network'>,
 ): ChainRule[] {
-  const wanted = new Map(own.flatMap((one) => (one.chain === ownersChain ? [[addressOf(one), one]] : [])));
-  const ruled = rulesByAddress(rules);
-  return rules.filter((rule) => {
-    const entry = rule.chain === ownersChain ? wanted.get(addressOf(rule.spec)) : undefined;
-    if (!entry) return false;
-    const its = ruled.get(addressOf(rule.spec)) ?? [];
-    if (!its.length || isOver(rule, its)) return true;
-    return (rule.comment?.startsWith(networkMark(network)) ?? false) && !isRule(entry, rule.spec);
+  const held = byAddress(rules);
+  return own.flatMap((wanted) => {
+    const found = wanted.chain === ownersChain ? held.get(addressOf(wanted)) : undefined;
+    return (found?.entries ?? []).filter((one) => {
+      if (!found?.ruled.length || isOver(one, found.ruled)) return true;
+      return one.comment?.startsWith(networkMark(network)) && !isRule(wanted, one.spec);
+    });
+  });
+}
+
+/** The entries of these owners, and all of the addresses that are left without an owner by that, or were `told` and
+ *  have none. */
+export function leavingRules(
+  rules: readonly ChainRule[],
+  { owns }: Owners,
+  told: readonly Ip[],
+): ChainRule[] {
+  const asked = told.map(hostText);
+  return [...byAddress(rules)].flatMap(([address, { entries, ruled }]) => {
+    const valid = entries.filter((one) => !isOver(one, ruled));
+    const own = valid.filter(({ comment }) => owns(comment));
+    const isFree = own.length === valid.length && (own.length > 0 || asked.includes(address));
+    return isFree ? [...entries, ...ruled] : [...entries.filter(({ comment }) => owns(comment))];
   });
 }
 
@@ -37,41 +52,23 @@ function isOver({ comment, handle }: ChainRule, ruled: readonly ChainRule[]): bo
   return ruled.every((rule) => rule.handle !== undefined && rule.handle > handle);
 }
 
-/** An owner entry's address; '' of one that has none. */
-function addressOf({ when }: Pick<RuleSpec, 'when'>): string {
-  return when?.to ? formatCidr(when.to) : '';
-}
-
-/** The entries of these owners, and all of the addresses that are left without an owner by that, or were `told` and
- *  have none. */
-export function leavingRules(
-  rules: readonly ChainRule[],
-  { owns }: Owners,
-  told: readonly Ip[],
-): ChainRule[] {
-  const ruled = rulesByAddress(rules);
-  const entries = rules.filter(({ chain }) => chain === ownersChain);
-  const over = new Set(entries.filter((one) => isOver(one, ruled.get(addressOf(one.spec)) ?? [])));
-  const valid = entries.filter((one) => !over.has(one));
-  const own = valid.filter(({ comment }) => owns(comment));
-  const kept = new Set(valid.flatMap(({ comment, spec }) => (owns(comment) ? [] : addressOf(spec))));
-  const gone = new Set([...own.map(({ spec }) => addressOf(spec)), ...told.map(hostText)]);
-  for (const address of kept) gone.delete(address);
-  return [
-    ...own,
-    ...[...over].filter(({ comment, spec }) => owns(comment) || gone.has(addressOf(spec))),
-    ...[...gone].flatMap((address) => ruled.get(address) ?? []),
-  ];
-}
-
-/** The rules of each address, by its text. */
-function rulesByAddress(rules: readonly ChainRule[]): Map<string, ChainRule[]> {
-  const found = new Map<string, ChainRule[]>();
+/** What stands of each address, by its text: owner entries, and the rules that let it through. */
+function byAddress(rules: readonly ChainRule[]) {
+  const found = new Map<string, { entries: ChainRule[]; ruled: ChainRule[] }>();
   for (const rule of rules) {
-    const host = rule.chain === forwardChain ? (rule.spec.when.to ?? rule.spec.when.from) : undefined;
-    if (!host || !passing(host.ip).some((one) => isRule(one, rule.spec))) continue;
-    const address = formatCidr(host);
-    found.set(address, [...(found.get(address) ?? []), rule]);
+    const isEntry = rule.chain === ownersChain;
+    if (!isEntry && rule.chain !== forwardChain) continue;
+    const { to, from = to } = rule.spec.when;
+    if (!isEntry && !(from && passing(from.ip).some((one) => isRule(one, rule.spec)))) continue;
+    const address = addressOf(rule.spec);
+    const held = found.get(address) ?? { entries: [], ruled: [] };
+    found.set(address, held);
+    (isEntry ? held.entries : held.ruled).push(rule);
   }
   return found;
+}
+
+/** '' of a rule about none. */
+function addressOf({ when: { to, from = to } = {} }: Pick<RuleSpec, 'when'>): string {
+  return from ? formatCidr(from) : '';
 }

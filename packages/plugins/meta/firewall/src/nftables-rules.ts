@@ -10,7 +10,6 @@
  */
 import { equalIp, type Ip } from '@cni-ts/address/ip';
 import type { Family } from '@cni-ts/iptables/program';
-import { holdsBytes } from '@cni-ts/netlink/bytes';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { verdictChain } from '@cni-ts/nftables/action';
 import { type Chain, chainText, isAmong, listChains } from '@cni-ts/nftables/chain';
@@ -25,7 +24,7 @@ import {
   thereInNft,
 } from '@cni-ts/rules/nft-engine';
 import { readRule } from '@cni-ts/rules/read-rule';
-import { missingIn, type Owners, type RuleSet, type There } from '@cni-ts/rules/rule-set';
+import { missingIn, type Owners, type RuleSet } from '@cni-ts/rules/rule-set';
 import { networkMark, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { families, forwardChain, type Plan, rulesAt, rulesOf, sharedMark, type Where } from './plan.ts';
@@ -100,38 +99,31 @@ export function addByNftables(nl: Netlink, plan: Plan, undo: Undo): void {
  */
 function look(nl: Netlink, plan: Plan, all: readonly Chain[], thoroughly: boolean): Sight {
   const { owner, addresses } = plan;
-  const marks = [sharedMark, new TextEncoder().encode(ownerMark(owner))];
+  const mark = ownerMark(owner);
+  const marks = [sharedMark, new TextEncoder().encode(mark)];
   const about = ({ table, name }: Chain) => {
     const here = familiesOf(table);
     const bytes = [...marks, ...addresses.flatMap((ip) => (here.includes(ip.family) ? [ip.bytes] : []))];
     if (!thoroughly || !isIptablesTable(table) || name === publishedChain) return bytes;
     return [...bytes, verdictChain(name === forwardChain ? publishedChain : forwardChain)];
   };
+  /** Of this attachment, or of an earlier holder of an address of its in the same network. */
+  const isMeant = (listed: ListedRule) => {
+    if (!listed.comment?.startsWith(networkMark(owner.network))) return false;
+    if (listed.comment.startsWith(mark)) return true;
+    const { from, to = from } = readRule(4, listed).when;
+    return to !== undefined && addresses.some((ip) => equalIp(ip, to.ip));
+  };
   return {
     tables: isAmong(hook, all) || findTable(nl, ownTable) ? [] : [ownTable],
     sets: setsFor(nl, plan, all),
     there: thereInNft(nl, all, about),
-    stale: (set, there) =>
-      set.chains
+    stale: ({ chains, own }, { rules, is }) =>
+      chains
         .filter(isOwned)
-        .flatMap(({ name }) => there.rules(name))
-        .filter((listed) => isStale(listed, plan, set, there)),
+        .flatMap(({ name }) => rules(name))
+        .filter((listed) => isMeant(listed) && !own.some((one) => is(one, listed, false))),
   };
-}
-
-/** A rule of this attachment that is not wanted any more, or of the address's earlier holder in the same network. */
-function isStale(
-  listed: ListedRule,
-  { owner, addresses }: Plan,
-  { own }: RuleSet,
-  { is }: There<ListedRule>,
-): boolean {
-  const { comment, raw } = listed;
-  if (!comment?.startsWith(networkMark(owner.network))) return false;
-  if (comment.startsWith(ownerMark(owner))) return !own.some((one) => is(one, listed, false));
-  if (!addresses.some(({ bytes }) => holdsBytes(raw, bytes))) return false;
-  const { from, to = from } = readRule(4, listed).when;
-  return to !== undefined && addresses.some((ip) => equalIp(ip, to.ip));
 }
 
 /** Takes the rules of `owners` away, wherever they are: our own table may be gone while another's still has them. */

@@ -44,15 +44,16 @@ export function rulesAt(where: Where, { owner, addresses, adminChain, isolation 
   const { table, base, name } = forward;
   const names: string[] = [];
   const shared: RuleSpec[] = [];
-  const lead = (chain: string, rule: RuleSpec) => {
-    names.push(chain);
-    shared.push(rule);
+  const lead = (from: string, to: string, what: string, more: Partial<RuleSpec>) => {
+    names.push(to);
+    shared.push({ chain: from, action: jump(to), comment: `CNI firewall plugin ${what}`, ...more });
   };
   if (addresses.length) {
-    const asking = { chain: name, action: jump(forwardChain), comment: 'CNI firewall plugin rules' };
-    lead(forwardChain, base ? asking : { ...asking, place: 'first' });
-    if (!foreign) lead(adminChain, adminJump(adminChain));
-    if (published) lead(published, publishedJump(published));
+    lead(name, forwardChain, 'rules', base ? {} : { place: 'first' });
+    if (!foreign) lead(forwardChain, adminChain, 'admin overrides', { place: 'first' });
+    // Neither made by the reference nor missed.
+    const translated = { when: { state: ['dnat'] }, ours: true } as const;
+    if (published) lead(forwardChain, published, 'published ports', translated);
   }
   if (isolation && !foreign) {
     names.push(...isolationChains);
@@ -65,18 +66,6 @@ export function rulesAt(where: Where, { owner, addresses, adminChain, isolation 
     shared,
     own: addresses.flatMap((ip) => rulesOf(where, ip, comment)),
   };
-}
-
-function adminJump(to: string): RuleSpec {
-  const comment = 'CNI firewall plugin admin overrides';
-  return { chain: forwardChain, place: 'first', action: jump(to), comment };
-}
-
-/** Neither made by the reference nor missed. */
-function publishedJump(to: string): RuleSpec {
-  const when = { state: ['dnat'] } as const;
-  const comment = 'CNI firewall plugin published ports';
-  return { chain: forwardChain, when, action: jump(to), comment, ours: true };
 }
 
 /** The two rules of an address; and what goes to it passes, of what comes through the chain for published ports. */

@@ -18,45 +18,45 @@ export interface Memory {
   readonly name: string;
   readonly path: string;
   readonly sources: readonly Source[];
+  /** The attachment is gone, and firewalld has yet to be told. */
+  readonly isOver: boolean;
 }
 
-/** Of attachments that are over: what firewalld has yet to be told to forget. */
-export const left = '.left';
+const ending = '.json';
+export const over = '.left';
 
-/** All there are, of attachments or `left`. */
-export function memories(folder: string, ending: '.json' | typeof left = '.json'): Memory[] {
+export function memories(folder: string): Memory[] {
   // Nearly always there is no folder: firewalld is rare.
-  const names = tryStat(folder) ? listFolder(folder).filter((name) => name.endsWith(ending)) : [];
-  return names.map((name) => memoryIn(folder, name));
-}
-
-function memoryIn(folder: string, name: string): Memory {
-  const path = `${folder}/${name}`;
-  return { name, path, sources: sourcesIn(textIn(path), path) };
+  const names = tryStat(folder) ? listFolder(folder) : [];
+  return names
+    .filter((name) => name.endsWith(ending) || name.endsWith(ending + over))
+    .map((name) => {
+      const path = `${folder}/${name}`;
+      return { name, path, sources: sourcesIn(path), isOver: name.endsWith(over) };
+    });
 }
 
 export function isAmong(one: Source, others: readonly Source[]): boolean {
   return others.some(({ zone, address }) => one.zone === zone && one.address === address);
 }
 
-/** Adds to what is remembered of this attachment. */
+/** Adds to what is remembered of an attachment. An address is one attachment's: its earlier holders in the same network
+ *  are gone, and lose it. */
 export function remember(folder: string, owner: Owner, sources: readonly Source[], undo: Undo): void {
-  const { path, sources: before } = memoryIn(folder, `${ownerMark(owner)}.json`);
-  const added = sources.filter((one) => !isAmong(one, before));
-  if (!added.length) return;
   const { network, containerId, ifname } = owner;
+  const mark = ownerMark(owner);
   failing('could not remember the addresses that firewalld is told of', () => {
     makeFolder(folder, 0o755);
-    put(path, JSON.stringify({ network, containerId, ifname, sources: [...before, ...added] }), undo);
+    const all = memories(folder).filter(({ isOver }) => !isOver);
+    const before = all.find(({ name }) => name === mark + ending)?.sources ?? [];
+    const added = sources.filter((one) => !isAmong(one, before));
+    const text = JSON.stringify({ network, containerId, ifname, sources: [...before, ...added] });
+    if (added.length) put(`${folder}/${mark}${ending}`, text, undo);
+    for (const { name, path, sources: theirs } of all) {
+      const isEarlier = name.startsWith(networkMark(network)) && !name.startsWith(mark);
+      if (isEarlier && theirs.some((one) => isAmong(one, sources))) put(path, undefined, undo);
+    }
   });
-}
-
-/** An address is one attachment's: its earlier holders in the same network are over, and lose it. */
-export function takeOver(folder: string, owner: Owner, sources: readonly Source[], undo: Undo): void {
-  for (const { name, path, sources: theirs } of memories(folder)) {
-    const isEarlier = name.startsWith(networkMark(owner.network)) && !name.startsWith(ownerMark(owner));
-    if (isEarlier && theirs.some((one) => isAmong(one, sources))) put(path, undefined, undo);
-  }
 }
 
 /** Written as a whole or not at all; undefined: removed. */
@@ -82,10 +82,10 @@ function textIn(path: string): string | undefined {
 }
 
 /** Read with care: a torn or foreign file counts as none. */
-function sourcesIn(text: string | undefined, path: string): Source[] {
-  if (text === undefined) return [];
+function sourcesIn(path: string): Source[] {
+  const text = textIn(path);
   try {
-    const { sources }: { sources?: unknown } = Object(parseJson(text, path));
+    const { sources }: { sources?: unknown } = Object(parseJson(text ?? '{}', path));
     return Array.isArray(sources) ? sources.filter(isSource) : [];
   } catch {
     return []; // reason: what cannot be understood was not written by us as a whole; prevResult is what is left
