@@ -29,7 +29,7 @@ import {
   readNftChains,
 } from './chain-rules.ts';
 import { isRule } from './read-rule.ts';
-import { type Lacking, lacking, needsShared, type RuleSet, type There } from './rule-set.ts';
+import { type Lacking, lacking, missingIn, needsShared, type RuleSet, type There } from './rule-set.ts';
 import type { ReadRule, RuleSpec } from './rule-spec.ts';
 import { ruleWords } from './words-language.ts';
 import { type CommentForm, xtRule } from './xt-language.ts';
@@ -192,6 +192,18 @@ export interface Work {
   stale(there: ChainRules): readonly ChainRule[];
   /** Bytes of which each of the set's own rules has some. */
   readonly about: readonly Uint8Array[];
+}
+
+/** What of a set does not stand, and `counts`. It is looked thoroughly before anything is said to be missing. */
+export function missingInIptables(
+  { set, read }: Pick<Work, 'set' | 'read'>,
+  counts: (one: RuleSpec, there: ChainRules) => boolean,
+): RuleSpec[] {
+  const missing = (thoroughly: boolean) => {
+    const there = read(thoroughly);
+    return missingIn(thereIn(there), set).filter((one) => counts(one, there));
+  };
+  return missing(false).length ? missing(true) : [];
 }
 
 /** What one ADD made in one family, or was about to. */

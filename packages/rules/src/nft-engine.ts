@@ -17,7 +17,15 @@ import { type Change, NftablesError, retryRaces, transaction } from '@cni-ts/nft
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { nftRule } from './nft-language.ts';
 import { isRule, readRule } from './read-rule.ts';
-import { type Lacking, lacking, needsShared, type Owners, type RuleSet, type There } from './rule-set.ts';
+import {
+  type Lacking,
+  lacking,
+  missingIn,
+  needsShared,
+  type Owners,
+  type RuleSet,
+  type There,
+} from './rule-set.ts';
 import type { ReadRule, RuleSpec } from './rule-spec.ts';
 import { xtRule } from './xt-language.ts';
 
@@ -164,6 +172,15 @@ export function ensureInNft(
       }),
     () => takeBack(nl, made, look),
   );
+}
+
+/** What of its sets does not stand. It is looked thoroughly before anything is said to be missing. */
+export function missingInNft(look: (thoroughly: boolean) => Sight): { table: Table; rule: RuleSpec }[] {
+  const missing = (thoroughly: boolean) => {
+    const { sets, there } = look(thoroughly);
+    return sets.flatMap((set) => missingIn(there(set), set).map((rule) => ({ table: set.table, rule })));
+  };
+  return missing(false).length ? missing(true) : [];
 }
 
 function lackingIn(sight: Sight): Made {
