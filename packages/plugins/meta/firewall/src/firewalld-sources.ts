@@ -1,19 +1,26 @@
 /**
- * The third backend: the attachment's addresses as sources of a zone of firewalld, and the memory of them.
+ * The third backend: the attachment's addresses as sources of a zone of firewalld, and the memory of them. Firewalld has
+ * no place for whose they are, so that is a file per attachment, for DEL without prevResult and for GC, after a restart
+ * of the machine too.
  *
  * firewalld keeps what it was told in its permanent configuration, so an address may be left there when DEL comes while
  * firewalld does not run. That does not hold up DEL: the memory is kept under another name, and whoever talks to
  * firewalld next takes the address out.
  */
 import type { Ip } from '@cni-ts/address/ip';
-import { removeFile, renameFile } from '@cni-ts/libc/file';
+import { readText, removeFile, renameFile, writeText } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
+import { isMissing } from '@cni-ts/libc/syscall-error';
 import type { Owners } from '@cni-ts/rules/rule-set';
+import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Request } from '@cni-ts/skeleton/plugin';
+import type { Undo } from '@cni-ts/skeleton/undo';
+import { failing } from '@cni-ts/spec/failing';
+import { parseJson } from '@cni-ts/spec/json';
 import type { Config } from './config.ts';
 import { Firewalld, firewalldRuns, type Source } from './firewalld.ts';
 import { hostText } from './plan.ts';
-import { isAmong, memories, over, remember } from './remembered-sources.ts';
 
 type Call = Request<unknown>;
 
@@ -35,9 +42,7 @@ export function addToFirewalld(call: Call, config: Config, addresses: readonly I
 
 export function differencesInFirewalld(call: Call, config: Config, addresses: readonly Ip[]): string[] {
   const firewalld = new Firewalld(call);
-  return sourcesOf(config, addresses)
-    .filter((one) => !firewalld.has(one))
-    .map(({ zone, address }) => `failed to find the address ${address} in ${zone} zone`);
+  return sourcesOf(config, addresses).flatMap((one) => firewalld.lacks(one));
 }
 
 /** Takes out what `owners` have, and `addresses` of which nothing is remembered. */
@@ -76,4 +81,89 @@ function forgetOver(firewalld: Firewalld, dataDir: string, told: readonly Source
 
 function sourcesOf({ zone }: Config, addresses: readonly Ip[]): Source[] {
   return addresses.map((ip) => ({ zone, address: hostText(ip) }));
+}
+
+/** What is remembered of one attachment. */
+interface Memory {
+  /** Begins with the owner's mark. */
+  readonly name: string;
+  readonly path: string;
+  readonly sources: readonly Source[];
+  /** The attachment is gone, and firewalld has yet to be told. */
+  readonly isOver: boolean;
+}
+
+const ending = '.json';
+const over = '.left';
+
+function memories(folder: string): Memory[] {
+  // Nearly always there is no folder: firewalld is rare.
+  const names = tryStat(folder) ? listFolder(folder) : [];
+  return names
+    .filter((name) => name.endsWith(ending) || name.endsWith(ending + over))
+    .map((name) => {
+      const path = `${folder}/${name}`;
+      return { name, path, sources: sourcesIn(path), isOver: name.endsWith(over) };
+    });
+}
+
+function isAmong(one: Source, others: readonly Source[]): boolean {
+  return others.some(({ zone, address }) => one.zone === zone && one.address === address);
+}
+
+/** Adds to what is remembered of an attachment. An address is one attachment's: its earlier holders in the same network
+ *  are gone, and lose it. */
+function remember(folder: string, owner: Owner, sources: readonly Source[], undo: Undo): void {
+  const { network, containerId, ifname } = owner;
+  const mark = ownerMark(owner);
+  failing('could not remember the addresses that firewalld is told of', () => {
+    makeFolder(folder, 0o755);
+    const all = memories(folder).filter(({ isOver }) => !isOver);
+    const before = all.find(({ name }) => name === mark + ending)?.sources ?? [];
+    const added = sources.filter((one) => !isAmong(one, before));
+    const text = JSON.stringify({ network, containerId, ifname, sources: [...before, ...added] });
+    if (added.length) put(`${folder}/${mark}${ending}`, text, undo);
+    for (const { name, path, sources: theirs } of all) {
+      const isEarlier = name.startsWith(networkMark(network)) && !name.startsWith(mark);
+      if (isEarlier && theirs.some((one) => isAmong(one, sources))) put(path, undefined, undo);
+    }
+  });
+}
+
+/** Written as a whole or not at all; undefined: removed. */
+function put(path: string, text: string | undefined, undo?: Undo): void {
+  const before = textIn(path);
+  undo?.add(path, () => put(path, before));
+  if (text === undefined) {
+    removeFile(path);
+    return;
+  }
+  const temporary = `${path}.${process.pid}.new`;
+  writeText(temporary, text, 0o644);
+  renameFile(temporary, path);
+}
+
+function textIn(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Read with care: a torn or foreign file counts as none. */
+function sourcesIn(path: string): Source[] {
+  const text = textIn(path);
+  try {
+    const { sources }: { sources?: unknown } = Object(parseJson(text ?? '{}', path));
+    return Array.isArray(sources) ? sources.filter(isSource) : [];
+  } catch {
+    return []; // reason: what cannot be understood was not written by us as a whole; prevResult is what is left
+  }
+}
+
+function isSource(one: unknown): one is Source {
+  const { zone, address } = (one ?? {}) as Partial<Source>; // reason: looked at in the next line
+  return typeof zone === 'string' && typeof address === 'string';
 }

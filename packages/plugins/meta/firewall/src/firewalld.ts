@@ -28,6 +28,13 @@ export function firewalldRuns(): boolean {
   return isOwned(firewalldName, 2000);
 }
 
+/** What a zone answers where it is so already. */
+const already = {
+  addSource: /ZONE_ALREADY_SET/,
+  removeSource: /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/,
+} as const;
+type Step = keyof typeof already;
+
 export class Firewalld {
   readonly #bus = connectSystemBus();
   readonly #log: (line: string) => void;
@@ -42,42 +49,31 @@ export class Firewalld {
 
   /** Adds a source to its zone; false if it is there already. */
   add(source: Source): boolean {
-    const added = failing(`failed to add the address ${source.address} to ${source.zone} zone`, () =>
-      this.#unless(/ZONE_ALREADY_SET/, () => this.#ask('addSource', source)),
-    );
+    const { zone, address } = source;
+    const what = `failed to add the address ${address} to ${zone} zone`;
+    const isNew = failing(what, () => this.#atOnce('addSource', source));
     this.#permanently('addSource', source);
-    return added;
+    return isNew;
   }
 
   /** Takes a source out; that it is not there is fine. Whether it is gone. */
   remove(source: Source): boolean {
-    const absent = /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/;
-    const gone = this.#tried(`failed to remove the address ${source.address} from ${source.zone} zone`, () =>
-      this.#unless(absent, () => this.#ask('removeSource', source)),
-    );
+    let gone = true;
+    try {
+      this.#atOnce('removeSource', source);
+    } catch (error) {
+      gone = false;
+      this.#note(`failed to remove the address ${source.address} from ${source.zone} zone`, error);
+    }
     return this.#permanently('removeSource', source) && gone;
   }
 
-  /** Whether the zone has this source now. */
-  has(source: Source): boolean {
-    const what = `failed to find the address ${source.address} in ${source.zone} zone`;
-    return failing(what, () => this.#ask('querySource', source) === true);
-  }
-
-  /** At run time. */
-  #ask(member: string, { zone, address }: Source): Value {
-    return this.#call(path, '.zone', member, zone, address);
-  }
-
-  #permanently(member: string, { zone, address }: Source): boolean {
-    // ALREADY_ENABLED and NOT_ENABLED: it is as it should be. Unknown…: whoever answers has no such configuration at all.
-    const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE|\.Error\.Unknown(Object|Interface|Method)$/m;
-    return this.#tried(`${member} ${address} in the permanent configuration of zone ${zone}`, () =>
-      this.#unless(fine, () => {
-        const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
-        this.#call(String(object), '.config.zone', member, address);
-      }),
-    );
+  /** What is to be said of a source that its zone does not have now. */
+  lacks({ zone, address }: Source): string[] {
+    const what = `failed to find the address ${address} in ${zone} zone`;
+    return failing(what, () => this.#call(path, '.zone', 'querySource', zone, address)) === true
+      ? []
+      : [what];
   }
 
   #call(object: string, part: string, member: string, ...args: string[]): Value {
@@ -85,26 +81,38 @@ export class Firewalld {
     return this.#bus.call(method, args);
   }
 
-  /** False for a failure that is none. */
-  #unless(fine: RegExp, step: () => unknown): boolean {
+  /** At run time; false where it is so already. */
+  #atOnce(step: Step, { zone, address }: Source): boolean {
     try {
-      step();
+      this.#call(path, '.zone', step, zone, address);
       return true;
     } catch (error) {
-      const name = error instanceof ErrorReply ? error.dbusName : '';
-      if (fine.test(`${errorText(error)}\n${name}`)) return false;
+      if (already[step].test(errorText(error))) return false;
       throw error;
     }
   }
 
-  /** False for a failure, which is logged. */
-  #tried(what: string, step: () => unknown): boolean {
+  /** Whether it is so, or need not be. */
+  #permanently(step: Step, { zone, address }: Source): boolean {
     try {
-      step();
-      return true;
+      const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
+      this.#call(String(object), '.config.zone', step, address);
     } catch (error) {
-      this.#log(`firewall: ${what}: ${errorText(error)}`);
+      // ALREADY_ENABLED and NOT_ENABLED: it is as it should be.
+      const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error));
+      if (fine || hasNoPermanent(error)) return true;
+      this.#note(`${step} ${address} in the permanent configuration of zone ${zone}`, error);
       return false;
     }
+    return true;
   }
+
+  #note(what: string, error: unknown): void {
+    this.#log(`firewall: ${what}: ${errorText(error)}`);
+  }
+}
+
+/** Whoever answers has no permanent configuration at all. */
+function hasNoPermanent(error: unknown): boolean {
+  return error instanceof ErrorReply && /\.Error\.Unknown(Object|Interface|Method)$/.test(error.dbusName);
 }

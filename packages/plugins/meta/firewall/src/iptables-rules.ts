@@ -8,26 +8,31 @@
  * The reference's DEL takes the two rules and leaves the entry. That one is over, then: when the address has rules
  * again, they are younger than the entry, which nf_tables' handles tell, and belong to somebody else.
  */
+import { formatCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import { type Family, findProgram, programName, requireProgram } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
-import { readChains, readNftChains } from '@cni-ts/rules/chain-rules';
-import { ensureInIptables, removeChosen, thereIn, type Work } from '@cni-ts/rules/iptables-engine';
-import { missingIn, type Owners, ownedBy } from '@cni-ts/rules/rule-set';
+import { type ChainRule, readChains, readNftChains } from '@cni-ts/rules/chain-rules';
+import { ensureInIptables, missingInIptables, removeChosen, type Work } from '@cni-ts/rules/iptables-engine';
+import { isRule } from '@cni-ts/rules/read-rule';
+import { type Owners, ownedBy } from '@cni-ts/rules/rule-set';
+import type { RuleSpec } from '@cni-ts/rules/rule-spec';
 import { ruleWords } from '@cni-ts/rules/words-language';
+import { networkMark } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing, tryEach } from '@cni-ts/spec/failing';
-import { leavingRules, ownersChain, staleEntries } from './iptables-owners.ts';
-import { families, forwardChain, type Plan, rulesAt, sharedMark } from './plan.ts';
+import { families, forwardChain, hostText, type Plan, rulesAt, rulesOf, sharedMark } from './plan.ts';
 
 const parent = 'FORWARD';
+const ownersChain = 'CNI-FORWARD-OWNERS';
+const unsigned = { signed: false };
 
 /** What must be there in one family, and what there is of it. */
 function workFor(nl: Netlink, family: Family, plan: Plan): Work {
   const addresses = plan.addresses.filter((ip) => ip.family === family);
   const forward = { table: iptablesNftTable(family, 'filter'), name: parent };
-  const set = rulesAt({ forward, published: ownersChain, signed: false }, { ...plan, addresses });
+  const set = rulesAt({ ...unsigned, forward, published: ownersChain }, { ...plan, addresses });
   const names = [parent, ...set.chains.map(({ name }) => name)];
   const about = addresses.map(({ bytes }) => bytes);
   return {
@@ -36,7 +41,7 @@ function workFor(nl: Netlink, family: Family, plan: Plan): Work {
     set,
     read: (thoroughly) =>
       readChains(nl, family, 'filter', names, thoroughly ? undefined : [sharedMark, ...about]),
-    stale: ({ rules }) => staleEntries(rules, set.own, plan.owner),
+    stale: ({ rules }) => staleEntries(rules, set.own, networkMark(plan.owner.network)),
     about,
   };
 }
@@ -92,16 +97,70 @@ export function differencesInIptables(nl: Netlink, plan: Plan): string[] {
   const { owns } = ownedBy(plan.owner);
   return plan.families.flatMap((family) => {
     requireIptables(family);
-    const { set, read } = workFor(nl, family, plan);
-    const missing = (thoroughly: boolean) => {
-      const there = read(thoroughly);
-      const isOurs = there.rules.some(({ chain, comment }) => chain === ownersChain && owns(comment));
-      return missingIn(thereIn(there), set).filter((one) => isOurs || !one.ours);
-    };
-    return (missing(false).length ? missing(true) : []).map((one) => {
+    const missing = missingInIptables(workFor(nl, family, plan), ({ ours }, { rules }) => {
+      return !ours || rules.some(({ chain, comment }) => chain === ownersChain && owns(comment));
+    });
+    return missing.map((one) => {
       const words = ruleWords(one);
       const isJump = one.chain === parent || words.includes(plan.adminChain);
       return `expected ${isJump ? `${one.chain} ` : ''}rule [${words.join(' ')}] not found`;
     });
   });
+}
+
+/** The entries that must go when an attachment's own rules stand there. An address is one attachment's in its network. */
+function staleEntries(rules: readonly ChainRule[], own: readonly RuleSpec[], network: string): ChainRule[] {
+  const held = byAddress(rules);
+  return own.flatMap((wanted) => {
+    const found = wanted.chain === ownersChain ? held.get(addressOf(wanted)) : undefined;
+    return (found?.entries ?? []).filter((one) => {
+      if (!found?.ruled.length || isOver(one, found.ruled)) return true;
+      return one.comment?.startsWith(network) && !isRule(wanted, one.spec);
+    });
+  });
+}
+
+/** The entries of these owners, and all of the addresses that are left without an owner by that, or were `told` and
+ *  have none. */
+function leavingRules(rules: readonly ChainRule[], { owns }: Owners, told: readonly Ip[]): ChainRule[] {
+  const asked = told.map(hostText);
+  return [...byAddress(rules)].flatMap(([address, { entries, ruled }]) => {
+    const valid = entries.filter((one) => !isOver(one, ruled));
+    const own = valid.filter(({ comment }) => owns(comment));
+    const isFree = own.length === valid.length && (own.length > 0 || asked.includes(address));
+    return isFree ? [...entries, ...ruled] : entries.filter(({ comment }) => owns(comment));
+  });
+}
+
+/** Whether an entry says nothing of the rules that its address has: they were made later, or its owner got lost. */
+function isOver({ comment, handle }: ChainRule, ruled: readonly ChainRule[]): boolean {
+  if (!comment) return true;
+  if (handle === undefined || !ruled.length) return false;
+  return ruled.every((rule) => rule.handle !== undefined && rule.handle > handle);
+}
+
+/** What stands of each address, by its text: owner entries, and the rules that let it through. */
+function byAddress(rules: readonly ChainRule[]) {
+  const found = new Map<string, { entries: ChainRule[]; ruled: ChainRule[] }>();
+  for (const rule of rules) {
+    const isEntry = rule.chain === ownersChain;
+    if (!isEntry && !letsThrough(rule)) continue;
+    const address = addressOf(rule.spec);
+    const held = found.get(address) ?? { entries: [], ruled: [] };
+    found.set(address, held);
+    (isEntry ? held.entries : held.ruled).push(rule);
+  }
+  return found;
+}
+
+function letsThrough({ chain, spec }: ChainRule): boolean {
+  if (chain !== forwardChain) return false;
+  const host = spec.when.to ?? spec.when.from;
+  return host !== undefined && rulesOf(unsigned, host.ip).some((one) => isRule(one, spec));
+}
+
+/** '' of a rule about none. */
+function addressOf({ when }: Pick<RuleSpec, 'when'>): string {
+  const host = when?.to ?? when?.from;
+  return host ? formatCidr(host) : '';
 }

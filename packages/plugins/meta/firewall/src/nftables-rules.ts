@@ -8,7 +8,7 @@
  * second chain lets connections whose destination was translated through to the attachment's addresses: they are those
  * of its published ports. In our own table nothing would drop these.
  */
-import { equalIp, type Ip } from '@cni-ts/address/ip';
+import { equalIp } from '@cni-ts/address/ip';
 import type { Family } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { verdictChain } from '@cni-ts/nftables/action';
@@ -18,13 +18,14 @@ import { findTable, type Table } from '@cni-ts/nftables/table';
 import {
   ensureInNft,
   isIptablesTable,
+  missingInNft,
   removeOwned,
   ruleText,
   type Sight,
   thereInNft,
 } from '@cni-ts/rules/nft-engine';
 import { readRule } from '@cni-ts/rules/read-rule';
-import { missingIn, type Owners, type RuleSet } from '@cni-ts/rules/rule-set';
+import type { Owners, RuleSet } from '@cni-ts/rules/rule-set';
 import { networkMark, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { families, forwardChain, type Plan, rulesAt, rulesOf, sharedMark, type Where } from './plan.ts';
@@ -50,12 +51,12 @@ export function isDroppedElsewhere(nl: Netlink): boolean {
  *  families the forward hook is another. */
 function chainsOf(nl: Netlink): Chain[] {
   const about = [ownTable.name, forwardChain, 'filter\0'].map((text) => new TextEncoder().encode(text));
-  return listChains(nl, undefined, about).filter(({ table }) => familiesOf(table).length);
+  return listChains(nl, undefined, about).filter(({ table }) => families.some((one) => sees(table, one)));
 }
 
-function familiesOf({ family }: Table): readonly Family[] {
-  if (family === 'inet') return families;
-  return family === 'ip' ? [4] : family === 'ip6' ? [6] : [];
+/** Whether a table sees packets of this family. */
+function sees({ family }: Table, of: Family): boolean {
+  return family === 'inet' || family === (of === 4 ? 'ip' : 'ip6');
 }
 
 /** Another's forward chain that drops what it does not know. firewalld's own belong to it alone. */
@@ -67,8 +68,7 @@ function isDropping({ table: { name }, base }: Chain): boolean {
 /** Our own, and those in others' tables. One that has not been used yet gets the rules of all attachments there are. */
 function setsFor(nl: Netlink, plan: Plan, all: readonly Chain[]): RuleSet[] {
   const foreign = all.filter(isDropping).flatMap(({ table, name }) => {
-    const here = (ip: Ip) => familiesOf(table).includes(ip.family);
-    const addresses = plan.addresses.filter(here);
+    const addresses = plan.addresses.filter(({ family }) => sees(table, family));
     if (!addresses.length) return [];
     const where: Where = { forward: { table, name }, published: publishedChain, signed: true, foreign: true };
     const set = rulesAt(where, { ...plan, addresses });
@@ -76,7 +76,8 @@ function setsFor(nl: Netlink, plan: Plan, all: readonly Chain[]): RuleSet[] {
     const earlier = listRules(nl, ownTable, forwardChain).flatMap((listed) => {
       const { comment = '' } = listed;
       const { from } = readRule(4, listed).when;
-      const counts = from && here(from.ip) && comment !== '' && !comment.startsWith(ownerMark(plan.owner));
+      const counts =
+        from && sees(table, from.ip.family) && comment !== '' && !comment.startsWith(ownerMark(plan.owner));
       return counts ? rulesOf(where, from.ip, comment) : [];
     });
     return [{ ...set, shared: [...set.shared, ...earlier] }];
@@ -102,8 +103,8 @@ function look(nl: Netlink, plan: Plan, all: readonly Chain[], thoroughly: boolea
   const mark = ownerMark(owner);
   const marks = [sharedMark, new TextEncoder().encode(mark)];
   const about = ({ table, name }: Chain) => {
-    const here = familiesOf(table);
-    const bytes = [...marks, ...addresses.flatMap((ip) => (here.includes(ip.family) ? [ip.bytes] : []))];
+    const here = addresses.flatMap(({ family, bytes }) => (sees(table, family) ? [bytes] : []));
+    const bytes = [...marks, ...here];
     if (!thoroughly || !isIptablesTable(table) || name === publishedChain) return bytes;
     return [...bytes, verdictChain(name === forwardChain ? publishedChain : forwardChain)];
   };
@@ -151,14 +152,8 @@ export function differencesInNftables(nl: Netlink, plan: Plan): string[] {
   if (!all.some((chain) => chain.base && isAmong(chain, [hook]))) {
     return [`expected chain ${chainText(hook)} not found, or it has no hook`];
   }
-  const missing = (thoroughly: boolean) => {
-    const { sets, there } = look(nl, plan, all, thoroughly);
-    return sets.flatMap((set) =>
-      missingIn(there(set), set).map((one) => {
-        const where = chainText({ table: set.table, name: one.chain });
-        return `expected rule [${ruleText(set.table, one)}] not found in chain ${where}`;
-      }),
-    );
-  };
-  return missing(false).length ? missing(true) : [];
+  return missingInNft((thoroughly) => look(nl, plan, all, thoroughly)).map(({ table, rule }) => {
+    const where = chainText({ table, name: rule.chain });
+    return `expected rule [${ruleText(table, rule)}] not found in chain ${where}`;
+  });
 }

@@ -68,21 +68,22 @@ export function rulesAt(where: Where, { owner, addresses, adminChain, isolation 
   };
 }
 
-/** The two rules of an address; and what goes to it passes, of what comes through the chain for published ports. */
-export function rulesOf({ published, signed }: Where, ip: Ip, comment: string): RuleSpec[] {
-  const two = passing(ip, signed ? comment : undefined);
-  if (!published) return two;
-  return [...two, { chain: published, when: { to: hostCidr(ip) }, action: accept, comment, ours: true }];
-}
-
-/** What answers an address passes, and what comes from it. */
-export function passing(ip: Ip, comment?: string): RuleSpec[] {
+/** What answers an address passes, and what comes from it; and what goes to it, of what comes through the chain for
+ *  published ports. */
+export function rulesOf(
+  { published, signed }: Pick<Where, 'published' | 'signed'>,
+  ip: Ip,
+  owner = '',
+): RuleSpec[] {
   const host = hostCidr(ip);
+  const comment = signed ? owner : undefined;
   const answering = { to: host, state: ['established', 'related'] } as const;
-  return [
+  const rules: RuleSpec[] = [
     { chain: forwardChain, when: answering, action: accept, comment },
     { chain: forwardChain, when: { from: host }, action: accept, comment },
   ];
+  if (!published) return rules;
+  return [...rules, { chain: published, when: { to: host }, action: accept, comment: owner, ours: true }];
 }
 
 /** `10.0.0.2/32`, `2001:db8::2/128`: one address and no network. */
