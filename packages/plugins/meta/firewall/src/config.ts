@@ -1,8 +1,9 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import type { Ip } from '@cni-ts/address/ip';
 import { networkConfig } from '@cni-ts/skeleton/config';
+import { member } from '@cni-ts/skeleton/network';
 import type { Request } from '@cni-ts/skeleton/plugin';
-import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
+import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import { expectedWords } from '@cni-ts/spec/nearest-word';
 import type { Result } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
@@ -82,24 +83,17 @@ export function addressesOf({ ips = [] }: Result): Ip[] {
   });
 }
 
-/**
- * The addresses for a DEL, which nothing may hold up: of a prevResult that cannot be read, for it is of another version
- * or broken, whatever in it is an address. `log` hears of it.
- */
-export function addressesForDel(request: Request<unknown>): Ip[] {
-  try {
-    return addressesOf(request.prevResult ?? {});
-  } catch (error) {
-    request.log(`firewall: DEL goes by owner and by what is left of prevResult: ${errorText(error)}`);
-    return textsIn(request.json.prevResult, 0).flatMap((text) => parseCidr(text)?.ip ?? []);
-  }
-}
+type Json = Readonly<Record<string, unknown>>;
 
-/** What stands under `address` or `ip`, where every version of a result has its addresses, with their prefix. */
-function textsIn(value: unknown, depth: number): string[] {
-  if (typeof value !== 'object' || value === null || depth > 3) return [];
-  return Object.entries(value).flatMap(([key, inner]) => {
-    if (typeof inner === 'string') return /^(address|ip)$/i.test(key) ? [inner] : [];
-    return textsIn(inner, depth + 1);
-  });
+/** The addresses for a DEL, which nothing may hold up: whatever is one in a prevResult, which may be broken, or of
+ *  another version: the oldest have `ip` in `ip4` and `ip6`. */
+export function addressesForDel({ json }: Request<unknown>): Ip[] {
+  const previous: Json = Object(member(json, 'prevResult'));
+  return ['ips', 'ip4', 'ip6']
+    .flatMap((key) => member(previous, key))
+    .flatMap((found) => {
+      const one: Json = Object(found);
+      const text = member(one, 'address') ?? member(one, 'ip');
+      return typeof text === 'string' ? (parseCidr(text)?.ip ?? []) : [];
+    });
 }

@@ -28,13 +28,6 @@ export function firewalldRuns(): boolean {
   return isOwned(firewalldName, 2000);
 }
 
-/** What a zone answers where it is so already. */
-const already = {
-  addSource: /ZONE_ALREADY_SET/,
-  removeSource: /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/,
-} as const;
-type Step = keyof typeof already;
-
 export class Firewalld {
   readonly #bus = connectSystemBus();
   readonly #log: (line: string) => void;
@@ -50,21 +43,26 @@ export class Firewalld {
   /** Adds a source to its zone; false if it is there already. */
   add(source: Source): boolean {
     const { zone, address } = source;
-    const what = `failed to add the address ${address} to ${zone} zone`;
-    const isNew = failing(what, () => this.#atOnce('addSource', source));
+    const isNew = failing(`failed to add the address ${address} to ${zone} zone`, () => {
+      try {
+        this.#call(path, '.zone', 'addSource', zone, address);
+        return true;
+      } catch (error) {
+        if (errorText(error).includes('ZONE_ALREADY_SET')) return false;
+        throw error;
+      }
+    });
     this.#permanently('addSource', source);
     return isNew;
   }
 
-  /** Takes a source out; that it is not there is fine. Whether it is gone. */
+  /** Takes a source out. Whether it is gone, or was not there. */
   remove(source: Source): boolean {
-    let gone = true;
-    try {
-      this.#atOnce('removeSource', source);
-    } catch (error) {
-      gone = false;
-      this.#note(`failed to remove the address ${source.address} from ${source.zone} zone`, error);
-    }
+    const { zone, address } = source;
+    const absent = /UNKNOWN_SOURCE|NOT_ENABLED|ZONE_CONFLICT|INVALID_ZONE/;
+    const gone = this.#isSo(`failed to remove the address ${address} from ${zone} zone`, absent, () =>
+      this.#call(path, '.zone', 'removeSource', zone, address),
+    );
     return this.#permanently('removeSource', source) && gone;
   }
 
@@ -76,43 +74,30 @@ export class Firewalld {
       : [what];
   }
 
+  #permanently(member: string, { zone, address }: Source): boolean {
+    // ALREADY_ENABLED and NOT_ENABLED: it is as it should be. Unknown…: whoever answers has no such configuration at all.
+    const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE|\.Error\.Unknown(Object|Interface|Method)$/;
+    return this.#isSo(`${member} ${address} in the permanent configuration of zone ${zone}`, fine, () => {
+      const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
+      this.#call(String(object), '.config.zone', member, address);
+    });
+  }
+
   #call(object: string, part: string, member: string, ...args: string[]): Value {
     const method = { destination: firewalldName, object, interface: `${firewalldName}${part}`, member };
     return this.#bus.call(method, args);
   }
 
-  /** At run time; false where it is so already. */
-  #atOnce(step: Step, { zone, address }: Source): boolean {
+  /** Whether what a step makes so is so, which failures that are `fine` say as well; others are logged. */
+  #isSo(what: string, fine: RegExp, step: () => unknown): boolean {
     try {
-      this.#call(path, '.zone', step, zone, address);
+      step();
       return true;
     } catch (error) {
-      if (already[step].test(errorText(error))) return false;
-      throw error;
-    }
-  }
-
-  /** Whether it is so, or need not be. */
-  #permanently(step: Step, { zone, address }: Source): boolean {
-    try {
-      const object = this.#call(`${path}/config`, '.config', 'getZoneByName', zone);
-      this.#call(String(object), '.config.zone', step, address);
-    } catch (error) {
-      // ALREADY_ENABLED and NOT_ENABLED: it is as it should be.
-      const fine = /ALREADY_ENABLED|NOT_ENABLED|INVALID_ZONE/.test(errorText(error));
-      if (fine || hasNoPermanent(error)) return true;
-      this.#note(`${step} ${address} in the permanent configuration of zone ${zone}`, error);
+      const name = error instanceof ErrorReply ? error.dbusName : '';
+      if (fine.test(`${errorText(error)} ${name}`)) return true;
+      this.#log(`firewall: ${what}: ${errorText(error)}`);
       return false;
     }
-    return true;
   }
-
-  #note(what: string, error: unknown): void {
-    this.#log(`firewall: ${what}: ${errorText(error)}`);
-  }
-}
-
-/** Whoever answers has no permanent configuration at all. */
-function hasNoPermanent(error: unknown): boolean {
-  return error instanceof ErrorReply && /\.Error\.Unknown(Object|Interface|Method)$/.test(error.dbusName);
 }

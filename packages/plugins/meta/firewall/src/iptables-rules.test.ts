@@ -173,6 +173,22 @@ describe.each(['nft', 'legacy'] as const)('iptables (%s)', (variant) => {
     }
   });
 
+  it('DEL goes by what is an address in a prevResult that is broken or of another version', async ({
+    host,
+  }) => {
+    const ips = [null, { address: 'none' }, v4, { Address: v6.address }];
+    for (const prevResult of [
+      { cniVersion: '0.2.0', ip4: { ip: v4.address }, ip6: { ip: v6.address } },
+      { cniVersion: '1.0.0', interfaces: 'none', ips },
+    ]) {
+      await succeed(firewall, 'ADD', given());
+      // Without an owner written down, as the reference makes them.
+      for (const tool of both) host.sh(`${tool} -F CNI-FORWARD-OWNERS`);
+      await succeed(firewall, 'DEL', given({}, prevResult));
+      for (const tool of both) expect(rules(host, tool)).toEqual([forwardJump, adminJump()]);
+    }
+  });
+
   it('CHECK names what is missing (firewall 10)', async ({ host }) => {
     await succeed(firewall, 'ADD', given());
     expect((await succeed(firewall, 'CHECK', given())).stdout).toBe('');
