@@ -1,0 +1,131 @@
+/** What the DHCPv4 client is given, keeps, and says. All of it but messages is plain JSON. */
+import type { Lease4 } from './lease4.ts';
+import type { Message4 } from './message4.ts';
+
+/** What follows from configuration and link; it is part of the state, so that a stored lease goes on by itself. */
+export interface Client4Config {
+  /** Hardware address, `02:00:00:00:00:01`. */
+  readonly mac: string;
+  /** Option 61 in hex, with its type byte; undefined sends none. */
+  readonly clientId?: string;
+  /** Option 55. */
+  readonly request: readonly number[];
+  /** Payloads in hex by code. They replace what the client itself would send. */
+  readonly provide: Readonly<Record<string, string>>;
+  /** Asks servers to answer by broadcast, for links that take no unicast before they have an address (ipvlan). */
+  readonly broadcast: boolean;
+  /** Milliseconds: the daemon's flags `timeout`, `resendmax`, `resendtimeout`. A first wait is not above `timeout` nor
+   *  4 s, a later one not above `resendMax` nor 16 s while acquiring; `resendTimeout` is all that acquiring may take. */
+  readonly timeout: number;
+  readonly resendMax: number;
+  readonly resendTimeout: number;
+}
+
+export type Phase4 =
+  /** Nothing done yet, or ended: failed, released. */
+  | 'stopped'
+  /** Waits before it begins anew: after a NAK or DECLINE. */
+  | 'pausing'
+  /** DISCOVER sent. */
+  | 'selecting'
+  /** REQUEST for an offer sent. */
+  | 'requesting'
+  /** REQUEST for an address known from before sent (INIT-REBOOT), with or without a lease in use meanwhile. */
+  | 'rebooting'
+  | 'bound'
+  | 'renewing'
+  | 'rebinding';
+
+/** Times are milliseconds of boottime (clock.ts). */
+export interface Client4State {
+  readonly version: 1;
+  readonly config: Client4Config;
+  readonly phase: Phase4;
+  /** The lease in use. */
+  readonly lease?: Lease4;
+  /** The address that was in use last, or is wished for. */
+  readonly wanted?: string;
+  /** Of the exchange going on, or of the last one. */
+  readonly xid: number;
+  /** How often the message of this exchange was sent. */
+  readonly sends: number;
+  /** When the exchange's first message was sent: what a lease is counted from. */
+  readonly since: number;
+  /** When acquiring began, for `secs`, and when it is over. */
+  readonly began: number;
+  readonly deadline?: number;
+  /** When something is due by itself. */
+  readonly due?: number;
+  /** The offer that is asked for. */
+  readonly offer?: {
+    readonly address: string;
+    readonly serverId?: string;
+    readonly ciaddr: string;
+    readonly flags: number;
+  };
+  /** A server that is not ours said no to a broadcast; counts if none says yes. */
+  readonly foreignNak?: string;
+  /** Attempts that failed since acquiring began, and why the last one did. */
+  readonly failures: number;
+  readonly declines: number;
+  readonly why?: string;
+  readonly linkUp: boolean;
+  /** The clocks at the last step. */
+  readonly stamp: { readonly boottime: number; readonly wall: number; readonly boot: string };
+}
+
+export type Event4 =
+  /** Acquire. `address`: ask for this one first (INIT-REBOOT). `linkUp` false: there is no carrier yet. */
+  | { readonly type: 'start'; readonly address?: string; readonly linkUp?: boolean }
+  /** The state was read from disk by a daemon that has just been started. A valid lease goes on without a packet. */
+  | { readonly type: 'resumed'; readonly linkUp?: boolean }
+  | { readonly type: 'message'; readonly message: Message4 }
+  /** wakeAt has come; harmless at any other time. */
+  | { readonly type: 'timer' }
+  | { readonly type: 'linkUp' }
+  | { readonly type: 'linkDown' }
+  /** Renew now, whatever T1 says. */
+  | { readonly type: 'renew' }
+  /** Somebody else uses the address. */
+  | { readonly type: 'decline' }
+  /** Give the address back and stop. */
+  | { readonly type: 'release' };
+
+/** What the caller has to do about the address on the link. At most one comes from a step. */
+export type Outcome4 =
+  /** There is a lease where none was in use. */
+  | { readonly type: 'bound'; readonly lease: Lease4 }
+  /** A stored lease is still good. */
+  | { readonly type: 'resumed'; readonly lease: Lease4 }
+  /** The same address for longer, nothing else is new. */
+  | { readonly type: 'renewed'; readonly lease: Lease4 }
+  /** The same address; router, routes, DNS or another option differ. */
+  | { readonly type: 'options'; readonly lease: Lease4; readonly previous: Lease4 }
+  /** Another address or mask: the previous one must go from the link, this one must be put there. */
+  | { readonly type: 'changed'; readonly lease: Lease4; readonly previous: Lease4 }
+  /** The lease ran out: the address must not be used any more. The client begins anew. */
+  | { readonly type: 'expired'; readonly previous: Lease4 }
+  /** The server took the address back, or it was declined: likewise. */
+  | { readonly type: 'lost'; readonly reason: string; readonly previous: Lease4 }
+  /** Acquiring is given up; the client stopped. `error` is the reference's word, `reason` says more. */
+  | { readonly type: 'failed'; readonly error: string; readonly reason: string }
+  /** After the event `release`; the client stopped. */
+  | { readonly type: 'released'; readonly previous?: Lease4 };
+
+export interface Outgoing4 {
+  readonly kind: 'discover' | 'request' | 'renew' | 'rebind' | 'reboot' | 'release' | 'decline';
+  /** `0.0.0.0`, or the leased address. */
+  readonly source: string;
+  /** `255.255.255.255`, or the server's. */
+  readonly destination: string;
+  readonly message: Message4;
+}
+
+export interface Step4 {
+  readonly state: Client4State;
+  readonly send: readonly Outgoing4[];
+  /** Milliseconds of boottime at which the event `timer` is wanted; undefined: never. */
+  readonly wakeAt?: number;
+  /** What is to be written to disk is the state of each step that has one. */
+  readonly outcome?: Outcome4;
+}
