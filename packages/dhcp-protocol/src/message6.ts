@@ -1,5 +1,7 @@
-/** DHCPv6 messages (RFC 8415) between client and server; relays' are not read. */
-import type { Options6 } from './options6.ts';
+/** DHCPv6 messages (RFC 8415, section 8) between client and server; relays' are not read. */
+import { joined } from './big-endian.ts';
+import { MalformedPacket } from './malformed.ts';
+import { addOptionTable6, type Options6, readOptionTable6 } from './options6.ts';
 
 export const clientPort6 = 546;
 export const serverPort6 = 547;
@@ -27,11 +29,25 @@ export interface Message6 {
   readonly options: Options6;
 }
 
+const relayForward = 12;
+const relayReply = 13;
+
 /** Throws MalformedPacket: truncated, an option past the end, a relay's message. */
-export function decodeMessage6(_payload: Uint8Array): Message6 {
-  throw new Error('not written yet');
+export function decodeMessage6(payload: Uint8Array): Message6 {
+  if (payload.length < 4) {
+    throw new MalformedPacket(`a DHCPv6 message has at least 4 bytes, and this has ${payload.length}`);
+  }
+  const type = payload[0]!;
+  if (type === relayForward || type === relayReply) {
+    throw new MalformedPacket('the DHCPv6 message is one between relays and servers');
+  }
+  const xid = (payload[1]! << 16) | (payload[2]! << 8) | payload[3]!;
+  return { type, xid, options: readOptionTable6(payload, 4) };
 }
 
-export function encodeMessage6(_message: Message6): Uint8Array {
-  throw new Error('not written yet');
+/** Options by ascending code, those the table does not have last. Throws RangeError for what cannot be said. */
+export function encodeMessage6({ type, xid, options }: Message6): Uint8Array {
+  const pieces = [Uint8Array.of(type, xid >>> 16, xid >>> 8, xid)];
+  addOptionTable6(pieces, options);
+  return joined(pieces);
 }
