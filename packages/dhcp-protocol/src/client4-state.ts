@@ -47,11 +47,13 @@ export interface Client4State {
   readonly wanted?: string;
   /** Of the exchange going on, or of the last one. */
   readonly xid: number;
+  /** Seconds from when acquiring began to the last DISCOVER; the REQUEST repeats them (RFC 2131, section 4.4.1). */
+  readonly secs: number;
   /** How often the message of this exchange was sent. */
   readonly sends: number;
-  /** When the exchange's first message was sent: what a lease is counted from. */
+  /** When the first message was sent that an answer coming now may be to: what a lease is counted from. */
   readonly since: number;
-  /** When acquiring began, for `secs`, and when it is over. */
+  /** When acquiring began, and when it is over. */
   readonly began: number;
   readonly deadline?: number;
   /** When something is due by itself. */

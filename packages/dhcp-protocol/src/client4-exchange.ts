@@ -1,0 +1,133 @@
+/** One turn of the DHCPv4 client: the state in the making, and the moves that its parts share. */
+import { discover4, rebind4, reboot4, renew4, request4 } from './client4-messages.ts';
+import type { Client4State, Outcome4, Outgoing4, Phase4 } from './client4-state.ts';
+import { acquireWait4, pauseAfter4, renewWait4 } from './retransmission.ts';
+
+export type Draft4 = { -readonly [K in keyof Client4State]: Client4State[K] };
+
+export interface Turn4 {
+  readonly state: Draft4;
+  /** Milliseconds of boottime. */
+  readonly at: number;
+  readonly random: () => number;
+  readonly send: Outgoing4[];
+  outcome?: Outcome4;
+}
+
+/** An answer that takes longer is not to be expected: it is counted from a later send. */
+const longestAnswer = 10_000;
+
+/** Whether the client has no lease and is about to get one. */
+export function isAcquiring4({ phase, lease }: Client4State): boolean {
+  return lease === undefined && phase !== 'stopped';
+}
+
+/** Begins an exchange. A renewal has the transaction of the ACK before it, as the reference's have, and the REQUEST for an
+ *  offer that of the offer. */
+export function enter4(turn: Turn4, phase: Phase4): void {
+  const { state } = turn;
+  state.phase = phase;
+  state.sends = 0;
+  delete state.foreignNak;
+  if (phase !== 'requesting') delete state.offer;
+  if (phase !== 'renewing' && phase !== 'requesting') state.xid = Math.floor(turn.random() * 0x100000000);
+  send4(turn);
+}
+
+/** Sends the message of the phase, again or for the first time, and says how long to wait. Nothing is sent while the link
+ *  is down: the next move is linkUp's. */
+export function send4(turn: Turn4): void {
+  const { state, at } = turn;
+  if (!state.linkUp) {
+    delete state.due;
+    return;
+  }
+  if (state.phase === 'selecting' || state.phase === 'rebooting') {
+    state.secs = Math.min(0xffff, Math.max(0, Math.floor((at - state.began) / 1000)));
+  }
+  const outgoing = messageOf(state);
+  if (outgoing === undefined) {
+    delete state.due;
+    return;
+  }
+  if (state.sends === 0 || at - state.since > longestAnswer) state.since = at;
+  state.sends++;
+  turn.send.push(outgoing);
+  state.due = at + waitOf(turn);
+}
+
+function messageOf(state: Client4State): Outgoing4 | undefined {
+  const { phase, lease, offer, wanted } = state;
+  if (phase === 'selecting') return discover4(state);
+  if (phase === 'requesting' && offer !== undefined) return request4(state, offer);
+  const address = lease?.address ?? wanted;
+  if (phase === 'rebooting' && address !== undefined) return reboot4(state, address);
+  if (phase === 'renewing' && lease !== undefined) return renew4(state, lease.address, lease.serverId);
+  if (phase === 'rebinding' && lease !== undefined) return rebind4(state, lease.address);
+  return undefined;
+}
+
+function waitOf({ state, at, random }: Turn4): number {
+  const { config, phase, sends, lease } = state;
+  if (phase === 'rebooting') return acquireWait4(config, 1, random);
+  if (phase !== 'renewing' && phase !== 'rebinding') return acquireWait4(config, sends, random);
+  const end = phase === 'renewing' ? lease?.rebindAt : lease?.expiresAt;
+  return renewWait4(config, sends, end === undefined ? Number.POSITIVE_INFINITY : end - at, random);
+}
+
+/** The address is not in use any more; it is what to ask for next. */
+export function dropLease4({ state }: Turn4): void {
+  if (state.lease !== undefined) state.wanted = state.lease.address;
+  delete state.lease;
+  delete state.deadline;
+}
+
+/** A new attempt at a lease, with the whole time for it. */
+export function begin4({ state, at }: Turn4): void {
+  state.began = at;
+  state.deadline = at + state.config.resendTimeout;
+  state.failures = 0;
+  delete state.why;
+}
+
+/** The address was taken back, or would not be given: all begins anew, without asking for it. */
+export function refuse4(turn: Turn4, reason: string): void {
+  const { state } = turn;
+  const { lease } = state;
+  if (lease !== undefined) {
+    dropLease4(turn);
+    begin4(turn);
+    turn.outcome = { type: 'lost', reason, previous: lease };
+  }
+  state.failures++;
+  state.why = reason;
+  delete state.wanted;
+  enter4(turn, 'selecting');
+}
+
+export function pause4(turn: Turn4, reason: string): void {
+  const { state } = turn;
+  state.failures++;
+  state.why = reason;
+  state.phase = 'pausing';
+  delete state.offer;
+  state.due = turn.at + pauseAfter4(state.config, state.failures, turn.random);
+}
+
+export function stop4({ state }: Turn4): void {
+  state.phase = 'stopped';
+  delete state.lease;
+  delete state.offer;
+  delete state.due;
+  delete state.deadline;
+  delete state.foreignNak;
+}
+
+/** Acquiring took all the time it was given. */
+export function fail4(turn: Turn4): void {
+  const { state } = turn;
+  let reason = state.why ?? 'no DHCP server answered';
+  if (!state.linkUp) reason = 'the link has no carrier';
+  stop4(turn);
+  turn.outcome = { type: 'failed', error: 'no more tries', reason };
+}
