@@ -1,70 +1,72 @@
 /** Reads a state of the DHCPv4 client from disk. */
-import { parseMac } from '@cni-ts/address/mac';
 import type { Client4State } from './client4-state.ts';
-import { has, isHex, isIp4, isListOf, isNumber, isRecordOf, isStored, isText, optional } from './stored.ts';
-
-const phases = [
-  'stopped',
-  'pausing',
-  'selecting',
-  'requesting',
-  'rebooting',
-  'bound',
-  'renewing',
-  'rebinding',
-];
-const isBoolean = (one: unknown) => typeof one === 'boolean';
-const number = isNumber;
+import {
+  isBoolean,
+  isHex,
+  isIp4,
+  isListOf,
+  isMac,
+  isNumber,
+  isObjectOf,
+  isOneOf,
+  isRecordOf,
+  isText,
+  optional,
+} from './stored.ts';
 
 const config = {
-  mac: (one: unknown) => isText(one) && parseMac(one) !== undefined,
+  mac: isMac,
   clientId: optional(isHex),
-  request: (one: unknown) => isListOf(one, isNumber),
-  provide: (one: unknown) => isRecordOf(one, isHex),
+  request: isListOf(isNumber),
+  provide: isRecordOf(isHex),
   broadcast: isBoolean,
-  timeout: number,
-  resendMax: number,
-  resendTimeout: number,
+  timeout: isNumber,
+  resendMax: isNumber,
+  resendTimeout: isNumber,
 };
 
 const lease = {
   address: isIp4,
   serverId: optional(isIp4),
-  renewAt: optional(number),
-  rebindAt: optional(number),
-  expiresAt: optional(number),
-  since: number,
-  options: (one: unknown) => isRecordOf(one, isHex),
+  renewAt: optional(isNumber),
+  rebindAt: optional(isNumber),
+  expiresAt: optional(isNumber),
+  since: isNumber,
+  options: isRecordOf(isHex),
 };
 
-const offer = { address: isIp4, serverId: optional(isIp4), ciaddr: isIp4, flags: number };
-const stamp = { boottime: number, wall: number, boot: isText };
-
-const object = (members: Parameters<typeof has>[1]) => (one: unknown) => isStored(one) && has(one, members);
-
-const state = {
-  version: (one: unknown) => one === 1,
-  config: object(config),
-  phase: (one: unknown) => isText(one) && phases.includes(one),
-  lease: optional(object(lease)),
+const isState = isObjectOf({
+  version: isOneOf(1),
+  config: isObjectOf(config),
+  phase: isOneOf(
+    'stopped',
+    'pausing',
+    'selecting',
+    'requesting',
+    'rebooting',
+    'bound',
+    'renewing',
+    'rebinding',
+  ),
+  lease: optional(isObjectOf(lease)),
   wanted: optional(isIp4),
-  xid: number,
-  secs: number,
-  sends: number,
-  since: number,
-  began: number,
-  deadline: optional(number),
-  due: optional(number),
-  offer: optional(object(offer)),
+  xid: isNumber,
+  secs: isNumber,
+  sends: isNumber,
+  since: isNumber,
+  began: isNumber,
+  deadline: optional(isNumber),
+  due: optional(isNumber),
+  offer: optional(isObjectOf({ address: isIp4, serverId: optional(isIp4), ciaddr: isIp4, flags: isNumber })),
   foreignNak: optional(isText),
-  failures: number,
-  declines: number,
+  failures: isNumber,
+  declines: isNumber,
   why: optional(isText),
   linkUp: isBoolean,
-  stamp: object(stamp),
-};
+  stamp: isObjectOf({ boottime: isNumber, wall: isNumber, boot: isText }),
+});
 
 /** Undefined for what is no state, one of another version, or one that is damaged. */
 export function parseClient4(json: unknown): Client4State | undefined {
-  return object(state)(json) ? (json as Client4State) : undefined; // reason: each member was looked at
+  return isState(json) ? (json as Client4State) : undefined; // reason: each member was looked at
 }

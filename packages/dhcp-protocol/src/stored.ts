@@ -1,47 +1,60 @@
 /** Looks into what was read from disk, before anybody relies on it. */
 import { parseIp } from '@cni-ts/address/ip';
+import { parseMac } from '@cni-ts/address/mac';
 import { fromHex } from './hex.ts';
 
-export type Stored = Readonly<Record<string, unknown>>;
+type Look = (value: unknown) => boolean;
 
-export function isStored(value: unknown): value is Stored {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+export function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }
 
 export function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
-export function isText(value: unknown): value is string {
-  return typeof value === 'string';
+export function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean';
 }
 
-export function isHex(value: unknown): value is string {
+export function isHex(value: unknown): boolean {
   return isText(value) && fromHex(value) !== undefined;
 }
 
-export function isIp4(value: unknown): value is string {
+export function isIp4(value: unknown): boolean {
   return isText(value) && !value.includes(':') && parseIp(value) !== undefined;
 }
 
-export function isIp6(value: unknown): value is string {
+export function isIp6(value: unknown): boolean {
   return isText(value) && value.includes(':') && parseIp(value) !== undefined;
 }
 
-export function isListOf(value: unknown, is: (one: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.every(is);
+export function isMac(value: unknown): boolean {
+  return isText(value) && parseMac(value) !== undefined;
 }
 
-export function isRecordOf(value: unknown, is: (one: unknown) => boolean): boolean {
-  return isStored(value) && Object.values(value).every(is);
+export function isOneOf(...values: readonly unknown[]): Look {
+  return (value) => values.includes(value);
 }
 
-/** Whether each member is there and is what it must be. */
-export function has(value: Stored, members: Readonly<Record<string, (one: unknown) => boolean>>): boolean {
-  return Object.keys(members).every((name) => members[name]!(value[name]));
+export function isListOf(is: Look): Look {
+  return (value) => Array.isArray(value) && value.every(is);
+}
+
+export function isRecordOf(is: Look): Look {
+  return (value) => isObject(value) && Object.values(value).every(is);
+}
+
+/** An object whose members are what they must be; it may have others. */
+export function isObjectOf(members: Readonly<Record<string, Look>>): Look {
+  return (value) => isObject(value) && Object.keys(members).every((name) => members[name]!(value[name]));
 }
 
 /** For a member that may be missing. */
-export function optional(is: (one: unknown) => boolean): (one: unknown) => boolean {
-  return (one) => one === undefined || is(one);
+export function optional(is: Look): Look {
+  return (value) => value === undefined || is(value);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
