@@ -17,7 +17,7 @@ export interface Kind4<T> {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export const ip: Kind4<string> = {
   read: (payload) => (payload.length === 4 ? ip4At(payload, 0) : undefined),

@@ -36,7 +36,7 @@ export interface Status6 {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const iaAddressCode = 5;
 const statusCode = 13;
 
