@@ -13,8 +13,8 @@ const infinibandAddress = 20;
 /** Kinds of hardware, by IANA. */
 const ethernet = 1;
 const infiniband = 32;
-/** Options that only the client itself can say: padding, overload, type, end. */
-const ours: readonly number[] = [0, 52, 53, 255];
+/** Options that only the client itself can say: overload, type. */
+const ours: readonly number[] = [52, 53];
 
 /** The hardware address as it is in a message. InfiniBand's does not fit, and is left out (RFC 4390). */
 export function chaddrOf(config: Client4Config): { htype: number; chaddr: Uint8Array } {
@@ -108,9 +108,10 @@ function messageOf(state: Client4State, parts: Parts): Message4 {
   const { config } = state;
   writeOption4(options, 'maxMessageSize', maxMessageSize);
   addClientId(options, config);
-  for (const code of Object.keys(config.provide)) {
-    const payload = fromHex(config.provide[code]!);
-    if (payload !== undefined && !ours.includes(Number(code))) options.set(Number(code), payload);
+  for (const name of Object.keys(config.provide)) {
+    const code = Number(name);
+    const payload = fromHex(config.provide[name]!);
+    if (payload !== undefined && code > 0 && code < 255 && !ours.includes(code)) options.set(code, payload);
   }
   if (config.request.length > 0) writeOption4(options, 'requestList', Uint8Array.from(config.request));
   return plainMessage(state, parts);

@@ -63,7 +63,9 @@ describe('acquiring', () => {
   });
 
   test('provided options replace the client’s own, but for the request list and the message’s type', () => {
-    const bench = new Bench4({ provide: { 12: '6331', 55: '06', 53: '07', 61: '6964', 0: '01', 255: '01' } });
+    const bench = new Bench4({
+      provide: { 12: '6331', 55: '06', 53: '07', 61: '6964', 0: '01', 255: '01', 300: '01', x: '01' },
+    });
     const [discover] = bench.step({ type: 'start' });
     expect(codesOf(discover!)).toEqual([12, 53, 55, 57, 61]);
     expect(option(discover!, 'hostName')).toBe('c1');
