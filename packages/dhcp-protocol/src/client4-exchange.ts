@@ -16,6 +16,8 @@ export interface Turn4 {
 
 /** An answer that takes longer is not to be expected: it is counted from a later send. */
 const longestAnswer = 10_000;
+/** A process that is awake comes to its timers within this. */
+const longestLateness = 1000;
 
 /** Whether the client has no lease and is about to get one. */
 export function isAcquiring4({ phase, lease }: Client4State): boolean {
@@ -50,7 +52,9 @@ export function send4(turn: Turn4): void {
     delete state.due;
     return;
   }
-  if (state.sends === 0 || at - state.since > longestAnswer) state.since = at;
+  // Who comes late may have slept, and what was answered meanwhile is still to be read.
+  const isInTime = state.due !== undefined && at - state.due < longestLateness;
+  if (state.sends === 0 || (isInTime && at - state.since > longestAnswer)) state.since = at;
   state.sends++;
   turn.send.push(outgoing);
   state.due = at + waitOf(turn);

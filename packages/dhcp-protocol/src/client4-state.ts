@@ -81,6 +81,8 @@ export type Event4 =
   | { readonly type: 'start'; readonly address?: string; readonly linkUp?: boolean }
   /** The state was read from disk by a daemon that has just been started. A valid lease goes on without a packet. */
   | { readonly type: 'resumed'; readonly linkUp?: boolean }
+  /** As it arrives. What came while the client was bound is not kept for when it renews: the socket is closed meanwhile,
+   *  or emptied. */
   | { readonly type: 'message'; readonly message: Message4 }
   /** wakeAt has come; harmless at any other time. */
   | { readonly type: 'timer' }

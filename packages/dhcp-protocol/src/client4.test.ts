@@ -405,6 +405,15 @@ describe('renewing', () => {
     expect(bench.state.phase).toBe('renewing');
   });
 
+  test('an ACK that waited while the process slept is counted from the REQUEST before (dhcp trap 26)', () => {
+    const bench = renewing();
+    const { message } = bench.last;
+    bench.pass(20_000);
+    expect(kinds(bench.step({ type: 'timer' }))).toEqual(['renew']);
+    bench.hear(answer(message, 'ack', address, server));
+    expect(bench.state.lease?.since).toBe(41_000);
+  });
+
   test('can be told to happen now', () => {
     const bench = new Bench4();
     bench.bind();
@@ -578,6 +587,17 @@ describe('a link that goes down and comes back', () => {
     expect(bench.run(80_000)).toEqual([]);
     expect(bench.outcome?.type).toBe('expired');
     expect(kinds(bench.step({ type: 'linkUp' }))).toEqual(['discover']);
+  });
+
+  test('goes on with what it asked before, and counts from there', () => {
+    const bench = renewing();
+    const { xid } = bench.last.message;
+    bench.step({ type: 'linkDown' });
+    bench.run(15_000);
+    const [renew] = bench.step({ type: 'linkUp' });
+    expect(renew).toMatchObject({ kind: 'renew', message: { xid } });
+    bench.hear(answer(renew!.message, 'ack', address, server));
+    expect(bench.state.lease?.since).toBe(41_000);
   });
 
   test('up without having been down asks for nothing', () => {

@@ -227,8 +227,11 @@ function linkUp(turn: Turn4): void {
   state.linkUp = true;
   advance(turn);
   if (!wasDown || turn.send.length > 0) return;
-  if (state.phase === 'bound') enter4(turn, 'rebooting');
-  else if (state.phase !== 'stopped' && state.phase !== 'pausing') enter4(turn, state.phase);
+  const { phase } = state;
+  if (phase === 'bound') enter4(turn, 'rebooting');
+  // These go on with their transaction, whose answer may be waiting.
+  else if (phase === 'renewing' || phase === 'requesting') send4(turn);
+  else if (phase !== 'stopped' && phase !== 'pausing') enter4(turn, phase);
 }
 
 function decline(turn: Turn4): void {

@@ -33,6 +33,8 @@ export const confirmTime = 10_000;
 const longestSolicit = 16_000;
 /** An answer that takes longer is not to be expected: it is counted from a later send. */
 const longestAnswer = 10_000;
+/** A process that is awake comes to its timers within this. */
+const longestLateness = 1000;
 
 /** Whether the client has nothing yet and is about to get it. */
 export function isAcquiring6({ phase, lease }: Client6State): boolean {
@@ -61,7 +63,9 @@ export function send6(turn: Turn6): void {
     delete state.due;
     return;
   }
-  if (state.sends === 0 || at - state.since > longestAnswer) state.since = at;
+  // Who comes late may have slept, and what was answered meanwhile is still to be read.
+  const isInTime = state.due !== undefined && at - state.due < longestLateness;
+  if (state.sends === 0 || (isInTime && at - state.since > longestAnswer)) state.since = at;
   state.sends++;
   turn.send.push(outgoing);
   const soliciting = state.phase === 'soliciting';
