@@ -16,6 +16,8 @@ export interface Turn4 {
 
 /** An answer that takes longer is not to be expected: it is counted from a later send. */
 const longestAnswer = 10_000;
+/** What a wire repeats, it repeats within this. */
+const straggling = 3500;
 /** A process that is awake comes to its timers within this. */
 const longestLateness = 1000;
 
@@ -24,15 +26,18 @@ export function isAcquiring4({ phase, lease }: Client4State): boolean {
   return lease === undefined && phase !== 'stopped';
 }
 
-/** Begins an exchange. A renewal has the transaction of the ACK before it, as the reference's have, and the REQUEST for an
- *  offer that of the offer. */
+/** Begins an exchange. The REQUEST for an offer has the offer's transaction. A renewal has that of the ACK before it, as the
+ *  reference's have, unless another answer to the question before may still be on its way: it would pass for one to this. */
 export function enter4(turn: Turn4, phase: Phase4): void {
   const { state } = turn;
   state.phase = phase;
   state.sends = 0;
   delete state.foreignNak;
   if (phase !== 'requesting') delete state.offer;
-  if (phase !== 'renewing' && phase !== 'requesting') state.xid = Math.floor(turn.random() * 0x100000000);
+  const isQuiet = turn.at - state.sentAt >= straggling;
+  if (phase !== 'requesting' && !(phase === 'renewing' && isQuiet)) {
+    state.xid = Math.floor(turn.random() * 0x100000000);
+  }
   send4(turn);
 }
 
@@ -55,6 +60,7 @@ export function send4(turn: Turn4): void {
   // Who comes late may have slept, and what was answered meanwhile is still to be read.
   const isInTime = state.due !== undefined && at - state.due < longestLateness;
   if (state.sends === 0 || (isInTime && at - state.since > longestAnswer)) state.since = at;
+  state.sentAt = at;
   state.sends++;
   turn.send.push(outgoing);
   state.due = at + waitOf(turn);

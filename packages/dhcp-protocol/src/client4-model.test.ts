@@ -41,7 +41,7 @@ test('no address is used past its end, and none changes without an outcome that 
       model.run();
       model.release();
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });
 

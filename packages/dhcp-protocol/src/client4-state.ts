@@ -53,6 +53,8 @@ export interface Client4State {
   readonly sends: number;
   /** When the first message was sent that an answer coming now may be to: what a lease is counted from. */
   readonly since: number;
+  /** When the last message was sent. */
+  readonly sentAt: number;
   /** When acquiring began, and when it is over. */
   readonly began: number;
   readonly deadline?: number;

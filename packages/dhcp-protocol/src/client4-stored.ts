@@ -54,6 +54,7 @@ const isState = isObjectOf({
   secs: isNumber,
   sends: isNumber,
   since: isNumber,
+  sentAt: isNumber,
   began: isNumber,
   deadline: optional(isNumber),
   due: optional(isNumber),

@@ -414,6 +414,20 @@ describe('renewing', () => {
     expect(bench.state.lease?.since).toBe(41_000);
   });
 
+  test('soon after the ACK before has a transaction of its own, which a second copy of that ACK is not of', () => {
+    let chance = 0;
+    const bench = new Bench4({}, () => {
+      chance += 0.01;
+      return chance % 1;
+    });
+    const ack = bench.bind();
+    bench.pass(2000);
+    const [renew] = bench.step({ type: 'renew' });
+    expect(renew?.message.xid).not.toBe(ack.xid);
+    bench.hear(ack);
+    expect(bench.state.phase).toBe('renewing');
+  });
+
   test('can be told to happen now', () => {
     const bench = new Bench4();
     bench.bind();

@@ -41,6 +41,7 @@ export function newClient4(config: Client4Config, now: Now): Client4State {
     secs: 0,
     sends: 0,
     since: now.boottime,
+    sentAt: now.boottime,
     began: now.boottime,
     failures: 0,
     declines: 0,
@@ -121,6 +122,7 @@ function followClock({ state }: Turn4, now: Now): void {
   if (stamp.boot === now.boot && now.boottime >= stamp.boottime) return;
   const moved = now.boottime - stamp.boottime - Math.max(0, now.wall - stamp.wall);
   const { renewAt, rebindAt, expiresAt } = lease ?? {};
+  state.sentAt = now.boottime;
   if (lease !== undefined) {
     state.lease = {
       ...lease,
