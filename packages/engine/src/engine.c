@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -436,6 +437,12 @@ static JSValue take_signal(JSContext *context, JSValueConst self, int count, JSV
   return JS_NewBool(context, came);
 }
 
+/* collectCycles(): gives back what only refers to itself. For a process that stays; no other lives to see it done. */
+static JSValue collect_cycles(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
+  JS_RunGC(JS_GetRuntime(context));
+  return JS_UNDEFINED;
+}
+
 /* ---- waiting that is left behind ------------------------------------------------------------------------------- */
 
 /* How far the arena goes. */
@@ -640,6 +647,7 @@ static const JSCFunctionListEntry engine_functions[] = {
     JS_CFUNC_DEF("holdSignal", 2, hold_signal),
     JS_CFUNC_DEF("takeSignal", 1, take_signal),
     JS_CFUNC_DEF("interruption", 1, interruption),
+    JS_CFUNC_DEF("collectCycles", 0, collect_cycles),
     JS_CFUNC_DEF("leaveBehind", 3, leave_behind),
     JS_CFUNC_DEF("sameBuild", 1, same_build),
     JS_CFUNC_DEF("mark", 0, get_mark),

@@ -32,6 +32,8 @@ export interface Engine {
   /** After EINTR: the signal for which to stop waiting, or 0. It is told once, and again when so many milliseconds have
    *  passed since. */
   interruption(milliseconds: number): number;
+  /** Gives back the memory of what only refers to itself; takes some milliseconds. */
+  collectCycles(): void;
   /** Leaves a process behind that sends the message on a socket and keeps it open for so long. Whether it could: there
    *  is one at most, which takes one message, and none where it would stay as a zombie. */
   leaveBehind(descriptor: number, message: Uint8Array | undefined, milliseconds: number): boolean;

@@ -9,6 +9,8 @@ const CLONE_NEWNET = 0x40000000;
 /** include/uapi/linux/magic.h; a namespace file is on nsfs, on old kernels on procfs. */
 const NSFS_MAGIC = 0x6e736673;
 const PROC_SUPER_MAGIC = 0x9fa0;
+/** include/uapi/linux/sockios.h */
+const SIOCGSKNS = 0x894c;
 const own = '/proc/thread-self/ns/net';
 
 /** A namespace is one inode of the kernel's nsfs, whatever path it is bound to. */
@@ -91,6 +93,13 @@ export class Netns {
       const why = error instanceof Error ? error.message : String(error);
       throw new NetnsError(`cannot tell what "${path}" is: ${why}`, false, error);
     }
+  }
+
+  /** The namespace that a socket is in, which may have no path any more. Needs CAP_NET_ADMIN there. */
+  static ofSocket(socket: number): Netns {
+    const fd = libc().ioctl(socket, SIOCGSKNS, 0);
+    if (fd < 0) throw new SyscallError('ioctl', libc().errno());
+    return new Netns('', fd);
   }
 
   /** The calling thread's own namespace. */

@@ -4,6 +4,8 @@ import { SyscallError } from './syscall-error.ts';
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const SOL_SOCKET = 1;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
@@ -38,6 +40,16 @@ export class RawNetlinkSocket {
   /** A larger send buffer, for messages beyond the usual 200 KiB (EMSGSIZE). Needs CAP_NET_ADMIN; else no effect. */
   enlargeSendBuffer(bytes: number): void {
     this.setOption(SOL_SOCKET, SO_SNDBUFFORCE, bytes);
+  }
+
+  /** From now on also receives what the kernel tells this group of listeners (RTNLGRP_*, NFNLGRP_*). */
+  join(group: number): void {
+    // struct sockaddr_nl: without a number of its own a socket is told nothing; the kernel gives it one.
+    const address = new Uint8Array(12);
+    address[0] = AF_NETLINK;
+    if (libc().bind(this.fd, address, address.length) !== 0) throw new SyscallError('bind', libc().errno());
+    if (!this.setOption(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group))
+      throw new SyscallError('setsockopt', libc().errno());
   }
 
   send(message: Uint8Array): void {

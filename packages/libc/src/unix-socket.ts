@@ -28,11 +28,7 @@ export class UnixSocket {
    * waits.
    */
   static connect(path: string, milliseconds: number): UnixSocket {
-    const name = new TextEncoder().encode(path);
-    if (name.length >= longestPath || name.indexOf(0, 1) >= 0) throw new SyscallError('connect', EINVAL);
-    const address = new Uint8Array(2 + name.length + (path.startsWith('\0') ? 0 : 1));
-    address[0] = AF_UNIX;
-    address.set(name, 2);
+    const address = unixAddress(path, 'connect');
     const fd = libc().socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
     if (fd < 0) throw new SyscallError('socket', libc().errno());
     const [seconds, rest] = [Math.floor(milliseconds / 1000), milliseconds % 1000];
@@ -91,4 +87,14 @@ export class UnixSocket {
     this.#closed = true;
     libc().close(this.#fd);
   }
+}
+
+/** struct sockaddr_un. Throws a SyscallError (`call`): EINVAL for a path that does not fit. */
+export function unixAddress(path: string, call: string): Uint8Array {
+  const name = new TextEncoder().encode(path);
+  if (name.length >= longestPath || name.indexOf(0, 1) >= 0) throw new SyscallError(call, EINVAL);
+  const address = new Uint8Array(2 + name.length + (path.startsWith('\0') ? 0 : 1));
+  address[0] = AF_UNIX;
+  address.set(name, 2);
+  return address;
 }

@@ -39,6 +39,9 @@ export interface Calls {
   /** struct linux_dirent64 after struct linux_dirent64, as many as there is room for; 0 at the end. */
   getdents64(fd: number, into: Uint8Array, length: number): number;
   usleep(microseconds: number): number;
+  clock_gettime(clock: number, into: Uint8Array): number;
+  getrlimit(resource: number, into: Uint8Array): number;
+  setrlimit(resource: number, limits: Uint8Array): number;
   getpid(): number;
   getuid(): number;
   pipe2(fds: Uint8Array, flags: number): number;
@@ -65,6 +68,28 @@ export interface Calls {
   socket(domain: number, type: number, protocol: number): number;
   connect(fd: number, address: Uint8Array, length: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: Uint8Array, length: Uint8Array, flags: number): number;
+  sendto(
+    fd: number,
+    data: Uint8Array,
+    length: number,
+    flags: number,
+    address: Uint8Array,
+    addressLength: number,
+  ): number;
+  recvfrom(
+    fd: number,
+    into: Uint8Array,
+    length: number,
+    flags: number,
+    address: Uint8Array,
+    addressLength: Uint8Array,
+  ): number;
+  /** For requests whose argument is a whole number. */
+  ioctl(fd: number, request: number, argument: number): number;
   send(fd: number, data: Uint8Array, length: number, flags: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
   setns(fd: number, kind: number): number;
@@ -102,6 +127,9 @@ export const definitions = {
   copy_file_range: 'i32 ptr i32 ptr u32 u32',
   getdents64: 'i32 ptr u32',
   usleep: 'u32',
+  clock_gettime: 'i32 ptr',
+  getrlimit: 'i32 ptr',
+  setrlimit: 'i32 ptr',
   getpid: '',
   getuid: '',
   pipe2: 'ptr i32',
@@ -119,6 +147,13 @@ export const definitions = {
   socket: 'i32 i32 i32',
   connect: 'i32 ptr u32',
   setsockopt: 'i32 i32 i32 ptr u32',
+  getsockopt: 'i32 i32 i32 ptr ptr',
+  bind: 'i32 ptr u32',
+  listen: 'i32 i32',
+  accept4: 'i32 ptr ptr i32',
+  sendto: 'i32 ptr u32 i32 ptr u32',
+  recvfrom: 'i32 ptr u32 i32 ptr ptr',
+  ioctl: 'i32 u32 i32',
   send: 'i32 ptr u32 i32',
   recv: 'i32 ptr u32 i32',
   setns: 'i32 i32',
