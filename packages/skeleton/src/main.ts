@@ -9,6 +9,11 @@ import type { Plugin } from './plugin.ts';
 /** Answers the call this process was started for, then ends the process. `inProcess` knows the other plugins of the
  *  same program. */
 export function main(plugin: Plugin, inProcess?: (type: string) => Plugin | undefined): void {
+  const service = plugin.services?.[process.argv[2] ?? ''];
+  if (service) {
+    void service(process.argv.slice(3)).then(exit);
+    return;
+  }
   let signal: string | undefined;
   const status = callPlugin(plugin, {
     env: process.env,

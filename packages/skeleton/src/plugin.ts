@@ -93,6 +93,9 @@ export interface Plugin {
   /** Beyond the specification (CNI_COMMAND=PLAN and REPAIR), where a plugin can. */
   plan?(request: RawRequest): Promise<DryRun>;
   repair?(request: RawRequest): Promise<readonly string[]>;
+  /** What the executable is besides, by its first argument: a service that stays. It gets the other arguments, and its
+   *  answer is the exit status. */
+  readonly services?: Readonly<Record<string, (args: readonly string[]) => Promise<number>>>;
 }
 
 /** Every verb is required: a plugin that has nothing to do for GC says so in its source. */
@@ -120,6 +123,8 @@ export interface Definition<S extends z.core.$ZodType, C> {
   plan?(request: Request<C>): DryRun | Promise<DryRun>;
   /** Makes what CHECK would complain of so again, and tells what that was; what is as it must be is not touched. */
   repair?(request: Request<C>): readonly string[] | Promise<readonly string[]>;
+  /** As Plugin's. */
+  services?: Plugin['services'];
 }
 
 /** Version of these plugins, as in package.json. */
@@ -134,7 +139,7 @@ export function definePlugin<S extends z.core.$ZodType>(
   definition: Definition<S, z.output<S>> & { parse?: undefined },
 ): Plugin;
 export function definePlugin<S extends z.core.$ZodType, C>(definition: Definition<S, C>): Plugin {
-  const { plan, repair } = definition;
+  const { plan, repair, services } = definition;
   const withOwnConfig = (raw: RawRequest) => withConfig(raw, () => configOf(definition, raw));
   return {
     type: definition.type,
@@ -149,6 +154,7 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
     },
     ...(plan && { plan: async (raw) => plan(withOwnConfig(raw)) }),
     ...(repair && { repair: async (raw) => repair(withOwnConfig(raw)) }),
+    ...(services && { services }),
   };
 }
 
