@@ -74,6 +74,9 @@ export interface MainPlugin<S extends z.core.$ZodType, C> {
   readonly missing: string;
 }
 
+/** The IPAM plugin whose DEL needs the container's link. */
+const leasedOverLink = 'dhcp';
+
 export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>): Plugin {
   const { type, config, parse } = main;
   /** Its IPAM plugin; undefined for a network without addresses. */
@@ -156,10 +159,10 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
       const site = new Site(request);
       const config = validConfig(request);
       const ipam = config === undefined ? ipamType(request.json) : main.ipam(config);
-      await tryAll([
-        ...removalOf(site, main.lasting(config)),
-        () => (ipam || main.needsIpam ? request.ipam(ipam).del() : undefined),
-      ]);
+      const links = removalOf(site, main.lasting(config));
+      const addresses = () => (ipam || main.needsIpam ? request.ipam(ipam).del() : undefined);
+      // An address is free when nobody has it any more. A lease is given back over the link that has it.
+      await tryAll(ipam === leasedOverLink ? [addresses, ...links] : [...links, addresses]);
     },
     async gc(request) {
       const site = new Site(request);
