@@ -32,6 +32,7 @@ beforeEach(() => {
   program('apt-cache', 'echo "  Candidate: 1.0"');
   // Where it is called by someone who is not root, it is as if it were.
   program('id', '[ "$*" = -u ] && echo 0');
+  for (const name of ['kea-dhcp4', 'kea-dhcp6']) debian(`${name}-server`, `usr/sbin/${name}`);
 });
 afterEach(() => rmSync(machine, { recursive: true }));
 
