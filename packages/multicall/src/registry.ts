@@ -1,6 +1,7 @@
 // Generated from the folders in packages/plugins by `npm run build`. Do not edit.
 import { bandwidth } from '@cni-ts/bandwidth/bandwidth';
 import { bridge } from '@cni-ts/bridge/bridge';
+import { dhcp } from '@cni-ts/dhcp/dhcp';
 import { dummy } from '@cni-ts/dummy/dummy';
 import { firewall } from '@cni-ts/firewall/firewall';
 import { hostDevice } from '@cni-ts/host-device/host-device';
@@ -22,6 +23,7 @@ import { vrf } from '@cni-ts/vrf/vrf';
 export const registry: Readonly<Record<string, Plugin>> = {
   bandwidth,
   bridge,
+  dhcp,
   dummy,
   firewall,
   'host-device': hostDevice,

@@ -1,0 +1,79 @@
+/**
+ * Leases on disk: one file each, replaced in one step, so that a daemon that is killed at any moment finds them as they
+ * were before or after. Nothing is forced to the disk: after a power cut there are no containers to go on with.
+ */
+import {
+  closeFile,
+  openFile,
+  openFlags,
+  readRegular,
+  removeFile,
+  renameFile,
+  writeWhole,
+} from '@cni-ts/libc/file';
+import { listFolder, makeFolder } from '@cni-ts/libc/folder';
+import { hashedName } from '@cni-ts/libc/name-hash';
+import { isMissing } from '@cni-ts/libc/syscall-error';
+
+const suffix = '.lease';
+
+export class LeaseStore {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  #path(key: string): string {
+    return `${this.folder}/${fileName(key)}${suffix}`;
+  }
+
+  /** Throws what the file system said; what was kept before still is. */
+  write(key: string, record: object): void {
+    makeFolder(this.folder, 0o700);
+    const path = this.#path(key);
+    const temporary = `${path}.new`;
+    const fd = openFile(temporary, openFlags.writeOnly | openFlags.create | openFlags.truncate, 0o600);
+    try {
+      writeWhole(fd, new TextEncoder().encode(`${JSON.stringify(record)}\n`), temporary);
+    } finally {
+      closeFile(fd);
+    }
+    renameFile(temporary, path);
+  }
+
+  remove(key: string): void {
+    removeFile(this.#path(key));
+  }
+
+  /** Every record, and by `bad` what is none, which is removed. */
+  *all(bad: (path: string, error: unknown) => void): Generator<unknown> {
+    for (const name of this.#names()) {
+      const path = `${this.folder}/${name}`;
+      if (!name.endsWith(suffix)) {
+        // A daemon was killed while it wrote this.
+        if (name.endsWith(`${suffix}.new`)) removeFile(path);
+        continue;
+      }
+      try {
+        yield JSON.parse(readRegular(path)) as unknown;
+      } catch (error) {
+        bad(path, error);
+        removeFile(path);
+      }
+    }
+  }
+
+  #names(): string[] {
+    try {
+      return listFolder(this.folder);
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  }
+}
+
+function fileName(key: string): string {
+  return hashedName(40, '', key);
+}

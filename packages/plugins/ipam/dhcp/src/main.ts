@@ -1,0 +1,4 @@
+import { main } from '@cni-ts/skeleton/main';
+import { dhcp } from './dhcp.ts';
+
+main(dhcp);
