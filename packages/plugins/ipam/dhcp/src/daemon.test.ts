@@ -270,3 +270,17 @@ test('PLAN tells what would be asked for, and nothing is asked', async () => {
   const { json } = await lab.succeed('PLAN', lab.container('p1'));
   expect(json.changes).toEqual([{ sign: '+', text: expect.stringContaining('lease for p1/mynet/eth0') }]);
 });
+
+test('a daemon that sees other mounts than the runtime: the error says who does not see the namespace (trap 17)', async () => {
+  await using lab = new Lab();
+  const container = lab.container();
+  const hidden = container.path.slice(0, container.path.lastIndexOf('/'));
+  const [file, args] = program('ours');
+  const script = `mount -t tmpfs none ${hidden} && exec "$@"`;
+  const daemon = ['daemon', '-socketpath', lab.socket, '-statedir', lab.state];
+  const { log } = lab.start('unshare', ['-m', 'sh', '-c', script, 'sh', file, ...args, ...daemon]);
+  await until(() => existsSync(lab.socket), 'the daemon', log);
+  const { json } = await lab.call('ADD', container);
+  expect(json.msg).toContain(`failed to Statfs "${container.path}": no such file or directory`);
+  expect(json.msg).toMatch(/the DHCP daemon \(process \d+\) sees it.*HostToContainer/);
+});

@@ -67,3 +67,32 @@ test('ADD gives address, gateway and default route; again it gives the same with
   daemon.process.kill('SIGTERM');
   expect(await daemon.ended).toBe(0);
 });
+
+test.skipIf(!goDhcp)(
+  'with either daemon what one plugin has added the other checks and deletes (dhcp 30)',
+  async () => {
+    for (const daemon of ['ours', 'go'] as const) {
+      await using lab = new Lab();
+      const server = await lab.dnsmasq(lab.serverPlace());
+      const running = await lab.daemon([], daemon);
+      for (const [first, second] of [
+        ['ours', 'go'],
+        ['go', 'ours'],
+      ] as const) {
+        const container = lab.container();
+        const { json } = await lab.succeed('ADD', container, { which: first });
+        const config = { prevResult: json };
+        await lab.succeed('CHECK', container, { which: second, config });
+        const again = await lab.succeed('ADD', container, { which: second });
+        expect(again.json.ips).toEqual(json.ips);
+        await lab.succeed('DEL', container, { which: second, config });
+      }
+      expect(count(server.log(), 'DHCPACK')).toBe(2);
+      // The reference's releases do not reach a server on Linux.
+      if (daemon === 'ours')
+        await until(() => count(server.log(), 'DHCPRELEASE') === 2, 'two releases', server.log);
+      running.process.kill('SIGTERM');
+      expect(await running.ended).toBe(0);
+    }
+  },
+);

@@ -113,7 +113,7 @@ export class Lab implements AsyncDisposable {
     const child = (place ? place.netns.run(begin) : begin()) as unknown as ChildProcess;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => (text += String(data)));
     const ended = new Promise<number | null>((resolve) => {
-      child.on('exit', resolve);
+      child.on('close', resolve); // its last words included
       child.on('error', () => resolve(-1));
     });
     const running = { process: child, log: () => text, ended };
