@@ -1,9 +1,11 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 /** Whole executables: two files at a time, each on a network of its own, and patience. */
 export default defineConfig({
   test: {
     include: ['e2e/src/**/*.test.ts'],
+    // Those need another kernel: vitest.uml.config.ts.
+    exclude: [...configDefaults.exclude, '**/*.uml.test.ts'],
     pool: 'threads',
     maxWorkers: 2,
     testTimeout: 30_000,

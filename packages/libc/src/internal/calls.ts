@@ -88,8 +88,6 @@ export interface Calls {
     address: Uint8Array,
     addressLength: Uint8Array,
   ): number;
-  /** For requests whose argument is a whole number. */
-  ioctl(fd: number, request: number, argument: number): number;
   send(fd: number, data: Uint8Array, length: number, flags: number): number;
   recv(fd: number, data: Uint8Array, length: number, flags: number): number;
   setns(fd: number, kind: number): number;
@@ -153,7 +151,6 @@ export const definitions = {
   accept4: 'i32 ptr ptr i32',
   sendto: 'i32 ptr u32 i32 ptr u32',
   recvfrom: 'i32 ptr u32 i32 ptr ptr',
-  ioctl: 'i32 u32 i32',
   send: 'i32 ptr u32 i32',
   recv: 'i32 ptr u32 i32',
   setns: 'i32 i32',
