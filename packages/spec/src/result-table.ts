@@ -91,11 +91,11 @@ type Value<C, S extends Shape> =
         ? T
         : never;
 
-interface ListOf<M extends Members> extends Codec<Json[]> {
+export interface ListOf<M extends Members> extends Codec<Json[]> {
   readonly of: Table<M>;
 }
 
-interface OneOf<M extends Members> extends Codec<Json> {
+export interface OneOf<M extends Members> extends Codec<Json> {
   readonly of: Table<M>;
 }
 
