@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
 import type { Program } from './javascript.ts';
-import { type Cpu, gcc, hardening, ownCpu, quickJs, strip } from './quickjs.ts';
+import { type Cpu, gcc, hardening, ownCpu, quickJs, strip, withoutFolder } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
@@ -42,7 +42,17 @@ export async function compile(
   const made = [path, ...sources, join(work, 'calls.inc'), ...objects];
   const build = `-DBUILD="${buildOf(made, [cpu, ...options, ...names])}"`;
   const defined = [...names, build];
-  await gcc(cpu, [...options, ...includes, ...defined, '-c', join(engineFolder, 'engine.c'), '-o', engine]);
+  const folders = [engineFolder, source, work].map(withoutFolder);
+  await gcc(cpu, [
+    ...options,
+    ...folders,
+    ...includes,
+    ...defined,
+    '-c',
+    join(engineFolder, 'engine.c'),
+    '-o',
+    engine,
+  ]);
   const linked = async (name: string, arena: string): Promise<string> => {
     const assembly = join(work, `${name}.S`);
     writeFileSync(assembly, arena);
@@ -74,7 +84,7 @@ export async function compile(
 }
 
 /** A program for `cpu` as a command: of another processor than this machine's it is emulated. */
-function runOn(cpu: Cpu, program: string, args: string[]): [string, string[]] {
+export function runOn(cpu: Cpu, program: string, args: string[]): [string, string[]] {
   return cpu === process.arch ? [program, args] : [emulators[cpu], [program, ...args]];
 }
 

@@ -34,6 +34,7 @@ const pinned = {
   file: 'quickjs_2025.04.26.orig.tar.xz',
   sha256: 'ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe',
 };
+export const quickJsVersion = pinned.version;
 /** Where it is looked for, in this order: a suite moves on, and the next still has it. */
 const suites = ['trixie', 'forky', 'sid'];
 /** Ours, after the distribution's. */
@@ -68,12 +69,24 @@ export interface QuickJs {
   readonly objects: readonly string[];
 }
 
+/** What this process has asked for already: builds for two processors go on side by side. */
+const engines = new Map<Cpu, Promise<QuickJs>>();
+let sourceFolder: Promise<string> | undefined;
+
 /** The engine for `cpu`, built now if it is not there yet. */
-export async function quickJs(cpu: Cpu): Promise<QuickJs> {
-  const source = await fetchSource();
+export function quickJs(cpu: Cpu): Promise<QuickJs> {
+  const engine = engines.get(cpu) ?? builtEngine(cpu);
+  engines.set(cpu, engine);
+  return engine;
+}
+
+async function builtEngine(cpu: Cpu): Promise<QuickJs> {
+  sourceFolder ??= fetchSource();
+  const source = await sourceFolder;
+  // By what is compiled and how, not by where: what is compiled is the same in every folder.
+  const how = [...options, hardening, JSON.stringify(hardeningOf), withoutFolder('')];
   const key = createHash('sha256')
-    // By the name that tells what is in it: a copy of the workspace has the same engine.
-    .update([basename(source), compilerOf(cpu), ...options, hardening, JSON.stringify(hardeningOf)].join())
+    .update([basename(source), compilerOf(cpu), ...how].join())
     .digest('hex')
     .slice(0, 12);
   const folder = join(workspaceRoot, '.cache', `quickjs-${cpu}-${key}`);
@@ -84,6 +97,7 @@ export async function quickJs(cpu: Cpu): Promise<QuickJs> {
         gcc(cpu, [
           ...options,
           ...(hardeningOf[name] ?? hardening),
+          withoutFolder(source),
           '-c',
           join(source, `${name}.c`),
           '-o',
@@ -96,7 +110,8 @@ export async function quickJs(cpu: Cpu): Promise<QuickJs> {
   return { source, objects: sources.map((name) => join(folder, `${name}.o`)) };
 }
 
-function compilerOf(cpu: Cpu): string {
+/** The C compiler for `cpu`; on a machine of another processor it links glibc, else musl. */
+export function compilerOf(cpu: Cpu): string {
   return cpu === process.arch ? ownCompiler : compilers[cpu];
 }
 
@@ -110,6 +125,11 @@ export async function gcc(cpu: Cpu, args: readonly string[]): Promise<void> {
     throw new Error(`building for ${cpu} needs a C compiler: apt-get install ${names}${library}`);
   }
   if (failed) throw new Error(`the C compiler failed:\n${stderr}`);
+}
+
+/** Option for gcc that keeps the folder out of what is compiled: assertions have the names of their files. */
+export function withoutFolder(folder: string): string {
+  return `-ffile-prefix-map=${folder}=.`;
 }
 
 /** Writes the program without symbols. */
