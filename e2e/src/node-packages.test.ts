@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { workspaceRoot } from '@cni-ts/bundle/workspace';
 import { layOut, packAll, packedPackages } from '@cni-ts/release/node-packages';
+import { currentRelease } from '@cni-ts/release/release-notes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ours } from './lab.ts';
 
@@ -23,6 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cni-node-packages-'));
 /** Outside of the workspace: nothing of it is found from there. */
 const outside = join(folder, 'outside');
 const chosen = packedPackages();
+const { version } = currentRelease();
 
 /** What each example prints. */
 const printed: Record<string, RegExp> = {
@@ -89,7 +91,7 @@ function exampleOf(project: string): string {
 }
 
 test('each tarball has compiled JavaScript, types, a README and the licence, and no source or test', () => {
-  expect(tarballs.map((file) => basename(file))).toContain('cni-ts-rtnetlink-0.1.0.tgz');
+  expect(tarballs.map((file) => basename(file))).toContain(`cni-ts-rtnetlink-${version}.tgz`);
   for (const file of tarballs) {
     const members = execFileSync('tar', ['-tf', file], { encoding: 'utf8' }).trim().split('\n');
     expect(members, file).toEqual(
@@ -112,7 +114,7 @@ test('each tarball has compiled JavaScript, types, a README and the licence, and
 
 test('what one needs of the others it names by its version', () => {
   const manifest = manifestOf(join(outside, 'node_modules/@cni-ts/rtnetlink'));
-  expect(manifest.dependencies).toMatchObject({ '@cni-ts/netlink': '0.1.0', '@cni-ts/libc': '0.1.0' });
+  expect(manifest.dependencies).toMatchObject({ '@cni-ts/netlink': version, '@cni-ts/libc': version });
   expect(readdirSync(join(outside, 'node_modules/@cni-ts')).sort()).toEqual(
     chosen.map(({ project }) => project).sort(),
   );

@@ -23,6 +23,7 @@ import { bundleMulticall } from '@cni-ts/bundle/javascript';
 import { foreignPackages } from '@cni-ts/bundle/licences';
 import { workspaceRoot } from '@cni-ts/bundle/workspace';
 import { programNames } from '@cni-ts/release/programs';
+import { currentRelease } from '@cni-ts/release/release-notes';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EngineRoom, whyNot } from './engine-room.ts';
@@ -34,6 +35,7 @@ const noPodman = await whyNot();
 
 const folder = mkdtempSync(join(tmpdir(), 'cni-release-'));
 const first = join(folder, 'first');
+const { version } = currentRelease();
 const plugins = programNames.filter((name) => name !== 'cnitool');
 const foreign = foreignPackages((await bundleMulticall()).sources, workspaceRoot).map(({ name }) => name);
 let told: string;
@@ -69,7 +71,7 @@ function copied(): string {
   }
 }
 
-const archive = (architecture: string) => `cni-ts-plugins-linux-${architecture}-v0.1.0.tgz`;
+const archive = (architecture: string) => `cni-ts-plugins-linux-${architecture}-v${version}.tgz`;
 
 /** An archive's files in a folder of their own. */
 function unpacked(architecture: string, ...members: string[]): string {
@@ -183,7 +185,7 @@ describe.skipIf(lacking.length > 0)(
         expect(bill).toMatchObject({
           bomFormat: 'CycloneDX',
           specVersion: '1.6',
-          metadata: { component: { name: 'cni-ts', version: '0.1.0' } },
+          metadata: { component: { name: 'cni-ts', version } },
         });
         expect(bill.metadata.component.hashes[0]).toEqual({
           alg: 'SHA-256',
@@ -210,12 +212,15 @@ describe.skipIf(lacking.length > 0)(
       for (const plugin of ['loopback', 'static']) {
         expect(lines).toContain(`  ${plugin}: VERSION, ADD, CHECK, DEL`);
       }
-      // The emulator has no sockets of netfilter.
-      expect(told).toMatch(/^ {2}firewall: VERSION; not ADD: Error: /m);
+      // How far an emulator goes is its own affair, as with the sockets of netfilter; that it is told is ours.
+      const whole = ': VERSION, ADD, CHECK, DEL';
+      for (const line of lines.filter((one) => !one.endsWith(whole))) {
+        expect(line).toMatch(/: VERSION(, ADD)?(, CHECK)?(, DEL)?; not (ADD|CHECK|DEL): Error: ./);
+      }
     });
 
     describe('the image', () => {
-      const image = 'cni-ts-image-v0.1.0.tar';
+      const image = `cni-ts-image-v${version}.tar`;
       let layout: string;
       beforeAll(() => {
         layout = mkdtempSync(join(folder, 'layout-'));
@@ -272,9 +277,8 @@ describe.skipIf(lacking.length > 0)(
             room.sh(`${room.podman} load --input ${join(first, image)}`);
             const options = '--rm --network none --cgroups=disabled --security-opt seccomp=unconfined';
             const target = join(room.dir, 'bin');
-            const id = room.sh(`${room.podman} images --quiet`).trim();
             mkdirSync(target);
-            const run = `${room.podman} run ${options} -v ${target}:/opt/cni/bin ${id}`;
+            const run = `${room.podman} run ${options} -v ${target}:/opt/cni/bin localhost/cni-ts:v${version}`;
             expect(room.sh(`${run} bridge host-local`)).toBe(
               'installed /opt/cni/bin/bridge\ninstalled /opt/cni/bin/host-local\n',
             );

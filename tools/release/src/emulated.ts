@@ -73,7 +73,7 @@ function asNetwork(cnitool: string[], plugins: string, example: string): Omit<Tr
   const done = stdout.split('\n');
   did.push(...verbs.filter((verb) => done.includes(verb)).map((verb) => verb.toUpperCase()));
   const not = verbs.find((verb) => !done.includes(verb))?.toUpperCase();
-  return { did, failed: not && `${not}: ${stderr.trim()}` };
+  return { did, failed: not && `${not}: ${stderr.trim().replaceAll('\n', ' ')}` };
 }
 
 function run([program = '', ...args]: string[], env: Record<string, string>) {

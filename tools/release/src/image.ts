@@ -88,7 +88,15 @@ export async function writeImage(
   }
   const mediaType = 'application/vnd.oci.image.index.v1+json';
   const images = putJson({ schemaVersion: 2, mediaType, manifests, annotations }, 'index.v1');
-  const named = { ...images, annotations: { 'org.opencontainers.image.ref.name': `v${version}` } };
+  const name = `cni-ts:v${version}`;
+  const named = {
+    ...images,
+    // containerd looks for the second.
+    annotations: {
+      'org.opencontainers.image.ref.name': name,
+      'io.containerd.image.name': `localhost/${name}`,
+    },
+  };
   const json = (name: string, value: object) => writeFileSync(join(layout, name), JSON.stringify(value));
   json('oci-layout', { imageLayoutVersion: '1.0.0' });
   json('index.json', { schemaVersion: 2, mediaType, manifests: [named] });
