@@ -16,6 +16,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -100,9 +101,14 @@ describe.skipIf(lacking.length > 0)(
 
     test('built in another folder has the same bytes', async () => {
       const second = join(folder, 'second');
+      mkdirSync(second);
+      for (const name of ['notes', 'cni-ts-plugins-linux-amd64-v0.0.9.tgz'])
+        writeFileSync(join(second, name), '');
       await packed(copied(), second);
       const hashes = (of: string) =>
         readdirSync(of).map((name) => `${name} ${sha256(readFileSync(join(of, name)))}`);
+      // What lay there is of another release and gone, or somebody's own.
+      rmSync(join(second, 'notes'));
       expect(hashes(second)).toEqual(hashes(first));
       expect(readdirSync(first)).toContain(archive('amd64'));
       // It compiles an engine, beside another test.
@@ -215,7 +221,7 @@ describe.skipIf(lacking.length > 0)(
       // How far an emulator goes is its own affair, as with the sockets of netfilter; that it is told is ours.
       const whole = ': VERSION, ADD, CHECK, DEL';
       for (const line of lines.filter((one) => !one.endsWith(whole))) {
-        expect(line).toMatch(/: VERSION(, ADD)?(, CHECK)?(, DEL)?; not (ADD|CHECK|DEL): Error: ./);
+        expect(line).toMatch(/: VERSION(, ADD)?(, CHECK)?(, DEL)?; not (ADD|CHECK|DEL): ./);
       }
     });
 

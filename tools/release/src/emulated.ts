@@ -54,7 +54,8 @@ function asNetwork(cnitool: string[], plugins: string, example: string): Omit<Tr
   const verbs = ['add', 'check', 'del'];
   // Each that succeeds says its name. Without ADD there is nothing to look at, and nothing to delete.
   const calls = `for verb in ${verbs.join(' ')}; do
-    if "$@" $verb ${network} /run/netns/c1 >/dev/null; then echo $verb; else [ $verb != add ] || exit 1; fi
+    if timeout --verbose 10 "$@" $verb ${network} /run/netns/c1 >/dev/null; then echo $verb
+    else [ $verb != add ] || exit 1; fi
   done`;
   const script = `${host}\nexport CNI_CACHE_DIR=/run/cache\n${calls}`;
   const own = [

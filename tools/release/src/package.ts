@@ -27,8 +27,8 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 const started = performance.now();
 const release = currentRelease();
-rmSync(into, { recursive: true, force: true });
 mkdirSync(into, { recursive: true });
+for (const name of packed()) rmSync(join(into, name));
 const work = mkdtempSync(`${into}.work-`);
 try {
   writeRegistry();
@@ -44,12 +44,18 @@ try {
 } finally {
   rmSync(work, { recursive: true });
 }
-for (const name of readdirSync(into).sort()) writeChecksums(join(into, name));
-for (const name of readdirSync(into).sort()) {
-  if (!/\.sha\d+$/.test(name))
-    say(`${(statSync(join(into, name)).size / 1e6).toFixed(3).padStart(8)} MB  ${name}`);
+for (const name of packed()) {
+  writeChecksums(join(into, name));
+  say(`${(statSync(join(into, name)).size / 1e6).toFixed(3).padStart(8)} MB  ${name}`);
 }
 say(`packed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+
+/** What is in the folder of this release or another; whatever else lies there is somebody's. */
+function packed(): string[] {
+  return readdirSync(into)
+    .filter((name) => /^cni-ts-.+\.(tgz|tar|cdx\.json)(\.sha\d+)?$/.test(name))
+    .sort();
+}
 
 function archiveFolder({ cpu }: Built): string {
   return join(work, `archive-${cpu}`);
