@@ -11,6 +11,7 @@ import { macvlan } from './kinds/macvlan.ts';
 import { tun } from './kinds/tun.ts';
 import { vlan } from './kinds/vlan.ts';
 import { checkNewName } from './new-name.ts';
+import { operStates } from './oper-state.ts';
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
@@ -22,17 +23,6 @@ export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_PROMISC = 0x100;
 export const IFF_ALLMULTI = 0x200;
-
-/** IFLA_OPERSTATE by its number, RFC 2863. */
-export const operStates = [
-  'unknown',
-  'not-present',
-  'down',
-  'lower-layer-down',
-  'testing',
-  'dormant',
-  'up',
-] as const;
 
 /** struct ifinfomsg, include/uapi/linux/rtnetlink.h. `change` says which bits of `flags` to take over. */
 export const ifinfomsg = struct({ family: u8, padding: u8, type: u16, index: s32, flags: u32, change: u32 });
