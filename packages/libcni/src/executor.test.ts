@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processExecutor } from './executor.ts';
 
@@ -37,7 +38,7 @@ test('the first regular file wins, through links too; a folder of that name does
 test('stderr of a plugin that succeeded is handed on after it ended (protocol 91)', async () => {
   const seen: string[] = [];
   const program = join(dir, 'p');
-  writeFileSync(program, '#!/bin/sh\necho one >&2; echo two >&2\n', { mode: 0o755 });
+  writeProgram(program, '#!/bin/sh\necho one >&2; echo two >&2\n');
   const { run } = processExecutor({ stderr: (text) => seen.push(text) });
   await run({ program, stdin: '', env: {} });
   expect(seen).toEqual(['one\ntwo\n']);

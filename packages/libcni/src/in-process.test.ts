@@ -1,9 +1,10 @@
-import { linkSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Input } from '@cni-ts/invoke/input';
 import { definePlugin } from '@cni-ts/skeleton/plugin';
 import { CniError, findCniError } from '@cni-ts/spec/cni-error';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { inProcessExecutor } from './in-process.ts';
@@ -37,10 +38,10 @@ beforeEach(() => {
   mkdirSync(bin);
   const self = join(dir, 'self');
   // Whoever starts it as a process hears of it.
-  writeFileSync(self, '#!/bin/sh\necho "started as a process" >&2; exit 1\n', { mode: 0o755 });
+  writeProgram(self, '#!/bin/sh\necho "started as a process" >&2; exit 1\n');
   linkSync(self, join(bin, 'inside'));
   linkSync(self, join(bin, 'unknown'));
-  writeFileSync(join(bin, 'copy'), '#!/bin/sh\necho "{}"\n', { mode: 0o755 });
+  writeProgram(join(bin, 'copy'), '#!/bin/sh\necho "{}"\n');
   stderr = '';
   const executor = inProcessExecutor({
     lookup: (type) => (type === 'unknown' ? undefined : inside),

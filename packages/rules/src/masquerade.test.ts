@@ -8,7 +8,7 @@ import { onKernelWrite } from '@cni-ts/libc/fault';
 import { Netns } from '@cni-ts/libc/netns';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { Undo } from '@cni-ts/skeleton/undo';
-import { sh } from '@cni-ts/testing/shell';
+import { sh, writeProgram } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   addMasquerade,
@@ -68,7 +68,7 @@ function countPrograms(variant = 'unknown'): () => string[] {
     for (const tool of ['', '-save', '-restore', '-legacy', '-legacy-save', '-legacy-restore']) {
       const script = `#!/bin/sh\necho ${name}${tool} >> ${log}\nexec /usr/sbin/${name}${tool} "$@"\n`;
       const file = join(bin, `${name}${tool}-${variant}-counted`);
-      writeFileSync(file, script, { mode: 0o755 });
+      writeProgram(file, script);
       symlinkSync(file, join(bin, `${name}${tool}`));
     }
   }
@@ -395,7 +395,7 @@ describe('programs', () => {
 
   test('that fail leave it to nftables, unless iptables was asked for by name', () => {
     for (const name of ['iptables', 'iptables-restore']) {
-      writeFileSync(join(bin, name), '#!/bin/sh\necho no such kernel >&2\nexit 3\n', { mode: 0o755 });
+      writeProgram(join(bin, name), '#!/bin/sh\necho no such kernel >&2\nexit 3\n');
     }
     vi.stubEnv('PATH', `${bin}:${path}`);
     const undo = new Undo();

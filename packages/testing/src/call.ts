@@ -9,6 +9,7 @@ import type { Result } from '@cni-ts/spec/result';
 import { type Fault, reported, underFault } from './fault-injector.ts';
 import type { Container, Host } from './namespaces.ts';
 import { executables, programOf } from './plugin-process.ts';
+import { writeProgram } from './shell.ts';
 
 /** How a plugin is called. What is left out is what most tests want. */
 export interface Call {
@@ -135,6 +136,6 @@ export function fakeIpam(folder: string, name: string, reply: object, status = 0
   writeFileSync(log, '');
   const text = JSON.stringify(reply).replaceAll("'", "'\\''");
   const script = `#!/bin/sh\ncat >/dev/null\necho "$CNI_COMMAND" >>'${log}'\n[ "$CNI_COMMAND" = ADD ] || exit 0\nprintf '%s' '${text}'\nexit ${status}\n`;
-  writeFileSync(join(folder, name), script, { mode: 0o755 });
+  writeProgram(join(folder, name), script);
   return () => process.getBuiltinModule('node:fs').readFileSync(log, 'utf8').split('\n').filter(Boolean);
 }

@@ -1,7 +1,9 @@
 /** For tests: a folder of plugins that write down how they were called and answer what they were told to. */
+
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeProgram } from './shell.ts';
 
 export interface RecordedCall {
   readonly plugin: string;
@@ -32,7 +34,7 @@ export class RecordingPlugins {
   }
 
   install(name: string): void {
-    writeFileSync(join(this.dir, 'bin', name), script(this.dir), { mode: 0o755 });
+    writeProgram(join(this.dir, 'bin', name), script(this.dir));
   }
 
   /** Unless told otherwise a plugin answers every command with success and no output. */

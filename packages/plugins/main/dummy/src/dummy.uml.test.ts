@@ -1,4 +1,5 @@
 /** Dummies need a kernel that has them: these run in user-mode Linux (`npm test` boots it). */
+
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { staticPlugin } from '@cni-ts/static/static';
@@ -7,6 +8,7 @@ import type { Case } from '@cni-ts/testing/case';
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { dummy } from './dummy.ts';
@@ -293,7 +295,7 @@ describe('CHECK and STATUS', () => {
     expect(await message(call(dummy, 'CHECK', given(host, container, { ipam: undefined })))).toBe(
       'dummy interface requires an IPAM configuration',
     );
-    writeFileSync(`${host.bin}/fake`, `#!/bin/sh\necho '{"code":100,"msg":"no"}'\nexit 1\n`, { mode: 0o755 });
+    writeProgram(`${host.bin}/fake`, `#!/bin/sh\necho '{"code":100,"msg":"no"}'\nexit 1\n`);
     expect((await call(dummy, 'CHECK', { ...one, prevResult: result })).error).toMatchObject({
       code: 100,
       msg: 'no',

@@ -1,11 +1,12 @@
 /** What the host's device is like in the container and back home, and what is refused. */
-import { writeFileSync } from 'node:fs';
+
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { staticPlugin } from '@cni-ts/static/static';
 import { type Call, call, executables, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { hostDevice } from './host-device.ts';
@@ -342,7 +343,7 @@ describe('STATUS', () => {
   test('looks at no device, and asks IPAM (host-device 20)', async ({ host, container }) => {
     await succeed(hostDevice, 'STATUS', given(host, container, {}));
     const script = `#!/bin/sh\necho '{"code":50,"msg":"full"}'\nexit 1\n`;
-    writeFileSync(`${host.bin}/fake`, script, { mode: 0o755 });
+    writeProgram(`${host.bin}/fake`, script);
     const answer = await call(hostDevice, 'STATUS', given(host, container, { ipam: { type: 'fake' } }));
     expect(answer.error).toMatchObject({ code: 50, msg: 'full' });
   });

@@ -1,4 +1,5 @@
 /** ipvlan needs a kernel that has it: these run in user-mode Linux (`npm test` boots it). */
+
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
@@ -6,6 +7,7 @@ import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testin
 import { conformance } from '@cni-ts/testing/conformance';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { ipvlan } from './ipvlan.ts';
@@ -514,7 +516,7 @@ describe('CHECK, DEL, STATUS', () => {
     const { ipam } = answers(host);
     const { result } = await succeed(ipvlan, 'ADD', given(host, container, { ipam }));
     const bad = `#!/bin/sh\ncat >/dev/null\necho '{"code": 7, "msg": "not there"}'\nexit 1\n`;
-    writeFileSync(`${host.bin}/fake`, bad, { mode: 0o755 });
+    writeProgram(`${host.bin}/fake`, bad);
     const { error } = await call(ipvlan, 'CHECK', given(host, container, { ipam }, { prevResult: result }));
     expect(error).toMatchObject({ code: 7, msg: 'not there' });
   });

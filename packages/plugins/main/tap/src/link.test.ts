@@ -1,8 +1,10 @@
 /** What the tap is like, who may open it, and what is refused. */
+
 import { writeFileSync } from 'node:fs';
 import { staticPlugin } from '@cni-ts/static/static';
 import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { tap } from './tap.ts';
@@ -392,7 +394,7 @@ except OSError as e: open('${file}', 'w').write(e.strerror)
     await succeed(tap, 'DEL', { ...one, container: undefined, netns: '/nope' });
     expect(log()).toEqual(['ADD', 'DEL', 'DEL', 'DEL']);
     await succeed(tap, 'ADD', one);
-    writeFileSync(`${host.bin}/fake`, `#!/bin/sh\necho '{"code":5,"msg":"no"}'\nexit 1\n`, { mode: 0o755 });
+    writeProgram(`${host.bin}/fake`, `#!/bin/sh\necho '{"code":5,"msg":"no"}'\nexit 1\n`);
     expect((await call(tap, 'DEL', one)).error).toMatchObject({ code: 5, msg: 'no' });
     expect(link(container)).toBeUndefined();
   });

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Call, call, succeed } from '@cni-ts/testing/call';
 import { type Host, test } from '@cni-ts/testing/namespaces';
 import { has } from '@cni-ts/testing/needs';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { afterEach, beforeEach, describe, expect } from 'vitest';
 import { firewall } from './firewall.ts';
@@ -372,7 +373,7 @@ test('where iptables is a front end of nf_tables, only the first attachment star
   await succeed(firewall, 'ADD', { ...given(policy), containerId: 'first' });
   const folder = join(host.bin, 'useless');
   mkdirSync(folder);
-  writeFileSync(join(folder, 'fails-nft'), '#!/bin/sh\nexit 99\n', { mode: 0o755 });
+  writeProgram(join(folder, 'fails-nft'), '#!/bin/sh\nexit 99\n');
   for (const tool of both) {
     for (const action of ['', '-save', '-restore']) {
       symlinkSync(join(folder, 'fails-nft'), join(folder, tool + action));
