@@ -27,6 +27,8 @@ export interface ChainedPlugin<S extends z.core.$ZodType, C> {
   /** ADD without a prevResult, and CHECK without where that has other words. */
   readonly missing: string;
   readonly missingInCheck?: string;
+  /** As of definePlugin. */
+  readonly refuse?: (config: C) => void;
   /** What ADD and REPAIR cannot do, whatever stands before it; STATUS asks too. May look at the host, changes nothing. */
   readonly check?: (config: C, site: Site) => void;
   /** What STATUS asks besides. */
@@ -63,6 +65,7 @@ export function chainedPlugin<S extends z.core.$ZodType, C>(chained: ChainedPlug
     ...(configError !== undefined && { configError }),
     ...(readJson && { readJson }),
     parse,
+    refuse: chained.refuse,
     async add(request) {
       const site = new Site(request);
       const { config } = request;

@@ -61,6 +61,8 @@ export interface MainPlugin<S extends z.core.$ZodType, C> {
   readonly chained?: (config: C, request: Request<C>) => Result | undefined;
   /** What the error begins with when IPAM fails ADD. */
   readonly ipamFailed?: string;
+  /** As of definePlugin. */
+  readonly refuse?: (config: C) => void;
   /** What ADD cannot do, and DEL must not stumble over; STATUS asks too. May look at the host, changes nothing. */
   readonly check?: (config: C, site: Site) => void;
   /** What STATUS asks besides. */
@@ -98,6 +100,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
     type,
     config,
     parse,
+    refuse: main.refuse,
     async add(request) {
       const site = new Site(request);
       main.check?.(request.config, site);

@@ -5,9 +5,15 @@ type Issue = z.core.$ZodIssue;
 /** What is wrong with a configuration, for its author: path, what was expected there, what is there.
  *  `root` is the value that was read. */
 export function sentence(issue: Issue, root: unknown): string {
+  const { path, text } = explained(issue, root);
+  return `${pathText(path)}${text}`;
+}
+
+/** The same in its two parts. */
+export function explained(issue: Issue, root: unknown): { path: readonly PropertyKey[]; text: string } {
   const [path, expected, found] = expectation(issue, root);
-  const where = pathText(path);
-  return `${where}${expected.startsWith('expected ') ? `${expected}, got ${spell(found)}` : expected}`;
+  const text = expected.startsWith('expected ') ? `${expected}, got ${spell(found)}` : expected;
+  return { path, text };
 }
 
 /** Path, what was expected there, and what is there. zod/mini has no texts of its own; it says `Invalid input`. */
@@ -93,6 +99,7 @@ function limit(origin: string, relation: string, bound: number | bigint): string
   return `a number ${relation} ${bound}`;
 }
 
+/** `ipam.ranges[0].mtu: `; '' for the value itself. */
 function pathText(path: readonly PropertyKey[]): string {
   const text = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   return text === '' ? '' : `${text.replace(/^\./, '')}: `;

@@ -18,6 +18,7 @@ import {
   versionedResult,
 } from '@cni-ts/spec/result-version';
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
+import { configFindings } from './config-findings.ts';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
 import { configVersion, type Json, member, readNetwork } from './network.ts';
@@ -26,7 +27,7 @@ import type { Process, Surroundings } from './process.ts';
 import { Undo } from './undo.ts';
 
 interface Command {
-  readonly verb: Verb | 'plan' | 'repair';
+  readonly verb: Verb | 'plan' | 'repair' | 'validate';
   /** Where the command is younger than the protocol: the first spec version that has it. */
   readonly since?: string;
 }
@@ -40,6 +41,7 @@ const commands: Readonly<Record<string, Command>> = {
   // Ours, for the operator's tool; another plugin does not know them, and says so.
   PLAN: { verb: 'plan' },
   REPAIR: { verb: 'repair' },
+  VALIDATE: { verb: 'validate' },
 };
 
 /** Answers one call and returns the exit status: 0, or 1 after an error object on stdout. */
@@ -108,6 +110,13 @@ async function answer(
     throw new CniError(ErrorCode.invalidEnvironment, `unknown CNI_COMMAND: ${environment.command}`);
   }
   const cniVersion = configVersion(json);
+  if (command.verb === 'validate') {
+    const request = requestOf(environment, input, json, cniVersion, around, []);
+    reply(
+      `${JSON.stringify({ findings: configFindings(plugin, request, around.inProcess) }, undefined, 4)}\n`,
+    );
+    return;
+  }
   if (command.since !== undefined) {
     checkCommandVersion(environment.command, command.since, cniVersion, plugin.versions);
   }

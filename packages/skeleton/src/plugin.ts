@@ -90,6 +90,10 @@ export interface Plugin {
   readonly schema?: () => z.core.$ZodType;
   /** Runs one verb; only ADD has a result. */
   run(verb: Verb, request: RawRequest): Promise<Result | undefined>;
+  /** Reads the configuration's text, where JSON.parse does not keep all that the schema asks for. */
+  readonly readJson?: (text: string) => unknown;
+  /** Reads the configuration as ADD would, and throws what ADD would refuse it for before it does anything. */
+  readConfig?(request: RawRequest): void;
   /** Beyond the specification (CNI_COMMAND=PLAN and REPAIR), where a plugin can. */
   plan?(request: RawRequest): Promise<DryRun>;
   repair?(request: RawRequest): Promise<readonly string[]>;
@@ -114,6 +118,8 @@ export interface Definition<S extends z.core.$ZodType, C> {
   configError?: string;
   /** Cross-field rules and defaults: from the shape to the value all verbs work with. */
   parse?: ((raw: z.output<S>, request: RawRequest) => C) | undefined;
+  /** Throws what ADD refuses of a configuration that could be read, for VALIDATE. It looks at nothing else. */
+  refuse?: ((config: C) => void) | undefined;
   add(request: Request<C>): Result | Promise<Result>;
   check(request: Request<C>): void | Promise<void>;
   del(request: Request<C>): void | Promise<void>;
@@ -146,6 +152,11 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
     about: definition.about ?? `CNI plugin ${definition.type} v${pluginVersion}`,
     versions: definition.versions ?? specVersions,
     schema: () => schemaOf(definition),
+    ...(definition.readJson && { readJson: definition.readJson }),
+    readConfig(raw) {
+      const { config } = withOwnConfig(raw);
+      definition.refuse?.(config);
+    },
     async run(verb, raw) {
       const request = withOwnConfig(raw);
       if (verb === 'add') return await definition.add(request);

@@ -33,13 +33,28 @@ const expectations = [
   `no more than ${mostDepth} lists and objects in one another`,
 ];
 
+/** What is wrong with a text, and where: the first line and column are 1, and columns count characters. */
+export class JsonError extends SyntaxError {
+  readonly line: number;
+  readonly column: number;
+  /** Without the place. */
+  readonly reason: string;
+
+  constructor(before: string, line: number, column: number, reason: string) {
+    super(`${before}line ${line}, column ${column}: ${reason}`);
+    this.line = line;
+    this.column = column;
+    this.reason = reason;
+  }
+}
+
 /**
- * JSON.parse, but strict in both engines. Throws a SyntaxError `<what>: line 3, column 7: expected a colon, found "}"`; `what`
+ * JSON.parse, but strict in both engines. Throws a JsonError `<what>: line 3, column 7: expected a colon, found "}"`; `what`
  * names the text, as the path of its file, and is left out where it is ''.
  */
 export function parseJson(text: string, what: string): unknown {
   const stray = engine ? strayByEngine(engine, text) : strayByNode(text);
-  if (stray) throw new SyntaxError(sentence(text, what, ...stray));
+  if (stray) throw errorAt(text, what, ...stray);
   return JSON.parse(text);
 }
 
@@ -61,13 +76,18 @@ function strayByNode(text: string): readonly [number, number] | undefined {
   return strayInJson(text, mostDepth);
 }
 
-function sentence(text: string, what: string, expected: number, index: number): string {
+function errorAt(text: string, what: string, expected: number, index: number): SyntaxError {
   const before = what === '' ? '' : `${what}: `;
-  if (isBlank(text)) return `${before}there is nothing in it`;
+  if (isBlank(text)) return new SyntaxError(`${before}there is nothing in it`);
   const line = text.lastIndexOf('\n', index - 1) + 1;
   const number = text.slice(0, line).split('\n').length;
   const column = index === 0 ? 1 : Array.from(text.slice(line, index)).length + 1;
-  return `${before}line ${number}, column ${column}: expected ${expectations[expected]}, found ${found(text, index)}`;
+  return new JsonError(
+    before,
+    number,
+    column,
+    `expected ${expectations[expected]}, found ${found(text, index)}`,
+  );
 }
 
 function isBlank(text: string): boolean {

@@ -31,3 +31,40 @@ function distance(from: string, to: string): number {
   }
   return row[to.length]!;
 }
+
+/**
+ * The one of `known` that was misspelt, if one was: fewer letters may differ than in `nearestWord`, for a key that nobody
+ * knows is often right where it stands, as another program's. `noSnat` is not `snat`.
+ */
+export function misspeltWord(given: string, known: readonly string[]): string | undefined {
+  const word = given.toLowerCase();
+  let best: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const one of known) {
+    const shorter = Math.min(word.length, one.length);
+    const most = shorter < 6 ? 1 : shorter < 10 ? 2 : 3;
+    if (Math.abs(word.length - one.length) > most) continue;
+    const away = typingDistance(word, one.toLowerCase());
+    if (away <= most && away < least) [best, least] = [one, away];
+  }
+  return best;
+}
+
+/** As `distance`, and two neighbours that changed places count as one (optimal string alignment). */
+function typingDistance(from: string, to: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const changed = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      let least = Math.min(changed, row[j]! + 1, next[j - 1]! + 1);
+      const swapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      if (swapped) least = Math.min(least, before[j - 2]! + 1);
+      next.push(least);
+    }
+    before = row;
+    row = next;
+  }
+  return row[to.length]!;
+}

@@ -134,6 +134,7 @@ export const bridge = mainPlugin({
   parse,
   ipam: ({ ipam }) => ipam,
   missing: 'Required prevResult missing',
+  refuse: checkForAdd,
   check: checkForAdd,
   status(config, site) {
     const link = site.find('host', config.bridge);

@@ -42,6 +42,7 @@ export const macvlan = mainPlugin({
   parse,
   ipam: ({ ipam }) => ipam,
   missing: 'required prevResult missing',
+  refuse: (config) => void linkSettings(config, ''),
   check(config, site) {
     modeOf(config);
     // A master inside the container is known once there is a container.

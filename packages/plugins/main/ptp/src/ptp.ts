@@ -154,6 +154,12 @@ const words: LinkWords = {
 
 const pair = new VethLasting('ptp', ({ master }) => master === 0);
 
+/** What cannot work, said before anything is changed. */
+function checkForAdd({ ipMasq, ipMasqBackend, mtu }: ReturnType<typeof parse>): void {
+  if (ipMasq) checkBackend(ipMasqBackend);
+  checkMtu('failed to make veth pair', mtu);
+}
+
 export const ptp = mainPlugin({
   type: 'ptp',
   config: schema,
@@ -161,9 +167,9 @@ export const ptp = mainPlugin({
   ipam: ({ ipam }) => ipam,
   needsIpam: true,
   missing: 'ptp: Required prevResult missing',
-  check({ ipMasq, ipMasqBackend, mtu }) {
-    if (ipMasq) checkBackend(ipMasqBackend);
-    checkMtu('failed to make veth pair', mtu);
+  refuse: checkForAdd,
+  check(config) {
+    checkForAdd(config);
   },
   plan(config, site) {
     const { ifname } = site;

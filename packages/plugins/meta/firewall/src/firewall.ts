@@ -20,6 +20,7 @@ export const firewall = chainedPlugin({
   type: 'firewall',
   config: schema,
   parse,
+  refuse: checkConfig,
   missing: 'missing prevResult from earlier plugin',
   check: checkConfig,
   status(config, { netfilter }) {

@@ -316,6 +316,7 @@ export const portmap = definePlugin({
   config: schema,
   configError: 'failed to parse network configuration',
   parse,
+  refuse: ({ portMappings }) => void readMappings(portMappings ?? []),
   add,
   check,
   del,

@@ -70,6 +70,7 @@ export const sbr = chainedPlugin({
   config: schema,
   configError: 'failed to parse network configuration',
   parse,
+  refuse: (config) => void gatewaysByFamily(config),
   missing: 'This plugin must be called as chained plugin',
   plan,
   lasting: (config) => [new SourceRulesLasting(() => config()?.table)],

@@ -69,6 +69,10 @@ export function tuningWith(allowlist: string): Plugin {
     type: 'tuning',
     config: schema,
     parse,
+    refuse(config) {
+      settingsOf(config.sysctl, config.argsSysctl, 'eth0');
+      wantedLink(config);
+    },
     missing: 'Required prevResult missing',
     check({ sysctl, argsSysctl }) {
       checkAllowed(allowlist, [...new Set([...Object.keys(sysctl), ...Object.keys(argsSysctl)])]);
