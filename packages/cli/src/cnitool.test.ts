@@ -199,8 +199,12 @@ Commands:
   gc [options] [network] [netns]    Remove the attachments of a network whose
                                     namespace is gone
   status [network] [netns]          Ask whether a network could serve ADD now
-  validate [network]                Check that a network's plugins are there and
-                                    speak its version
+  validate [options] [files...]     Check configurations, without one those of
+                                    this node: files, a folder, - for stdin, or
+                                    a network by its name
+  list [options]                    List configurations in their order and which
+                                    wins, attachments, and plugins with their
+                                    versions
   version [networks-or-plugins...]  Print the spec versions of the plugins of a
                                     network, or of plugins by name, and those
                                     all share

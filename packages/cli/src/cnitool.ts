@@ -1,6 +1,6 @@
 /**
  * cnitool: the operator's way to attach a network namespace to a network by hand. Commands, outputs and errors are
- * those of the reference tool; `validate`, `version`, `install`, most options and CNI_CACHE_DIR are ours.
+ * those of the reference tool; `validate`, `list`, `version`, `install`, most options and CNI_CACHE_DIR are ours.
  */
 import type { Environment } from '@cni-ts/libcni/environment';
 import { type HeldSignals, inProcessExecutor } from '@cni-ts/libcni/in-process';
@@ -12,6 +12,7 @@ import { type CommandLine, type Option, readCommandLine } from './command-line.t
 import { holdSignals, whichStopped } from './hold-signals.ts';
 import { pluginPath } from './settings.ts';
 import { commonOptions, helpOf, helpOption, usageOf, versionOption } from './usage.ts';
+import { CannotLookError } from './verb.ts';
 import { verbNamed, versionText } from './verbs.ts';
 
 export interface CnitoolIo {
@@ -28,19 +29,21 @@ export interface CnitoolIo {
   readonly names?: () => readonly string[];
 }
 
-/** `argv` without the program's name. Returns the exit status: 0; 1 with the reason on stderr, 2 where it is how the tool
- *  was called. */
+/** `argv` without the program's name. Returns the exit status: 0; 1 with the reason on stderr, or where something was found; 2
+ *  where it is how the tool was called; 3 where it could not look. */
 export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<number> {
   const line = readCommandLine(argv, optionsOf);
   const [name] = line.words;
-  let answer: string;
+  let status = 0;
   try {
-    answer = await answerTo(line, io);
+    const answer = await answerTo(line, io, (given) => {
+      status = given;
+    });
+    io.stdout(answer);
   } catch (error) {
     return report(io, error, name);
   }
-  io.stdout(answer);
-  return 0;
+  return status;
 }
 
 function optionsOf(command: string | undefined): readonly Option[] {
@@ -58,7 +61,11 @@ class UnknownCommandError extends UsageError {
 
 class TooFewArgumentsError extends UsageError {}
 
-async function answerTo({ words, options, problem }: CommandLine, io: CnitoolIo): Promise<string> {
+async function answerTo(
+  { words, options, problem }: CommandLine,
+  io: CnitoolIo,
+  ends: (status: number) => void,
+): Promise<string> {
   const [name, ...args] = words;
   const verb = verbNamed(name);
   // Who asks for help gets it, whatever else is wrong.
@@ -89,6 +96,8 @@ async function answerTo({ words, options, problem }: CommandLine, io: CnitoolIo)
       say: (line) => io.stdout(`${line}\n`),
       note: (line) => io.stderr(`cnitool: ${line}\n`),
       names: io.names,
+      ends,
+      plugin: (type) => io.inProcess?.(type),
     });
   } finally {
     held?.release();
@@ -128,6 +137,7 @@ function report(io: CnitoolIo, error: unknown, name: string | undefined): number
   if (error instanceof UnknownCommandError) usage = "Run 'cnitool --help' for usage.\n";
   else if (error instanceof TooFewArgumentsError) usage = `${usageOf(name)}\n`;
   io.stderr(usage === undefined ? `Error: ${reason}\n` : `Error: ${reason}\n${usage}${reason}\n`);
+  if (error instanceof CannotLookError) return 3;
   // The reference tool ends with 1 for what it knows itself.
   return error instanceof UsageError && usage === undefined ? 2 : 1;
 }

@@ -1,6 +1,7 @@
 /** What the tool tells about itself. */
 import { flagsOf, type Option } from './command-line.ts';
-import { type Verb, verbNamed, verbs } from './verbs.ts';
+import type { Verb } from './verb.ts';
+import { verbNamed, verbs } from './verbs.ts';
 
 /** Every command has them, and they may also stand before it. */
 export const commonOptions: readonly Option[] = [

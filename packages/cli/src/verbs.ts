@@ -1,47 +1,18 @@
 /** What each command of cnitool does, once its arguments are there. */
 import type { RuntimeConf } from '@cni-ts/libcni/attachment';
-import { loadNetworkList, NetworkNotFoundError, NoConfigsFoundError } from '@cni-ts/libcni/discovery';
-import type { Environment } from '@cni-ts/libcni/environment';
+import { NetworkNotFoundError, NoConfigsFoundError } from '@cni-ts/libcni/discovery';
 import { staleAttachments } from '@cni-ts/libcni/garbage-collection';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { hasGcAndStatus } from '@cni-ts/libcni/network-version';
-import type { Operations } from '@cni-ts/libcni/operations';
 import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
-import type { Option } from './command-line.ts';
 import { install } from './install.ts';
-import { attachmentOf, configDir, namespaceLives, pluginFolder } from './settings.ts';
-
-export interface Verb {
-  readonly about: string;
-  /** Names of the arguments; all of them must be given, and no others unless it `takes` more. */
-  readonly needs: readonly string[];
-  /** How many of them are enough, where it does nothing with the last: the reference tool wants them all the same. */
-  readonly least?: number;
-  /** Any number of arguments after those. */
-  readonly takes?: string;
-  /** Besides those that every command has. */
-  readonly options?: readonly Option[];
-  /** Changes something, so a signal is to end it between two steps and not in the middle of one. */
-  readonly holdsSignals?: true;
-  /** What goes to stdout at the end. */
-  run(call: VerbCall): Promise<string>;
-}
-
-export interface VerbCall {
-  /** The values of an option; undefined where it was not given, [''] for one that has none. */
-  options(name: string): readonly string[] | undefined;
-  readonly args: readonly string[];
-  readonly env: Environment;
-  readonly runtime: Operations;
-  /** A line of what was done, at once: it stays true when something fails afterwards. */
-  say(line: string): void;
-  /** A line on stderr. */
-  note(line: string): void;
-  /** The names this very program can be installed under; undefined where it is none that can be. */
-  readonly names: (() => readonly string[]) | undefined;
-}
+import { list } from './list-command.ts';
+import { networkNamed } from './network-named.ts';
+import { attachmentOf, namespaceLives, pluginFolder } from './settings.ts';
+import { validateCommand } from './validate-command.ts';
+import type { Verb, VerbCall } from './verb.ts';
 
 const onNamespace = ['network', 'netns'];
 
@@ -102,24 +73,16 @@ export const verbs: Readonly<Record<string, Verb>> = {
       return '';
     },
   },
-  validate: {
-    about: "Check that a network's plugins are there and speak its version",
-    needs: ['network'],
-    async run({ args: [network = ''], env, runtime }) {
-      const list = loadNetworkList(configDir(env), network);
-      const capabilities = await runtime.validateNetworkList(list);
-      const types = list.plugins.map(({ type }) => type).join(', ');
-      const version = list.cniVersion || '0.1.0';
-      return `network ${list.name}: version ${version}, plugins ${types}, capabilities ${capabilities.join(', ') || 'none'}\n`;
-    },
-  },
+  validate: validateCommand,
+  list,
   version: {
     about: 'Print the spec versions of the plugins of a network, or of plugins by name, and those all share',
     needs: [],
     takes: 'networks-or-plugins',
-    async run({ args, env, runtime }) {
+    async run(call) {
+      const { args, runtime } = call;
       if (args.length === 0) return versionText();
-      const types = [...new Set(args.flatMap((name) => pluginTypes(name, env)))];
+      const types = [...new Set(args.flatMap((name) => pluginTypes(name, call)))];
       let shared = specVersions;
       let text = '';
       for (const type of types) {
@@ -152,8 +115,8 @@ export function verbNamed(name: string | undefined): Verb | undefined {
   return name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
 }
 
-function networkOf({ args: [network = ''], env }: VerbCall): NetworkList {
-  return loadNetworkList(configDir(env), network);
+function networkOf(call: VerbCall): NetworkList {
+  return networkNamed(call.args[0] ?? '', call);
 }
 
 function attachment(call: VerbCall, isNew = false): { list: NetworkList; conf: RuntimeConf } {
@@ -228,8 +191,8 @@ function readKept(text: string): { containerId: string; ifname: string } {
 }
 
 /** Those of the network of this name, delegates too; a name that is no network's is a plugin's. */
-function pluginTypes(name: string, env: Environment): string[] {
-  const list = networkIfAny(name, env);
+function pluginTypes(name: string, call: VerbCall): string[] {
+  const list = networkIfAny(name, call);
   if (list === undefined) return [name];
   return list.plugins.flatMap(({ type, json }) => {
     const { ipam } = json;
@@ -238,9 +201,9 @@ function pluginTypes(name: string, env: Environment): string[] {
   });
 }
 
-function networkIfAny(name: string, env: Environment): NetworkList | undefined {
+function networkIfAny(name: string, call: VerbCall): NetworkList | undefined {
   try {
-    return loadNetworkList(configDir(env), name);
+    return networkNamed(name, call);
   } catch (error) {
     if (error instanceof NetworkNotFoundError || error instanceof NoConfigsFoundError) return undefined;
     throw error;

@@ -216,6 +216,16 @@ export class Operations {
     return [...new Set(list.plugins.flatMap(capabilitiesOf))];
   }
 
+  /** What a plugin finds in its configuration, asked by VALIDATE; undefined of one that does not know that. */
+  findingsOf(network: Network, plugin: PluginConfig, options?: CallOptions): Promise<unknown> {
+    return this.#plugins.findings(network, plugin, callOf(options));
+  }
+
+  /** The program of a plugin; undefined where it is not there. */
+  programOf(type: string): string | undefined {
+    return this.#plugins.findIfAny(type);
+  }
+
   async validateNetwork(plugin: PluginConfig, options?: CallOptions): Promise<string[]> {
     await this.#plugins.validate(plugin.type, plugin.cniVersion, callOf(options));
     return capabilitiesOf(plugin);

@@ -10,7 +10,7 @@ import type { Call } from './call.ts';
 import { type Command, type Environment, pluginEnvironment, versionEnvironment } from './environment.ts';
 import type { Executor } from './executor.ts';
 import type { PluginConfig } from './plugin-config.ts';
-import { attachmentRequest, type Network } from './request.ts';
+import { attachmentRequest, type Network, statusRequest } from './request.ts';
 import { textOf } from './wrapped-error.ts';
 
 export class PluginRunner {
@@ -27,6 +27,32 @@ export class PluginRunner {
   /** The plugin's program. Throws where there is none. */
   find(type: string): string {
     return this.#executor.find(type, this.#path);
+  }
+
+  /** The same; undefined where there is none. */
+  findIfAny(type: string): string | undefined {
+    try {
+      return this.find(type);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What a plugin finds in its configuration when it is asked for it (VALIDATE, which is ours): parsed, and not looked at.
+   *  Undefined of one that is not there or does not know what to do. */
+  async findings(network: Network, plugin: PluginConfig, call: Call): Promise<unknown> {
+    try {
+      const reply = await this.run(
+        'VALIDATE',
+        this.find(plugin.type),
+        statusRequest(network, plugin),
+        undefined,
+        call,
+      );
+      return JSON.parse(replyText(reply));
+    } catch {
+      return undefined; // every other plugin refuses a command that is not in the specification
+    }
   }
 
   /** What ADD is asked with; refuses names before anything is run. */

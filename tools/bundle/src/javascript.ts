@@ -10,12 +10,16 @@ const shebang = '#!/usr/bin/env -S node --disable-warning=ExperimentalWarning';
 /** A CommonJS file has no import.meta: what sources take from it is made from what it has. */
 const importMeta = `const importMetaUrl = 'file://' + encodeURI(__filename);`;
 
+/** The form of this package that a bundler can read: the other calls `require` by a name of its own. */
+const readable = { 'jsonc-parser': join(workspaceRoot, 'node_modules/jsonc-parser/lib/esm/main.js') };
+
 const common = {
   bundle: true,
   platform: 'node',
   charset: 'utf8',
   legalComments: 'none',
   logLevel: 'warning',
+  alias: readable,
 } satisfies BuildOptions;
 
 /** Where a package's bundle goes, relative to the root: what its build target declares, else dist/js/‹project›.js. */
@@ -122,7 +126,7 @@ async function scriptOf(root: string, options: BuildOptions): Promise<Program> {
     minifySyntax: true,
     absWorkingDir: root,
     // The engine has no modules of its own, and of Node's nothing but this is used.
-    alias: { 'node:path': 'path-browserify' },
+    alias: { ...readable, 'node:path': 'path-browserify' },
     ...options,
     metafile: true,
     write: false,
