@@ -5,6 +5,8 @@ import { join, relative } from 'node:path';
 import { commandLine, Failure, refuse } from '@cni-ts/setup/command-line';
 import { during } from '@cni-ts/setup/progress';
 import { execa } from 'execa';
+import { writeCodePages } from './code-pages.ts';
+import { writeSchemas } from './config-schemas.ts';
 import { compile, installAs } from './executable.ts';
 import { bundleMulticall, bundlePath, sourcesOfBundles } from './javascript.ts';
 import { foreignPackages, licenceName } from './licences.ts';
@@ -19,6 +21,7 @@ const cpu = values.target;
 if (!isCpu(cpu)) refuse(command, `--target ${cpu}: must be x64 or arm64`);
 
 writeRegistry();
+writeCodePages();
 const projects = packages().filter(
   ({ folder, manifest }) => manifest.nx?.targets?.build && existsSync(join(folder, 'src/main.ts')),
 );
@@ -39,6 +42,7 @@ for (const { folder } of projects)
 const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${cpu}`);
 const work = join(workspaceRoot, 'dist/work');
 const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
+say(`  ${await writeSchemas()} files in dist/schemas`);
 const multicall = await bundleMulticall();
 say(`the engine for ${cpu} (fetched and compiled the first time)`);
 await during('the engine', quickJs(cpu), say);

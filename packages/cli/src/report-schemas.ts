@@ -1,0 +1,68 @@
+/** What `--json` prints, for dist/schemas and for tests: nothing that the tool itself loads. */
+import * as z from 'zod/mini';
+
+const level = () => z.enum(['error', 'warning', 'note']);
+const count = () => z.int().check(z.minimum(0));
+
+/** `cnitool validate --json` */
+export function validateSchema() {
+  return z.strictObject({
+    errors: count(),
+    warnings: count(),
+    notes: count(),
+    files: z.array(z.string()),
+    winner: z.optional(z.strictObject({ file: z.string(), network: z.string() })),
+    findings: z.array(
+      z.strictObject({
+        file: z.string(),
+        line: z.int(),
+        column: z.int(),
+        width: z.int(),
+        pointer: z.string(),
+        code: z.string().check(z.regex(/^CNI[1-4]\d{3}$/)),
+        level: level(),
+        message: z.string(),
+        nearest: z.optional(z.string()),
+        text: z.string(),
+      }),
+    ),
+  });
+}
+
+/** `cnitool list --json` */
+export function listSchema() {
+  const optional = () => z.optional(z.string());
+  return z.strictObject({
+    folder: z.string(),
+    files: z.array(
+      z.strictObject({
+        file: z.string(),
+        network: optional(),
+        plugins: z.optional(z.array(z.string())),
+        cniVersion: optional(),
+        attachments: z.optional(count()),
+        error: optional(),
+        wins: z.boolean(),
+        why: z.string(),
+      }),
+    ),
+    attachments: z.array(
+      z.strictObject({
+        network: z.string(),
+        containerId: z.string(),
+        ifname: z.string(),
+        netns: z.string(),
+        addresses: z.array(z.string()),
+        lives: z.boolean(),
+      }),
+    ),
+    plugins: z.array(
+      z.strictObject({
+        type: z.string(),
+        path: optional(),
+        versions: z.optional(z.array(z.string())),
+        error: optional(),
+      }),
+    ),
+  });
+}
