@@ -1,5 +1,5 @@
 /** Addresses in `ipam`: ranges, gateways, routes. All that is wrong is told, where host-local tells the first. */
-import { type Cidr, contains, formatCidr, lastOf, networkOf, parseCidr } from '@cni-ts/address/cidr';
+import { type Cidr, contains, formatCidr, isHost, lastOf, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { compareIp, equalIp, formatIp, type Ip, nextIp, parseIp, previousIp } from '@cni-ts/address/ip';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import type { ConfigDocument, Json } from './document.ts';
@@ -33,7 +33,8 @@ export function addressesOf(document: ConfigDocument): Addresses {
     const at = [...path, 'ipam'];
     const given = kind === 'host-local' ? hostLocal(ipam, json, at, found) : fixed(ipam, json, at, found);
     const routes = memberOf(ipam, 'routes');
-    if (Array.isArray(routes)) routeFindings(routes, given, [...at, 'routes'], found);
+    if (Array.isArray(routes))
+      routeFindings(routes, given, [...at, 'routes'], kind === 'static' ? note : warning, found);
     if (kind === 'host-local') ranges.push(...given);
     // A plugin that is not ours may put something in the place of what is written: Calico has `usePodCidr`.
     const isOurs = interfacePlugins.includes(type);
@@ -239,15 +240,10 @@ function fixed(ipam: Json, plugin: Json, path: Path, found: Draft[]): GivenRange
     }
     read.push({ subnet: cidr, start: cidr.ip, end: cidr.ip, path: at });
     const gateway = addressField(json, 'gateway', at, found);
-    const isAlone = cidr.prefix === cidr.ip.bytes.length * 8;
-    if (gateway && !isAlone && !contains(cidr, gateway)) {
-      found.push(
-        warning(
-          'CNI2004',
-          [...at, 'gateway'],
-          `the gateway ${formatIp(gateway)} is not in ${formatCidr(networkOf(cidr))}`,
-        ),
-      );
+    // A route over the link is made to it.
+    if (gateway && !isHost(cidr) && !contains(cidr, gateway)) {
+      const message = `the gateway ${formatIp(gateway)} is not in ${formatCidr(networkOf(cidr))}`;
+      found.push(note('CNI2004', [...at, 'gateway'], message));
     }
   }
   const marked = objectMember(plugin, 'capabilities') ?? {};
@@ -279,6 +275,7 @@ function routeFindings(
   routes: readonly unknown[],
   given: readonly GivenRange[],
   path: Path,
+  ofGateway: typeof warning,
   found: Draft[],
 ): void {
   for (const [i, route] of routes.entries()) {
@@ -314,7 +311,7 @@ function routeFindings(
     const isLinkLocal = gateway.family === 6 && gateway.bytes[0] === 0xfe && gateway.bytes[1] === 0x80;
     if (same.length > 0 && !isLinkLocal && !same.some(({ subnet }) => contains(subnet, gateway))) {
       found.push(
-        warning('CNI2010', place, `the gateway ${formatIp(gateway)} is in none of the network's subnets`),
+        ofGateway('CNI2010', place, `the gateway ${formatIp(gateway)} is in none of the network's subnets`),
       );
     }
   }

@@ -14,13 +14,14 @@ interface Member {
 export function chainFindings(document: ConfigDocument): Draft[] {
   const chain = pluginsOf(document);
   return [
-    ...order(chain),
+    ...order(chain, document.kind === 'single'),
     ...repetitions(chain),
     ...chain.flatMap((one) => [...idle(one), ...contradictions(one, chain)]),
   ];
 }
 
-function order(chain: readonly Member[]): Draft[] {
+/** A single configuration may be a part of a list that somebody puts together. */
+function order(chain: readonly Member[], isSingle: boolean): Draft[] {
   const found: Draft[] = [];
   const giver = chain.findIndex(givesAddresses);
   const [first] = chain;
@@ -34,8 +35,8 @@ function order(chain: readonly Member[]): Draft[] {
     if (!chainedPlugins.includes(type)) continue;
     if (i === 0) {
       const message = `${type} works on the interface that a plugin before it made, and it is the first`;
-      found.push(error('CNI1032', place, message));
-    } else if (['portmap', 'firewall', 'bandwidth', 'sbr'].includes(type) && type !== 'bandwidth') {
+      found.push((isSingle ? note : error)('CNI1032', place, message));
+    } else if (['portmap', 'firewall', 'sbr'].includes(type)) {
       if (giver > i) {
         const message = `${type} stands before ${chain[giver]?.type}, which gives the addresses that it works on`;
         found.push(error('CNI1032', place, message));

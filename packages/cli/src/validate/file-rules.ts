@@ -23,7 +23,9 @@ export function fileFindings(networks: readonly Network[]): { document: ConfigDo
   for (const [i, one] of inOrder.entries()) {
     const before = inOrder.slice(0, i);
     const name = nameOf(one.document);
-    const same = before.find(({ document }) => name !== '' && nameOf(document) === name);
+    // Resources of one name may be of two namespaces.
+    const isResource = one.document.resource !== undefined;
+    const same = before.find(({ document }) => !isResource && name !== '' && nameOf(document) === name);
     if (same) {
       const message = `network ${name} is defined by ${same.document.source.file} as well, which comes first`;
       found.push({ document: one.document, draft: error('CNI1040', ['name'], message) });

@@ -6,6 +6,7 @@ import { newestVersion, specVersions } from '@cni-ts/spec/released-versions';
 import { compareVersions } from '@cni-ts/spec/spec-version';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, note } from './finding.ts';
+import { chainedPlugins } from './plugin-types.ts';
 
 const listKeys = [
   'name',
@@ -43,7 +44,9 @@ function singleShape({ json, source, resource }: ConfigDocument): Draft[] {
 
 function unknownListKeys(json: Json): Draft[] {
   return Object.keys(json).flatMap((key) => {
-    if (listKeys.includes(key) || isOwnKey(key)) return [];
+    // A single configuration in the place of a list is told by itself.
+    const isSingle = key === 'type' && json.plugins === undefined;
+    if (listKeys.includes(key) || isOwnKey(key) || isSingle) return [];
     const spelled = listKeys.find((one) => one.toLowerCase() === key.toLowerCase());
     if (spelled !== undefined) {
       const message = `unknown key; did you mean ${spelled}? In a list letter case counts`;
@@ -60,12 +63,10 @@ function names({ json, kind, resource }: ConfigDocument): Draft[] {
   if (name === undefined || name === null) {
     if (resource !== undefined) return [];
     const message = 'expected "name", the name of the network';
-    // Runtimes make the loopback interface by a configuration of their own, and this one has no effect.
-    return [
-      memberOf(json, 'type') === 'loopback'
-        ? note('CNI1004', ['name'], message)
-        : error('CNI1004', ['name'], message),
-    ];
+    // Runtimes make the loopback interface by a configuration of their own, and this one has no effect; a chained plugin has
+    // the name of the list that it is put into.
+    const isPart = kind === 'single' && ['loopback', ...chainedPlugins].includes(textMember(json, 'type'));
+    return [(isPart ? note : error)('CNI1004', ['name'], message)];
   }
   if (typeof name !== 'string')
     return [error('CNI1010', ['name'], `expected a string, got ${JSON.stringify(name)}`)];
