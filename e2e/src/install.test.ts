@@ -112,7 +112,7 @@ test('a copy that fails leaves what was there, and nothing else', async () => {
   await install('loopback');
   lab.sh(`mkdir -p ${lab.dir}/small`);
   const told = lab.sh(`unshare -m --propagation private bash -c '
-    mount -t tmpfs -o size=4m t ${lab.dir}/small && cp ${folder}/loopback ${lab.dir}/small/bridge
+    mount -t tmpfs -o size=6m t ${lab.dir}/small && cp ${folder}/loopback ${lab.dir}/small/bridge
     ${ours}/cnitool install --dir ${lab.dir}/small bridge 2>&1; echo status $?; ls -A ${lab.dir}/small
     cmp ${folder}/loopback ${lab.dir}/small/bridge && echo same'`);
   expect(told).toMatch(

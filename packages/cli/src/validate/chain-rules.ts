@@ -20,8 +20,9 @@ export function chainFindings(document: ConfigDocument): Draft[] {
   ];
 }
 
-/** A single configuration may be a part of a list that somebody puts together. */
+/** A single configuration may be a part of a list that somebody puts together, and a list of tuning alone is one for trying. */
 function order(chain: readonly Member[], isSingle: boolean): Draft[] {
+  const isPart = isSingle || (chain.length === 1 && chain[0]?.type === 'tuning');
   const found: Draft[] = [];
   const giver = chain.findIndex(givesAddresses);
   const [first] = chain;
@@ -35,7 +36,7 @@ function order(chain: readonly Member[], isSingle: boolean): Draft[] {
     if (!chainedPlugins.includes(type)) continue;
     if (i === 0) {
       const message = `${type} works on the interface that a plugin before it made, and it is the first`;
-      found.push((isSingle ? note : error)('CNI1032', place, message));
+      found.push((isPart ? note : error)('CNI1032', place, message));
     } else if (['portmap', 'firewall', 'sbr'].includes(type)) {
       if (giver > i) {
         const message = `${type} stands before ${chain[giver]?.type}, which gives the addresses that it works on`;
