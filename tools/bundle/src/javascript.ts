@@ -10,8 +10,9 @@ const shebang = '#!/usr/bin/env -S node --disable-warning=ExperimentalWarning';
 /** A CommonJS file has no import.meta: what sources take from it is made from what it has. */
 const importMeta = `const importMetaUrl = 'file://' + encodeURI(__filename);`;
 
-/** The form of this package that a bundler can read: the other calls `require` by a name of its own. */
-const readable = { 'jsonc-parser': join(workspaceRoot, 'node_modules/jsonc-parser/lib/esm/main.js') };
+/** The form of this package that a bundler can read (the other calls `require` by a name of its own), and its reader alone: the
+ *  rest makes tables of blanks when it is loaded. */
+const readable = { 'jsonc-parser': join(workspaceRoot, 'node_modules/jsonc-parser/lib/esm/impl/parser.js') };
 
 const common = {
   bundle: true,

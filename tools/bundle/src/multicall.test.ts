@@ -85,7 +85,13 @@ test('every plugin is in it, and the libraries that only other programs use are 
     expect(sources).toContain(`packages/plugins/${kind}/${name}/src/${name}.ts`);
   }
   const libraries = sources.flatMap((path) => /node_modules\/([^/]+)\//.exec(path)?.[1] ?? []);
-  expect([...new Set(libraries)].sort()).toEqual(['base64-js', 'path-browserify', 'zod']);
+  expect([...new Set(libraries)].sort()).toEqual([
+    'base64-js',
+    'js-yaml',
+    'jsonc-parser',
+    'path-browserify',
+    'zod',
+  ]);
 });
 
 const cross = ['aarch64-linux-gnu-gcc', 'qemu-aarch64'].every((name) => existsSync(`/usr/bin/${name}`));
