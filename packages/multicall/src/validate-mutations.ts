@@ -316,9 +316,9 @@ function files(random: Random, json: Json): Spoilt {
   return { kind: `files of ${key}`, texts: [whole, text(json)], names: [key, 'bridge'] };
 }
 
-/** One of the kinds in turn. */
-export function spoilt(random: Random, number: number): Spoilt {
-  const json = structuredClone(pick(random, valid)) as Json; // reason: a clone may be changed
+/** One of them, in one of the kinds in turn. */
+export function spoilt(random: Random, number: number, from: readonly Json[]): Spoilt {
+  const json = structuredClone(pick(random, from)) as Json; // reason: a clone may be changed
   const ways = [syntax, misspelt, wrongType, contradiction, misspelt, wrongType, files];
   return ways[number % ways.length]!(random, json);
 }

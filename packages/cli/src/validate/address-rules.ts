@@ -2,18 +2,12 @@
 import { type Cidr, contains, formatCidr, isHost, lastOf, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { compareIp, equalIp, formatIp, type Ip, nextIp, parseIp, previousIp } from '@cni-ts/address/ip';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
+import { addressField, type GivenRange } from './address-field.ts';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, note, type Path, warning } from './finding.ts';
 import { pluginsOf } from './list-rules.ts';
 import { interfacePlugins } from './plugin-types.ts';
-
-/** Addresses that a network gives, from its first to its last. */
-export interface GivenRange {
-  readonly subnet: Cidr;
-  readonly start: Ip;
-  readonly end: Ip;
-  readonly path: Path;
-}
+import { routeFindings } from './route-rules.ts';
 
 export interface Addresses {
   readonly findings: readonly Draft[];
@@ -199,18 +193,6 @@ function rangeOf(range: Json, path: Path, found: Draft[]): GivenRange[] {
   return [whole];
 }
 
-function addressField(json: Json, key: string, path: Path, found: Draft[]): Ip | undefined {
-  const text = memberOf(json, key);
-  if (typeof text !== 'string' || text === '') return undefined;
-  const ip = parseIp(text);
-  if (ip) return ip;
-  const hint = parseCidr(text) ? ': no prefix length belongs here' : '';
-  found.push(
-    error('CNI2001', [...path, key], `${JSON.stringify(text)} is no address such as "10.22.0.1"${hint}`),
-  );
-  return undefined;
-}
-
 /** Of static: addresses are taken as networks of their own. */
 function fixed(ipam: Json, plugin: Json, path: Path, found: Draft[]): GivenRange[] {
   const list = memberOf(ipam, 'addresses');
@@ -269,50 +251,4 @@ function fixed(ipam: Json, plugin: Json, path: Path, found: Draft[]): GivenRange
       );
   }
   return read;
-}
-
-function routeFindings(
-  routes: readonly unknown[],
-  given: readonly GivenRange[],
-  path: Path,
-  ofGateway: typeof warning,
-  found: Draft[],
-): void {
-  for (const [i, route] of routes.entries()) {
-    const json = objectMember({ route }, 'route');
-    if (!json) continue;
-    const at = [...path, i];
-    const dst = memberOf(json, 'dst');
-    const destination = typeof dst === 'string' ? parseCidr(dst) : undefined;
-    if (typeof dst === 'string' && !destination) {
-      const hint = parseIp(dst) ? ': its prefix length is missing' : '';
-      found.push(
-        error(
-          'CNI2001',
-          [...at, 'dst'],
-          `${JSON.stringify(dst)} is no destination such as "0.0.0.0/0"${hint}`,
-        ),
-      );
-    }
-    const gateway = addressField(json, 'gw', at, found);
-    if (!gateway) continue;
-    const place = [...at, 'gw'];
-    if (destination && destination.ip.family !== gateway.family) {
-      found.push(
-        error(
-          'CNI1015',
-          place,
-          `the gateway ${formatIp(gateway)} is of another family than ${formatCidr(destination)}`,
-        ),
-      );
-      continue;
-    }
-    const same = given.filter(({ subnet }) => subnet.ip.family === gateway.family);
-    const isLinkLocal = gateway.family === 6 && gateway.bytes[0] === 0xfe && gateway.bytes[1] === 0x80;
-    if (same.length > 0 && !isLinkLocal && !same.some(({ subnet }) => contains(subnet, gateway))) {
-      found.push(
-        ofGateway('CNI2010', place, `the gateway ${formatIp(gateway)} is in none of the network's subnets`),
-      );
-    }
-  }
 }

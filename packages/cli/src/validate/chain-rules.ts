@@ -1,5 +1,5 @@
-/** How plugins of a list stand to each other, and settings of one that contradict. */
-import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
+/** How plugins of a list stand to each other. */
+import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, note, warning } from './finding.ts';
 import { pluginsOf } from './list-rules.ts';
@@ -13,11 +13,7 @@ interface Member {
 
 export function chainFindings(document: ConfigDocument): Draft[] {
   const chain = pluginsOf(document);
-  return [
-    ...order(chain, document.kind === 'single'),
-    ...repetitions(chain),
-    ...chain.flatMap((one) => [...idle(one), ...contradictions(one, chain)]),
-  ];
+  return [...order(chain, document.kind === 'single'), ...repetitions(chain)];
 }
 
 /** A single configuration may be a part of a list that somebody puts together, and a list of tuning alone is one for trying. */
@@ -94,99 +90,4 @@ function repetitions(chain: readonly Member[]): Draft[] {
     }
   }
   return found;
-}
-
-/** Plugins that get nothing to do. */
-function idle({ type, json, path }: Member): Draft[] {
-  const marked = objectMember(json, 'capabilities') ?? {};
-  const given = objectMember(json, 'runtimeConfig') ?? {};
-  const has = (name: string) => marked[name] === true || name in given;
-  const missing = (name: string) =>
-    warning(
-      'CNI1031',
-      [...path, 'type'],
-      `${type} has nothing to do without "capabilities": {"${name}": true}`,
-    );
-  if (type === 'portmap' && !has('portMappings')) {
-    // A misspelt one is told by itself.
-    return Object.keys(marked).length > 0 ? [] : [missing('portMappings')];
-  }
-  const rates = ['ingressRate', 'egressRate', 'ingressBurst', 'egressBurst'];
-  if (
-    type === 'bandwidth' &&
-    !has('bandwidth') &&
-    rates.every((rate) => memberOf(json, rate) === undefined)
-  ) {
-    return Object.keys(marked).length > 0 ? [] : [missing('bandwidth')];
-  }
-  return [];
-}
-
-function contradictions({ type, json, path }: Member, chain: readonly Member[]): Draft[] {
-  const is = (key: string, value: unknown) => memberOf(json, key) === value;
-  const at = (key: string) => [...path, key];
-  const ipam = objectMember(json, 'ipam');
-  const found: Draft[] = [];
-  if (
-    interfacePlugins.includes(type) &&
-    ipam &&
-    Object.keys(ipam).length > 0 &&
-    memberOf(ipam, 'type') === undefined
-  ) {
-    const misspelt = Object.keys(ipam).some((key) => /^(tpye|typ|tyep|ytpe|types?|tpe|tye|ype)$/i.test(key));
-    if (!misspelt)
-      found.push(error('CNI1004', [...path, 'ipam', 'type'], 'expected "type", the name of the IPAM plugin'));
-  }
-  if (type === 'ptp' && (ipam === undefined || Object.keys(ipam).length === 0)) {
-    found.push(error('CNI1004', [...path, 'ipam'], 'ptp cannot work without addresses: expected "ipam"'));
-  }
-  if (type === 'bridge') {
-    if (is('isDefaultGateway', true) && is('isGateway', false)) {
-      found.push(
-        warning(
-          'CNI1015',
-          at('isGateway'),
-          'isDefaultGateway makes the bridge a gateway, whatever isGateway says',
-        ),
-      );
-    }
-    if (is('forceAddress', true) && !is('isGateway', true) && !is('isDefaultGateway', true)) {
-      found.push(note('CNI1015', at('forceAddress'), 'forceAddress has no effect without isGateway'));
-    }
-  }
-  if (type === 'portmap' && is('snat', false) && is('masqAll', true)) {
-    found.push(warning('CNI1015', at('masqAll'), 'masqAll has no effect where snat is false'));
-  }
-  if (type === 'firewall') {
-    const backend = textMember(json, 'backend');
-    if (memberOf(json, 'firewalldZone') !== undefined && ['iptables', 'nftables'].includes(backend)) {
-      found.push(
-        warning('CNI1015', at('firewalldZone'), `firewalldZone has no effect with the backend ${backend}`),
-      );
-    }
-    if (
-      memberOf(json, 'iptablesAdminChainName') !== undefined &&
-      ['firewalld', 'nftables'].includes(backend)
-    ) {
-      const message = `iptablesAdminChainName has no effect with the backend ${backend}`;
-      found.push(warning('CNI1015', at('iptablesAdminChainName'), message));
-    }
-  }
-  found.push(...mtuFindings({ type, json, path }, chain));
-  return found;
-}
-
-/** What a link takes (include/uapi/linux/if_ether.h), and what IPv6 needs (RFC 8200, section 5). */
-function mtuFindings({ type, json, path }: Member, chain: readonly Member[]): Draft[] {
-  const mtu = memberOf(json, 'mtu');
-  const isKnown = interfacePlugins.includes(type) || type === 'tuning';
-  if (!isKnown || typeof mtu !== 'number' || mtu === 0) return [];
-  const place = [...path, 'mtu'];
-  if (mtu < 68 || mtu > 65535)
-    return [error('CNI1021', place, `mtu is ${mtu}, must be 68 to 65535, or 0 for the default`)];
-  const hasIp6 = chain.some((one) =>
-    /"(subnet|address)":"[^"]*:/.test(JSON.stringify(objectMember(one.json, 'ipam') ?? {})),
-  );
-  if (mtu < 1280 && hasIp6) return [warning('CNI1021', place, `mtu is ${mtu}, and IPv6 needs 1280`)];
-  return [];
 }

@@ -48,6 +48,10 @@ function resources(source: Source): Reading {
   const findings: Finding[] = problem
     ? [findingAt(source, problem.offset, 1, error('CNI1001', [], problem.message))]
     : [];
+  if (!problem && found.length === 0) {
+    const message = 'there is no NetworkAttachmentDefinition in it';
+    findings.push(findingAt(source, 0, 1, { code: 'CNI1002', level: 'note', path: [], message }));
+  }
   const documents: ConfigDocument[] = [];
   for (const one of found) {
     if (one.config === undefined) continue; // Multus then takes the file of that name in the node's folder

@@ -2,7 +2,8 @@
 
 import { formatCidr } from '@cni-ts/address/cidr';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
-import { type GivenRange, overlap, rangeText } from './address-rules.ts';
+import type { GivenRange } from './address-field.ts';
+import { overlap, rangeText } from './address-rules.ts';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, type Path, warning } from './finding.ts';
 import { pluginsOf } from './list-rules.ts';

@@ -140,7 +140,16 @@ function plugins(json: Json, hasPluginsBeside: boolean): Draft[] {
   return list.flatMap((one: unknown, i): Draft[] => {
     const plugin = objectMember({ one }, 'one');
     if (!plugin) return [error('CNI1010', ['plugins', i], `expected an object, got ${kindOf(one)}`)];
-    return typeFindings(plugin, ['plugins', i]);
+    return [...typeFindings(plugin, ['plugins', i]), ...ownNames(plugin, ['plugins', i])];
+  });
+}
+
+/** The list's take their place, but libcni reads them. */
+function ownNames(plugin: Json, path: Draft['path']): Draft[] {
+  return ['name', 'cniVersion'].flatMap((key) => {
+    const value = memberOf(plugin, key);
+    if (value === undefined || typeof value === 'string') return [];
+    return [error('CNI1010', [...path, key], `expected a string, got ${kindOf(value)}`)];
   });
 }
 

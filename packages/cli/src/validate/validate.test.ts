@@ -169,6 +169,10 @@ describe('addresses', () => {
       ],
     ],
     [{ subnet: 'fd00::/64', routes: [{ dst: '::/0', gw: 'fe80::1' }] }, []],
+    [
+      { subnet: 'fd00::/64', routes: [{ dst: '::/0', mtu: -1 }] },
+      ['error CNI1011 /plugins/0/ipam/routes/0/mtu'],
+    ],
   ])('of host-local %j', async (ipam, expected) => {
     expect(await withIpam(ipam)).toEqual(expected);
   });
@@ -213,8 +217,11 @@ describe('a chain', () => {
   const vrf = { type: 'vrf', vrfname: 'blue' };
   test.each<[object[], string[]]>([
     [[portmap, bridge()], ['error CNI1032 /plugins/0/type']],
-    [[bridge({ ipam: {} }), portmap, { type: 'calico' }], ['error CNI1032 /plugins/1/type']],
-    [[bridge({ ipam: {} }), portmap], ['warning CNI1032 /plugins/1/type']],
+    [
+      [bridge({ isGateway: false, ipam: {} }), portmap, { type: 'calico' }],
+      ['error CNI1032 /plugins/1/type'],
+    ],
+    [[bridge({ isGateway: false, ipam: {} }), portmap], ['warning CNI1032 /plugins/1/type']],
     [[{ type: 'flannel' }, portmap], []],
     [[{ type: 'sbr' }], ['error CNI1032 /plugins/0/type']],
     [[bridge(), vrf, { type: 'sbr' }], ['warning CNI1033 /plugins/2/type']],
@@ -243,6 +250,20 @@ describe('a chain', () => {
       [bridge({ mtu: 1000, ipam: { type: 'host-local', subnet: 'fd00::/64' } })],
       ['warning CNI1021 /plugins/0/mtu'],
     ],
+    [[bridge({ ipam: {} })], ['warning CNI1015 /plugins/0/isGateway']],
+    [[bridge({ ipMasqBackend: 'nft' })], ['error CNI1011 /plugins/0/ipMasqBackend']],
+    [
+      [bridge(), { type: 'portmap', capabilities: { portMappings: false } }],
+      ['warning CNI1031 /plugins/1/capabilities/portMappings'],
+    ],
+    [[bridge(), { type: 'portmap', runtimeConfig: { portMappings: [] } }], []],
+    [[bridge(), { type: 'bandwidth', ingressRate: 1 }], []],
+    [
+      [bridge({ dns: { nameservers: ['10.1.0.53', '10.1.0.53:53'] } })],
+      ['warning CNI2001 /plugins/0/dns/nameservers/1'],
+    ],
+    [[bridge(), { type: 'tuning', dataDir: 'run' }], ['warning CNI1011 /plugins/1/dataDir']],
+    [[bridge({ ipam: { type: '', subnet: '10.1.0.0/16' } })], ['error CNI1004 /plugins/0/ipam/type']],
     [[{ type: 'brigde' }], ['error CNI4001 /plugins/0/type']],
     [[bridge({ ipam: { type: 'host-locl' } })], ['error CNI4001 /plugins/0/ipam/type']],
   ])('%j', async (plugins, expected) => {

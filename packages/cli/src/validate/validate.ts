@@ -21,6 +21,7 @@ import {
   misspeltTypes,
   type Node,
 } from './node-rules.ts';
+import { settingFindings } from './setting-rules.ts';
 import type { Source } from './source.ts';
 
 /** How much what is found on this node counts: configurations of another node may well name links that this one lacks. */
@@ -63,7 +64,7 @@ export async function validate(sources: readonly Source[], around: Surroundings)
       if (isLoadable && document.resource === undefined) winner ??= document;
       const { findings: addresses, ranges } = addressesOf(document);
       networks.push({ document, ranges });
-      const chain = [...listed, ...chainFindings(document), ...addresses];
+      const chain = [...listed, ...chainFindings(document), ...settingFindings(document), ...addresses];
       const all = [
         ...chain,
         ...(await pluginFindings(document, around)),
