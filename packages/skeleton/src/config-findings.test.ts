@@ -1,3 +1,4 @@
+import { specVersions } from '@cni-ts/spec/released-versions';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
@@ -118,6 +119,12 @@ describe('capabilities', () => {
       'error CNI1012 /capabilities/mca unknown capability; did you mean mac?',
     ]);
   });
+});
+
+test('a version that the plugin does not speak is told', async () => {
+  expect(told(await validate({ cniVersion: '0.9.0' }))).toEqual([
+    `error CNI4002 /type plugin wire speaks ${specVersions.join(', ')}, not 0.9.0`,
+  ]);
 });
 
 test('what the plugin refuses stands where it is about, whether it reads or judges it', async () => {

@@ -42,6 +42,7 @@ export function configFindings(
   const asked = [plugin, ...(ipam && ipam.type !== plugin.type ? [ipam] : [])];
   const found: ConfigFinding[] = [];
   for (const one of asked) {
+    found.push(...versionFindings(one, one === plugin ? ['type'] : ['ipam', 'type'], request));
     const shape = shapeFindings(one, request);
     found.push(...shape, ...(shape.length === 0 ? refusal(one, request) : []));
   }
@@ -69,6 +70,17 @@ function withoutRepetition(found: readonly ConfigFinding[]): ConfigFinding[] {
     seen.add(key);
     return true;
   });
+}
+
+/** A part of a list has its version from there, and may be looked at without. */
+function versionFindings(
+  { type, versions }: Plugin,
+  path: Path,
+  { json, cniVersion }: RawRequest,
+): ConfigFinding[] {
+  if (memberOf(json, 'cniVersion') === undefined || versions.includes(cniVersion)) return [];
+  const message = `plugin ${type} speaks ${versions.join(', ')}, not ${cniVersion}`;
+  return [{ code: 'CNI4002', level: 'error', path, message }];
 }
 
 /** Every value that does not fit. */

@@ -65,10 +65,11 @@ export async function validate(sources: readonly Source[], around: Surroundings)
       const { findings: addresses, ranges } = addressesOf(document);
       networks.push({ document, ranges });
       const chain = [...listed, ...chainFindings(document), ...settingFindings(document), ...addresses];
+      // What the node says of a version has the cure in it.
       const all = [
         ...chain,
-        ...(await pluginFindings(document, around)),
         ...(await nodeFindings(document, around)),
+        ...(await pluginFindings(document, around)),
       ];
       findings.push(...distinct(document, all).map((draft) => document.place(draft)));
     }
@@ -86,12 +87,13 @@ async function pluginFindings(document: ConfigDocument, around: Surroundings): P
   const found: Draft[] = [];
   const version = versionOf(document.json);
   const network = usableName(nameOf(document));
+  // Without one the plugin may be part of a list that has one.
+  const stated =
+    'cniVersion' in document.json || 'cniVersions' in document.json ? { cniVersion: version } : {};
   for (const { json, type, path } of pluginsOf(document)) {
     const plugin = around.plugin(type);
     if (plugin)
-      found.push(
-        ...below(path, await served(plugin, { ...json, name: network, cniVersion: version }, around)),
-      );
+      found.push(...below(path, await served(plugin, { ...json, name: network, ...stated }, around)));
     else if (around.ask && type !== '')
       found.push(...below(path, answered(await around.ask(type, network, version, json))));
   }
