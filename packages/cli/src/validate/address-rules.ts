@@ -5,7 +5,7 @@ import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-find
 import { addressField, type GivenRange } from './address-field.ts';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, note, type Path, warning } from './finding.ts';
-import { pluginsOf } from './list-rules.ts';
+import { isOfIpam, pluginsOf } from './list-rules.ts';
 import { interfacePlugins } from './plugin-types.ts';
 import { routeFindings } from './route-rules.ts';
 
@@ -31,7 +31,7 @@ export function addressesOf(document: ConfigDocument): Addresses {
       routeFindings(routes, given, [...at, 'routes'], kind === 'static' ? note : warning, found);
     if (kind === 'host-local') ranges.push(...given);
     // A plugin that is not ours may put something in the place of what is written: Calico has `usePodCidr`.
-    const isOurs = interfacePlugins.includes(type);
+    const isOurs = interfacePlugins.includes(type) || (type === '' && isOfIpam(json));
     findings.push(
       ...found.map((one): Draft => (isOurs || one.level === 'note' ? one : { ...one, level: 'note' })),
     );

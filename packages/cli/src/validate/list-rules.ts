@@ -19,11 +19,15 @@ const listKeys = [
 ];
 const switches = ['disableCheck', 'disableGC', 'loadOnlyInlinedPlugins'];
 
-/** Whether there are plugins in a folder beside the file is told by `hasPluginsBeside`. */
-export function listFindings(document: ConfigDocument, hasPluginsBeside: boolean): Draft[] {
+/** `isFolder`: the file stands in a folder that runtimes read. */
+export function listFindings(
+  document: ConfigDocument,
+  { isFolder, hasPluginsBeside }: { readonly isFolder: boolean; readonly hasPluginsBeside: boolean },
+): Draft[] {
   const { json, kind } = document;
   if (kind === 'single') return [...singleShape(document), ...names(document), ...versions(json)];
   return [
+    ...extension(document, isFolder),
     ...unknownListKeys(json),
     ...names(document),
     ...versions(json),
@@ -32,14 +36,28 @@ export function listFindings(document: ConfigDocument, hasPluginsBeside: boolean
   ];
 }
 
-function singleShape({ json, source, resource }: ConfigDocument): Draft[] {
+/** Runtimes read a list of a `.conflist` alone. A file that is only looked at may well be called `.json`. */
+function extension({ source, resource }: ConfigDocument, isFolder: boolean): Draft[] {
+  if (resource !== undefined || !/\.(conf|json)$/.test(source.file)) return [];
+  const level = isFolder || source.file.endsWith('.conf') ? error : note;
+  return [level('CNI1002', ['plugins'], 'this is a list: name the file ….conflist', { ofKey: true })];
+}
+
+function singleShape({ json }: ConfigDocument): Draft[] {
   if ('type' in json) return typeFindings(json, []);
-  if (resource === undefined && /\.(conf|json)$/.test(source.file) && 'plugins' in json) {
-    return [error('CNI1002', ['plugins'], 'this is a list: name the file ….conflist', { ofKey: true })];
-  }
   const [nearest] = Object.keys(json).flatMap((key) => unknownKey(key, ['type', 'plugins'], [key]));
   if (nearest?.nearest !== undefined) return [nearest];
-  return [error('CNI1004', ['type'], 'expected "plugins", or "type" with the name of a plugin')];
+  const message = 'expected "plugins", or "type" with the name of a plugin';
+  return [(isOfIpam(json) ? note : error)('CNI1004', ['type'], message)];
+}
+
+/** What an IPAM plugin alone is called with, by hand and in documentation: nothing in it is an interface's. */
+export function isOfIpam(json: Json): boolean {
+  const keys = ['cniVersion', 'name', 'ipam', 'args', 'runtimeConfig', 'capabilities', 'dns', 'prevResult'];
+  return (
+    textMember(objectMember(json, 'ipam'), 'type') !== '' &&
+    Object.keys(json).every((key) => keys.includes(key) || isOwnKey(key))
+  );
 }
 
 function unknownListKeys(json: Json): Draft[] {
@@ -65,7 +83,9 @@ function names({ json, kind, resource }: ConfigDocument): Draft[] {
     const message = 'expected "name", the name of the network';
     // Runtimes make the loopback interface by a configuration of their own, and this one has no effect; a chained plugin has
     // the name of the list that it is put into.
-    const isPart = kind === 'single' && ['loopback', ...chainedPlugins].includes(textMember(json, 'type'));
+    const isNamedElsewhere =
+      ['loopback', ...chainedPlugins].includes(textMember(json, 'type')) || isOfIpam(json);
+    const isPart = kind === 'single' && isNamedElsewhere;
     return [(isPart ? note : error)('CNI1004', ['name'], message)];
   }
   if (typeof name !== 'string')

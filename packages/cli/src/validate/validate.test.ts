@@ -126,13 +126,26 @@ test('a list without plugins is fine where there are some in the folder of its n
 });
 
 test('a list in a file of a single configuration is told, and what may be part of a list only noted', async () => {
-  expect(await found({ 'a.conf': list([{ type: 'x' }]) })).toEqual([]);
+  expect(
+    await found({ 'a.conf': list([{ type: 'x' }]), 'a.json': list([{ type: 'x' }], { name: 'b' }) }),
+  ).toEqual(['a.conf error CNI1002 /plugins', 'a.json error CNI1002 /plugins']);
+  expect(await found({ 'a.json': list([{ type: 'x' }]) }, { isFolder: false })).toEqual([
+    'a.json note CNI1002 /plugins',
+  ]);
   expect(
     await found({
       'a.conf': { cniVersion: '0.3.1', type: 'loopback' },
       'b.conf': { cniVersion: '0.3.1', type: 'tuning' },
     }),
   ).toEqual(['a.conf note CNI1004 /name', 'b.conf note CNI1004 /name', 'b.conf note CNI1032 /type']);
+  const ipam = { type: 'host-local', subnet: '10.1.0.0/33' };
+  expect(await found({ 'a.conf': { cniVersion: '1.0.0', ipam } })).toEqual([
+    'a.conf note CNI1004 /type',
+    'a.conf note CNI1004 /name',
+    'a.conf error CNI2001 /ipam/subnet',
+  ]);
+  const withoutType = { cniVersion: '1.0.0', name: 'a', bridge: 'a0', ipam };
+  expect(await found({ 'a.conf': withoutType })).toContain('a.conf error CNI1004 /type');
 });
 
 describe('addresses', () => {

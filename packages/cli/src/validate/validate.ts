@@ -1,7 +1,7 @@
 /** What is wrong with configurations: in each, between them, and with the node they are on. Nothing is changed. */
 import { Input } from '@cni-ts/invoke/input';
 import { encodeSorted, isJsonObject, readSorted } from '@cni-ts/libcni/json';
-import { type ConfigFinding, textMember } from '@cni-ts/skeleton/config-findings';
+import { type ConfigFinding, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import { servePlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
@@ -13,7 +13,7 @@ import { chainFindings } from './chain-rules.ts';
 import { type ConfigDocument, type Json, readDocuments } from './document.ts';
 import { fileFindings, type Network, nameOf } from './file-rules.ts';
 import { below, type Draft, error, type Finding, note } from './finding.ts';
-import { listFindings, pluginsOf } from './list-rules.ts';
+import { isOfIpam, listFindings, pluginsOf } from './list-rules.ts';
 import {
   type Executables,
   executableFindings,
@@ -59,7 +59,8 @@ export async function validate(sources: readonly Source[], around: Surroundings)
     findings.push(...read.findings);
     for (const document of read.documents) {
       documents.push(document);
-      const listed = listFindings(document, around.hasPluginsBeside(document));
+      const hasPluginsBeside = around.hasPluginsBeside(document);
+      const listed = listFindings(document, { isFolder: around.isFolder, hasPluginsBeside });
       const isLoadable = listed.every(({ level }) => level !== 'error');
       if (isLoadable && document.resource === undefined) winner ??= document;
       const { findings: addresses, ranges } = addressesOf(document);
@@ -91,7 +92,7 @@ async function pluginFindings(document: ConfigDocument, around: Surroundings): P
   const stated =
     'cniVersion' in document.json || 'cniVersions' in document.json ? { cniVersion: version } : {};
   for (const { json, type, path } of pluginsOf(document)) {
-    const plugin = around.plugin(type);
+    const plugin = around.plugin(isOfIpam(json) ? textMember(objectMember(json, 'ipam'), 'type') : type);
     if (plugin)
       found.push(...below(path, await served(plugin, { ...json, name: network, ...stated }, around)));
     else if (around.ask && type !== '')
