@@ -181,6 +181,13 @@ export const findingCodes = {
     why: 'Both name the same `bridge` (which is `cni0` where nothing is written) and have different subnets or settings for it.',
     cure: 'Give each network a bridge of its own.',
   },
+  CNI1043: {
+    title: 'Two networks want what one master cannot be for both',
+    meaning:
+      'The first container decides; those of the other network fail with "device or resource busy" as long as it lives.',
+    why: 'A link carries macvlan or ipvlan, not both, and of macvlan in mode passthru just one.',
+    cure: 'Use one kind for both networks, or VLANs of the master (the vlan plugin, or links made beforehand) as masters.',
+  },
   CNI2001: {
     title: 'An address is none',
     meaning: 'The plugin refuses the configuration with the first container.',

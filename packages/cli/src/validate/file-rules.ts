@@ -33,7 +33,7 @@ export function fileFindings(networks: readonly Network[]): { document: ConfigDo
       continue;
     }
     for (const other of before) {
-      const drafts = [...sharedBridge(one, other), ...sharedRanges(one, other)];
+      const drafts = [...sharedBridge(one, other), ...sharedMaster(one, other), ...sharedRanges(one, other)];
       for (const draft of drafts) found.push({ document: one.document, draft });
     }
   }
@@ -59,6 +59,29 @@ function sharedRanges(one: Network, other: Network): Draft[] {
 function masterOf(document: ConfigDocument): string | undefined {
   const upper = pluginsOf(document).find(({ type }) => upperPlugins.includes(type));
   return upper && textMember(upper.json, 'master');
+}
+
+/** What the kernel's drivers have of one link: drivers/net/macvlan.c, drivers/net/ipvlan/ipvlan_main.c. */
+function sharedMaster(one: Network, other: Network): Draft[] {
+  const [own, its] = [one, other].map(({ document }) =>
+    pluginsOf(document).find(({ type }) => type === 'macvlan' || type === 'ipvlan'),
+  );
+  const master = textMember(own?.json, 'master');
+  if (!own || !its || master === '' || master !== textMember(its.json, 'master')) return [];
+  const where = `network ${nameOf(other.document)} in ${other.document.source.file}`;
+  if (own.type !== its.type) {
+    const message = `${master} is the master of ${its.type} links of ${where}, and cannot be one of ${own.type} links too`;
+    return [error('CNI1043', [...own.path, 'master'], message)];
+  }
+  const isAlone = [own, its].some(({ json }) => textMember(json, 'mode') === 'passthru');
+  if (!isAlone) return [];
+  return [
+    error(
+      'CNI1043',
+      [...own.path, 'master'],
+      `${master} is the master of ${where} too, and passthru takes all of it`,
+    ),
+  ];
 }
 
 interface BridgeUse {

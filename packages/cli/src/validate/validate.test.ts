@@ -333,6 +333,20 @@ describe('files beside each other', () => {
     ).toEqual(['b.conflist warning CNI1042 /plugins/0/mtu']);
   });
 
+  test('that stand on one master in ways that exclude each other are told', async () => {
+    const on = (name: string, more: object) => ({
+      cniVersion: '1.0.0',
+      name,
+      plugins: [{ type: 'macvlan', master: 'eth0', ...more }],
+    });
+    const told = (first: object, second: object) =>
+      found({ 'a.conflist': on('a', first), 'b.conflist': on('b', second) });
+    expect(await told({}, { type: 'ipvlan' })).toEqual(['b.conflist error CNI1043 /plugins/0/master']);
+    expect(await told({ mode: 'passthru' }, {})).toEqual(['b.conflist error CNI1043 /plugins/0/master']);
+    expect(await told({}, {})).toEqual([]);
+    expect(await told({}, { type: 'ipvlan', master: 'eth1' })).toEqual([]);
+  });
+
   test('the first that can be loaded would win', async () => {
     const files = {
       'a.conflist': '{',
