@@ -12,7 +12,10 @@ const importMeta = `const importMetaUrl = 'file://' + encodeURI(__filename);`;
 
 /** The form of this package that a bundler can read (the other calls `require` by a name of its own), and its reader alone: the
  *  rest makes tables of blanks when it is loaded. */
-const readable = { 'jsonc-parser': join(workspaceRoot, 'node_modules/jsonc-parser/lib/esm/impl/parser.js') };
+const readable = {
+  'jsonc-parser': join(workspaceRoot, 'node_modules/jsonc-parser/lib/esm/impl/parser.js'),
+  'js-yaml': join(import.meta.dirname, 'yaml-reader.js'),
+};
 
 const common = {
   bundle: true,
