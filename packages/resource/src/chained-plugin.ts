@@ -28,7 +28,7 @@ export interface ChainedPlugin<S extends z.core.$ZodType, C> {
   readonly missing: string;
   readonly missingInCheck?: string;
   /** As of definePlugin. */
-  readonly refuse?: (config: C) => void;
+  readonly refuse?: (config: C, request: RawRequest) => void;
   /** What ADD and REPAIR cannot do, whatever stands before it; STATUS asks too. May look at the host, changes nothing. */
   readonly check?: (config: C, site: Site) => void;
   /** What STATUS asks besides. */

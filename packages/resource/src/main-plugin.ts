@@ -62,7 +62,7 @@ export interface MainPlugin<S extends z.core.$ZodType, C> {
   /** What the error begins with when IPAM fails ADD. */
   readonly ipamFailed?: string;
   /** As of definePlugin. */
-  readonly refuse?: (config: C) => void;
+  readonly refuse?: (config: C, request: RawRequest) => void;
   /** What ADD cannot do, and DEL must not stumble over; STATUS asks too. May look at the host, changes nothing. */
   readonly check?: (config: C, site: Site) => void;
   /** What STATUS asks besides. */

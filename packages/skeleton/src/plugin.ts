@@ -119,7 +119,7 @@ export interface Definition<S extends z.core.$ZodType, C> {
   /** Cross-field rules and defaults: from the shape to the value all verbs work with. */
   parse?: ((raw: z.output<S>, request: RawRequest) => C) | undefined;
   /** Throws what ADD refuses of a configuration that could be read, for VALIDATE. It looks at nothing else. */
-  refuse?: ((config: C) => void) | undefined;
+  refuse?: ((config: C, request: RawRequest) => void) | undefined;
   add(request: Request<C>): Result | Promise<Result>;
   check(request: Request<C>): void | Promise<void>;
   del(request: Request<C>): void | Promise<void>;
@@ -155,7 +155,7 @@ export function definePlugin<S extends z.core.$ZodType, C>(definition: Definitio
     ...(definition.readJson && { readJson: definition.readJson }),
     readConfig(raw) {
       const { config } = withOwnConfig(raw);
-      definition.refuse?.(config);
+      definition.refuse?.(config, raw);
     },
     async run(verb, raw) {
       const request = withOwnConfig(raw);

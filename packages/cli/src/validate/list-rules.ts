@@ -25,11 +25,11 @@ export function listFindings(
   { isFolder, hasPluginsBeside }: { readonly isFolder: boolean; readonly hasPluginsBeside: boolean },
 ): Draft[] {
   const { json, kind } = document;
-  if (kind === 'single') return [...singleShape(document), ...names(document), ...versions(json)];
+  if (kind === 'single') return [...singleShape(document), ...names(document, !isFolder), ...versions(json)];
   return [
     ...extension(document, isFolder),
     ...unknownListKeys(json),
-    ...names(document),
+    ...names(document, false),
     ...versions(json),
     ...onOff(json),
     ...plugins(json, hasPluginsBeside),
@@ -76,7 +76,8 @@ function unknownListKeys(json: Json): Draft[] {
   });
 }
 
-function names({ json, kind, resource }: ConfigDocument): Draft[] {
+/** `mayBePart`: of a list that somebody puts together. */
+function names({ json, kind, resource }: ConfigDocument, mayBePart: boolean): Draft[] {
   const name = kind === 'list' ? json.name : memberOf(json, 'name');
   if (name === undefined || name === null) {
     if (resource !== undefined) return [];
@@ -85,7 +86,7 @@ function names({ json, kind, resource }: ConfigDocument): Draft[] {
     // the name of the list that it is put into.
     const isNamedElsewhere =
       ['loopback', ...chainedPlugins].includes(textMember(json, 'type')) || isOfIpam(json);
-    const isPart = kind === 'single' && isNamedElsewhere;
+    const isPart = mayBePart || (kind === 'single' && isNamedElsewhere);
     return [(isPart ? note : error)('CNI1004', ['name'], message)];
   }
   if (typeof name !== 'string')

@@ -144,6 +144,9 @@ test('a list in a file of a single configuration is told, and what may be part o
     'a.conf note CNI1004 /name',
     'a.conf error CNI2001 /ipam/subnet',
   ]);
+  const alone = { 'a.conf': { cniVersion: '1.0.0', type: 'x' } };
+  expect(await found(alone)).toEqual(['a.conf error CNI1004 /name']);
+  expect(await found(alone, { isFolder: false })).toEqual(['a.conf note CNI1004 /name']);
   const withoutType = { cniVersion: '1.0.0', name: 'a', bridge: 'a0', ipam };
   expect(await found({ 'a.conf': withoutType })).toContain('a.conf error CNI1004 /type');
 });
