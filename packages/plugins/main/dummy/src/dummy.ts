@@ -33,6 +33,7 @@ export const dummy = mainPlugin({
   type: 'dummy',
   config: schema,
   parse,
+  refuse: checkIpam,
   ipam: ({ ipam }) => ipam,
   missing: 'dummy: Required prevResult missing',
   needsIpam: true,

@@ -11,7 +11,7 @@ import { linkResult } from '@cni-ts/resource/link-result';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import { recordedInterfaces } from '@cni-ts/resource/recorded-interfaces';
 import type { Site } from '@cni-ts/resource/site';
-import { type Config, parse, schema } from './config.ts';
+import { type Config, checkNamed, parse, schema } from './config.ts';
 import { DeviceLasting } from './device-lasting.ts';
 import { DeviceUp, MovedDevice } from './moved-device.ts';
 import { wantsUserSpace } from './sysfs.ts';
@@ -31,6 +31,11 @@ export const hostDevice = mainPlugin({
   type: 'host-device',
   config: schema,
   parse,
+  refuse(config, { json }) {
+    const { deviceID } = (json.capabilities ?? {}) as { deviceID?: unknown }; // reason: the schema has read it
+    // The runtime will tell which.
+    if (deviceID !== true) checkNamed(config);
+  },
   ipam: ({ ipam }) => ipam,
   missing: 'Required prevResult missing',
   // A device may be plugged in after the configuration was written: STATUS only reads that.

@@ -46,6 +46,7 @@ export const ipvlan = mainPlugin({
   type: 'ipvlan',
   config: schema,
   parse,
+  refuse: (config) => void modeOf(config),
   ipam: ({ ipam }) => ipam,
   chained({ ipam }, { prevResult }) {
     if (ipam || !prevResult?.ips?.length) return undefined;

@@ -104,6 +104,7 @@ export const tap = mainPlugin({
   type: 'tap',
   config: schema,
   parse,
+  refuse: (config) => void linkMac(config, ''),
   ipam: ({ ipam }) => ipam,
   missing: 'Required prevResult missing',
   // There are no CNI_ARGS to look at.

@@ -37,6 +37,7 @@ export const vlan = mainPlugin({
   type: 'vlan',
   config: schema,
   parse,
+  refuse: (config) => void tagOf(config),
   ipam: ({ ipam }) => ipam,
   needsIpam: true,
   ipamFailed: 'failed to execute IPAM delegate',
