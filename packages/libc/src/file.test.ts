@@ -135,6 +135,12 @@ test('folders are made with those above; one that is there is fine, a file in th
   expect(refusal(() => makeFolder(join(folder, 'f/g'), 0o755))?.code).toBe('ENOTDIR');
 });
 
+test('a folder where the kernel lets none be made is refused in its words', () => {
+  expect(refusal(() => makeFolder('/proc/none/such', 0o755))?.message).toBe(
+    'mkdir /proc/none: no such file or directory',
+  );
+});
+
 test('removing tells whether there was something; renaming replaces; listing lists', () => {
   fs.writeFileSync(join(folder, 'a'), 'a');
   fs.writeFileSync(join(folder, 'b'), 'b');

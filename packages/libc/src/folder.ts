@@ -2,6 +2,7 @@ import { closeFile, openFile, openFlags } from './file.ts';
 import { statLink, tryStat } from './file-status.ts';
 import { cString, libc } from './internal/calls.ts';
 import { failure } from './internal/failure.ts';
+import { errnoOf } from './syscall-error.ts';
 import { systemText } from './system-text.ts';
 
 /** The architecture's own number, as that of O_NOFOLLOW. */
@@ -10,14 +11,22 @@ const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000;
 /** Makes a folder and those above it where they are missing. Throws `mkdir <path>: …`. */
 export function makeFolder(path: string, mode: number): void {
   // Nearly always it is there.
-  if (tryStat(path)?.isFolder || libc().mkdir(cString(path), mode) === 0) return;
-  const error = failure('mkdir', path, 'mkdir');
-  const code = 'code' in error ? error.code : undefined;
+  if (tryStat(path)?.isFolder) return;
+  const error = refusal(path, mode);
+  if (error === undefined) return;
   const above = path.slice(0, Math.max(0, path.lastIndexOf('/', path.length - 2)));
-  if (code === 'ENOENT' && above !== '') {
-    makeFolder(above, mode);
-    makeFolder(path, mode);
-  } else if (code !== 'EEXIST' || !tryStat(path)?.isFolder) throw error;
+  if (errnoOf(error) !== 'ENOENT' || above === '') throw error;
+  makeFolder(above, mode);
+  // Once more only: below /proc it is not found for ever.
+  const again = refusal(path, mode);
+  if (again !== undefined) throw again;
+}
+
+/** Why the folder could not be made; undefined where it is there now. */
+function refusal(path: string, mode: number): Error | undefined {
+  if (libc().mkdir(cString(path), mode) === 0) return undefined;
+  const error = failure('mkdir', path, 'mkdir');
+  return errnoOf(error) === 'EEXIST' && tryStat(path)?.isFolder ? undefined : error;
 }
 
 /** What a name in a folder stands for: the link itself, where it is one. */
