@@ -54,11 +54,14 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
   };
 }
 
+/** MAX_MTU less the Ethernet header, drivers/net/tun.c. */
+const maxMtu = 65521;
+
 /** The MAC asked for, undefined for any. What ADD and CHECK need, and what DEL must not stumble over: throws for a MAC that
  *  no link can have, an mtu out of range, bad CNI_ARGS. */
 export function linkMac(config: Config, args: string): Uint8Array | undefined {
   const { MAC } = parseCniArgs(args, { MAC: stringArg });
-  checkMtu('failed to create tap: mtu', config.mtu || undefined);
+  checkMtu('failed to create tap: mtu', config.mtu || undefined, maxMtu);
   const text = config.runtimeMac ?? (MAC || config.mac);
   if (text === undefined) return undefined;
   const mac = parseMac(text);

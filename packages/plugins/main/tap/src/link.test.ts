@@ -40,6 +40,7 @@ const fails = [
   ['mtu', { mtu: 20 }],
   ['mtu', { mtu: -1 }],
   ['mtu', { mtu: 65530 }],
+  ['mtu', { mtu: 65522 }],
   ['mac', { mac: 'zz' }],
   ['mac', { mac: '01:00:00:00:00:01' }],
   ['mac', { mac: '00:00:00:00:00:00' }],
@@ -244,6 +245,7 @@ describe('what goes wrong', () => {
       expect(answer.status).toBe(1);
       if ('mac' in config && config.mac === 'zz')
         expect(answer.error?.msg).toBe('invalid args zz for MAC addr: address zz: invalid MAC address');
+      if ('mtu' in config) expect(answer.error?.msg).toContain(`mtu is ${config.mtu}, must be 68 to 65521`);
       if ('ipam' in config) expect(answer.error).toMatchObject({ code: 11, msg: 'm' });
       expect(snapshot(container.netns)).toEqual(before);
       await succeed(tap, 'ADD', given(host, container, {}));
