@@ -27,6 +27,7 @@ export class DeviceLasting implements Lasting {
   remove(site: Site): void | Promise<void> {
     const records = recordsOf(site);
     return records.locked(() => {
+      records.tidy();
       const inside = findNamespace(site.request);
       const link = inside && findLink(inside.route, site.ifname);
       const claim = records.read(link?.attributes.ifAlias ?? '');
@@ -97,6 +98,7 @@ export class DeviceLasting implements Lasting {
     const { network } = site.request;
     const log = (line: string) => site.request.log(line);
     records.locked(() => {
+      records.tidy();
       const stale = records
         .all(log)
         .filter((one) => one.network === network && !valid.some((at) => isOf(one, { network, ...at })));

@@ -112,6 +112,12 @@ export class DeviceRecords {
     if (found && isOf(found, record)) removeFile(path);
   }
 
+  /** Takes away what a call that was killed had not finished writing. Only while locked. */
+  tidy(): void {
+    for (const name of namesIn(this.#folder))
+      if (name.endsWith(`${this.#suffix}.new`)) removeFile(`${this.#folder}/${name}`);
+  }
+
   /** All of this host; what cannot be understood is told to `log` and left. */
   all(log: (line: string) => void): DeviceRecord[] {
     const found: DeviceRecord[] = [];

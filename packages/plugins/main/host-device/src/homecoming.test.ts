@@ -274,6 +274,20 @@ describe("a device that came home without a DEL under the container's name", () 
     expect(snapshot(undefined, host.dir)).toEqual(before);
   });
 
+  test.for(['DEL', 'GC'])(
+    '%s takes away a record that a killed ADD had half written',
+    async (command, { host, container }) => {
+      makeDevice(host);
+      const one = given(host, container, { device: 'd0', 'cni.dev/valid-attachments': [] });
+      await succeed(hostDevice, 'ADD', one);
+      await succeed(hostDevice, 'DEL', one);
+      host.sh(`cd ${host.dir}/devices; touch d0@1.json.new d0@$(stat -Lc %i /proc/self/ns/net).json.new`);
+      await succeed(hostDevice, command, command === 'GC' ? { ...one, container: undefined } : one);
+      // Another host's, or nobody's: the number in the name is not this namespace's.
+      expect(host.sh(`ls ${host.dir}/devices`)).toBe('d0@1.json.new\nlock\n');
+    },
+  );
+
   test.for([{ device: 'd0' }, { hwaddr: mac }])(
     'is found by the next ADD, whose DEL gives it its own name, MTU and state: %o (host-device trap 5)',
     async (key, { host, container }) => {
