@@ -5,7 +5,9 @@ import { waitOn } from './interruption.ts';
 import { fileError, SyscallError } from './syscall-error.ts';
 
 const LOCK_EX = 2;
+const LOCK_NB = 4;
 const EINTR = 4;
+const EAGAIN = 11;
 /** What the engine's flock says after two minutes. */
 const ETIMEDOUT = 110;
 
@@ -30,6 +32,16 @@ export function lockFile(path: string, mode: number, open = openFile): { unlock(
     throw error;
   }
   return { unlock: () => closeFile(fd) };
+}
+
+/** Takes the lock of a folder, without waiting; undefined where another process has it. Throws a file error. */
+export function tryLockFolder(path: string): { unlock(): void } | undefined {
+  const fd = openFile(path, openFlags.readOnly);
+  if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return { unlock: () => closeFile(fd) };
+  const errno = libc().errno();
+  closeFile(fd);
+  if (errno === EAGAIN) return undefined;
+  throw fileError('flock', path, new SyscallError('flock', errno));
 }
 
 /** Who has the lock, by /proc/locks: `1: FLOCK  ADVISORY  WRITE 3151 00:25:1049 0 EOF`, the file's inode the last. */

@@ -60,6 +60,41 @@ test('the socket of a daemon that was killed is replaced; one that lives is left
   client.socket.destroy();
 });
 
+test('a second daemon for the same leases ends, and leaves pidfile and socket of the first (trap 2)', async () => {
+  await using lab = new Lab();
+  const pidfile = join(lab.folder, 'pid');
+  const first = await lab.daemon(['-pidfile', pidfile]);
+  const other = join(lab.folder, 'other.sock');
+  const second = await failing(lab, '-socketpath', other, '-pidfile', pidfile);
+  expect(second.status).toBe(1);
+  expect(second.log).toContain(`another daemon has the leases of "${lab.state}"`);
+  expect(existsSync(other)).toBe(false);
+  for (const statedir of [lab.state, join(lab.folder, 'other')]) {
+    const third = await failing(lab, '-socketpath', lab.socket, '-pidfile', pidfile, '-statedir', statedir);
+    expect(third.status).toBe(1);
+    expect(third.log).toContain('address already in use');
+  }
+  expect(readFileSync(pidfile, 'utf8')).toBe(String(first.process.pid));
+  const client = new RawClient(lab.socket);
+  await client.greet();
+  client.socket.destroy();
+});
+
+test('a folder of leases that cannot be is told at the start; what is no file in it is left', async () => {
+  await using lab = new Lab();
+  const file = join(lab.folder, 'file');
+  writeFileSync(file, '');
+  const { status, log } = await failing(lab, '-socketpath', lab.socket, '-statedir', file);
+  expect(status).toBe(1);
+  expect(log).toContain(
+    `Error opening the folder of leases "${file}" (-statedir): mkdir ${file}: file exists`,
+  );
+  mkdirSync(join(lab.state, 'x.lease'), { recursive: true });
+  const daemon = await lab.daemon();
+  expect(daemon.log()).toContain('x.lease is no lease');
+  expect(existsSync(join(lab.state, 'x.lease'))).toBe(true);
+});
+
 test('a file that is no socket is not replaced (dhcp 27)', async () => {
   await using lab = new Lab();
   const path = join(lab.folder, 'file');
@@ -141,6 +176,38 @@ os.execv(sys.argv[2], sys.argv[2:])`;
   expect(existsSync(join(lab.folder, 'unused'))).toBe(false);
   daemon.process.kill('SIGTERM');
   expect(await daemon.ended).toBe(0);
+});
+
+test('a socket that was passed stays when the daemon ends, for the next that it starts (dhcp 28)', async () => {
+  await using lab = new Lab();
+  const path = join(lab.folder, 'activated.sock');
+  const [file, args] = program('ours');
+  const daemon = lab.start('python3', [
+    '-c',
+    `
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1]); s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')
+os.execv(sys.argv[2], sys.argv[2:])`,
+    path,
+    file,
+    ...args,
+    'daemon',
+    '-socketpath',
+    path,
+    '-statedir',
+    lab.state,
+  ]);
+  await until(() => existsSync(path), 'the socket');
+  const client = new RawClient(path);
+  await client.greet();
+  client.socket.destroy();
+  daemon.process.kill('SIGTERM');
+  expect(await daemon.ended).toBe(0);
+  expect(existsSync(path)).toBe(true);
 });
 
 test('without a daemon ADD and DEL say how to start one, STATUS has code 50, GC succeeds (dhcp 9, 10, trap 18)', async () => {

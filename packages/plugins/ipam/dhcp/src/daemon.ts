@@ -1,16 +1,19 @@
 /** `dhcp daemon`: stays, and keeps the leases of all containers of the node. */
 import { EventLoop, type Watch } from '@cni-ts/libc/event-loop';
-import { openFlags, removeFile, writeText } from '@cni-ts/libc/file';
+import { openFlags, readText, removeFile, writeText } from '@cni-ts/libc/file';
+import { tryLockFolder } from '@cni-ts/libc/file-lock';
+import { makeFolder } from '@cni-ts/libc/folder';
 import { allowManyFiles } from '@cni-ts/libc/open-files';
 import type { UnixListener } from '@cni-ts/libc/unix-listener';
 import { write } from '@cni-ts/skeleton/main';
 import { errorText, messageOf } from '@cni-ts/spec/cni-error';
+import { failing } from '@cni-ts/spec/failing';
 import { type Around, clock, logLine } from './around.ts';
 import { type Flags, readFlags, UsageError, usage } from './flags.ts';
 import { IdleCloser } from './idle-closer.ts';
 import { LeaseStore } from './lease-store.ts';
 import { Leases } from './leases.ts';
-import { openListener } from './listener.ts';
+import { type OpenListener, openListener } from './listener.ts';
 import { type Call, RpcConnection } from './rpc-connection.ts';
 import { methods } from './rpc-types.ts';
 
@@ -44,14 +47,7 @@ export async function daemon(args: readonly string[]): Promise<number> {
 }
 
 async function serve(flags: Flags): Promise<void> {
-  if (flags.pidfile !== '') writePid(flags.pidfile);
-  const path = flags.hostprefix + flags.socketpath;
-  let listener: UnixListener;
-  try {
-    listener = openListener(path, process.env, process.pid);
-  } catch (error) {
-    throw new Error(`Error getting listener: ${messageOf(error)}`, { cause: error });
-  }
+  const { listener, own } = begin(flags);
   allowManyFiles();
   const loop = new EventLoop((error) => log(errorText(error)));
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => loop.stop());
@@ -69,16 +65,58 @@ async function serve(flags: Flags): Promise<void> {
     await loop.run();
   } finally {
     end();
-    removeFile(path);
+    if (own !== undefined) removeFile(own);
     if (flags.pidfile !== '') removeFile(flags.pidfile);
     leases.leave();
   }
 }
 
-function writePid(path: string): void {
+/** The folder of leases, the socket and the pidfile are this daemon's alone, or it does not start. */
+function begin(flags: Flags): OpenListener {
+  const { statedir, pidfile } = flags;
+  // Kept until the process ends. Two daemons with the same leases would renew and release them behind each other's back.
+  const isOurs = failing(`Error opening the folder of leases "${statedir}" (-statedir)`, () => {
+    makeFolder(statedir, 0o700);
+    return tryLockFolder(statedir) !== undefined;
+  });
+  const listen = () =>
+    failing('Error getting listener', () =>
+      openListener(flags.hostprefix + flags.socketpath, process.env, process.pid, isOurs),
+    );
+  if (!isOurs) {
+    // The socket is the plainer reason, where it is that.
+    const { listener, own } = listen();
+    listener.close();
+    if (own !== undefined) removeFile(own);
+    throw new Error(
+      `another daemon has the leases of "${statedir}": stop that one, or give this one a folder of its own by -statedir`,
+    );
+  }
+  if (pidfile === '') return listen();
+  // It is there when the socket is.
+  const former = textOf(pidfile);
+  writePid(pidfile, String(process.pid));
+  try {
+    return listen();
+  } catch (error) {
+    if (former === undefined) removeFile(pidfile);
+    else writePid(pidfile, former);
+    throw error;
+  }
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch {
+    return undefined; // reason: writing says what is wrong with the path
+  }
+}
+
+function writePid(path: string, text: string): void {
   if (!path.startsWith('/')) throw new Error(`Error writing pidfile "${path}": path not absolute`);
   try {
-    writeText(path, String(process.pid), 0o644, openFlags.writeOnly | openFlags.create | openFlags.truncate);
+    writeText(path, text, 0o644, openFlags.writeOnly | openFlags.create | openFlags.truncate);
   } catch (error) {
     throw new Error(`Error writing pidfile "${path}": ${messageOf(error)}`, { cause: error });
   }

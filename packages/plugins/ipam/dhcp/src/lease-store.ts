@@ -11,6 +11,7 @@ import {
   renameFile,
   writeWhole,
 } from '@cni-ts/libc/file';
+import { tryStat } from '@cni-ts/libc/file-status';
 import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import { hashedName } from '@cni-ts/libc/name-hash';
 import { isMissing } from '@cni-ts/libc/syscall-error';
@@ -46,7 +47,7 @@ export class LeaseStore {
     removeFile(this.#path(key));
   }
 
-  /** Every record, and by `bad` what is none, which is removed. */
+  /** Every record, and by `bad` what is none, which is removed where it is a file. */
   *all(bad: (path: string, error: unknown) => void): Generator<unknown> {
     for (const name of this.#names()) {
       const path = `${this.folder}/${name}`;
@@ -59,7 +60,8 @@ export class LeaseStore {
         yield JSON.parse(readRegular(path)) as unknown;
       } catch (error) {
         bad(path, error);
-        removeFile(path);
+        // A folder, which nobody of us has made, is no reason not to start.
+        if (!tryStat(path)?.isFolder) removeFile(path);
       }
     }
   }

@@ -219,7 +219,7 @@ export class Leases {
   resume(): void {
     const { store, log } = this.#around;
     const bad = (path: string, error: unknown) =>
-      log(`${path} is no lease and was removed: ${errorText(error)}`);
+      log(`${path} is no lease and is not used: ${errorText(error)}`);
     for (const json of [...store.all(bad)]) {
       const record = readRecord(json);
       if (!record) {

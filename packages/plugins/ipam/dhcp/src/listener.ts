@@ -12,18 +12,25 @@ const firstPassed = 3;
 /** struct sockaddr_un, less the zero at the end. */
 const longestPath = 107;
 
-/** Throws Error in the reference's words. */
+export interface OpenListener {
+  readonly listener: UnixListener;
+  /** Its socket's path, where that is ours to remove: one that was passed is systemd's. */
+  readonly own: string | undefined;
+}
+
+/** Throws Error in the reference's words. `replaces`: a socket that nobody listens on makes way. */
 export function openListener(
   path: string,
   env: Readonly<Record<string, string | undefined>>,
   pid: number,
-): UnixListener {
+  replaces: boolean,
+): OpenListener {
   const count = Number(env.LISTEN_FDS ?? '0');
   if (env.LISTEN_PID === String(pid) && Number.isInteger(count) && count > 0) {
     if (count > 1) throw new Error(`Too many (${count}) FDs passed through socket activation`);
     const passed = UnixListener.passed(firstPassed);
     if (!passed) throw new Error('LISTEN_FDS=1 but no FD found');
-    return passed;
+    return { listener: passed, own: undefined };
   }
   const length = new TextEncoder().encode(path).length;
   if (length > longestPath)
@@ -32,12 +39,12 @@ export function openListener(
     );
   makeFolder(path.slice(0, path.lastIndexOf('/')) || '/', 0o700);
   try {
-    return bind(path);
+    return { listener: bind(path), own: path };
   } catch (error) {
     if (errnoOf(error) !== 'EADDRINUSE') throw error;
-    if (!isStale(path)) throw error;
+    if (!replaces || !isStale(path)) throw error;
     removeFile(path);
-    return bind(path);
+    return { listener: bind(path), own: path };
   }
 }
 
