@@ -1,4 +1,5 @@
 import { formatCidr, networkOf } from '@cni-ts/address/cidr';
+import { equalIp } from '@cni-ts/address/ip';
 import { NLM_F } from '@cni-ts/netlink/socket';
 import { containerRoutes, mainRoutesOf, takeRoutes } from '@cni-ts/resource/moved-routes';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
@@ -12,7 +13,7 @@ import {
   routeScopes,
   sameDestination,
 } from '@cni-ts/rtnetlink/route';
-import { putRoute } from '@cni-ts/rtnetlink/whole-route';
+import { putRoute, type WholeRoute } from '@cni-ts/rtnetlink/whole-route';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { unlockNamespace } from './source-rule.ts';
 import type { Wanted } from './source-table.ts';
@@ -39,10 +40,24 @@ export class MainTable implements Resource {
   ensure(site: Site): void {
     const link = site.link('container', site.ifname);
     const routes = mainRoutesOf(site, link);
-    if (this.#hints) for (const { cidr } of this.#wanted.addresses) this.#hint(site, link, cidr);
-    const leaving = this.#hints ? routes.filter(({ scope }) => scope !== routeScopes.link) : routes;
+    const hints = this.#hints ? routes.filter((one) => this.#isHint(one)) : [];
+    if (this.#hints) {
+      for (const { cidr } of this.#wanted.addresses)
+        if (!hints.some(({ source }) => source && equalIp(source, cidr.ip))) this.#hint(site, link, cidr);
+    }
+    const leaving = this.#hints
+      ? routes.filter((one) => one.scope !== routeScopes.link && !isPartOf(hints, one))
+      : routes;
     takeRoutes(site, leaving, 'Failed to delete route');
     unlockNamespace(site);
+  }
+
+  /** As ptp makes them: the network is behind a gateway, and what is sent there has the address already. */
+  #isHint({ dst, gateway, source }: WholeRoute): boolean {
+    if (!gateway || !source) return false;
+    return this.#wanted.addresses.some(
+      ({ cidr }) => equalIp(source, cidr.ip) && sameDestination(dst, networkOf(cidr)),
+    );
   }
 
   /** A hint that the kernel does not take is no reason to fail: what it is for works by the address's table. */
@@ -72,4 +87,13 @@ export class MainTable implements Resource {
   differences(): Drift[] {
     return [];
   }
+}
+
+/** One of them, or the way to its gateway. */
+function isPartOf(hints: readonly WholeRoute[], one: WholeRoute): boolean {
+  const { dst, gateway: via } = one;
+  const isHost = dst.prefix === dst.ip.bytes.length * 8;
+  return hints.some(
+    (hint) => hint === one || (!via && isHost && hint.gateway && equalIp(hint.gateway, dst.ip)),
+  );
 }

@@ -385,6 +385,27 @@ describe('addSourceHints', () => {
     const main = routes(container, 'main', 6).filter((line) => line.includes('net1'));
     expect(main).toEqual([expect.stringMatching(/^fd00::\/64 dev net1 src fd00::10/)]);
   });
+
+  test('leaves the way by a gateway to a network that is not on the link, as with ptp', async ({
+    container,
+  }) => {
+    const { ok } = trial(container, { addSourceHints: true }, [v4, v6]);
+    const ways = [
+      '192.168.1.0/24 via 192.168.1.1 dev net1 src 192.168.1.209',
+      '192.168.1.1 dev net1 scope link src 192.168.1.209',
+    ];
+    const ways6 = ['fd00::1 dev net1 src fd00::10', 'fd00::/64 via fd00::1 dev net1 src fd00::10'];
+    container.sh(`ip route del 192.168.2.0/24; ip route del 192.168.1.0/24; ip -6 route del fd00::/64 dev net1
+      ip route add ${ways[1]}; ip route add ${ways[0]}
+      ip -6 route add ${ways6[0]}; ip -6 route add ${ways6[1]}`);
+    await ok('ADD');
+    const main = (family: number) =>
+      routes(container, 'main', family)
+        .filter((line) => line.includes('net1'))
+        .map((line) => line.replace(/ metric.*/, ''));
+    expect(main(4)).toEqual(ways);
+    expect(main(6)).toEqual(ways6);
+  });
 });
 
 describe('DEL', () => {
