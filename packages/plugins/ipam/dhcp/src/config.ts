@@ -29,7 +29,7 @@ export function schema() {
         daemonSocketPath: text(),
         provide: z.optional(z.array(z.object({ option: text(), value: text(), fromArg: text() }))),
         request: z.optional(z.array(z.object({ option: text(), skipDefault: yes() }))),
-        priority: z.optional(z.int()),
+        priority: z.optional(z.int().check(z.minimum(0), z.maximum(0xffffffff))),
         routes: z.optional(z.array(ipamRoute())),
         use: z.optional(z.array(z.string())),
         clientId: text(),

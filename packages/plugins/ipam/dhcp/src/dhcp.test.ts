@@ -54,6 +54,13 @@ test('ADD gives address, gateway and default route; again it gives the same with
   const again = await lab.succeed('ADD', container, { ipam: { priority: 77 } });
   expect(again.json.ips).toEqual(json.ips);
   expect(again.json.routes).toEqual([{ dst: '0.0.0.0/0', gw: '192.168.7.1', priority: 77 }]);
+  for (const priority of [-1, 4294967296]) {
+    const { json } = await lab.call('ADD', container, { ipam: { priority } });
+    expect(json).toMatchObject({
+      code: 7,
+      msg: expect.stringContaining('ipam.priority: expected a number at'),
+    });
+  }
   await pause(100);
   expect(count(server.log(), /DHCP[A-Z]+\(/)).toBe(packets);
   expect(lab.kept).toHaveLength(1);
