@@ -96,11 +96,10 @@ export class DeviceLasting implements Lasting {
   collect(site: Site, valid: readonly Attachment[]): void {
     const records = recordsOf(site);
     const { network } = site.request;
-    const log = (line: string) => site.request.log(line);
     records.locked(() => {
       records.tidy();
       const stale = records
-        .all(log)
+        .all()
         .filter((one) => one.network === network && !valid.some((at) => isOf(one, { network, ...at })));
       tryEach(stale, (record) => bringHome(site, records, record, undefined, false));
     });
@@ -109,7 +108,7 @@ export class DeviceLasting implements Lasting {
 
 function recordsOf(site: Site): DeviceRecords {
   const log = (line: string) => site.request.log(line);
-  return new DeviceRecords(dataDirIn(site.request.json, log), site.host.netns.id);
+  return new DeviceRecords(dataDirIn(site.request.json, log), site.host.netns.id, log);
 }
 
 function recordedMacOf(site: Site): string | undefined {

@@ -12,6 +12,7 @@ import { listFolder, makeFolder } from '@cni-ts/libc/folder';
 import type { NamespaceId } from '@cni-ts/libc/netns';
 import { isMissing } from '@cni-ts/libc/syscall-error';
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
+import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { parseJson } from '@cni-ts/spec/json';
 
@@ -60,9 +61,12 @@ export function isOf(record: Owner, { network, containerId, ifname }: Owner): bo
 export class DeviceRecords {
   readonly #folder: string;
   readonly #suffix: string;
+  readonly #log: (line: string) => void;
 
-  constructor(folder: string, host: NamespaceId) {
+  /** What cannot be understood is told to `log`, and is as if it were not there: the device's alias tells its name, too. */
+  constructor(folder: string, host: NamespaceId, log: (line: string) => void) {
     this.#folder = folder;
+    this.#log = log;
     this.#suffix = `@${host.ino}.json`;
   }
 
@@ -99,14 +103,23 @@ export class DeviceRecords {
     });
   }
 
-  /** Of the device of that name; undefined where there is none. Throws for a file that cannot be understood. */
+  /** Of the device of that name; undefined where there is none. */
   read(name: string): DeviceRecord | undefined {
-    return name === '' || name.includes('/') ? undefined : readRecord(this.#path(name));
+    return name === '' || name.includes('/') ? undefined : this.#read(this.#path(name));
+  }
+
+  #read(path: string): DeviceRecord | undefined {
+    try {
+      return readRecord(path);
+    } catch (error) {
+      this.#log(`host-device: ${messageOf(error)}; this record is not used`);
+      return undefined;
+    }
   }
 
   remove(record: DeviceRecord): void {
     const path = this.#path(record.name);
-    const found = readRecord(path);
+    const found = this.#read(path);
     removeFile(`${path}.new`);
     // Somebody else may have got the device meanwhile.
     if (found && isOf(found, record)) removeFile(path);
@@ -118,17 +131,12 @@ export class DeviceRecords {
       if (name.endsWith(`${this.#suffix}.new`)) removeFile(`${this.#folder}/${name}`);
   }
 
-  /** All of this host; what cannot be understood is told to `log` and left. */
-  all(log: (line: string) => void): DeviceRecord[] {
+  /** All of this host. */
+  all(): DeviceRecord[] {
     const found: DeviceRecord[] = [];
     for (const name of namesIn(this.#folder)) {
-      if (!name.endsWith(this.#suffix)) continue;
-      try {
-        const record = readRecord(`${this.#folder}/${name}`);
-        if (record) found.push(record);
-      } catch (error) {
-        log(`host-device: ${error instanceof Error ? error.message : String(error)}`);
-      }
+      const record = name.endsWith(this.#suffix) ? this.#read(`${this.#folder}/${name}`) : undefined;
+      if (record) found.push(record);
     }
     return found;
   }

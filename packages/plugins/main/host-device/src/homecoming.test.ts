@@ -274,7 +274,7 @@ describe("a device that came home without a DEL under the container's name", () 
     expect(snapshot(undefined, host.dir)).toEqual(before);
   });
 
-  test.for(['DEL', 'GC'])(
+  test.for(['DEL', 'GC'] as const)(
     '%s takes away a record that a killed ADD had half written',
     async (command, { host, container }) => {
       makeDevice(host);

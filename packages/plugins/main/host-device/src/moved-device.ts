@@ -26,7 +26,8 @@ export class MovedDevice implements Resource {
   }
 
   #records(site: Site): DeviceRecords {
-    return new DeviceRecords(this.#config.dataDir, site.host.netns.id);
+    const log = (line: string) => site.request.log(line);
+    return new DeviceRecords(this.#config.dataDir, site.host.netns.id, log);
   }
 
   describe(site: Site): string {
@@ -114,8 +115,7 @@ export class MovedDevice implements Resource {
 
 /** The record of this attachment, whichever device it is about. */
 export function ownRecord(records: DeviceRecords, site: Site): DeviceRecord | undefined {
-  const log = (line: string) => site.request.log(line);
-  return records.all(log).find((one) => isOf(one, site.owner));
+  return records.all().find((one) => isOf(one, site.owner));
 }
 
 function recordOf(site: Site, home: Home): DeviceRecord {
