@@ -18,7 +18,8 @@ export const kernel = {
 
 /** What these say of a daemon that lives long is about a process. They run against the executables alone; that it works from
  *  the sources, too, its other tests say. */
-const daemons = 'packages/plugins/ipam/dhcp/src/{chain,ipv6,many,renewal,servers,survival}.test.ts';
+export const byExecutablesAlone =
+  'packages/plugins/ipam/dhcp/src/{chain,ipv6,many,renewal,servers,survival}.test.ts';
 
 const pure = pureTests();
 /** The project whose tests these are, where nx keeps their outcome. */
@@ -43,7 +44,7 @@ export default defineConfig({
           execArgv: [quiet, ...permissions],
         },
       },
-      { test: { ...kernel, name: 'kernel', exclude: [...exclude, daemons, ...pure] } },
+      { test: { ...kernel, name: 'kernel', exclude: [...exclude, byExecutablesAlone, ...pure] } },
     ],
   },
 });

@@ -5,7 +5,6 @@ import { Input } from '@cni-ts/invoke/input';
 import { CniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { others } from '@cni-ts/spec/result-table';
-import { writeProgram } from '@cni-ts/testing/shell';
 import { beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 import { networkConfig } from './config.ts';
@@ -26,7 +25,7 @@ function child(type: string, doing: Record<string, string>): () => string[] {
   const log = join(folder, `${type}.log`);
   const cases = Object.entries(doing).map(([command, script]) => `${command}) ${script};;`);
   const script = `#!/bin/sh\necho "$CNI_COMMAND $(/bin/cat)" >>${log}\ncase $CNI_COMMAND in\n${cases.join('\n')}\nesac\n`;
-  writeProgram(join(folder, type), script);
+  writeFileSync(join(folder, type), script, { mode: 0o755 });
   writeFileSync(log, '');
   return () => readFileSync(log, 'utf8').trimEnd().split('\n');
 }
