@@ -54,7 +54,7 @@ describe('the configuration', () => {
     );
   });
 
-  test('without a default route and without master it is told where to add one (ipvlan 5)', async ({
+  test('without a default route and without master it is told where to add one (ipvlan 5, trap 12)', async ({
     host,
     container,
   }) => {
@@ -65,14 +65,20 @@ describe('the configuration', () => {
     expect(await message(call(ipvlan, 'ADD', inside))).toContain(`in the container ${container.path}`);
   });
 
-  test("the label of an address is no master, and the link's name is told", async ({ host, container }) => {
+  test("the label of an address is no master, and the link's name is told (trap 21)", async ({
+    host,
+    container,
+  }) => {
     host.sh('ip address add 10.1.1.1/24 dev m0 label m0:1');
     expect(await message(call(ipvlan, 'ADD', given(host, container, { master: 'm0:1' })))).toContain(
       '"m0:1" is the label of an address of "m0", which is a link',
     );
   });
 
-  test('dhcp is refused in the modes without broadcasts, which are named', async ({ host, container }) => {
+  test('dhcp is refused in the modes without broadcasts, which are named (trap 1)', async ({
+    host,
+    container,
+  }) => {
     for (const mode of ['l3', 'l3s']) {
       const refused = await message(
         call(ipvlan, 'ADD', given(host, container, { mode, ipam: { type: 'dhcp' } })),
@@ -90,7 +96,7 @@ describe('the configuration', () => {
   });
 
   test.skipIf(has('ipvlan'))(
-    'a kernel without ipvlan is told by ADD, with its module, and by STATUS',
+    'a kernel without ipvlan is told by ADD, with its module, and by STATUS (trap 17)',
     async ({ host, container }) => {
       const refused = await message(call(ipvlan, 'ADD', given(host, container, {})));
       expect(refused).toMatch(/^failed to create ipvlan: operation not supported/);

@@ -108,7 +108,7 @@ function answers(host: Host, more: object = {}): { ipam: { type: string }; log: 
 }
 
 describe('the link', () => {
-  test("is an ipvlan in mode l2 with its master's MAC, announced to neighbours, and nothing is on the host (ipvlan 1)", async ({
+  test("is an ipvlan in mode l2 with its master's MAC, announced to neighbours, and nothing is on the host (ipvlan 1, trap 5)", async ({
     host,
     container,
   }) => {
@@ -181,7 +181,7 @@ describe('the link', () => {
     expect(await master()).toBe('m0');
   });
 
-  test('finds the link of the default route while routes and links come and go', async ({
+  test('finds the link of the default route while routes and links come and go (trap 13)', async ({
     host,
     container,
   }) => {
@@ -218,7 +218,7 @@ describe('the link', () => {
     }
   });
 
-  test('whose name the container has already is refused, and that link stays as it is (ipvlan 7)', async ({
+  test('whose name the container has already is refused, and that link stays as it is (ipvlan 7, trap 11)', async ({
     host,
     container,
   }) => {
@@ -231,7 +231,7 @@ describe('the link', () => {
     expect(snapshot(container.netns)).toEqual(before);
   });
 
-  test('on loopback, on a port, or beside macvlan is refused with what is in the way (ipvlan 8)', async ({
+  test('on loopback, on a port, or beside macvlan is refused with what is in the way (ipvlan 8, trap 2)', async ({
     host,
     container,
   }) => {
@@ -272,7 +272,7 @@ describe('the link', () => {
     expect(container.sh('ip -br link show eth0')).toContain('UP');
   });
 
-  test('of another mode switches the first, which its CHECK finds (ipvlan 14)', async ({
+  test('of another mode switches the first, which its CHECK finds (ipvlan 14, trap 4)', async ({
     host,
     container,
   }) => {
@@ -285,7 +285,7 @@ describe('the link', () => {
     );
   });
 
-  test('two on one master have different link-local addresses, and both work', async ({
+  test('two on one master have different link-local addresses, and both work (trap 9)', async ({
     host,
     container,
   }) => {
@@ -299,7 +299,10 @@ describe('the link', () => {
     for (const one of [container, other]) expect(linkLocal(one)).not.toHaveProperty('dadfailed');
   });
 
-  test('comes and goes without any event of another link on the host', async ({ host, container }) => {
+  test('comes and goes without any event of another link on the host (trap 10)', async ({
+    host,
+    container,
+  }) => {
     const heard: string[] = [];
     const monitor = spawn('ip', ['monitor', 'link'], { stdio: ['ignore', 'pipe', 'ignore'] });
     monitor.stdout.on('data', (text: Buffer) => heard.push(text.toString()));
@@ -363,7 +366,7 @@ describe('in a chain', () => {
     expect(has(container)).toBe(false);
   });
 
-  test('with a master of its own it takes all addresses, whatever links there are (ipvlan 10)', async ({
+  test('with a master of its own it takes all addresses, whatever links there are (ipvlan 10, trap 18)', async ({
     host,
     container,
   }) => {
@@ -420,7 +423,7 @@ describe('addresses and IPAM', () => {
     expect(has(container)).toBe(false);
   });
 
-  test('dual stack: both addresses work at return, and neighbours of a former owner know', async ({
+  test('dual stack: both addresses work at return, and neighbours of a former owner know (traps 6, 7)', async ({
     host,
     container,
   }) => {
@@ -434,7 +437,7 @@ describe('addresses and IPAM', () => {
     expect(sysctl(container, 'ipv6/conf/eth0/accept_ra')).toBe('0');
   });
 
-  test('an IPv6 address that somebody on the wire has fails ADD, is named, and is given back', async ({
+  test('an IPv6 address that somebody on the wire has fails ADD, is named, and is given back (trap 8)', async ({
     host,
     container,
   }) => {
@@ -448,7 +451,7 @@ describe('addresses and IPAM', () => {
     expect(has(container)).toBe(false);
   });
 
-  test('IPv6 that is off in the container comes on for this link', async ({ host, container }) => {
+  test('IPv6 that is off in the container comes on for this link (trap 22)', async ({ host, container }) => {
     container.sh(`ip link add other type dummy; ip link set other up
       for one in default all; do echo 1 >/proc/sys/net/ipv6/conf/$one/disable_ipv6; done`);
     await succeed(ipvlan, 'ADD', given(host, container, { ipam: ranges(host, '2001:db8::/64') }));
@@ -456,7 +459,7 @@ describe('addresses and IPAM', () => {
     expect(sysctl(container, 'ipv6/conf/other/disable_ipv6')).toBe('1');
   });
 
-  test('a default route of another link stays the better one, and the log says so', async ({
+  test('a default route of another link stays the better one, and the log says so (trap 14)', async ({
     host,
     container,
   }) => {
@@ -521,7 +524,7 @@ describe('CHECK, DEL, STATUS', () => {
     expect(error).toMatchObject({ code: 7, msg: 'not there' });
   });
 
-  test('a master that went away: CHECK names it and the link, DEL works twice (ipvlan 15)', async ({
+  test('a master that went away: CHECK names it and the link, DEL works twice (ipvlan 15, trap 16)', async ({
     host,
     container,
   }) => {
@@ -558,7 +561,7 @@ describe('CHECK, DEL, STATUS', () => {
     await succeed(ipvlan, 'STATUS', given(host, container, { ipam: {}, master: '' }));
   });
 
-  test("STATUS warns of addresses of the master's own subnet in l3 and l3s, and of no others", async ({
+  test("STATUS warns of addresses of the master's own subnet in l3 and l3s, and of no others (trap 3)", async ({
     host,
     container,
   }) => {

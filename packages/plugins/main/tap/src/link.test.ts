@@ -190,7 +190,7 @@ describe('the tap', () => {
     await succeed(tap, 'CHECK', known);
   });
 
-  test('has addresses and routes of IPAM, and is announced by IPv4 alone (tap 11)', async ({
+  test('has addresses and routes of IPAM, and is announced by IPv4 alone; CHECK of a link that is down tells the route (tap 11, 17)', async ({
     host,
     container,
   }) => {

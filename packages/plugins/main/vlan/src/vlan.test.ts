@@ -58,7 +58,7 @@ describe('the configuration', () => {
     );
   });
 
-  test('an mtu that the master does not take is told with both numbers (vlan 5)', async ({
+  test('an mtu that the master does not take is told with both numbers (vlan 5, trap 4)', async ({
     host,
     container,
   }) => {
@@ -76,13 +76,16 @@ describe('the configuration', () => {
     );
   });
 
-  test('an unknown protocol is refused with those there are', async ({ host, container }) => {
+  test('an unknown protocol is refused with those there are (trap 13)', async ({ host, container }) => {
     expect(await message(call(vlan, 'ADD', given(host, container, { protocol: 'qinq' })))).toBe(
       'unknown VLAN protocol: "qinq" (known are 802.1q, 802.1ad)',
     );
   });
 
-  test('without IPAM it is refused before anything is made (vlan 11)', async ({ host, container }) => {
+  test('without IPAM it is refused before anything is made (vlan 11, trap 12)', async ({
+    host,
+    container,
+  }) => {
     expect(await message(call(vlan, 'ADD', given(host, container, { ipam: {} })))).toBe(
       'failed to execute IPAM delegate: no plugin name provided',
     );
@@ -101,7 +104,7 @@ describe('the configuration', () => {
   });
 
   test.skipIf(has('vlan'))(
-    'a kernel without VLANs is told by ADD, with its module, and by STATUS',
+    'a kernel without VLANs is told by ADD, with its module, and by STATUS (trap 9)',
     async ({ host, container }) => {
       const refused = await message(call(vlan, 'ADD', given(host, container, {})));
       expect(refused).toMatch(/^failed to create vlan: operation not supported/);
@@ -116,7 +119,7 @@ describe('the configuration', () => {
 });
 
 describe('DEL', () => {
-  test('without ADD, again, without a path and without the master succeeds, and asks IPAM each time (vlan 14)', async ({
+  test('without ADD, again, without a path and without the master succeeds, and asks IPAM each time (vlan 14, trap 6)', async ({
     host,
     container,
   }) => {

@@ -164,7 +164,10 @@ describe('the link', () => {
     ]).toEqual(['1', '1']);
   });
 
-  test('has VLAN ID 0 when none is configured, and may have 4094 (vlan 2)', async ({ host, container }) => {
+  test('has VLAN ID 0 when none is configured, and may have 4094 (vlan 2, trap 10)', async ({
+    host,
+    container,
+  }) => {
     for (const [vlanId, id] of [
       [undefined, 0],
       [4094, 4094],
@@ -183,7 +186,7 @@ describe('the link', () => {
     }
   });
 
-  test('of an ID that is taken is refused with the ID, the master and where it is (vlan 6)', async ({
+  test('of an ID that is taken is refused with the ID, the master and where it is (vlan 6, trap 1)', async ({
     host,
     container,
   }) => {
@@ -218,7 +221,7 @@ describe('the link', () => {
     expect(has(container, 'eth1')).toBe(false);
   });
 
-  test('is refused while its master is down, which the error names, and the address is given back (vlan 8)', async ({
+  test('is refused while its master is down, which the error names, and the address is given back (vlan 8, trap 8)', async ({
     host,
     container,
   }) => {
@@ -231,7 +234,7 @@ describe('the link', () => {
     expect(has(container)).toBe(false);
   });
 
-  test('whose name the container has already is refused, and its ID is free at once (vlan 9)', async ({
+  test('whose name the container has already is refused, and its ID is free at once (vlan 9, trap 2)', async ({
     host,
     container,
   }) => {
@@ -246,14 +249,14 @@ describe('the link', () => {
     expect(has(container)).toBe(true);
   });
 
-  test('on a link that carries no VLANs is refused with that link', async ({ host, container }) => {
+  test('on a link that carries no VLANs is refused with that link (trap 9)', async ({ host, container }) => {
     host.sh('ip link set lo up');
     expect(await message(call(vlan, 'ADD', given(host, container, { master: 'lo' })))).toMatch(
       /^failed to create vlan: operation not supported.*: "lo" cannot carry vlan links/,
     );
   });
 
-  test('may have the tag of 802.1ad, and another VLAN within, and both tags are on the wire', async ({
+  test('may have the tag of 802.1ad, and another VLAN within, and both tags are on the wire (trap 13)', async ({
     host,
     container,
   }) => {
@@ -273,7 +276,10 @@ describe('the link', () => {
     );
   });
 
-  test('comes and goes without any event of another link on the host', async ({ host, container }) => {
+  test('comes and goes without any event of another link on the host (trap 3)', async ({
+    host,
+    container,
+  }) => {
     const heard: string[] = [];
     const monitor = spawn('ip', ['monitor', 'link'], { stdio: ['ignore', 'pipe', 'ignore'] });
     monitor.stdout.on('data', (text: Buffer) => heard.push(text.toString()));
@@ -297,7 +303,7 @@ describe('the link', () => {
 });
 
 describe('addresses and IPAM', () => {
-  test('dual stack: both addresses work in the VLAN at return, and neighbours of a former owner know', async ({
+  test('dual stack: both addresses work in the VLAN at return, and neighbours of a former owner know (trap 14)', async ({
     host,
     container,
   }) => {
@@ -322,7 +328,7 @@ describe('addresses and IPAM', () => {
     expect(sysctl(container, 'ipv6/conf/other/disable_ipv6')).toBe('1');
   });
 
-  test("IPAM's failure keeps its code and details, behind vlan's words (vlan 11)", async ({
+  test("IPAM's failure keeps its code and details, behind vlan's words (vlan 11, trap 11)", async ({
     host,
     container,
   }) => {
@@ -367,7 +373,7 @@ describe('addresses and IPAM', () => {
     expect(await dnsOf({})).toBeUndefined();
   });
 
-  test('a default route of another link stays the better one, and the log says so', async ({
+  test('a default route of another link stays the better one, and the log says so (trap 15)', async ({
     host,
     container,
   }) => {
@@ -408,7 +414,7 @@ describe('addresses and IPAM', () => {
 });
 
 describe('CHECK and DEL', () => {
-  test('CHECK compares the ID, and the mtu where one is configured (vlan 15)', async ({
+  test('CHECK compares the ID, and the mtu where one is configured (vlan 15, trap 5)', async ({
     host,
     container,
   }) => {
@@ -429,7 +435,10 @@ describe('CHECK and DEL', () => {
     expect(await checked({ mtu: 1400 })).toContain('is 1400, current value is 1350');
   });
 
-  test('CHECK finds another master, which only has to be there (vlan 17)', async ({ host, container }) => {
+  test('CHECK finds another master, which only has to be there (vlan 17, trap 16)', async ({
+    host,
+    container,
+  }) => {
     const { result } = await succeed(vlan, 'ADD', given(host, container, {}));
     const checked = (config: object) =>
       message(call(vlan, 'CHECK', given(host, container, config, { prevResult: result })));
@@ -437,7 +446,7 @@ describe('CHECK and DEL', () => {
     expect(await checked({ master: 'nope' })).toMatch(/^failed to lookup master "nope": Link not found/);
   });
 
-  test('a master that was made anew: CHECK tells, DEL works, and so does the next ADD', async ({
+  test('a master that was made anew: CHECK tells, DEL works, and so does the next ADD (trap 18)', async ({
     host,
     container,
   }) => {
@@ -453,7 +462,7 @@ describe('CHECK and DEL', () => {
     await succeed(vlan, 'ADD', given(host, host.container('c2'), {}, { containerId: 'c2' }));
   });
 
-  test('DEL succeeds after the link within the container that it stands on was taken away', async ({
+  test('DEL succeeds after the link within the container that it stands on was taken away (trap 7)', async ({
     host,
     container,
   }) => {
