@@ -32,7 +32,8 @@ export const permissions = ['--permission', ...readable.map((folder) => `--allow
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    // Of each file's time half is waiting: for addresses to settle, for leases to end.
+    maxWorkers: 3,
     projects: [
       {
         test: {

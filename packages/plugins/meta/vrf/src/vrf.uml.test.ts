@@ -1,6 +1,7 @@
 /** VRFs need a kernel that has them: these run in user-mode Linux (`npm test` boots it). */
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { ptp } from '@cni-ts/ptp/ptp';
+import { sbr } from '@cni-ts/sbr/sbr';
 import { type Command, call, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, test } from '@cni-ts/testing/namespaces';
@@ -299,5 +300,15 @@ describe.skipIf(!has('vrf'))('vrf', () => {
     await succeed(vrf, 'ADD', given(container, 'd0', { vrfname: 'vrf0' }, prevResult));
     await succeed(ptp, 'CHECK', { ...first, prevResult });
     expect(container.sh('ip vrf exec vrf0 ping -c1 -W2 10.1.2.1; true')).toContain('1 received');
+  });
+
+  test('and sbr behind it do not go together, which sbr says (sbr trap 14)', async ({ container }) => {
+    makeLink(container);
+    const { result } = await ok(container, 'ADD', 'd0');
+    const rules = container.sh('ip rule');
+    const config = { cniVersion: '1.1.0', name: 'net', type: 'sbr' };
+    const answer = await call(sbr, 'ADD', { config, container, ifname: 'd0', prevResult: result });
+    expect(answer.error?.msg).toMatch(/d0 is in the VRF "vrf0".*remove one of both plugins/);
+    expect(container.sh('ip rule')).toBe(rules);
   });
 });
