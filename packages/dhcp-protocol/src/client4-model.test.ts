@@ -41,7 +41,8 @@ test('no address is used past its end, and none changes without an outcome that 
       model.run();
       model.release();
     }),
-    { numRuns: 200 },
+    // The same worlds every time: what others show is for who works on the client (leave the seed out).
+    { numRuns: 200, seed: 20261129 },
   );
 });
 

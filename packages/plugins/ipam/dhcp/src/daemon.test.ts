@@ -91,7 +91,7 @@ test('a folder of leases that cannot be is told at the start; what is no file in
   );
   mkdirSync(join(lab.state, 'x.lease'), { recursive: true });
   const daemon = await lab.daemon();
-  expect(daemon.log()).toContain('x.lease is no lease');
+  await until(() => daemon.log().includes('x.lease is no lease'), 'a word on it', daemon.log);
   expect(existsSync(join(lab.state, 'x.lease'))).toBe(true);
 });
 
