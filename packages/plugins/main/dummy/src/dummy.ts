@@ -34,6 +34,7 @@ export const dummy = mainPlugin({
   config: schema,
   parse,
   refuse: checkIpam,
+  check: checkIpam,
   ipam: ({ ipam }) => ipam,
   missing: 'dummy: Required prevResult missing',
   needsIpam: true,
