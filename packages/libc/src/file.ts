@@ -92,6 +92,22 @@ export function readRegular(path: string, follow = false): string {
   }
 }
 
+/** Added to a file's path while it is written anew. A process that is killed leaves that. */
+export const unfinished = '.new';
+
+/** Writes a regular file as a whole or not at all: under another name, which then replaces what was there. One writer at a
+ *  time. Nothing is forced to the disk. */
+export function replaceRegular(path: string, text: string, mode: number): void {
+  const temporary = path + unfinished;
+  try {
+    writeRegular(temporary, text, mode);
+    renameFile(temporary, path);
+  } catch (error) {
+    removeFile(temporary); // a full disk
+    throw error;
+  }
+}
+
 /** Makes a regular file (see openRegular) hold this text. */
 export function writeRegular(path: string, text: string, mode: number): void {
   const fd = openRegular(path, defaultFlags, mode);

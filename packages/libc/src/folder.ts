@@ -2,7 +2,7 @@ import { closeFile, openFile, openFlags } from './file.ts';
 import { statLink, tryStat } from './file-status.ts';
 import { cString, libc } from './internal/calls.ts';
 import { failure } from './internal/failure.ts';
-import { errnoOf } from './syscall-error.ts';
+import { errnoOf, isMissing } from './syscall-error.ts';
 import { systemText } from './system-text.ts';
 
 /** The architecture's own number, as that of O_NOFOLLOW. */
@@ -81,4 +81,14 @@ function kindOf(path: string): FolderEntry['kind'] {
   if (status?.isFile) return 'file';
   if (status?.isFolder) return 'folder';
   return status && (status.mode & 0o170000) === 0o120000 ? 'link' : 'other';
+}
+
+/** Like listFolder; none where there is no folder. */
+export function namesIn(path: string): string[] {
+  try {
+    return listFolder(path);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
 }

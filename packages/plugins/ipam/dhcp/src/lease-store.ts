@@ -2,19 +2,10 @@
  * Leases on disk: one file each, replaced in one step, so that a daemon that is killed at any moment finds them as they
  * were before or after. Nothing is forced to the disk: after a power cut there are no containers to go on with.
  */
-import {
-  closeFile,
-  openFile,
-  openFlags,
-  readRegular,
-  removeFile,
-  renameFile,
-  writeWhole,
-} from '@cni-ts/libc/file';
+import { readRegular, removeFile, replaceRegular, unfinished } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
-import { listFolder, makeFolder } from '@cni-ts/libc/folder';
+import { makeFolder, namesIn } from '@cni-ts/libc/folder';
 import { hashedName } from '@cni-ts/libc/name-hash';
-import { isMissing } from '@cni-ts/libc/syscall-error';
 
 const suffix = '.lease';
 
@@ -32,15 +23,7 @@ export class LeaseStore {
   /** Throws what the file system said; what was kept before still is. */
   write(key: string, record: object): void {
     makeFolder(this.folder, 0o700);
-    const path = this.#path(key);
-    const temporary = `${path}.new`;
-    const fd = openFile(temporary, openFlags.writeOnly | openFlags.create | openFlags.truncate, 0o600);
-    try {
-      writeWhole(fd, new TextEncoder().encode(`${JSON.stringify(record)}\n`), temporary);
-    } finally {
-      closeFile(fd);
-    }
-    renameFile(temporary, path);
+    replaceRegular(this.#path(key), `${JSON.stringify(record)}\n`, 0o600);
   }
 
   remove(key: string): void {
@@ -49,11 +32,11 @@ export class LeaseStore {
 
   /** Every record, and by `bad` what is none, which is removed where it is a file. */
   *all(bad: (path: string, error: unknown) => void): Generator<unknown> {
-    for (const name of this.#names()) {
+    for (const name of namesIn(this.folder)) {
       const path = `${this.folder}/${name}`;
       if (!name.endsWith(suffix)) {
         // A daemon was killed while it wrote this.
-        if (name.endsWith(`${suffix}.new`)) removeFile(path);
+        if (name.endsWith(suffix + unfinished)) removeFile(path);
         continue;
       }
       try {
@@ -63,15 +46,6 @@ export class LeaseStore {
         // A folder, which nobody of us has made, is no reason not to start.
         if (!tryStat(path)?.isFolder) removeFile(path);
       }
-    }
-  }
-
-  #names(): string[] {
-    try {
-      return listFolder(this.folder);
-    } catch (error) {
-      if (isMissing(error)) return [];
-      throw error;
     }
   }
 }

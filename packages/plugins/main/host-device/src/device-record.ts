@@ -5,16 +5,15 @@
  * it.
  */
 
-import { openRegular, readRegular, removeFile, renameFile, writeRegular } from '@cni-ts/libc/file';
+import { openRegular, removeFile, replaceRegular, unfinished } from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
 import { tryStat } from '@cni-ts/libc/file-status';
-import { listFolder, makeFolder } from '@cni-ts/libc/folder';
+import { makeFolder, namesIn } from '@cni-ts/libc/folder';
 import type { NamespaceId } from '@cni-ts/libc/netns';
-import { isMissing } from '@cni-ts/libc/syscall-error';
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
+import { readRecordFile } from '@cni-ts/skeleton/record-file';
 import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
-import { parseJson } from '@cni-ts/spec/json';
 
 export interface DeviceRecord extends Owner {
   /** The container's namespace: its path, and which it is. */
@@ -91,16 +90,9 @@ export class DeviceRecords {
   /** Written as a whole or not at all. */
   write(record: DeviceRecord): void {
     const path = this.#path(record.name);
-    const unfinished = `${path}.new`;
-    failing(`failed to record the device "${record.name}"`, () => {
-      try {
-        writeRegular(unfinished, JSON.stringify(record, undefined, 1), 0o600);
-        renameFile(unfinished, path);
-      } catch (error) {
-        removeFile(unfinished); // a full disk
-        throw error;
-      }
-    });
+    failing(`failed to record the device "${record.name}"`, () =>
+      replaceRegular(path, JSON.stringify(record, undefined, 1), 0o600),
+    );
   }
 
   /** Of the device of that name; undefined where there is none. */
@@ -120,7 +112,7 @@ export class DeviceRecords {
   remove(record: DeviceRecord): void {
     const path = this.#path(record.name);
     const found = this.#read(path);
-    removeFile(`${path}.new`);
+    removeFile(path + unfinished);
     // Somebody else may have got the device meanwhile.
     if (found && isOf(found, record)) removeFile(path);
   }
@@ -128,7 +120,7 @@ export class DeviceRecords {
   /** Takes away what a call that was killed had not finished writing. Only while locked. */
   tidy(): void {
     for (const name of namesIn(this.#folder))
-      if (name.endsWith(`${this.#suffix}.new`)) removeFile(`${this.#folder}/${name}`);
+      if (name.endsWith(this.#suffix + unfinished)) removeFile(`${this.#folder}/${name}`);
   }
 
   /** All of this host. */
@@ -142,25 +134,9 @@ export class DeviceRecords {
   }
 }
 
-function namesIn(folder: string): string[] {
-  try {
-    return listFolder(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-}
-
 function readRecord(path: string): DeviceRecord | undefined {
-  let text: string;
-  try {
-    text = readRegular(path);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-  const json: unknown = failing(path, () => parseJson(text, ''));
-  if (typeof json !== 'object' || json === null) throw new Error(`${path}: expected a JSON object`);
+  const json = readRecordFile(path);
+  if (json === undefined) return undefined;
   const record: Record<string, unknown> = { ...blank, ...json };
   for (const [key, value] of Object.entries(blank)) {
     if (typeof record[key] !== typeof value) throw new Error(`${path}: ${key} has an impossible value`);

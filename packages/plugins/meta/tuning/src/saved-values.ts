@@ -2,16 +2,16 @@
  *  but the host. Directory, names and content are the reference plugin's, so that either can restore what the other
  *  saved; `network` is ours and lets GC tell whose the file is, and so is `link`, which tells which link it was. */
 import { formatMac } from '@cni-ts/address/mac';
-import { readRegular, removeFile, renameFile, writeRegular } from '@cni-ts/libc/file';
+import { readRegular, removeFile, replaceRegular, unfinished } from '@cni-ts/libc/file';
 import { statLink, tryStat } from '@cni-ts/libc/file-status';
-import { listFolder, makeFolder } from '@cni-ts/libc/folder';
+import { makeFolder, namesIn } from '@cni-ts/libc/folder';
 import type { Netns } from '@cni-ts/libc/netns';
-import { errnoOf, isMissing } from '@cni-ts/libc/syscall-error';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import type { Attachment, Request } from '@cni-ts/skeleton/plugin';
+import { readRecordFile } from '@cni-ts/skeleton/record-file';
 import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
-import { parseJson } from '@cni-ts/spec/json';
 import { type LinkValue, type LinkValues, linkValues, type SomeValues } from './link-values.ts';
 
 function fileName({ containerId, ifname }: Attachment): string {
@@ -65,30 +65,16 @@ export function saveValues(folder: string, request: Request<unknown>, saved: Sav
     const text = JSON.stringify({ ...ordered, network, link: saved.link }, undefined, 1);
     undo.make(
       path,
-      () => replace(path, text),
-      () => void (before === undefined ? removeFile(path) : replace(path, before)),
+      () => replaceRegular(path, text, 0o600),
+      () => void (before === undefined ? removeFile(path) : replaceRegular(path, before, 0o600)),
     );
   });
-}
-
-/** Beside a file while it is written. A process that is killed leaves it. */
-const unfinished = '.new';
-
-function replace(path: string, text: string): void {
-  const temporary = path + unfinished;
-  try {
-    writeRegular(temporary, text, 0o600);
-    renameFile(temporary, path);
-  } catch (error) {
-    removeFile(temporary); // a full disk
-    throw error;
-  }
 }
 
 /** undefined when nothing was saved. Throws for a file that cannot be read or understood. */
 export function savedValues(folder: string, at: Attachment): Saved | undefined {
   const path = pathOf(folder, at);
-  const json = readSaved(path);
+  const json = readRecordFile(path);
   if (json === undefined) return undefined;
   const values: { -readonly [K in LinkValue]?: unknown } = {};
   for (const name of linkValues) {
@@ -106,19 +92,6 @@ const blank: LinkValues = { mac: '', promisc: false, mtu: 0, allmulti: false, tx
 function identityIn(json: unknown): LinkIdentity | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
   return { netns: '', index: 0, lower: 0, mac: '', ...json };
-}
-
-function readSaved(path: string): Record<string, unknown> | undefined {
-  let text: string;
-  try {
-    text = readRegular(path);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-  const json: unknown = failing(path, () => parseJson(text, ''));
-  if (typeof json === 'object' && json !== null) return json as Record<string, unknown>; // any object has string keys
-  throw new Error(`${path}: expected a JSON object`);
 }
 
 export function forgetValues(folder: string, at: Attachment): void {
@@ -154,19 +127,10 @@ function forgetUnfinished(path: string): void {
 
 function networkOf(path: string): unknown {
   try {
-    return readSaved(path)?.network;
+    return readRecordFile(path)?.network;
   } catch (error) {
     // Not JSON: nobody can tell whose it is.
     if (errnoOf(error) === undefined) return undefined;
-    throw error;
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return listFolder(folder);
-  } catch (error) {
-    if (isMissing(error)) return [];
     throw error;
   }
 }
