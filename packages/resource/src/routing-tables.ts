@@ -1,5 +1,5 @@
 import { equalIp } from '@cni-ts/address/ip';
-import { findLinkByIndex, type Link, listLinks } from '@cni-ts/rtnetlink/link';
+import { findLinkByIndex, type Link, linkData, listLinks } from '@cni-ts/rtnetlink/link';
 import { RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 import { listRules, type Rule } from '@cni-ts/rtnetlink/rule';
 import { containerRoutes } from './moved-routes.ts';
@@ -17,9 +17,7 @@ export function containerRules(site: Site): readonly Rule[] {
 
 /** The routing table of a VRF link; undefined for another link. */
 export function vrfTable(link: Link): number | undefined {
-  if (link.kind !== 'vrf') return undefined;
-  // reason: of a link of this kind the table in rtnetlink read the data
-  return (link.attributes.linkInfo?.data as { readonly table?: number } | undefined)?.table;
+  return linkData(link, 'vrf')?.table;
 }
 
 /** The routing tables in the container that rules, routes or VRF links use, and those the kernel has for itself. */

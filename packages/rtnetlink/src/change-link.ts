@@ -14,7 +14,7 @@ export interface LinkChange {
   readonly flags?: number;
   readonly mask?: number;
   readonly master?: number;
-  /** Descriptor of the namespace it is moved to. */
+  /** Descriptor of the namespace it is moved to: slow (the kernel waits for RCU), so create it there where possible. */
   readonly netnsFd?: number;
 }
 

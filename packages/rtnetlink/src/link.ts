@@ -134,6 +134,16 @@ function toLink(value: LinkMessage): Link {
   };
 }
 
+/** What the kernel tells of a link beyond what all have, if it is of this kind. */
+export function linkData<K extends keyof typeof kinds>(
+  link: Link,
+  kind: K,
+): Read<(typeof kinds)[K]> | undefined {
+  if (link.kind !== kind) return undefined;
+  // reason: of a link of this kind the table read the data
+  return link.attributes.linkInfo?.data as Read<(typeof kinds)[K]> | undefined;
+}
+
 /** The link of that name or alternative name; undefined if there is none. */
 export function findLink(nl: Netlink, name: string): Link | undefined {
   const nameBytes = systemBytes(name).length;
@@ -332,9 +342,4 @@ export function setTxQueueLength(nl: Netlink, link: { readonly index: number }, 
 export function renameLink(nl: Netlink, link: { readonly index: number }, name: string): void {
   checkNewName(name);
   setLink(nl, link, { ifname: name });
-}
-
-/** Moves a link into another namespace: slow (the kernel waits for RCU), so create it there where possible. */
-export function moveLink(nl: Netlink, link: { readonly index: number }, netnsFd: number): void {
-  setLink(nl, link, { netnsFd });
 }

@@ -9,6 +9,7 @@ import { Writer } from '@cni-ts/netlink/writer';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { addAddress, addressFlags, deleteAddress, listAddresses } from './address.ts';
 import { bridgePortOf, setBridgePort } from './bridge-port.ts';
+import { changeLink } from './change-link.ts';
 import {
   createLink,
   deleteLink,
@@ -19,7 +20,6 @@ import {
   IFF_UP,
   linkMessage,
   listLinks,
-  moveLink,
   renameLink,
   setDown,
   setMac,
@@ -167,7 +167,7 @@ describe('links', () => {
 
   test('a link is moved into another namespace', () => {
     const { outside } = veth();
-    moveLink(nl, outside, container.fd);
+    changeLink(nl, outside, { netnsFd: container.fd });
     expect(findLink(nl, 'veth0')).toBeUndefined();
     expect(getLink(inner, 'veth0').kind).toBe('veth');
   });

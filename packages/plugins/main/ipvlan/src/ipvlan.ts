@@ -14,7 +14,7 @@ import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import { checkLeastMtu, findMaster } from '@cni-ts/resource/upper-master';
-import type { Link } from '@cni-ts/rtnetlink/link';
+import { type Link, linkData } from '@cni-ts/rtnetlink/link';
 import { knowsUpperKind } from '@cni-ts/rtnetlink/upper-kind';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { chainedMaster } from './chained-master.ts';
@@ -26,12 +26,6 @@ const placeOf = ({ linkInContainer }: Config) => (linkInContainer ? 'container' 
 function masterOf(config: Config, site: Site): Link {
   const name = config.master || chainedMaster(config, site);
   return findMaster(site, placeOf(config), name, `failed to lookup master "${name}": `);
-}
-
-/** What the kernel tells of an ipvlan. */
-function modeNow(link: Link): string | undefined {
-  // reason: of a link of this kind the table in rtnetlink read the data
-  return (link.attributes.linkInfo?.data as { mode?: string } | undefined)?.mode;
 }
 
 const words: LinkWords = {
@@ -90,7 +84,7 @@ export const ipvlan = mainPlugin({
       sharesMac: true,
       words,
       dataDrift(found) {
-        const now = modeNow(found);
+        const now = linkData(found, 'ipvlan')?.mode;
         return now === mode ? [] : [`Container IPVlan mode ${now} does not match expected value: ${mode}`];
       },
     });
@@ -111,7 +105,7 @@ export const ipvlan = mainPlugin({
       'ipvlan',
       'ipvlan',
       (link, site) => {
-        if (!config || modeNow(link) !== modeOf(config)) return false;
+        if (!config || linkData(link, 'ipvlan')?.mode !== modeOf(config)) return false;
         return link.lower === masterOf(config, site).index;
       },
       true,

@@ -14,18 +14,12 @@ import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import { checkLeastMtu, checkMtuOn, findMaster } from '@cni-ts/resource/upper-master';
-import type { Link } from '@cni-ts/rtnetlink/link';
+import { type Link, linkData } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { type Config, linkSettings, modeOf, parse, schema } from './config.ts';
 
 function masterOf({ linkInContainer, master }: Config, site: Site): Link {
   return findMaster(site, linkInContainer ? 'container' : 'host', master);
-}
-
-/** What the kernel tells of a macvlan. */
-function dataOf(link: Link): { mode?: string; broadcastQueueLength?: number } {
-  // reason: of a link of this kind the table in rtnetlink read the data
-  return (link.attributes.linkInfo?.data ?? {}) as { mode?: string; broadcastQueueLength?: number };
 }
 
 const words: LinkWords = {
@@ -64,7 +58,7 @@ export const macvlan = mainPlugin({
       sharesMac: mode === 'passthru',
       words,
       dataDrift(found) {
-        const data = dataOf(found);
+        const data = linkData(found, 'macvlan') ?? {};
         const drift: string[] = [];
         if (data.mode !== mode) {
           drift.push(`container macvlan mode ${data.mode} does not match expected value: ${mode}`);
@@ -99,7 +93,9 @@ export const macvlan = mainPlugin({
   lasting: (config) => [
     new UpperLinkLasting('macvlan', 'macvlan', (link, site) => {
       if (!config) return false;
-      return dataOf(link).mode === modeOf(config) && link.lower === masterOf(config, site).index;
+      return (
+        linkData(link, 'macvlan')?.mode === modeOf(config) && link.lower === masterOf(config, site).index
+      );
     }),
   ],
 });

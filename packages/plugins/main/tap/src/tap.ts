@@ -15,7 +15,7 @@ import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLinkLasting } from '@cni-ts/resource/upper-link';
-import { findLink, type Link, setMaster, setMtu } from '@cni-ts/rtnetlink/link';
+import { findLink, type Link, linkData, setMaster, setMtu } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { failing } from '@cni-ts/spec/failing';
 import { type Config, linkMac, parse, schema } from './config.ts';
@@ -29,21 +29,9 @@ const words: LinkWords = {
   down: (name) => `Interface ${name} is down`,
 };
 
-/** What the kernel tells of a tap. */
-interface TapData {
-  readonly type?: string;
-  readonly multiQueue?: number;
-  readonly owner?: number;
-  readonly group?: number;
-}
-
-function dataOf(link: Link): TapData {
-  return (link.attributes.linkInfo?.data ?? {}) as TapData; // reason: of a link of this kind the table in rtnetlink read it
-}
-
 /** How what cannot be changed, and the MTU, differ from what was asked for. */
 function drift({ multiQueue, owner, group, mtu }: Config, link: Link): (Drift & { fatal?: boolean })[] {
-  const data = dataOf(link);
+  const data = linkData(link, 'tun') ?? {};
   const all: (Drift & { fatal?: boolean })[] = [];
   const compare = (what: string, found: unknown, wanted: unknown) => {
     if (found === wanted) return;
@@ -149,8 +137,8 @@ export const tap = mainPlugin({
     new UpperLinkLasting('tap', 'tun', (link) => {
       return (
         config !== undefined &&
-        dataOf(link).type === 'tap' &&
-        dataOf(link).multiQueue === (config.multiQueue ? 1 : 0)
+        linkData(link, 'tun')?.type === 'tap' &&
+        linkData(link, 'tun')?.multiQueue === (config.multiQueue ? 1 : 0)
       );
     }),
   ],

@@ -11,18 +11,12 @@ import { linkResult } from '@cni-ts/resource/link-result';
 import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import { UpperLink, UpperLinkLasting } from '@cni-ts/resource/upper-link';
 import { checkMtuOn, findMaster } from '@cni-ts/resource/upper-master';
-import type { Link } from '@cni-ts/rtnetlink/link';
+import { linkData } from '@cni-ts/rtnetlink/link';
 import { knowsUpperKind } from '@cni-ts/rtnetlink/upper-kind';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import { type Config, parse, schema, type Tag, tagOf } from './config.ts';
+import { type Config, parse, schema, tagOf } from './config.ts';
 
 const placeOf = ({ linkInContainer }: Config) => (linkInContainer ? 'container' : 'host');
-
-/** What the kernel tells of a VLAN. */
-function dataOf(link: Link): Partial<Tag> {
-  // reason: of a link of this kind the table in rtnetlink read the data
-  return (link.attributes.linkInfo?.data ?? {}) as Partial<Tag>;
-}
 
 const words: LinkWords = {
   sandbox: (netns) => `Sandbox in prevResult  doesn't match configured netns: ${netns}`,
@@ -68,7 +62,7 @@ export const vlan = mainPlugin({
       sharesMac: true,
       words,
       dataDrift(found) {
-        const data = dataOf(found);
+        const data = linkData(found, 'vlan') ?? {};
         const drift: string[] = [];
         if (data.id !== id) {
           // The reference's words, which operators search for, speak of something else.
@@ -104,7 +98,7 @@ export const vlan = mainPlugin({
       'vlan',
       'vlan',
       (link, site) => {
-        if (!config || dataOf(link).id !== config.vlanId) return false;
+        if (!config || linkData(link, 'vlan')?.id !== config.vlanId) return false;
         return link.lower === findMaster(site, placeOf(config), config.master).index;
       },
       true,
