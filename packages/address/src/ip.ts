@@ -69,7 +69,7 @@ export function previousIp(ip: Ip): Ip {
 export function isGlobalUnicast(ip: Ip): boolean {
   const [first, second] = [ip.bytes[0]!, ip.bytes[1]!];
   if (isLoopback(ip) || ip.bytes.every((byte) => byte === 0)) return false;
-  if (ip.family === 6) return first !== 0xff && !(first === 0xfe && (second & 0xc0) === 0x80);
+  if (ip.family === 6) return first !== 0xff && !isLinkLocal6(ip);
   if (ip.bytes.every((byte) => byte === 255)) return false;
   return (first & 0xf0) !== 0xe0 && !(first === 169 && second === 254);
 }
@@ -187,4 +187,9 @@ function isMapped(bytes: Uint8Array): boolean {
   if (bytes[10] !== 0xff || bytes[11] !== 0xff) return false;
   for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
   return true;
+}
+
+/** fe80::/10. */
+export function isLinkLocal6({ family, bytes }: Ip): boolean {
+  return family === 6 && bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80;
 }

@@ -61,7 +61,8 @@ export function takeRoutes(site: Site, routes: readonly WholeRoute[], failure: s
   }
 }
 
-function gatewaysLast(routes: readonly WholeRoute[]): WholeRoute[] {
+/** In the order in which they can be made: a gateway's network first. */
+export function gatewaysLast(routes: readonly WholeRoute[]): WholeRoute[] {
   return [...routes.filter(({ gateway }) => !gateway), ...routes.filter(({ gateway }) => gateway)];
 }
 

@@ -1,4 +1,5 @@
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 import { compiledShapes } from './compiled-shapes.ts';
 import { sentence } from './config-error.ts';
@@ -45,6 +46,11 @@ export const networkConfig = {
     return z.optional(z.unknown());
   },
 };
+
+/** The `dns` of networkConfig as a result has it. */
+export function dnsOf(dns: z.output<typeof networkConfig.dns>): Dns | undefined {
+  return dns as Dns | undefined; // reason: the schema's members may be undefined, which Dns writes as absent
+}
 
 /** readConfig by the shape that the build compiled from the schema, where it knows one of this name and that accepts
  *  the value. A test of tools/bundle holds the shapes to their schemas. */

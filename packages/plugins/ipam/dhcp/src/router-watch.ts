@@ -1,6 +1,6 @@
 /** Asks the routers of a link what they are for (RFC 4861): DHCPv6 knows neither prefix length nor router. */
 import { contains, parseCidr } from '@cni-ts/address/cidr';
-import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { formatIp, type Ip, isLinkLocal6, parseIp } from '@cni-ts/address/ip';
 import type { Result6Options } from '@cni-ts/dhcp-protocol/lease';
 import { MalformedPacket } from '@cni-ts/dhcp-protocol/malformed';
 import {
@@ -88,13 +88,12 @@ export class RouterWatch {
 
   #receive(): void {
     for (let datagram = this.#socket?.socket.receive(); datagram; datagram = this.#socket?.socket.receive()) {
-      const from = datagram.from.slice();
-      const isNeighbour = from[0] === 0xfe && (from[1]! & 0xc0) === 0x80;
-      if (!isNeighbour) continue;
+      const from: Ip = { family: 6, bytes: datagram.from.slice() };
+      if (!isLinkLocal6(from)) continue;
       const said = readSafely(datagram.bytes);
       if (!said) continue;
       this.stop();
-      this.#ended(routerOf(formatIp({ family: 6, bytes: from }), said));
+      this.#ended(routerOf(formatIp(from), said));
       return;
     }
   }

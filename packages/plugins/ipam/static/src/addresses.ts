@@ -4,7 +4,7 @@ import { parseIp } from '@cni-ts/address/ip';
 import { ipField } from '@cni-ts/ipam-kit/ip-field';
 import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
 import type { Given } from '@cni-ts/ipam-kit/store';
-import { networkConfig } from '@cni-ts/skeleton/config';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
@@ -56,7 +56,7 @@ export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequ
     addresses = [...own, ...added];
   }
   if (compareVersions(request.cniVersion, '0.3.0') < 0) refuseSecondOfFamily(addresses, raw.cniVersion ?? '');
-  return { addresses, routes, dns: ipam.dns as Dns | undefined }; // reason: undefined members are absent ones to Dns
+  return { addresses, routes, dns: dnsOf(ipam.dns) };
 }
 
 function fromList(ips: readonly string[] = []): Given[] {

@@ -1,12 +1,11 @@
 import { parseMac } from '@cni-ts/address/mac';
 import { checkMtu } from '@cni-ts/resource/link-mtu';
 import { checkBackend } from '@cni-ts/rules/masquerade-backend';
-import { networkConfig } from '@cni-ts/skeleton/config';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import { parseCniArgs } from '@cni-ts/spec/cni-args';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { checkInterfaceName } from '@cni-ts/spec/names';
-import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 import { trunkVlans, vlanLimits } from './vlan.ts';
 
@@ -73,7 +72,7 @@ export function parse(raw: z.output<ReturnType<typeof schema>>, request: RawRequ
     mac: raw.runtimeConfig?.mac || raw.args?.cni?.mac || args.MAC || undefined,
     /** '' when the network has no IPAM. */
     ipam: raw.ipam?.type ?? '',
-    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+    dns: dnsOf(raw.dns),
   };
 }
 

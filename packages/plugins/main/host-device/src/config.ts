@@ -1,4 +1,4 @@
-import { networkConfig } from '@cni-ts/skeleton/config';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import type { Dns } from '@cni-ts/spec/result';
@@ -41,7 +41,7 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
     deviceId: raw.runtimeConfig?.deviceID ?? '',
     dataDir: dataDirOf(raw.dataDir),
     ipam: raw.ipam?.type ?? '',
-    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+    dns: dnsOf(raw.dns),
   };
 }
 

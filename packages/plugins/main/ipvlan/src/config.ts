@@ -1,5 +1,5 @@
 import { type IpvlanMode, ipvlanModes } from '@cni-ts/rtnetlink/kinds/ipvlan';
-import { networkConfig } from '@cni-ts/skeleton/config';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
@@ -33,7 +33,7 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
     mode: raw.mode ?? '',
     mtu: raw.mtu ?? 0,
     ipam: raw.ipam?.type ?? '',
-    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+    dns: dnsOf(raw.dns),
   };
 }
 

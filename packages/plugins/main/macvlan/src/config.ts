@@ -1,8 +1,7 @@
 import { parseMac } from '@cni-ts/address/mac';
 import type { MacvlanMode, macvlanModes } from '@cni-ts/rtnetlink/kinds/macvlan';
-import { networkConfig } from '@cni-ts/skeleton/config';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
-import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
@@ -38,7 +37,7 @@ export function parse(raw: z.output<ReturnType<typeof schema>>) {
     broadcastQueueLength: raw.bcqueuelen ?? 0,
     /** '' when the network has no IPAM. */
     ipam: raw.ipam?.type ?? '',
-    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+    dns: dnsOf(raw.dns),
   };
 }
 

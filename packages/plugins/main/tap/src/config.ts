@@ -1,6 +1,6 @@
 import { parseMac } from '@cni-ts/address/mac';
 import { checkMtu } from '@cni-ts/resource/link-mtu';
-import { networkConfig } from '@cni-ts/skeleton/config';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
 import type { Dns } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
@@ -50,7 +50,7 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
     selinuxContext: raw.selinuxContext ?? '',
     bridge: raw.bridge ?? '',
     ipam: raw.ipam?.type ?? '',
-    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+    dns: dnsOf(raw.dns),
   };
 }
 

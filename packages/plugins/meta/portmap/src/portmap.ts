@@ -15,7 +15,6 @@ import { failOn } from '@cni-ts/resource/drift';
 import { ownNamespace, ownNetfilter } from '@cni-ts/resource/namespace';
 import { mayBeThere } from '@cni-ts/rules/rule-traces';
 import { type Change, type DryRun, definePlugin, type Request } from '@cni-ts/skeleton/plugin';
-import { repairByCheck } from '@cni-ts/skeleton/repair-by-check';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { cannotServe, errorText, findCniError } from '@cni-ts/spec/cni-error';
 import { tryEach } from '@cni-ts/spec/failing';
@@ -292,6 +291,17 @@ function chooseBackend({ netfilter }: Host, config: Config): Backend {
   return backend;
 }
 
+/** What is as it must be is not touched; what CHECK complains of is made again, all of it. */
+function repair(request: Request<Config>): string[] {
+  try {
+    check(request);
+    return [];
+  } catch (error) {
+    addAgain(request);
+    return [errorText(error)];
+  }
+}
+
 function addressesIfAny(request: Request<Config>): Ip[] | undefined {
   try {
     const { prevResult, ifname } = request;
@@ -323,5 +333,5 @@ export const portmap = definePlugin({
   gc,
   status,
   plan: dryRun,
-  repair: (request) => repairByCheck(check.bind(null, request), addAgain.bind(null, request)),
+  repair,
 });

@@ -1,3 +1,4 @@
+import { hostCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { openFile, openFlags } from '@cni-ts/libc/file';
 import { lockFile } from '@cni-ts/libc/file-lock';
@@ -47,10 +48,7 @@ export function makeRule(
   const { container, request } = site;
   request.undo.make(
     describeRule(ip, table),
-    () =>
-      failing(failure, () =>
-        addRule(container.route, { source: { ip, prefix: ip.bytes.length * 8 }, table, priority }),
-      ),
+    () => failing(failure, () => addRule(container.route, { source: hostCidr(ip), table, priority })),
     () => {
       for (const one of listRules(container.route, ip.family))
         if (isFrom(one, ip) && (table === 0 || one.table === table)) deleteRule(container.route, one);

@@ -1,5 +1,5 @@
 import { contains, networkOf, parseCidr } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { equalIp, formatIp, type Ip, isLinkLocal6, parseIp } from '@cni-ts/address/ip';
 import type { Assigned } from '@cni-ts/resource/link-addressing';
 import { containerRoutes, copyRoutes, mainRoutesOf } from '@cni-ts/resource/moved-routes';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
@@ -116,7 +116,7 @@ export class SourceTable implements Resource {
       if (source && contains(cidr, source)) return true;
       if (!gateway) return !source && !others.some((one) => sameDestination(networkOf(one.cidr), dst));
       if (contains(cidr, gateway)) return true;
-      return isLinkLocal(gateway) && cidr.ip.family === 6 && !(isDefault(dst) && this.#gateway());
+      return isLinkLocal6(gateway) && cidr.ip.family === 6 && !(isDefault(dst) && this.#gateway());
     });
   }
 
@@ -166,9 +166,4 @@ function isOwnRule(table: number): boolean {
 
 function isDefault({ prefix }: { readonly prefix: number }): boolean {
   return prefix === 0;
-}
-
-/** fe80::/10. */
-function isLinkLocal({ family, bytes }: Ip): boolean {
-  return family === 6 && bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80;
 }

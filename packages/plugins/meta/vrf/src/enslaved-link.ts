@@ -1,12 +1,13 @@
-import { formatCidr } from '@cni-ts/address/cidr';
+import { equalCidr, formatCidr, isHost } from '@cni-ts/address/cidr';
 import { equalIp } from '@cni-ts/address/ip';
-import { copyRoutes, mainRoutesOf, takeRoutes } from '@cni-ts/resource/moved-routes';
+import { eventually } from '@cni-ts/resource/eventually';
+import { copyRoutes, gatewaysLast, mainRoutesOf, takeRoutes } from '@cni-ts/resource/moved-routes';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import { vrfTable } from '@cni-ts/resource/routing-tables';
 import type { Site } from '@cni-ts/resource/site';
 import { type Address, addAddress, addressFlags, listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLinkByIndex, getLink, type Link, setMaster } from '@cni-ts/rtnetlink/link';
-import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
+import { listRoutes, type Route, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 import { putRoute, RTPROT_KERNEL, type WholeRoute } from '@cni-ts/rtnetlink/whole-route';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
@@ -81,27 +82,27 @@ export class EnslavedLink implements Resource {
       const what = `could not restore address ${formatCidr(cidr)} to ${link.name} @ ${this.#vrf}`;
       failing(what, () => addAddress(route, link, cidr, flags & kept));
     }
-    const until = performance.now() + patience;
-    for (let pause = 5; ; pause = Math.min(100, pause * 2)) {
-      const there = lost.length ? listRoutes(route, 6).filter((one) => one.table === table) : [];
-      const late = lost.filter(
-        ({ cidr }) =>
-          !there.some(
-            ({ dst, hops }) =>
-              dst.prefix === 128 &&
-              equalIp(dst.ip, cidr.ip) &&
-              hops.some(({ index }) => index === link.index),
-          ),
+    const isRouted = ({ cidr }: Address, there: readonly Route[]) =>
+      there.some(
+        ({ dst, hops }) =>
+          isHost(dst) && equalIp(dst.ip, cidr.ip) && hops.some(({ index }) => index === link.index),
       );
-      if (late.length === 0) return;
-      if (performance.now() > until) {
-        const which = late.map(({ cidr }) => formatCidr(cidr)).join(', ');
-        throw new Error(
-          `failed getting local/host addresses for ${link.name} in table ${table} with dst ${which}`,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
+    let late = lost;
+    const settled = await eventually(
+      () => {
+        const there = late.length ? listRoutes(route, 6).filter((one) => one.table === table) : [];
+        late = late.filter((one) => !isRouted(one, there));
+        return late.length === 0;
+      },
+      patience,
+      5,
+      100,
+    );
+    if (settled) return;
+    const which = late.map(({ cidr }) => formatCidr(cidr)).join(', ');
+    throw new Error(
+      `failed getting local/host addresses for ${link.name} in table ${table} with dst ${which}`,
+    );
   }
 
   differences(site: Site): Drift[] {
@@ -114,9 +115,7 @@ export class EnslavedLink implements Resource {
 }
 
 function missingOf(addresses: readonly Address[], there: readonly Address[]): Address[] {
-  return addresses.filter(
-    ({ cidr }) => !there.some((one) => one.cidr.prefix === cidr.prefix && equalIp(one.cidr.ip, cidr.ip)),
-  );
+  return addresses.filter(({ cidr }) => !there.some((one) => equalCidr(one.cidr, cidr)));
 }
 
 /** Undo: out of the VRF, and as it was before, addresses and routes, which the kernel drops a second time. */
@@ -133,6 +132,5 @@ function release(
   if (link.master) setMaster(route, link, 0);
   for (const { cidr, flags } of missingOf(addresses, listAddresses(route, link, 6)))
     addAddress(route, link, cidr, flags & kept);
-  for (const one of [...routes].sort((a, b) => Number(!!a.gateway) - Number(!!b.gateway)))
-    if (!one.shared) putRoute(route, one, RT_TABLE_MAIN);
+  for (const one of gatewaysLast(routes)) if (!one.shared) putRoute(route, one, RT_TABLE_MAIN);
 }

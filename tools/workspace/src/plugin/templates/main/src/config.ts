@@ -1,5 +1,4 @@
-import { networkConfig } from '@cni-ts/skeleton/config';
-import type { Dns } from '@cni-ts/spec/result';
+import { dnsOf, networkConfig } from '@cni-ts/skeleton/config';
 import * as z from 'zod/mini';
 
 /** The fields as they stand in a configuration; each has a row in README.md. */
@@ -14,6 +13,6 @@ export function parse(raw: z.output<ReturnType<typeof schema>>) {
     mtu: raw.mtu || undefined,
     /** '' when the network has no IPAM. */
     ipam: raw.ipam?.type ?? '',
-    dns: raw.dns as Dns | undefined, // reason: the schema's members may be undefined, which Dns writes as absent
+    dns: dnsOf(raw.dns),
   };
 }
