@@ -5,11 +5,12 @@ import type { Client4State, Event4, Outcome4, Outgoing4 } from '@cni-ts/dhcp-pro
 import { clientPort4, readFrame4, writeFrame4 } from '@cni-ts/dhcp-protocol/frame4';
 import { MalformedPacket } from '@cni-ts/dhcp-protocol/malformed';
 import { decodeMessage4, encodeMessage4 } from '@cni-ts/dhcp-protocol/message4';
-import type { Timer, Watch } from '@cni-ts/libc/event-loop';
 import type { PacketSocket } from '@cni-ts/libc/packet-socket';
 import { messageOf } from '@cni-ts/spec/cni-error';
+import { Alarm } from './alarm.ts';
 import type { Around } from './around.ts';
 import type { LinkPort } from './link-port.ts';
+import { WatchedSocket } from './watched-socket.ts';
 
 const everybody = new Uint8Array([255, 255, 255, 255, 255, 255]);
 const toEverybody = '255.255.255.255';
@@ -22,8 +23,8 @@ export class Client4Driver {
   readonly #tell: (outcome: Outcome4) => void;
   #state: Client4State;
   #serverMac: Uint8Array | undefined;
-  #packets: { readonly socket: PacketSocket; readonly watch: Watch } | undefined;
-  #timer: Timer | undefined;
+  readonly #packets: WatchedSocket<PacketSocket>;
+  readonly #timer: Alarm;
   /** Who sent the packet that the step at hand is about. */
   #from: Uint8Array | undefined;
 
@@ -40,6 +41,16 @@ export class Client4Driver {
     this.#state = state;
     this.#serverMac = serverMac === undefined ? undefined : parseMac(serverMac);
     this.#tell = tell;
+    this.#timer = new Alarm(around.loop);
+    this.#packets = new WatchedSocket(around, {
+      open: () => port.packets(clientPort4),
+      failure: () => `no packets of ${port.name}`,
+      readable: () => this.#receive(),
+      close(socket) {
+        socket.mute();
+        around.closer.close(socket);
+      },
+    });
   }
 
   get state(): Client4State {
@@ -57,52 +68,26 @@ export class Client4Driver {
     if (outcome && 'lease' in outcome && this.#from) this.#serverMac = this.#from.slice();
     this.#listen();
     for (const one of send) this.#send(one);
-    if (this.#timer) this.#around.loop.cancel(this.#timer);
-    this.#timer =
-      wakeAt === undefined ? undefined : this.#around.loop.at(wakeAt, () => this.step({ type: 'timer' }));
+    this.#timer.at(wakeAt, () => this.step({ type: 'timer' }));
     if (outcome) this.#tell(outcome);
   }
 
   /** The client is left as it is. */
   stop(): void {
-    if (this.#timer) this.#around.loop.cancel(this.#timer);
-    this.#timer = undefined;
-    this.#closePackets();
+    this.#timer.cancel();
+    this.#packets.close();
   }
 
   /** A socket only as long as an answer is waited for. */
   #listen(): void {
     const { phase } = this.#state;
-    if (phase === 'stopped' || phase === 'pausing' || phase === 'bound') this.#closePackets();
-    else if (!this.#packets) this.#openPackets();
-  }
-
-  #openPackets(): PacketSocket | undefined {
-    try {
-      const socket = this.#port.packets(clientPort4);
-      const watch = { fd: socket.fd, readable: () => this.#receive() };
-      this.#packets = { socket, watch };
-      this.#around.loop.watch(watch);
-      return socket;
-    } catch (error) {
-      // The link went away meanwhile, or there are no descriptors left: as a packet that was lost.
-      this.#around.log(`no packets of ${this.#port.name}: ${messageOf(error)}`);
-      return undefined;
-    }
-  }
-
-  #closePackets(): void {
-    if (!this.#packets) return;
-    const { socket, watch } = this.#packets;
-    this.#packets = undefined;
-    this.#around.loop.unwatch(watch);
-    socket.mute();
-    this.#around.closer.close(socket);
+    if (phase === 'stopped' || phase === 'pausing' || phase === 'bound') this.#packets.close();
+    else this.#packets.open();
   }
 
   #receive(): void {
     for (let i = 0; i < packetsAtOnce; i++) {
-      const packet = this.#packets?.socket.receive();
+      const packet = this.#packets.socket?.receive();
       if (!packet) return;
       try {
         // The sender's kernel may have left UDP's checksum to hardware that a veth has not.
@@ -125,7 +110,7 @@ export class Client4Driver {
     const isFirst = this.#state.sends <= 1 || kind === 'release';
     const to = destination !== toEverybody && isFirst ? (this.#serverMac ?? everybody) : everybody;
     const packet = writeFrame4({ source, destination, payload: encodeMessage4(message) });
-    const opened = this.#packets?.socket ?? this.#openPackets();
+    const opened = this.#packets.open();
     try {
       opened?.send(packet, this.#port.index, to);
     } catch (error) {

@@ -10,12 +10,13 @@ import {
   encodeMessage6,
   serverPort6,
 } from '@cni-ts/dhcp-protocol/message6';
-import type { Timer, Watch } from '@cni-ts/libc/event-loop';
 import type { Ip6Socket } from '@cni-ts/libc/ip6-socket';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { messageOf } from '@cni-ts/spec/cni-error';
+import { Alarm } from './alarm.ts';
 import type { Around } from './around.ts';
 import type { LinkPort } from './link-port.ts';
+import { WatchedSocket } from './watched-socket.ts';
 
 const datagramsAtOnce = 32;
 /** How often the first message is tried while the link has no address of its own yet; milliseconds. */
@@ -26,16 +27,23 @@ export class Client6Driver {
   readonly #port: LinkPort;
   readonly #tell: (outcome: Outcome6) => void;
   #state: Client6State;
-  #socket: { readonly socket: Ip6Socket; readonly watch: Watch } | undefined;
-  #timer: Timer | undefined;
+  readonly #datagrams: WatchedSocket<Ip6Socket>;
+  readonly #timer: Alarm;
   /** Tries again to send what could not be, since duplicate address detection goes on. */
-  #again: Timer | undefined;
+  readonly #again: Alarm;
 
   constructor(around: Around, port: LinkPort, state: Client6State, tell: (outcome: Outcome6) => void) {
     this.#around = around;
     this.#port = port;
     this.#state = state;
     this.#tell = tell;
+    this.#timer = new Alarm(around.loop);
+    this.#again = new Alarm(around.loop);
+    this.#datagrams = new WatchedSocket(around, {
+      open: () => port.udp6(clientPort6),
+      failure: () => `no DHCPv6 on ${port.name}`,
+      readable: () => this.#receive(),
+    });
   }
 
   get state(): Client6State {
@@ -47,59 +55,29 @@ export class Client6Driver {
     const { state, send, wakeAt, outcome } = step6(this.#state, event, this.#around.now(), Math.random);
     this.#state = state;
     this.#listen();
-    if (send.length > 0) this.#cancelAgain();
+    if (send.length > 0) this.#again.cancel();
     for (const one of send) this.#send(one);
-    if (this.#timer) this.#around.loop.cancel(this.#timer);
-    this.#timer =
-      wakeAt === undefined ? undefined : this.#around.loop.at(wakeAt, () => this.step({ type: 'timer' }));
+    this.#timer.at(wakeAt, () => this.step({ type: 'timer' }));
     if (outcome) this.#tell(outcome);
   }
 
   /** The client is left as it is. */
   stop(): void {
-    if (this.#timer) this.#around.loop.cancel(this.#timer);
-    this.#timer = undefined;
-    this.#cancelAgain();
-    this.#close();
-  }
-
-  #cancelAgain(): void {
-    if (this.#again) this.#around.loop.cancel(this.#again);
-    this.#again = undefined;
+    this.#timer.cancel();
+    this.#again.cancel();
+    this.#datagrams.close();
   }
 
   /** A socket only as long as an answer is waited for. */
   #listen(): void {
     const { phase } = this.#state;
-    if (phase === 'stopped' || phase === 'bound') this.#close();
-    else if (!this.#socket) this.#open();
-  }
-
-  #open(): Ip6Socket | undefined {
-    try {
-      const socket = this.#port.udp6(clientPort6);
-      const watch = { fd: socket.fd, readable: () => this.#receive() };
-      this.#socket = { socket, watch };
-      this.#around.loop.watch(watch);
-      return socket;
-    } catch (error) {
-      // Another client has the port, or the link went away: as a packet that was lost.
-      this.#around.log(`no DHCPv6 on ${this.#port.name}: ${messageOf(error)}`);
-      return undefined;
-    }
-  }
-
-  #close(): void {
-    if (!this.#socket) return;
-    const { socket, watch } = this.#socket;
-    this.#socket = undefined;
-    this.#around.loop.unwatch(watch);
-    socket.close();
+    if (phase === 'stopped' || phase === 'bound') this.#datagrams.close();
+    else this.#datagrams.open();
   }
 
   #receive(): void {
     for (let i = 0; i < datagramsAtOnce; i++) {
-      const datagram = this.#socket?.socket.receive();
+      const datagram = this.#datagrams.socket?.receive();
       if (!datagram) return;
       try {
         this.step({ type: 'message', message: decodeMessage6(datagram.bytes) });
@@ -111,13 +89,13 @@ export class Client6Driver {
   }
 
   #send(one: Outgoing6): void {
-    const opened = this.#socket?.socket ?? this.#open();
+    const opened = this.#datagrams.open();
     const to = parseIp(allServers6)!.bytes; // reason: a constant
     try {
       opened?.send(encodeMessage6(one.message), to, serverPort6, this.#port.index);
     } catch (error) {
       if (errnoOf(error) === 'EADDRNOTAVAIL' && this.#state.phase !== 'releasing') {
-        this.#again = this.#around.loop.after(beforeFirstAddress, () => this.#send(one));
+        this.#again.after(beforeFirstAddress, () => this.#send(one));
         return;
       }
       this.#around.log(`${one.kind} was not sent on ${this.#port.name}: ${messageOf(error)}`);

@@ -1,8 +1,9 @@
 /** The lease of one family: what its client's outcomes mean for the container's link. */
+
 import type { LeaseResult } from '@cni-ts/dhcp-protocol/lease';
-import type { Timer } from '@cni-ts/libc/event-loop';
 import { setDown } from '@cni-ts/rtnetlink/link';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { Alarm } from './alarm.ts';
 import type { Around } from './around.ts';
 import { changeRoutes, type KeptRoutes, putLease, removeLease } from './link-lease.ts';
 import type { LinkPort } from './link-port.ts';
@@ -68,13 +69,14 @@ export class FamilyLease<L extends AnyLease> {
   readonly #driver: Driver<L>;
   /** The routes of an address that was taken from the link: one is to be put there when there is a lease again. */
   #removed: KeptRoutes | undefined;
-  #retry: Timer | undefined;
+  readonly #retry: Alarm;
 
   constructor(holding: Holding, family: Family<L>, removed: KeptRoutes | undefined) {
     this.#holding = holding;
     this.#family = family;
     this.#removed = removed;
     this.#driver = family.driver;
+    this.#retry = new Alarm(holding.around.loop);
   }
 
   /** The lease in use. */
@@ -104,7 +106,7 @@ export class FamilyLease<L extends AnyLease> {
 
   /** Somebody waits for a lease: where the link is without one, a server is asked now. */
   hurry(): void {
-    if (this.#retry) this.#tryAgain();
+    if (this.#retry.isSet) this.#tryAgain();
   }
 
   /** Gives the lease back. */
@@ -113,8 +115,7 @@ export class FamilyLease<L extends AnyLease> {
   }
 
   stop(): void {
-    if (this.#retry) this.#holding.around.loop.cancel(this.#retry);
-    this.#retry = undefined;
+    this.#retry.cancel();
     this.#driver.stop();
   }
 
@@ -267,16 +268,13 @@ export class FamilyLease<L extends AnyLease> {
   /** A link without a lease is down; after a while a server is asked again. */
   #pause(): void {
     if (this.#family.isNeeded) this.#setDown();
-    const { loop } = this.#holding.around;
-    if (this.#retry) loop.cancel(this.#retry);
-    this.#retry = loop.after(pauseWithoutLease, () => this.#tryAgain());
+    this.#retry.after(pauseWithoutLease, () => this.#tryAgain());
     if (this.#holding.isWaitedFor) this.#tryAgain();
   }
 
   #tryAgain(): void {
-    const { port, around } = this.#holding;
-    if (this.#retry) around.loop.cancel(this.#retry);
-    this.#retry = undefined;
+    const { port } = this.#holding;
+    this.#retry.cancel();
     this.#onLink(`link "${port.name}" could not be set up`, () => port.setUp());
     if (port.isGone) return;
     const { phase, wanted } = this.#driver.state;

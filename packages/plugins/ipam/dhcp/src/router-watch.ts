@@ -8,11 +8,11 @@ import {
   readRouterAdvertisement,
   writeRouterSolicitation,
 } from '@cni-ts/dhcp-protocol/router-advertisement';
-import type { Timer, Watch } from '@cni-ts/libc/event-loop';
 import type { Ip6Socket } from '@cni-ts/libc/ip6-socket';
-import { messageOf } from '@cni-ts/spec/cni-error';
+import { Alarm } from './alarm.ts';
 import type { Around } from './around.ts';
 import type { LinkPort } from './link-port.ts';
+import { WatchedSocket } from './watched-socket.ts';
 
 const ROUTER_ADVERTISEMENT = 134;
 const allRouters = parseIp('ff02::2')!.bytes; // reason: a constant
@@ -36,58 +36,53 @@ export interface Router {
 }
 
 export class RouterWatch {
-  readonly #around: Around;
   readonly #port: LinkPort;
   readonly #ended: (router: Router | undefined) => void;
-  #socket: { readonly socket: Ip6Socket; readonly watch: Watch } | undefined;
-  #timer: Timer | undefined;
+  readonly #advertisements: WatchedSocket<Ip6Socket>;
+  readonly #timer: Alarm;
   #sent = 0;
 
   /** `ended`: told once, of the first router that answers, or that none does. */
   constructor(around: Around, port: LinkPort, ended: (router: Router | undefined) => void) {
-    this.#around = around;
     this.#port = port;
     this.#ended = ended;
+    this.#timer = new Alarm(around.loop);
+    this.#advertisements = new WatchedSocket(around, {
+      open: () => port.icmp6(ROUTER_ADVERTISEMENT),
+      failure: () => `no router advertisements of ${port.name}`,
+      readable: () => this.#receive(),
+    });
   }
 
   start(): void {
-    try {
-      const socket = this.#port.icmp6(ROUTER_ADVERTISEMENT);
-      const watch = { fd: socket.fd, readable: () => this.#receive() };
-      this.#socket = { socket, watch };
-      this.#around.loop.watch(watch);
-    } catch (error) {
-      this.#around.log(`no router advertisements of ${this.#port.name}: ${messageOf(error)}`);
-    }
-    this.#timer = this.#around.loop.after(0, () => this.#solicit());
+    this.#advertisements.open();
+    this.#timer.after(0, () => this.#solicit());
   }
 
   stop(): void {
-    if (this.#timer) this.#around.loop.cancel(this.#timer);
-    this.#timer = undefined;
-    if (!this.#socket) return;
-    this.#around.loop.unwatch(this.#socket.watch);
-    this.#socket.socket.close();
-    this.#socket = undefined;
+    this.#timer.cancel();
+    this.#advertisements.close();
   }
 
   #solicit(): void {
-    if (this.#sent++ >= mostSolicitations || !this.#socket) {
+    const { socket } = this.#advertisements;
+    if (this.#sent++ >= mostSolicitations || !socket) {
       this.stop();
       this.#ended(undefined);
       return;
     }
     try {
       // The kernel fills in the checksum, of the address that it sends from.
-      this.#socket.socket.send(writeRouterSolicitation('::'), allRouters, 0, this.#port.index);
+      socket.send(writeRouterSolicitation('::'), allRouters, 0, this.#port.index);
     } catch {
       // reason: the link has no address of its own yet; the next one goes out
     }
-    this.#timer = this.#around.loop.after(betweenSolicitations, () => this.#solicit());
+    this.#timer.after(betweenSolicitations, () => this.#solicit());
   }
 
   #receive(): void {
-    for (let datagram = this.#socket?.socket.receive(); datagram; datagram = this.#socket?.socket.receive()) {
+    const next = () => this.#advertisements.socket?.receive();
+    for (let datagram = next(); datagram; datagram = next()) {
       const from: Ip = { family: 6, bytes: datagram.from.slice() };
       if (!isLinkLocal6(from)) continue;
       const said = readSafely(datagram.bytes);

@@ -1,6 +1,8 @@
 /** One client of the daemon: its words as they come, and the answers to its calls. Nothing here waits. */
-import type { EventLoop, Timer, Watch } from '@cni-ts/libc/event-loop';
+
+import type { EventLoop, Watch } from '@cni-ts/libc/event-loop';
 import type { UnixConnection } from '@cni-ts/libc/unix-listener';
+import { Alarm } from './alarm.ts';
 import { GobReader, readUint } from './gob-reader.ts';
 import type { GobObject, GobStruct } from './gob-types.ts';
 import { GobWriter } from './gob-writer.ts';
@@ -36,7 +38,7 @@ export class RpcConnection {
   #request: GobObject | undefined;
   #came = new Uint8Array(0);
   #toWrite = new Uint8Array(0);
-  #idle: Timer | undefined;
+  readonly #idle: Alarm;
   #closed = false;
 
   constructor(loop: EventLoop, stream: UnixConnection, serve: (call: Call) => void, ended: () => void) {
@@ -44,6 +46,7 @@ export class RpcConnection {
     this.#stream = stream;
     this.#serve = serve;
     this.#ended = ended;
+    this.#idle = new Alarm(loop);
     this.#watch = { fd: stream.fd, readable: () => this.#readable() };
     loop.watch(this.#watch);
     this.#rest();
@@ -53,7 +56,7 @@ export class RpcConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#loop.unwatch(this.#watch);
-    this.#stopIdling();
+    this.#idle.cancel();
     this.#stream.close();
     for (const { abandoned } of this.#calls) abandoned?.();
     this.#calls.clear();
@@ -61,13 +64,8 @@ export class RpcConnection {
   }
 
   #rest(): void {
-    this.#stopIdling();
-    if (this.#calls.size === 0) this.#idle = this.#loop.after(patience, () => this.close());
-  }
-
-  #stopIdling(): void {
-    if (this.#idle) this.#loop.cancel(this.#idle);
-    this.#idle = undefined;
+    this.#idle.cancel();
+    if (this.#calls.size === 0) this.#idle.after(patience, () => this.close());
   }
 
   #readable(): void {
@@ -173,7 +171,7 @@ export class RpcConnection {
       abandoned: undefined,
     };
     this.#calls.add(call);
-    this.#stopIdling();
+    this.#idle.cancel();
     this.#serve(call);
   }
 
