@@ -1,18 +1,11 @@
 /** One turn of the DHCPv4 client: the state in the making, and the moves that its parts share. */
+import type { ClientTurn } from './client-step.ts';
 import { discover4, rebind4, reboot4, renew4, request4 } from './client4-messages.ts';
 import type { Client4State, Outcome4, Outgoing4, Phase4 } from './client4-state.ts';
 import { acquireWait4, pauseAfter4, renewWait4 } from './retransmission.ts';
 
-export type Draft4 = { -readonly [K in keyof Client4State]: Client4State[K] };
-
-export interface Turn4 {
-  readonly state: Draft4;
-  /** Milliseconds of boottime. */
-  readonly at: number;
-  readonly random: () => number;
-  readonly send: Outgoing4[];
-  outcome?: Outcome4;
-}
+export type Turn4 = ClientTurn<Client4State, Outgoing4, Outcome4>;
+export type Draft4 = Turn4['state'];
 
 /** An answer that takes longer is not to be expected: it is counted from a later send. */
 const longestAnswer = 10_000;

@@ -1,4 +1,6 @@
 /** What the DHCPv4 client is given, keeps, and says. All of it but messages is plain JSON. */
+import type { ClientEvent, ClientOutcome, ClientStep } from './client-step.ts';
+import type { Now } from './clock.ts';
 import type { Lease4 } from './lease4.ts';
 import type { Message4 } from './message4.ts';
 
@@ -75,48 +77,12 @@ export interface Client4State {
   readonly why?: string;
   readonly linkUp: boolean;
   /** The clocks at the last step. */
-  readonly stamp: { readonly boottime: number; readonly wall: number; readonly boot: string };
+  readonly stamp: Now;
 }
 
-export type Event4 =
-  /** Acquire. `address`: ask for this one first (INIT-REBOOT). `linkUp` false: there is no carrier yet. */
-  | { readonly type: 'start'; readonly address?: string; readonly linkUp?: boolean }
-  /** The state was read from disk by a daemon that has just been started. A valid lease goes on without a packet. */
-  | { readonly type: 'resumed'; readonly linkUp?: boolean }
-  /** As it arrives. What came while the client was bound is not kept for when it renews: the socket is closed meanwhile,
-   *  or emptied. */
-  | { readonly type: 'message'; readonly message: Message4 }
-  /** wakeAt has come; harmless at any other time. */
-  | { readonly type: 'timer' }
-  | { readonly type: 'linkUp' }
-  | { readonly type: 'linkDown' }
-  /** Renew now, whatever T1 says. */
-  | { readonly type: 'renew' }
-  /** Somebody else uses the address. */
-  | { readonly type: 'decline' }
-  /** Give the address back and stop. */
-  | { readonly type: 'release' };
-
-/** What the caller has to do about the address on the link. At most one comes from a step. */
-export type Outcome4 =
-  /** There is a lease where none was in use. */
-  | { readonly type: 'bound'; readonly lease: Lease4 }
-  /** A stored lease is still good. */
-  | { readonly type: 'resumed'; readonly lease: Lease4 }
-  /** The same address for longer, nothing else is new. */
-  | { readonly type: 'renewed'; readonly lease: Lease4 }
-  /** The same address; router, routes, DNS or another option differ. */
-  | { readonly type: 'options'; readonly lease: Lease4; readonly previous: Lease4 }
-  /** Another address or mask: the previous one must go from the link, this one must be put there. */
-  | { readonly type: 'changed'; readonly lease: Lease4; readonly previous: Lease4 }
-  /** The lease ran out: the address must not be used any more. The client begins anew. */
-  | { readonly type: 'expired'; readonly previous: Lease4 }
-  /** The server took the address back, or it was declined: likewise. */
-  | { readonly type: 'lost'; readonly reason: string; readonly previous: Lease4 }
-  /** Acquiring is given up; the client stopped. `error` is the reference's word, `reason` says more. */
-  | { readonly type: 'failed'; readonly error: string; readonly reason: string }
-  /** After the event `release`; the client stopped. */
-  | { readonly type: 'released'; readonly previous?: Lease4 };
+export type Event4 = ClientEvent<Message4>;
+export type Outcome4 = ClientOutcome<Lease4>;
+export type Step4 = ClientStep<Client4State, Outgoing4, Outcome4>;
 
 export interface Outgoing4 {
   readonly kind: 'discover' | 'request' | 'renew' | 'rebind' | 'reboot' | 'release' | 'decline';
@@ -125,13 +91,4 @@ export interface Outgoing4 {
   /** `255.255.255.255`, or the server's. */
   readonly destination: string;
   readonly message: Message4;
-}
-
-export interface Step4 {
-  readonly state: Client4State;
-  readonly send: readonly Outgoing4[];
-  /** Milliseconds of boottime at which the event `timer` is wanted; undefined: never. */
-  readonly wakeAt?: number;
-  /** What is to be written to disk is the state of each step that has one. */
-  readonly outcome?: Outcome4;
 }

@@ -5,7 +5,9 @@
  * lease says so before anything else. Of each step at most one outcome comes, and the address of the outcome before is
  * in use until one says otherwise.
  */
+
 import { noAddress4 } from './address-bytes.ts';
+import { clockMoved, movedLease, stepOf } from './client-step.ts';
 import {
   begin4,
   dropLease4,
@@ -56,13 +58,7 @@ export function step4(state: Client4State, event: Event4, now: Now, random: () =
   if (event.type === 'resumed') followClock(turn, now);
   handle(turn, event);
   turn.state.stamp = { boottime: now.boottime, wall: now.wall, boot: now.boot };
-  const wakeAt = nextWake(turn.state);
-  return {
-    state: turn.state,
-    send: turn.send,
-    ...(wakeAt !== undefined && { wakeAt }),
-    ...(turn.outcome !== undefined && { outcome: turn.outcome }),
-  };
+  return stepOf(turn, dueTimes(turn.state));
 }
 
 function handle(turn: Turn4, event: Event4): void {
@@ -115,22 +111,13 @@ function start(turn: Turn4, address: string | undefined, up: boolean): void {
   enter4(turn, state.wanted !== undefined && address !== undefined ? 'rebooting' : 'selecting');
 }
 
-/** Times of another boot are moved by what the calendar says has passed meanwhile; one that was set back says nothing,
- *  and nothing passed. */
+/** Times of another boot are moved. */
 function followClock({ state }: Turn4, now: Now): void {
-  const { stamp, lease } = state;
-  if (stamp.boot === now.boot && now.boottime >= stamp.boottime) return;
-  const moved = now.boottime - stamp.boottime - Math.max(0, now.wall - stamp.wall);
-  const { renewAt, rebindAt, expiresAt } = lease ?? {};
+  const moved = clockMoved(state.stamp, now);
+  if (moved === undefined) return;
   state.sentAt = now.boottime;
-  if (lease !== undefined) {
-    state.lease = {
-      ...lease,
-      since: lease.since + moved,
-      ...(renewAt !== undefined && { renewAt: renewAt + moved }),
-      ...(rebindAt !== undefined && { rebindAt: rebindAt + moved }),
-      ...(expiresAt !== undefined && { expiresAt: expiresAt + moved }),
-    };
+  if (state.lease !== undefined) {
+    state.lease = movedLease(state.lease, moved);
     // The wire may be another one since.
     state.phase = 'rebooting';
   }
@@ -274,15 +261,14 @@ function release(turn: Turn4): void {
   turn.outcome = lease === undefined ? { type: 'released' } : { type: 'released', previous: lease };
 }
 
-function nextWake(state: Client4State): number | undefined {
+/** At which something is to be done. */
+function dueTimes(state: Client4State): (number | undefined)[] {
   const { lease, phase } = state;
   const times = [state.due, lease?.expiresAt];
   if (phase !== 'rebinding') times.push(lease?.rebindAt);
   if (phase === 'bound') times.push(lease?.renewAt);
   if (isAcquiring4(state)) times.push(state.deadline);
-  let first: number | undefined;
-  for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;
-  return first;
+  return times;
 }
 
 export { parseClient4 } from './client4-stored.ts';

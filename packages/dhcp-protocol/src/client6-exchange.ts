@@ -1,18 +1,11 @@
 /** One turn of the DHCPv6 client: the state in the making, and the moves that its parts share. */
+import type { ClientTurn } from './client-step.ts';
 import { messageOf6 } from './client6-messages.ts';
 import type { Client6State, Outcome6, Outgoing6, Phase6 } from './client6-state.ts';
 import { nextWait6 } from './retransmission.ts';
 
-export type Draft6 = { -readonly [K in keyof Client6State]: Client6State[K] };
-
-export interface Turn6 {
-  readonly state: Draft6;
-  /** Milliseconds of boottime. */
-  readonly at: number;
-  readonly random: () => number;
-  readonly send: Outgoing6[];
-  outcome?: Outcome6;
-}
+export type Turn6 = ClientTurn<Client6State, Outgoing6, Outcome6>;
+export type Draft6 = Turn6['state'];
 
 /** RFC 8415, section 7.6, milliseconds: the first wait, the longest (0: no limit), how many sends (0: no limit). A
  *  Solicit's longest wait is in the state. Its first send is not put off by a chance second (section 18.2.1): that is for

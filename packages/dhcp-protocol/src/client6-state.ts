@@ -1,4 +1,6 @@
 /** What the DHCPv6 client is given, keeps, and says. All of it but messages is plain JSON. */
+import type { ClientEvent, ClientOutcome, ClientStep } from './client-step.ts';
+import type { Now } from './clock.ts';
 import type { Lease6 } from './lease6.ts';
 import type { Message6 } from './message6.ts';
 
@@ -52,39 +54,22 @@ export interface Client6State {
   readonly solMaxRt: number;
   readonly why?: string;
   readonly linkUp: boolean;
-  readonly stamp: { readonly boottime: number; readonly wall: number; readonly boot: string };
+  readonly stamp: Now;
 }
 
-export type Event6 =
-  | { readonly type: 'start'; readonly address?: string; readonly linkUp?: boolean }
-  | { readonly type: 'resumed'; readonly linkUp?: boolean }
-  | { readonly type: 'message'; readonly message: Message6 }
-  | { readonly type: 'timer' }
-  | { readonly type: 'linkUp' }
-  | { readonly type: 'linkDown' }
-  | { readonly type: 'renew' }
-  /** Duplicate address detection failed. */
-  | { readonly type: 'decline' }
-  | { readonly type: 'release' };
+export type Event6 = ClientEvent<Message6>;
 
-/** As Outcome4. `information` is what `informationOnly` ends in; `released` comes once the server has answered, or four
- *  messages after. */
+/** `information` is what `informationOnly` ends in; `released` comes once the server has answered, or four messages
+ *  after. */
 export type Outcome6 =
-  | { readonly type: 'bound'; readonly lease: Lease6 }
-  | { readonly type: 'resumed'; readonly lease: Lease6 }
-  | { readonly type: 'renewed'; readonly lease: Lease6 }
-  | { readonly type: 'options'; readonly lease: Lease6; readonly previous: Lease6 }
-  | { readonly type: 'changed'; readonly lease: Lease6; readonly previous: Lease6 }
-  | { readonly type: 'expired'; readonly previous: Lease6 }
-  | { readonly type: 'lost'; readonly reason: string; readonly previous: Lease6 }
-  | { readonly type: 'failed'; readonly error: string; readonly reason: string }
+  | ClientOutcome<Lease6>
   | {
       readonly type: 'information';
       readonly dns: string[];
       readonly search: string[];
       readonly ntp: string[];
-    }
-  | { readonly type: 'released'; readonly previous?: Lease6 };
+    };
+export type Step6 = ClientStep<Client6State, Outgoing6, Outcome6>;
 
 /** Goes from the link-local address, port 546, to ff02::1:2, port 547. */
 export interface Outgoing6 {
@@ -98,11 +83,4 @@ export interface Outgoing6 {
     | 'decline'
     | 'information-request';
   readonly message: Message6;
-}
-
-export interface Step6 {
-  readonly state: Client6State;
-  readonly send: readonly Outgoing6[];
-  readonly wakeAt?: number;
-  readonly outcome?: Outcome6;
 }

@@ -1,5 +1,6 @@
 /** The DHCPv6 client as a state machine (RFC 8415, section 18.2): no socket, no timer, no clock. It works as client4.ts
  *  does. */
+import { clockMoved, movedLease, stepOf } from './client-step.ts';
 import {
   begin6,
   confirmTime,
@@ -44,13 +45,7 @@ export function step6(state: Client6State, event: Event6, now: Now, random: () =
   if (event.type === 'resumed') followClock(turn, now);
   handle(turn, event);
   turn.state.stamp = { boottime: now.boottime, wall: now.wall, boot: now.boot };
-  const wakeAt = nextWake(turn.state);
-  return {
-    state: turn.state,
-    send: turn.send,
-    ...(wakeAt !== undefined && { wakeAt }),
-    ...(turn.outcome !== undefined && { outcome: turn.outcome }),
-  };
+  return stepOf(turn, dueTimes(turn.state));
 }
 
 function handle(turn: Turn6, event: Event6): void {
@@ -101,20 +96,11 @@ function start(turn: Turn6, address: string | undefined, up: boolean): void {
   enter6(turn, state.config.informationOnly ? 'informing' : 'soliciting');
 }
 
-/** As client4.ts has it. */
+/** Times of another boot are moved. */
 function followClock({ state }: Turn6, now: Now): void {
-  const { stamp, lease } = state;
-  if ((stamp.boot === now.boot && now.boottime >= stamp.boottime) || lease === undefined) return;
-  const moved = now.boottime - stamp.boottime - Math.max(0, now.wall - stamp.wall);
-  const { renewAt, rebindAt, preferredUntil, expiresAt } = lease;
-  state.lease = {
-    ...lease,
-    since: lease.since + moved,
-    ...(renewAt !== undefined && { renewAt: renewAt + moved }),
-    ...(rebindAt !== undefined && { rebindAt: rebindAt + moved }),
-    ...(preferredUntil !== undefined && { preferredUntil: preferredUntil + moved }),
-    ...(expiresAt !== undefined && { expiresAt: expiresAt + moved }),
-  };
+  const moved = clockMoved(state.stamp, now);
+  if (moved === undefined || state.lease === undefined) return;
+  state.lease = movedLease(state.lease, moved);
   if (state.phase !== 'releasing') state.phase = 'confirming';
 }
 
@@ -263,14 +249,13 @@ function release(turn: Turn6): void {
   if (!state.linkUp) released6(turn);
 }
 
-function nextWake(state: Client6State): number | undefined {
+/** At which something is to be done. */
+function dueTimes(state: Client6State): (number | undefined)[] {
   const { lease, phase } = state;
   const times = [state.due];
   if (phase !== 'releasing') times.push(lease?.expiresAt);
   if (phase === 'bound' || phase === 'renewing' || phase === 'confirming') times.push(lease?.rebindAt);
   if (phase === 'bound') times.push(lease?.renewAt);
   if (isAcquiring6(state)) times.push(state.deadline);
-  let first: number | undefined;
-  for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time;
-  return first;
+  return times;
 }
