@@ -107,6 +107,11 @@ function run(
   }
 }
 
+/** What an error says; '' where there is none. */
+export async function message(answer: Promise<Answer>): Promise<string> {
+  return (await answer).error?.msg ?? '';
+}
+
 /** Calls and expects success; the error's text otherwise. */
 export async function succeed(plugin: Plugin, command: Command, given: Call): Promise<Answer> {
   const answer = await call(plugin, command, given);

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { staticPlugin } from '@cni-ts/static/static';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import type { Case } from '@cni-ts/testing/case';
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
@@ -53,8 +53,6 @@ function given(host: Host, container: Container, config: object, more: Partial<C
   const full = { cniVersion: '1.1.0', name: 'net1', type: 'dummy', ipam: { type: 'fake' }, ...config };
   return { config: full, container, path: host.bin, ...more };
 }
-
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 
 // biome-ignore lint/suspicious/noExplicitAny: what `ip` prints
 function link(container: Container, name = 'eth0'): any {

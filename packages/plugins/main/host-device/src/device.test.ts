@@ -4,29 +4,13 @@ import { hostLocal } from '@cni-ts/host-local/host-local';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { staticPlugin } from '@cni-ts/static/static';
-import { type Call, call, executables, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
-import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
+import { call, executables, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Host, test } from '@cni-ts/testing/namespaces';
 import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
+import { given, link, mac } from '../test/device-trial.ts';
 import { hostDevice } from './host-device.ts';
-
-const mac = '02:00:00:00:00:10';
-
-function given(host: Host, container: Container, config: object, more: Partial<Call> = {}): Call {
-  const dataDir = `${host.dir}/devices`;
-  const full = { cniVersion: '1.1.0', name: 'net1', type: 'host-device', dataDir, ...config };
-  return { config: full, container, path: host.bin, ...more };
-}
-
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
-
-// biome-ignore lint/suspicious/noExplicitAny: what `ip` prints
-function link(place: Pick<Host, 'succeeds' | 'sh'>, name: string): any {
-  return place.succeeds(`ip link show ${name}`)
-    ? JSON.parse(place.sh(`ip -j -d address show ${name}`))[0]
-    : undefined;
-}
 
 function makeDevice(host: Host, up = true): void {
   host.sh(`ip link add d0 address ${mac} type veth peer name p0; ip address add 198.51.100.1/24 brd + dev d0

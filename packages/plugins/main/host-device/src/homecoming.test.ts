@@ -1,26 +1,10 @@
 /** How devices come home: by DEL, GC, the next ADD, and what others did to them meanwhile. */
-import { type Call, call, fakeIpam, succeed } from '@cni-ts/testing/call';
+import { call, fakeIpam, message, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
+import { given, link, mac } from '../test/device-trial.ts';
 import { hostDevice } from './host-device.ts';
-
-const mac = '02:00:00:00:00:10';
-
-function given(host: Host, container: Container, config: object, more: Partial<Call> = {}): Call {
-  const dataDir = `${host.dir}/devices`;
-  const full = { cniVersion: '1.1.0', name: 'net1', type: 'host-device', dataDir, ...config };
-  return { config: full, container, path: host.bin, ...more };
-}
-
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
-
-// biome-ignore lint/suspicious/noExplicitAny: what `ip` prints
-function link(place: Pick<Host, 'succeeds' | 'sh'>, name: string): any {
-  return place.succeeds(`ip link show ${name}`)
-    ? JSON.parse(place.sh(`ip -j -d address show ${name}`))[0]
-    : undefined;
-}
 
 function makeDevice(host: Host, name = 'd0', address = mac): void {
   host.sh(`ip link add ${name} address ${address} type veth peer name p${name}

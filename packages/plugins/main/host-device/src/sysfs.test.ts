@@ -1,7 +1,7 @@
 /** Devices by what sysfs tells of them: a tree of our own stands in its place, in a mount namespace of this test's. */
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mount, unshareMounts } from '@cni-ts/libc/mount';
-import { type Call, call, fakeIpam, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { beforeAll, beforeEach, describe, expect } from 'vitest';
@@ -39,7 +39,6 @@ function given(host: Host, container: Container, config: object, more: Partial<C
   return { config: full, container, path: host.bin, ...more };
 }
 
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 const byRuntime = (deviceID: string) => ({ runtimeConfig: { deviceID } });
 
 function makeDevice(host: Host): void {

@@ -1,7 +1,7 @@
 /** What needs no ipvlan of the kernel; the others are in ipvlan.uml.test.ts, for user-mode Linux. */
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
 import { has } from '@cni-ts/testing/needs';
 import { describe, expect } from 'vitest';
@@ -28,8 +28,6 @@ function given(host: Host, container: Container | undefined, config: object, mor
   const own = { cniVersion: '1.1.0', name: 'net1', type: 'ipvlan', master: 'm0', ipam: ipam(host) };
   return { config: { ...own, ...config }, container, path: host.bin, plugins, ...more };
 }
-
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 
 describe('the configuration', () => {
   test('an unknown mode is refused, also where there is no such master (ipvlan 3)', async ({

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
@@ -95,7 +95,6 @@ function given(host: Host, container: Container, config: object, more: Partial<C
 const json = (text: string) => JSON.parse(text.trim() || '[]');
 const own = (container: Container, name = 'eth0') => json(container.sh(`ip -j -d link show ${name}`))[0];
 const sysctl = (place: Container, key: string) => place.sh(`cat /proc/sys/net/${key}`).trim();
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 const has = (container: Container, name = 'eth0') => container.succeeds(`ip link show ${name}`);
 
 /** An IPAM plugin that answers with this address and more. */

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hostLocal } from '@cni-ts/host-local/host-local';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
@@ -112,7 +112,6 @@ function given(host: Host, container: Container, config: object, more: Partial<C
 const json = (text: string) => JSON.parse(text.trim() || '[]');
 const own = (container: Container) => json(container.sh('ip -j -d link show eth0'))[0];
 const sysctl = (place: Container, key: string) => place.sh(`cat /proc/sys/net/${key}`).trim();
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 
 describe('the link', () => {
   test('is a macvlan in bridge mode with the address IPAM gave, announced to neighbours (macvlan 1)', async ({

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { staticPlugin } from '@cni-ts/static/static';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
@@ -13,8 +13,6 @@ function given(host: Host, container: Container, config: object, more: Partial<C
   const full = { cniVersion: '1.1.0', name: 'net1', type: 'tap', ...config };
   return { config: full, container, path: host.bin, ifname: 't0', ...more };
 }
-
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 
 // biome-ignore lint/suspicious/noExplicitAny: what `ip` prints
 function link(container: Container, name = 't0'): any {

@@ -1,7 +1,7 @@
 /** What needs no VLAN of the kernel; the others are in vlan.uml.test.ts, for user-mode Linux. */
 import { writeFileSync } from 'node:fs';
 import { hostLocal } from '@cni-ts/host-local/host-local';
-import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testing/call';
+import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { test as base, type Container, type Host } from '@cni-ts/testing/namespaces';
 import { has } from '@cni-ts/testing/needs';
 import { describe, expect } from 'vitest';
@@ -29,7 +29,6 @@ function given(host: Host, container: Container | undefined, config: object, mor
   return { config: { ...own, ...config }, container, path: host.bin, plugins, ...more };
 }
 
-const message = async (answer: ReturnType<typeof call>) => (await answer).error?.msg ?? '';
 const links = (place: Container | Host) => place.sh('ip -br link');
 
 describe('the configuration', () => {
