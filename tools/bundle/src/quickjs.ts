@@ -43,7 +43,7 @@ const suites = ['trixie', 'forky', 'sid'];
 const ownPatches = join(workspaceRoot, 'packages/engine/patches');
 
 const sources = ['quickjs', 'cutils', 'dtoa', 'libregexp', 'libunicode'];
-// -O3 makes it a quarter larger and no faster. Tables for unwinding are of use to C++ and to debuggers.
+// -O3 makes it a quarter larger, for 3 of 100 instructions. Tables for unwinding are of use to C++ and to debuggers.
 const options = [
   '-O2',
   '-fno-asynchronous-unwind-tables',
