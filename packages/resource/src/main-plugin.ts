@@ -56,6 +56,8 @@ export interface MainPlugin<S extends z.core.$ZodType, C> {
   readonly ipam: (config: C) => string;
   /** It has no use without. */
   readonly needsIpam?: boolean;
+  /** Fails where there is no IPAM plugin, in the plugin's own words for ADD. */
+  readonly noIpam?: (config: C) => void;
   /** Addresses that a plugin before it in the chain gave; IPAM is not asked then. A plugin that can take such cannot do
    *  without both. */
   readonly chained?: (config: C, request: Request<C>) => Result | undefined;
@@ -93,6 +95,7 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
     const ipam = main.ipam(request.config);
     if (ipam) return request.ipam(ipam);
     if (!main.needsIpam && !main.chained) return undefined;
+    main.noIpam?.(request.config);
     // As a look for it would say, but before anything is made.
     throw new Error('no plugin name provided');
   };

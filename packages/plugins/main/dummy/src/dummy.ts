@@ -34,10 +34,10 @@ export const dummy = mainPlugin({
   config: schema,
   parse,
   refuse: checkIpam,
-  check: checkIpam,
   ipam: ({ ipam }) => ipam,
   missing: 'dummy: Required prevResult missing',
   needsIpam: true,
+  noIpam: checkIpam,
   plan(config, site) {
     checkIpam(config);
     const { ifname } = site;
