@@ -54,34 +54,80 @@ const programs = {
 
 type Programs = Record<keyof typeof programs, string>;
 
-/**
- * In user-mode Linux a program takes fifty times as long to start, and what runs there is about links: with
- * CNI_TS_SNAPSHOT=links the programs that tell of rules, queueing disciplines and bridges are not started.
- */
-const links: Programs = {
-  ...programs,
-  bridge: `printf '[]\\n[]\\n'`,
-  qdiscs: "echo '[]'",
-  classes: ':',
-  nftables: "echo '{}'",
-  iptables: ':',
-};
-
-const script = Object.values(process.env.CNI_TS_SNAPSHOT === 'links' ? links : programs).join('\necho @@\n');
+const script = Object.values(programs).join('\necho @@\n');
 
 /** The state of `netns`, or of the calling thread's namespace; `files`: a folder whose contents belong to it. */
 export function snapshot(netns?: Netns, files?: string): Snapshot {
+  const look = process.env.CNI_TS_SNAPSHOT === 'links' ? lookAtLinks : lookAtAll;
+  const texts = netns ? netns.run(look) : look();
+  return read(texts, files);
+}
+
+type Texts = Programs & { readonly stderr: string };
+
+function lookAtAll(): Texts {
   // Node's own way copies the page tables of a process of some hundred megabytes each time.
-  const look = () => runToEnd('/bin/bash', ['-c', script], process.env, '');
-  const { stdout, stderr } = netns ? netns.run(look) : look();
+  const { stdout, stderr } = runToEnd('/bin/bash', ['-c', script], process.env, '');
   const parts = stdout.split('@@\n');
   const names = Object.keys(programs);
   if (parts.length !== names.length) throw new Error(`looking at the namespace failed: ${stderr}`);
-  const text = (name: keyof typeof programs) => parts[names.indexOf(name)] ?? '';
+  const texts = Object.fromEntries(names.map((name, at) => [name, parts[at] ?? '']));
+  return { ...(texts as Programs), stderr }; // reason: the names are those of the table
+}
+
+/**
+ * In user-mode Linux a program takes fifty times as long to start, and what runs there is about links: with
+ * CNI_TS_SNAPSHOT=links one program is started, and what it does not tell counts as empty, but for the settings of links and
+ * those that forwarding and VRFs are about.
+ */
+function lookAtLinks(): Texts {
+  const asked = ['address', 'route show table all', 'neigh show nud permanent', 'neigh show proxy', 'rule'];
+  const { stdout, stderr } = runToEnd(
+    ipProgram,
+    ['-j', '-d', '-batch', '-'],
+    process.env,
+    `${asked.join('\n')}\n`,
+  );
+  const files = ['ipv4/conf', 'ipv6/conf', 'vrf'].flatMap((folder) => filesIn(`/proc/sys/net/${folder}`));
+  const settings = [...files, '/proc/sys/net/ipv4/ip_forward'].map((path) => `${path}:${settingIn(path)}`);
+  return {
+    ip: stdout,
+    rules6: '[]',
+    bridge: '[]\n[]',
+    qdiscs: '[]',
+    classes: '',
+    nftables: '{}',
+    iptables: '',
+    settings: settings.join('\n'),
+    stderr,
+  };
+}
+
+const ipProgram = ['/sbin/ip', '/bin/ip', '/usr/sbin/ip'].find((path) => existsSync(path)) ?? 'ip';
+
+function filesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** '' for one that cannot be read, as grep has nothing to say of it. */
+function settingIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd();
+  } catch {
+    return '';
+  }
+}
+
+function read(texts: Texts, files: string | undefined): Snapshot {
+  const text = (name: keyof Programs) => texts[name];
   const json = (name: keyof typeof programs, count: number): Json[][] => {
     // A kernel without IPv6 has no rules of it.
     const lists = lines(text(name) || (count === 1 ? '[]' : ''));
-    if (lists.length !== count) throw new Error(`${programs[name]} told ${lists.length} lists: ${stderr}`);
+    if (lists.length !== count)
+      throw new Error(`${programs[name]} told ${lists.length} lists: ${texts.stderr}`);
     return lists.map((list) => JSON.parse(list));
   };
   const [links = [], routes = [], neighbours = [], proxies = [], rules4 = []] = json('ip', 5);

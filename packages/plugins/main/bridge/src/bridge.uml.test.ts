@@ -4,6 +4,7 @@ import { type Call, call, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { has } from '@cni-ts/testing/needs';
 import { losing } from '@cni-ts/testing/own-links';
+import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect, vi } from 'vitest';
 import { bridge } from './bridge.ts';
 
@@ -38,7 +39,8 @@ describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
   }) => {
     const path = pluginFolder(host, 'host-local');
     const config = { isGateway: true, vlan: 100, ipam: dual(host) };
-    const look = () => host.sh('ip -br link; ip -br address') + container.sh('ip -br link');
+    const look = () =>
+      [snapshot(), snapshot(container.netns)].map(({ links, addresses }) => [links, addresses]);
     const before = look();
     let more = true;
     for (let nth = 1; more; nth++) {
