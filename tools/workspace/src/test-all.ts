@@ -34,7 +34,7 @@ const stages: Record<Stage, () => Promise<Counts>> = {
       '--disable-warning=ExperimentalWarning',
       ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
     ]),
-  uml,
+  uml: async () => (await secondKernel)?.() ?? none,
 };
 
 function say(line: string): void {
@@ -45,8 +45,14 @@ const { positionals } = commandLine('npm test', { options: {}, allowPositionals:
 const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNames));
 
 const counts: Counts[] = [];
+const beforeTests: readonly Stage[] = ['lint', 'types', 'build'];
+/** Gives its counts, and shows what was printed, when it is called. */
+let secondKernel: Promise<() => Counts> | undefined;
+const isAsked = (name: Stage) => asked.length === 0 || asked.includes(name);
 for (const name of stageNames) {
-  if (asked.length > 0 && !asked.includes(name)) continue;
+  if (!isAsked(name)) continue;
+  // It needs no more than the build, and the stages before it leave it half of the machine's time.
+  if (!beforeTests.includes(name) && isAsked('uml')) secondKernel ??= inUml();
   say(`\n=== ${name}`);
   const started = performance.now();
   const count = await stages[name]();
@@ -104,38 +110,43 @@ async function vitest(name: string, config: string, only: readonly string[] = []
   return countVitest(report, exitCode, root);
 }
 
-/** The tests that the machine's own kernel may be too small for, and those of plugins among them once more with the
- *  executables: two machines at once, each with one processor. */
-async function uml(): Promise<Counts> {
+/**
+ * The tests that the machine's own kernel may be too small for, and those of plugins among them once more with the
+ * executables: two machines at once, each with one processor, behind what else runs.
+ */
+async function inUml(): Promise<() => Counts> {
   const files = globSync('{packages,tools,e2e}/**/*.uml.test.ts', {
     cwd: root,
     exclude: ['**/node_modules/**'],
   });
-  if (files.length === 0) return none;
+  if (files.length === 0) return () => none;
   if (!haveUml()) {
-    return { ...skipped, skips: [`uml: user-mode Linux is not installed (${files.length} files of tests)`] };
+    const skips = [`uml: user-mode Linux is not installed (${files.length} files of tests)`];
+    return () => ({ ...skipped, skips });
   }
   const [sources, again] = await Promise.all([
-    inMachine('uml', 'vitest.uml.config.ts', (text) => process.stdout.write(text)),
+    inMachine('uml', 'vitest.uml.config.ts'),
     existsSync(join(root, 'dist/bin'))
       ? inMachine('uml-executables', 'vitest.uml-executables.config.ts')
-      : none,
+      : () => none,
   ]);
   // What the second leaves out has run in the first.
-  return sum([sources, { ...again, skipped: 0, skips: [] }]);
+  return () => sum([sources(), { ...again(), skipped: 0, skips: [] }]);
 }
 
-/** What it prints is shown at its end, unless it is listened to. */
-async function inMachine(name: string, config: string, onOutput?: (text: string) => void): Promise<Counts> {
+/** What it prints is shown when its counts are asked for. */
+async function inMachine(name: string, config: string): Promise<() => Counts> {
   const results = join(reports, name);
   mkdirSync(results);
   const { status, output } = await runInUml(
     [...vitestCommand(config, '$RESULTS/report.json'), '--configLoader=native'].join(' '),
-    { cwd: root, results, path: process.env.PATH ?? '', timeoutSeconds: 1200, ...(onOutput && { onOutput }) },
+    { cwd: root, results, path: process.env.PATH ?? '', timeoutSeconds: 1200 },
   );
-  if (!onOutput) say(output);
-  if (status === undefined) say('user-mode Linux ended before the tests did: its output is above');
-  return countVitest(join(results, 'report.json'), status, root);
+  return () => {
+    say(output);
+    if (status === undefined) say('user-mode Linux ended before the tests did: its output is above');
+    return countVitest(join(results, 'report.json'), status, root);
+  };
 }
 
 function vitestCommand(config: string, report: string): string[] {

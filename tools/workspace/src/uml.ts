@@ -20,7 +20,7 @@ export interface UmlOutcome {
   readonly output: string;
 }
 
-/** Runs a shell command on this machine's own file tree, which is read-only in there; what the command writes goes to
+/** Runs a shell command, behind what else this machine does, on its own file tree, which is read-only in there; what the command writes goes to
  *  memory, but for the folder `$RESULTS`, which is `results` of this machine. */
 export async function runInUml(
   command: string,
@@ -30,7 +30,6 @@ export async function runInUml(
     path: string;
     memory?: string;
     timeoutSeconds?: number;
-    onOutput?: (text: string) => void;
   },
 ): Promise<UmlOutcome> {
   const folder = mkdtempSync(join(tmpdir(), 'cni-uml-'));
@@ -38,8 +37,9 @@ export async function runInUml(
   writeFileSync(init, initScript(command, options), { mode: 0o755 });
   try {
     const machine = execa(
-      kernel,
+      'nice',
       [
+        ...['-n', '5', kernel],
         `mem=${options.memory ?? '2048M'}`,
         'rootfstype=hostfs',
         'root=/dev/root',
@@ -58,7 +58,6 @@ export async function runInUml(
         env: { TMPDIR: existsSync('/dev/shm') ? '/dev/shm' : tmpdir() },
       },
     );
-    if (options.onOutput) machine.all.on('data', (chunk: Buffer) => options.onOutput?.(chunk.toString()));
     const { all, timedOut } = await machine;
     const status = readStatus(join(options.results, 'status'));
     return { status, output: timedOut ? `${all}\nstopped after ${options.timeoutSeconds ?? 600} s` : all };
