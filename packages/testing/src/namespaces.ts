@@ -50,13 +50,15 @@ function shell(command: string): Ended {
     : runToEnd(program, args, process.env, '');
 }
 
-/** '' for what only a shell knows. */
+/** '' for what only a shell knows. A test may have a PATH of its own. */
 function programNamed(name: string): string {
-  const known = programs.get(name);
+  const { PATH: path = '' } = process.env;
+  const key = `${path} ${name}`;
+  const known = programs.get(key);
   if (known !== undefined) return known;
-  const folders = name === '' || name.includes('/') ? [] : (process.env.PATH ?? '').split(':');
-  const found = folders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path)) ?? '';
-  programs.set(name, found);
+  const folders = name === '' || name.includes('/') ? [] : path.split(':');
+  const found = folders.map((folder) => `${folder}/${name}`).find((file) => existsSync(file)) ?? '';
+  programs.set(key, found);
   return found;
 }
 

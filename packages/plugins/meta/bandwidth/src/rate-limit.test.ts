@@ -1,6 +1,6 @@
+import { exactIntegers } from '@cni-ts/spec/whole-numbers';
 import { describe, expect, test } from 'vitest';
 import { parse, schema } from './config.ts';
-import { exactIntegers } from './exact-integers.ts';
 import { bucketDifferences, tokenBucket } from './rate-limit.ts';
 
 describe('numbers', () => {

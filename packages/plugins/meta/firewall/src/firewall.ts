@@ -7,10 +7,10 @@
  * in all of them, because the host may have changed since ADD.
  */
 
+import { firewalldRuns } from '@cni-ts/dbus/firewalld';
 import { nftablesWorks } from '@cni-ts/iptables/backend';
 import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
 import { addressesOf, checkConfig, parse, schema } from './config.ts';
-import { firewalldRuns } from './firewalld.ts';
 import { isolates, isolationOf } from './ingress-policy.ts';
 import { iptablesProblem } from './iptables-rules.ts';
 import { backendsFor, letThrough, letThroughLasting } from './let-through.ts';

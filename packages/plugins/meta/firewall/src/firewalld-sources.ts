@@ -8,18 +8,18 @@
  * firewalld next takes the address out.
  */
 import type { Ip } from '@cni-ts/address/ip';
-import { readText, removeFile, renameFile, writeText } from '@cni-ts/libc/file';
+import { Firewalld, firewalldRuns, type Source } from '@cni-ts/dbus/firewalld';
+import { readRegular, removeFile, renameFile, replaceRegular } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
-import { listFolder, makeFolder } from '@cni-ts/libc/folder';
-import { isMissing } from '@cni-ts/libc/syscall-error';
+import { makeFolder, namesIn } from '@cni-ts/libc/folder';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Owners } from '@cni-ts/rules/rule-set';
 import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Request } from '@cni-ts/skeleton/plugin';
+import { readRecordFile } from '@cni-ts/skeleton/record-file';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing } from '@cni-ts/spec/failing';
-import { parseJson } from '@cni-ts/spec/json';
 import type { Config } from './config.ts';
-import { Firewalld, firewalldRuns, type Source } from './firewalld.ts';
 import { hostText } from './plan.ts';
 
 type Call = Request<unknown>;
@@ -28,7 +28,7 @@ export function addToFirewalld(call: Call, config: Config, addresses: readonly I
   const { dataDir } = config;
   const { undo } = call;
   const sources = sourcesOf(config, addresses);
-  const firewalld = new Firewalld(call);
+  const firewalld = connect(call);
   remember(dataDir, call, sources, undo);
   for (const one of sources) {
     let isNew = true; // also while nobody knows whether it was added
@@ -41,8 +41,15 @@ export function addToFirewalld(call: Call, config: Config, addresses: readonly I
 }
 
 export function differencesInFirewalld(call: Call, config: Config, addresses: readonly Ip[]): string[] {
-  const firewalld = new Firewalld(call);
+  const firewalld = connect(call);
   return sourcesOf(config, addresses).flatMap((one) => firewalld.lacks(one));
+}
+
+function connect(call: Call): Firewalld {
+  return new Firewalld({
+    log: (line) => call.log(`firewall: ${line}`),
+    onEnd: (work) => call.onEnd(work),
+  });
 }
 
 /** Takes out what `owners` have, and `addresses` of which nothing is remembered. */
@@ -58,7 +65,7 @@ export function removeFromFirewalld(
   for (const { path } of going) renameFile(path, path + over);
   const told = backend === 'firewalld' ? sourcesOf(config, addresses) : [];
   const mayKnow = told.length || going.length || all.some(({ isOver }) => isOver);
-  if (mayKnow && firewalldRuns()) forgetOver(new Firewalld(call), dataDir, told);
+  if (mayKnow && firewalldRuns()) forgetOver(connect(call), dataDir, told);
   for (const { path } of going) {
     if (!tryStat(path + over)) continue;
     call.log(
@@ -98,8 +105,7 @@ const over = '.left';
 
 function memories(folder: string): Memory[] {
   // Nearly always there is no folder: firewalld is rare.
-  const names = tryStat(folder) ? listFolder(folder) : [];
-  return names
+  return namesIn(folder)
     .filter((name) => name.endsWith(ending) || name.endsWith(ending + over))
     .map((name) => {
       const path = `${folder}/${name}`;
@@ -130,35 +136,21 @@ function remember(folder: string, owner: Owner, sources: readonly Source[], undo
   });
 }
 
-/** Written as a whole or not at all; undefined: removed. */
+/** undefined: removed. */
 function put(path: string, text: string | undefined, undo?: Undo): void {
-  const before = textIn(path);
+  const before = tryStat(path) && readRegular(path);
   undo?.add(path, () => put(path, before));
-  if (text === undefined) {
-    removeFile(path);
-    return;
-  }
-  const temporary = `${path}.${process.pid}.new`;
-  writeText(temporary, text, 0o644);
-  renameFile(temporary, path);
-}
-
-function textIn(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  if (text === undefined) removeFile(path);
+  else replaceRegular(path, text, 0o644);
 }
 
 /** Read with care: a torn or foreign file counts as none. */
 function sourcesIn(path: string): Source[] {
-  const text = textIn(path);
   try {
-    const { sources }: { sources?: unknown } = Object(parseJson(text ?? '{}', path));
+    const { sources } = readRecordFile(path) ?? {};
     return Array.isArray(sources) ? sources.filter(isSource) : [];
-  } catch {
+  } catch (error) {
+    if (errnoOf(error) !== undefined) throw error;
     return []; // reason: what cannot be understood was not written by us as a whole; prevResult is what is left
   }
 }

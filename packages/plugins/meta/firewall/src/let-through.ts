@@ -1,4 +1,5 @@
 import { formatIp } from '@cni-ts/address/ip';
+import { firewalldRuns } from '@cni-ts/dbus/firewalld';
 import { type Backend, defaultBackend, iptablesWorks, nftablesWorks } from '@cni-ts/iptables/backend';
 import { type Family, IptablesError } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
@@ -7,7 +8,6 @@ import type { Site } from '@cni-ts/resource/site';
 import { type Owners, ownedBy, ownedByNoneOf } from '@cni-ts/rules/rule-set';
 import { tryEach } from '@cni-ts/spec/failing';
 import { addressesForDel, type BackendName, type Config, parse } from './config.ts';
-import { firewalldRuns } from './firewalld.ts';
 import { addToFirewalld, differencesInFirewalld, removeFromFirewalld } from './firewalld-sources.ts';
 import { addByIptables, differencesInIptables, iptablesProblem, removeByIptables } from './iptables-rules.ts';
 import {

@@ -3,7 +3,7 @@
  *  Lists in the field are written for RE2, and the keys come from whoever writes the configuration. */
 import { readText } from '@cni-ts/libc/file';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { type LinearPattern, linearPattern } from './linear-pattern.ts';
+import { type LinearPattern, linearPattern } from '@cni-ts/linear-pattern/linear-pattern';
 
 /** Throws for the first key that no pattern allows, naming the patterns. */
 export function checkAllowed(file: string, keys: readonly string[]): void {

@@ -6,12 +6,11 @@
  * network. Where the configuration cannot be written the first alone must do; that is logged.
  */
 
-import { ErrorReply, type Value } from '@cni-ts/dbus/bus';
-import { isOwned } from '@cni-ts/dbus/name-owner';
-import { connectSystemBus } from '@cni-ts/dbus/system-bus';
-import type { Request } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
+import { ErrorReply, type Value } from './bus.ts';
+import { isOwned } from './name-owner.ts';
+import { connectSystemBus } from './system-bus.ts';
 
 const firewalldName = 'org.fedoraproject.FirewallD1';
 const path = '/org/fedoraproject/FirewallD1';
@@ -34,7 +33,7 @@ export class Firewalld {
 
   /** Connects to the bus for a call, which hears what failed without harm; that firewalld is there shows when it is
    *  first asked. */
-  constructor(call: Pick<Request<unknown>, 'log' | 'onEnd'>) {
+  constructor(call: { log: (line: string) => void; onEnd: (work: () => void) => void }) {
     this.#log = call.log;
     call.onEnd(() => this.#bus.close());
     this.#bus.enter();
@@ -96,7 +95,7 @@ export class Firewalld {
     } catch (error) {
       const name = error instanceof ErrorReply ? error.dbusName : '';
       if (fine.test(`${errorText(error)} ${name}`)) return true;
-      this.#log(`firewall: ${what}: ${errorText(error)}`);
+      this.#log(`${what}: ${errorText(error)}`);
       return false;
     }
   }
