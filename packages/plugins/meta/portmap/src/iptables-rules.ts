@@ -1,9 +1,10 @@
-import { networkOf, parseCidr } from '@cni-ts/address/cidr';
+import { parseCidr } from '@cni-ts/address/cidr';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import type { Family } from '@cni-ts/iptables/program';
 import type { ChainRule } from '@cni-ts/rules/chain-rules';
 import type { RuleSet } from '@cni-ts/rules/rule-set';
 import { hostCidr, jump, masquerade, type RuleSpec, toCaller } from '@cni-ts/rules/rule-spec';
+import { sources } from './nftables-rules.ts';
 import { loopback6 } from './nftables-table.ts';
 import { chainComment, iptablesComment } from './owner.ts';
 import type { Plan, Target } from './plan.ts';
@@ -94,20 +95,12 @@ function chainRules(plan: Plan, { address, mappings }: Target, chain: string): R
   const marking = markChain(plan);
   return mappings.flatMap(({ protocol, port, address: host, containerPort }): RuleSpec[] => {
     const when = { to: host && hostCidr(host), protocol, port };
-    const marks = marking === undefined ? [] : marked(plan, address);
+    const marks = marking === undefined ? [] : sources(address, plan.config.masqAll, loopback);
     return [
       ...marks.map((from): RuleSpec => ({ chain, when: { from, ...when }, action: jump(marking ?? '') })),
       { chain, when, action: { kind: 'dnat', address: address.ip, port: containerPort } },
     ];
   });
-}
-
-/** The container and its neighbours, whose answers would go to them directly, and the host talking to 127.0.0.1;
- *  undefined: everybody. */
-function marked({ config: { masqAll } }: Plan, address: Target['address']) {
-  if (masqAll) return [undefined];
-  const own = networkOf(address);
-  return address.ip.family === 4 ? [own, loopback] : [own];
 }
 
 /** What a packet has to be sent to for a rule to apply, and where the rule sends it if it does. */

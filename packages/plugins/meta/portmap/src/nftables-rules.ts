@@ -43,7 +43,7 @@ export function wantedOf({ owner, config, targets, nftConditions }: Plan): Wante
     );
     // Only of what was redirected from these very ports: connections that others redirect here keep their source.
     const masquerading = mappings.flatMap(({ address: host, protocol, port }) =>
-      sources(address, masqAll).map((from): RuleSpec => {
+      sources(address, masqAll, loopback).map((from): RuleSpec => {
         const when = { protocol, original: { port, address: host }, from, to: hostCidr(ip) };
         return { chain: masq, when, action: masquerade, comment };
       }),
@@ -75,9 +75,9 @@ export function redirection(
 
 /**
  * Who has to be masqueraded to get its answers back: the container itself and its neighbours, whose answers would go
- * to them directly, and the host talking to 127.0.0.1, an address that means nothing in the container.
+ * to them directly, and the host talking to 127.0.0.1, an address that means nothing in the container. Undefined: everybody.
  */
-function sources(address: Cidr, all: boolean) {
+export function sources(address: Cidr, all: boolean, loopback: Cidr | undefined) {
   if (all) return [undefined];
   const own = networkOf(address);
   return address.ip.family === 4 ? [own, loopback] : [own];

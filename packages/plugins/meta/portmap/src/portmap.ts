@@ -60,7 +60,8 @@ function begin(request: Request<Config>, prefix: string, missing: string): { res
   if (!result) throw new Error(missing);
   if (!config.portMappings?.length) return { result };
   const host = hostOf(request);
-  const backend = config.backend ?? chooseBackend(host, config);
+  const backend = config.backend ?? defaultBackend(host.netfilter, 'ip');
+  if (!config.backend) checkOptions(backend, config, false);
   const plan = (by: Backend) => planFor(config, ownerOf(request), result, by);
   return { result, work: { host, config, backend, plan } };
 }
@@ -282,13 +283,6 @@ function status(request: Request<Config>): void {
   if (iptablesWorks() || (!config.backend && nftablesWorks(netfilter, 'ip'))) return;
   const details = 'run "iptables -S" to see why, or set "backend": "nftables"';
   throw cannot('iptables cannot read its tables', details);
-}
-
-/** The backend for a configuration that names none, and whether its options fit. */
-function chooseBackend({ netfilter }: Host, config: Config): Backend {
-  const backend = defaultBackend(netfilter, 'ip');
-  checkOptions(backend, config, false);
-  return backend;
 }
 
 /** What is as it must be is not touched; what CHECK complains of is made again, all of it. */

@@ -1,8 +1,7 @@
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { countFlows, deleteFlows, type Flow, flushFlows } from '@cni-ts/conntrack/conntrack';
-import { readText } from '@cni-ts/libc/file';
 import { sleep } from '@cni-ts/libc/process';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { hasUdpPort } from '@cni-ts/libc/socket-table';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { everywhere, listAddresses } from '@cni-ts/rtnetlink/address';
 import { lookUpRoute } from '@cni-ts/rtnetlink/route-lookup';
@@ -54,7 +53,7 @@ export function forgetFormerOwners(
     forget(host, container.family, datagrams, elsewhere);
   }
   forget(host, container.family, streams, (flow) => elsewhere(flow) && isRedirected(flow));
-  const answered = datagrams.filter(({ port }) => hostListens(port));
+  const answered = datagrams.filter(({ port }) => hasUdpPort(port));
   if (!answered.length) return;
   sleep(answerTime * 1000);
   const isLocal = localTest(host.route);
@@ -76,25 +75,6 @@ function isAnswer(port: HostPort, flow: Flow): boolean {
     flow.source !== undefined &&
     (!port.address || equalIp(port.address, flow.source))
   );
-}
-
-/** Whether a program of the host has this UDP port, by the kernel's tables of sockets: local address and port in hex. */
-function hostListens(port: number): boolean {
-  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  return ['udp', 'udp6'].some((name) =>
-    socketTable(name)
-      .split('\n')
-      .some((line) => line.trim().split(/\s+/)[1]?.endsWith(ending)),
-  );
-}
-
-function socketTable(name: string): string {
-  try {
-    return readText(`/proc/thread-self/net/${name}`);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return ''; // a kernel without IPv6
-    throw error;
-  }
 }
 
 /** False where the kernel cannot, or would have to be asked too often. */
