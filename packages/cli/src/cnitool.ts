@@ -96,6 +96,7 @@ async function answerTo(
       say: (line) => io.stdout(`${line}\n`),
       note: (line) => io.stderr(`cnitool: ${line}\n`),
       names: io.names,
+      folder: io.folder,
       ends,
       plugin: (type) => io.inProcess?.(type),
     });

@@ -1,5 +1,5 @@
 /**
- * Putting this very program into a folder under the names of its plugins. Each name gets a file of its own: with one file
+ * Putting plugins into a folder: the plugins' program, where it lies beside the tool, else the tool, which has them too. Each name gets a file of its own: with one file
  * under all names, `cp another-bridge /opt/cni/bin/bridge` would write into all of them. A file is complete and on disk
  * before it takes its name, in one step, so a plugin can be called meanwhile, and a copy that fails leaves the folder as
  * it was.
@@ -27,6 +27,7 @@ export function install(
   wanted: readonly string[],
   into: string,
   names: readonly string[] | undefined,
+  beside: string | undefined,
   say: (line: string) => void,
 ): void {
   const folder = withoutSlashes(into);
@@ -40,6 +41,7 @@ export function install(
   }
   makeFolder(folder, 0o755);
   const own = openFile('/proc/self/exe', openFlags.readOnly);
+  const plugins = openPlugins(names, beside);
   try {
     sweep(folder);
     for (const name of wanted.length > 0 ? wanted : names) {
@@ -47,7 +49,7 @@ export function install(
       const before = statLink(path);
       const same = before !== undefined && isThisProgram(path);
       try {
-        replace(own, name, folder, mark);
+        replace(name === toolName ? own : (plugins ?? own), name, folder, mark);
       } catch (error) {
         throw wrapped(`${path} could not be installed, and is as it was`, error);
       }
@@ -64,7 +66,18 @@ export function install(
     }
   } finally {
     closeFile(own);
+    if (plugins !== undefined) closeFile(plugins);
   }
+}
+
+const toolName = 'cnitool';
+
+/** The plugins' program of the same build, in the tool's folder; undefined where it is not there. */
+function openPlugins(names: readonly string[], folder: string | undefined): number | undefined {
+  const path = names
+    .map((name) => `${folder}/${name}`)
+    .find((one) => !one.endsWith(`/${toolName}`) && isThisProgram(one));
+  return folder === undefined || path === undefined ? undefined : openFile(path, openFlags.readOnly);
 }
 
 /** What files begin with that are not in their place yet. No plugin is called so. */

@@ -39,4 +39,6 @@ export interface VerbCall {
   readonly plugin: (type: string) => Plugin | undefined;
   /** The names this very program can be installed under; undefined where it is none that can be. */
   readonly names: (() => readonly string[]) | undefined;
+  /** The folder this program is in; undefined where that is not known. */
+  readonly folder: (() => string | undefined) | undefined;
 }

@@ -98,9 +98,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     needs: [],
     takes: 'names',
     options: [{ name: 'dir', value: 'folder', about: `where to (default: ${pluginFolder})` }],
-    async run({ args, options, say, names }) {
+    async run({ args, options, say, names, folder: own }) {
       const folder = options('dir')?.at(-1) ?? pluginFolder;
-      install(args, folder, names?.(), say);
+      install(args, folder, names?.(), own?.(), say);
       return '';
     },
   },

@@ -1,6 +1,6 @@
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { expect, test } from 'vitest';
-import { calledAs, findPlugin, isPlugin, unknownName } from './called-as.ts';
+import { calledAs, findPlugin, isPlugin, pluginNames, toolNames, unknownName } from './called-as.ts';
 import { registry } from './registry.ts';
 import { survivingName } from './surviving-name.ts';
 
@@ -19,13 +19,18 @@ test.each(Object.keys(registry))(
 
 test('a name the program does not have is told the names it has', () => {
   expect(isPlugin('toString')).toBe(false);
-  expect(unknownName('brigde').msg).toBe('"brigde" does not say which plugin this is');
-  expect(unknownName('brigde').details).toMatch(/ bridge, .*cnitool;/);
+  const { msg, details } = unknownName('brigde', toolNames());
+  expect(msg).toBe('"brigde" does not say which plugin this is');
+  expect(details).toMatch(/ bridge, .*cnitool;/);
+  expect(unknownName('brigde', pluginNames()).details).toMatch(/ bridge, .*vrf;/);
+  expect(unknownName('cnitool', pluginNames()).msg).toBe(
+    'this program has the plugins only, and cnitool is another',
+  );
 });
 
 /** A program called so, with these links and this mark in its file. */
 const called = (argv0: string, links: Record<string, string> = {}, mark = '') =>
-  survivingName(argv0, { readLink: (path) => links[path], mark: () => mark });
+  survivingName(argv0, toolNames(), { readLink: (path) => links[path], mark: () => mark });
 
 test.each([
   ['/opt/cni/bin/cnv-bridge', 'bridge'],
@@ -57,4 +62,9 @@ test('what was written into the file tells where nothing else does', () => {
   expect(called('/bin/net1', {}, 'firewall')).toBe('firewall');
   expect(called('/bin/net1', { '/bin/net1': 'portmap' }, 'firewall')).toBe('portmap');
   expect(called('/bin/net1', {}, 'nothing of ours')).toBeUndefined();
+});
+
+test('the plugins’ program takes no name for the tool’s', () => {
+  const traces = { readLink: () => undefined, mark: () => 'cnitool' };
+  expect(survivingName('my.cnitool', pluginNames(), traces)).toBeUndefined();
 });

@@ -5,7 +5,7 @@
  */
 import { readLink } from '@cni-ts/libc/file';
 import { programMark } from '@cni-ts/libc/program-file';
-import { calledAs, ownNames } from './called-as.ts';
+import { calledAs } from './called-as.ts';
 
 /** What of the process is looked at; tests say it themselves. */
 export interface Traces {
@@ -18,43 +18,47 @@ export interface Traces {
 const ofThisProcess: Traces = { readLink, mark: () => programMark()?.plugin ?? '' };
 
 /**
- * By what the program is called: a name of its own as a part between separators; else, and where several could be
- * meant, the same of what the name is a link to; else what `cnitool install` wrote into the file. Undefined where
- * nothing tells.
+ * By what the program is called that goes by `names`: one of them as a part between separators; else, and where several
+ * could be meant, the same of what the name is a link to; else what `cnitool install` wrote into the file. Undefined
+ * where nothing tells.
  */
-export function survivingName(argv0: string, traces: Traces = ofThisProcess): string | undefined {
-  return nameIn(calledAs(argv0)) ?? nameOfTarget(argv0, traces) ?? markedName(traces);
+export function survivingName(
+  argv0: string,
+  names: readonly string[],
+  traces: Traces = ofThisProcess,
+): string | undefined {
+  return nameIn(calledAs(argv0), names) ?? nameOfTarget(argv0, names, traces) ?? markedName(names, traces);
 }
 
 /** As many links in a row as the kernel follows. */
 const mostLinks = 40;
 
-function nameOfTarget(argv0: string, { readLink }: Traces): string | undefined {
+function nameOfTarget(argv0: string, names: readonly string[], { readLink }: Traces): string | undefined {
   let path = argv0.includes('/') ? argv0 : undefined;
   for (let links = 0; path !== undefined && links < mostLinks; links++) {
     const target = readLink(path);
-    const found = target === undefined ? undefined : nameIn(calledAs(target));
+    const found = target === undefined ? undefined : nameIn(calledAs(target), names);
     if (found !== undefined) return found;
     path = target?.startsWith('/') === false ? `${folderOf(path)}${target}` : target;
   }
   // Whatever argv[0] says, the kernel knows which file it is.
   const file = readLink('/proc/self/exe');
-  return file === undefined ? undefined : nameIn(calledAs(file));
+  return file === undefined ? undefined : nameIn(calledAs(file), names);
 }
 
 function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/') + 1);
 }
 
-function markedName({ mark }: Traces): string | undefined {
+function markedName(names: readonly string[], { mark }: Traces): string | undefined {
   const name = mark();
-  return ownNames().includes(name) ? name : undefined;
+  return names.includes(name) ? name : undefined;
 }
 
-/** The one name of ours that is a part of this one; undefined for none, and for several. Of `host-local` and `local`
+/** The one of `names` that is a part of this one; undefined for none, and for several. Of `host-local` and `local`
  *  the longer is meant where both fit. */
-export function nameIn(name: string): string | undefined {
-  const found = ownNames().filter((own) => hasPart(name, own));
+export function nameIn(name: string, names: readonly string[]): string | undefined {
+  const found = names.filter((own) => hasPart(name, own));
   const meant = found.filter((own) => !found.some((other) => other !== own && hasPart(other, own)));
   return meant.length === 1 ? meant[0] : undefined;
 }

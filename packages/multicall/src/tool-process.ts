@@ -4,7 +4,7 @@ import { realPath } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
 import { write } from '@cni-ts/skeleton/main';
 import { errorText } from '@cni-ts/spec/cni-error';
-import { findPlugin, ownNames } from './called-as.ts';
+import { findPlugin, toolNames } from './called-as.ts';
 
 /** Serves the call this process was started for. */
 export function runTool(): void {
@@ -13,7 +13,7 @@ export function runTool(): void {
     stdout: (text) => write(1, text),
     stderr: (text) => write(2, text),
     inProcess: findPlugin,
-    names: ownNames,
+    names: toolNames,
     folder: ownFolder,
   }).then(exit, (error: unknown) => {
     // Nobody reads what it prints, as in `cnitool --help | head -1`.

@@ -1,5 +1,6 @@
-/** `npm run build [-- --target x64|arm64]`: dist/js has each plugin and the tool as a file for Node 26, dist/bin has
- *  all of them as one compiled program under their own names (dist/bin-‹target› for another processor). */
+/** `npm run build [-- --target x64|arm64]`: dist/js has each plugin and the tool as a file for Node 26; dist/bin has the
+ *  plugins as one compiled program under their own names, and the tool as another (dist/bin-‹target› for another
+ *  processor). */
 import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { commandLine, Failure, refuse } from '@cni-ts/setup/command-line';
@@ -7,12 +8,13 @@ import { during } from '@cni-ts/setup/progress';
 import { execa } from 'execa';
 import { writeCodePages } from './code-pages.ts';
 import { writeSchemas } from './config-schemas.ts';
-import { compile, installAs } from './executable.ts';
-import { bundleMulticall, bundlePath, sourcesOfBundles } from './javascript.ts';
+import { installAs } from './executable.ts';
+import { bundlePath, sourcesOfBundles } from './javascript.ts';
 import { foreignPackages, licenceName } from './licences.ts';
+import { bundlePrograms, compilePrograms, pluginNames, toolName } from './programs.ts';
 import { type Cpu, isCpu, quickJs } from './quickjs.ts';
 import { writeRegistry } from './registry.ts';
-import { hasSource, packages, pluginFolders, workspaceRoot } from './workspace.ts';
+import { packages, workspaceRoot } from './workspace.ts';
 
 const started = performance.now();
 const command = 'npm run build';
@@ -41,24 +43,26 @@ for (const { folder } of projects)
 
 const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${cpu}`);
 const work = join(workspaceRoot, 'dist/work');
-const program = join(workspaceRoot, 'dist', `multicall-${cpu}`);
 say(`  ${await writeSchemas()} files in dist/schemas`);
-const multicall = await bundleMulticall();
+const scripts = await bundlePrograms();
 say(`the engine for ${cpu} (fetched and compiled the first time)`);
 await during('the engine', quickJs(cpu), say);
-say(`compiling the multi-call program for ${cpu}`);
-await during('compiling', compile(multicall, program, cpu, work, { largePagesFor: 'cnitool' }), say);
+say(`compiling the plugins' program and ${toolName} for ${cpu}`);
+const compiling = compilePrograms(scripts, join(workspaceRoot, 'dist'), cpu, work);
+const { plugins, tool } = await during('compiling', compiling, say);
 rmSync(work, { recursive: true });
-const all = [
-  'cnitool',
-  ...pluginFolders()
-    .filter(hasSource)
-    .map(({ name }) => name),
-];
-const programSize = size(program);
-installAs(all, program, bin);
+const sizes = { plugins: size(plugins), tool: size(tool) };
+installAs(
+  [
+    { file: plugins, names: pluginNames },
+    { file: tool, names: [toolName] },
+  ],
+  bin,
+);
 await copyLicences(cpu);
-say(`  ${programSize}  ${relative(workspaceRoot, bin)}/{${all.join(',')}} (one file, ${all.length} names)`);
+const shown = relative(workspaceRoot, bin);
+say(`  ${sizes.plugins}  ${shown}/{${pluginNames.join(',')}} (one file, ${pluginNames.length} names)`);
+say(`  ${sizes.tool}  ${shown}/${toolName} (with all plugins)`);
 say(`built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 
 /** Ours, and those of what is part of the programs beside our sources. */
@@ -67,7 +71,7 @@ async function copyLicences(target: Cpu): Promise<void> {
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(workspaceRoot, 'LICENSE'), join(folder, 'cni-ts'));
   const bundled = await sourcesOfBundles(projects.map(({ folder }) => folder));
-  const all = [...bundled, ...multicall.sources];
+  const all = [...bundled, ...scripts.plugins.sources, ...scripts.tool.sources];
   for (const one of foreignPackages(all, workspaceRoot))
     copyFileSync(one.file, join(folder, licenceName(one)));
   copyFileSync(join((await quickJs(target)).source, 'LICENSE'), join(folder, 'quickjs'));

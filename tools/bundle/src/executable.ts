@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
 import type { Program } from './javascript.ts';
@@ -9,23 +9,45 @@ import { workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
+/** A program (javascript.ts), and the file it is to be compiled to. */
+export interface Compiled extends Pick<Program, 'script'> {
+  readonly file: string;
+}
+
 /**
- * A program (javascript.ts) as one executable, `file`, for `cpu`: the engine with all that its script makes when it is
- * evaluated. It needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile.
- * `largePagesFor`: the name by which it is called when what is prepared is to lie in one large page (engine.c has both).
+ * A program as one executable, `file`, for `cpu`: the engine with all that its script makes when it is evaluated. It
+ * needs nothing of the host but the kernel. `work`: a folder for what is only needed meanwhile. `largePagesFor`: the name
+ * by which it is called when what is prepared is to lie in one large page (engine.c has both).
  */
 export async function compile(
   { script }: Pick<Program, 'script'>,
   file: string,
   cpu: Cpu,
   work: string,
+  options: { largePagesFor?: string } = {},
+): Promise<void> {
+  await compileTogether([{ script, file }], cpu, work, options);
+}
+
+/**
+ * Programs of one build, as `compile` makes each: with one engine, and with one mark, by which each takes a file of
+ * another for what it could do itself (`isThisProgram`). So a plugin in one must be the same as in the others.
+ */
+export async function compileTogether(
+  programs: readonly Compiled[],
+  cpu: Cpu,
+  work: string,
   { largePagesFor = '' } = {},
 ): Promise<void> {
   mkdirSync(work, { recursive: true });
-  const path = join(work, 'program.js');
-  writeFileSync(path, script);
-  await execa(await bytecodeCompiler(work), [path]);
-  const bytecode = `.balign 8\n.global program_start, program_end\nprogram_start: .incbin "${path}.bytecode"\nprogram_end:\n`;
+  const compiler = await bytecodeCompiler(work);
+  const scripts = programs.map(({ script, file }) => {
+    const folder = join(work, basename(file));
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, 'program.js');
+    writeFileSync(path, script);
+    return { path, folder, file };
+  });
   writeFileSync(
     join(work, 'calls.inc'),
     Object.entries(definitions)
@@ -39,7 +61,7 @@ export async function compile(
   const includes = ['-I', source, '-I', work];
   const names = largePagesFor ? [`-DLARGE_PAGES_FOR="${largePagesFor}"`] : [];
   const sources = ['engine.c', 'memory.h', 'sha512.h'].map((name) => join(engineFolder, name));
-  const made = [path, ...sources, join(work, 'calls.inc'), ...objects];
+  const made = [...scripts.map(({ path }) => path), ...sources, join(work, 'calls.inc'), ...objects];
   const build = `-DBUILD="${buildOf(made, [cpu, ...options, ...names])}"`;
   const defined = [...names, build];
   const folders = [engineFolder, source, work].map(withoutFolder);
@@ -53,10 +75,7 @@ export async function compile(
     '-o',
     engine,
   ]);
-  const linked = async (name: string, arena: string): Promise<string> => {
-    const assembly = join(work, `${name}.S`);
-    writeFileSync(assembly, arena);
-    const program = join(work, name);
+  const link = async (assembly: string, program: string): Promise<void> => {
     // The bytecode comes last: the prepared program goes without it, and all else stays where it is.
     const sections = [
       '-Wl,--wrap=gettimeofday',
@@ -64,23 +83,41 @@ export async function compile(
       `-Wl,--section-start=.bytecode=${bytecodeAddress}`,
     ];
     await gcc(cpu, [...options, ...sections, engine, assembly, ...objects, '-lm', '-o', program]);
-    return program;
   };
-  const unprepared = await linked(
-    'unprepared',
-    arenaOf('%nobits', `.space ${arenaSize}`) + bytecodeOf(bytecode),
+  await Promise.all(
+    scripts.map(async ({ path, folder, file }) => {
+      await execa(compiler, [path]);
+      await prepared(path, folder, file);
+    }),
   );
-  const memory = join(work, 'memory');
-  await execa(...runOn(cpu, unprepared, ['--prepare', memory]));
-  const prepared = await linked(
-    'prepared',
-    arenaOf('%progbits', `.incbin "${memory}"\n.balign 4096`) +
-      bytecodeOf('.global program_start, program_end\nprogram_start: .byte 0\nprogram_end:\n'),
-  );
-  if ((await addresses(prepared)) !== (await addresses(unprepared))) {
-    throw new Error('the linker put the prepared program elsewhere: what refers to addresses would be wrong');
+
+  async function prepared(path: string, folder: string, file: string): Promise<void> {
+    const bytecode = `.balign 8\n.global program_start, program_end\nprogram_start: .incbin "${path}.bytecode"\nprogram_end:\n`;
+    const linked = async (name: string, arena: string): Promise<string> => {
+      const assembly = join(folder, `${name}.S`);
+      writeFileSync(assembly, arena);
+      const program = join(folder, name);
+      await link(assembly, program);
+      return program;
+    };
+    const first = await linked(
+      'unprepared',
+      arenaOf('%nobits', `.space ${arenaSize}`) + bytecodeOf(bytecode),
+    );
+    const memory = join(folder, 'memory');
+    await execa(...runOn(cpu, first, ['--prepare', memory]));
+    const second = await linked(
+      'prepared',
+      arenaOf('%progbits', `.incbin "${memory}"\n.balign 4096`) +
+        bytecodeOf('.global program_start, program_end\nprogram_start: .byte 0\nprogram_end:\n'),
+    );
+    if ((await addresses(second)) !== (await addresses(first))) {
+      throw new Error(
+        'the linker put the prepared program elsewhere: what refers to addresses would be wrong',
+      );
+    }
+    await strip(cpu, second, file);
   }
-  await strip(cpu, prepared, file);
 }
 
 /** A program for `cpu` as a command: of another processor than this machine's it is emulated. */
@@ -144,16 +181,22 @@ async function bytecodeCompiler(work: string): Promise<string> {
   return compiler;
 }
 
-/** Puts `file` into `folder` under every name, as hard links: they cost no space, and all are the same program to the
+/** Puts each file into `folder` under its names, as hard links: they cost no space, and all are the same program to the
  *  page cache. Each name changes in one step, so a plugin can be called meanwhile. Other names are removed. */
-export function installAs(names: readonly string[], file: string, folder: string): void {
+export function installAs(
+  programs: readonly { readonly file: string; readonly names: readonly string[] }[],
+  folder: string,
+): void {
   mkdirSync(folder, { recursive: true });
-  for (const name of names) {
-    const fresh = join(folder, `.${name}.new`);
-    rmSync(fresh, { force: true });
-    linkSync(file, fresh);
-    renameSync(fresh, join(folder, name));
+  for (const { file, names } of programs) {
+    for (const name of names) {
+      const fresh = join(folder, `.${name}.new`);
+      rmSync(fresh, { force: true });
+      linkSync(file, fresh);
+      renameSync(fresh, join(folder, name));
+    }
+    rmSync(file, { force: true });
   }
-  for (const entry of readdirSync(folder)) if (!names.includes(entry)) rmSync(join(folder, entry));
-  rmSync(file, { force: true });
+  const all = programs.flatMap(({ names }) => names);
+  for (const entry of readdirSync(folder)) if (!all.includes(entry)) rmSync(join(folder, entry));
 }

@@ -90,10 +90,18 @@ export interface Program {
   readonly sources: readonly string[];
 }
 
-/** The multi-call program. All of it is evaluated when the program is built (engine.c); a call is `run`. */
+/** The plugins' program. All of it is evaluated when the program is built (engine.c); a call is `run`. */
 export async function bundleMulticall(root: string = workspaceRoot): Promise<Program> {
-  const main = join(root, 'packages/multicall/src/main.ts');
-  const contents = `import { run } from ${JSON.stringify(main)};\nengine.start = run;\n`;
+  return bundleRun('packages/multicall/src/main.ts', root);
+}
+
+/** The tool's program, in the same way: cnitool, and the plugins in it. */
+export async function bundleTool(root: string = workspaceRoot): Promise<Program> {
+  return bundleRun('packages/multicall/src/tool.ts', root);
+}
+
+async function bundleRun(source: string, root: string): Promise<Program> {
+  const contents = `import { run } from ${JSON.stringify(join(root, source))};\nengine.start = run;\n`;
   const plugins = [compiledShapes(await namedSchemas(root))];
   return programOf(root, { stdin: { contents, resolveDir: root, sourcefile: 'entry.js' }, plugins });
 }

@@ -4,38 +4,50 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compile } from './executable.ts';
-import { bundleMulticall, type Program } from './javascript.ts';
+import { bundleMulticall } from './javascript.ts';
+import { bundlePrograms, compilePrograms, refuseLarge, type Scripts } from './programs.ts';
 import { ownCpu } from './quickjs.ts';
 import { hasSource, pluginFolders, workspaceRoot } from './workspace.ts';
 
 let folder: string;
 let program: string;
-let sources: Program['sources'];
+let tool: string;
+let scripts: Scripts;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cni-multicall-'));
-  program = join(folder, 'program');
-  const bundled = await bundleMulticall();
-  ({ sources } = bundled);
-  await compile(bundled, program, ownCpu(), join(folder, 'work'), { largePagesFor: 'cnitool' });
+  scripts = await bundlePrograms();
+  ({ plugins: program, tool } = await compilePrograms(scripts, folder, ownCpu(), join(folder, 'work')));
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Calls the program by a name in argv[0]. */
-function callAs(name: string, env: Record<string, string>, input = '') {
-  return spawnSync(program, [], { argv0: `/opt/cni/bin/${name}`, env, input, encoding: 'utf8' });
+function callAs(name: string, env: Record<string, string>, input = '', file = program, args: string[] = []) {
+  return spawnSync(file, args, { argv0: `/opt/cni/bin/${name}`, env, input, encoding: 'utf8' });
 }
 
 const plugins = pluginFolders().filter(hasSource);
 
 test.each(plugins)('called as $name it is that plugin', ({ name }) => {
-  const { stdout, stderr, status } = callAs(name, { CNI_COMMAND: 'VERSION' });
-  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-  expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
+  for (const file of [program, tool]) {
+    const { stdout, stderr, status } = callAs(name, { CNI_COMMAND: 'VERSION' }, '', file);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
+  }
+});
+
+test('the tool is a program of its own, and as the plugins’ program it says so', () => {
+  expect(callAs('cnitool', {}, '', tool, ['--version']).stdout).toMatch(/^cnitool v/);
+  expect(callAs('cnitool', {}, '', program, ['--version'])).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/^this program has the plugins only, and cnitool is another: /),
+  });
 });
 
 test('called by a name it does not have, it answers with an error that says which it has', () => {
-  const { stdout, stderr, status } = callAs('brigde', { CNI_COMMAND: 'VERSION' });
+  const { stdout: plugins } = callAs('brigde', { CNI_COMMAND: 'VERSION' });
+  expect(JSON.parse(plugins).details).toMatch(/ bridge, .*\bvrf;/);
+  const { stdout, stderr, status } = callAs('brigde', { CNI_COMMAND: 'VERSION' }, '', tool);
   expect({ stderr, status }).toEqual({ stderr: '', status: 1 });
   expect(JSON.parse(stdout)).toEqual({
     code: 999,
@@ -80,18 +92,27 @@ test('a link to a name of its own is that plugin, whatever it is called', () => 
   expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
 });
 
-test('every plugin is in it, and the libraries that only other programs use are not', () => {
+test('every plugin is in both, and the libraries that only other programs use are not', () => {
+  const libraries = ({ sources }: Scripts['tool']) =>
+    [...new Set(sources.flatMap((path) => /node_modules\/([^/]+)\//.exec(path)?.[1] ?? []))].sort();
   for (const { name, kind } of plugins) {
-    expect(sources).toContain(`packages/plugins/${kind}/${name}/src/${name}.ts`);
+    expect(scripts.plugins.sources).toContain(`packages/plugins/${kind}/${name}/src/${name}.ts`);
+    expect(scripts.tool.sources).toContain(`packages/plugins/${kind}/${name}/src/${name}.ts`);
   }
-  const libraries = sources.flatMap((path) => /node_modules\/([^/]+)\//.exec(path)?.[1] ?? []);
-  expect([...new Set(libraries)].sort()).toEqual([
-    'base64-js',
-    'js-yaml',
-    'jsonc-parser',
-    'path-browserify',
-    'zod',
-  ]);
+  expect(libraries(scripts.plugins)).toEqual(['zod']);
+  expect(libraries(scripts.tool)).toEqual(['base64-js', 'js-yaml', 'jsonc-parser', 'path-browserify', 'zod']);
+});
+
+test('nothing of the tool is in the plugins’ program', () => {
+  const others = /^packages\/(cli|libcni)\//;
+  expect(scripts.plugins.sources.filter((path) => others.test(path))).toEqual([]);
+});
+
+test('a plugins’ program that has grown too large ends the build', () => {
+  refuseLarge(4_500_000);
+  expect(() => refuseLarge(4_500_001)).toThrow(
+    "the plugins' program has 4,500,001 bytes and may have 4,500,000",
+  );
 });
 
 const cross = ['aarch64-linux-gnu-gcc', 'qemu-aarch64'].every((name) => existsSync(`/usr/bin/${name}`));
@@ -112,7 +133,7 @@ test.skipIf(!cross || ownCpu() === 'arm64')(
 );
 
 test('no source uses what Node has and the engine lacks', async () => {
-  const { script } = await bundleMulticall();
+  const { script } = scripts.tool;
   const lacking =
     /(?<![.\w$])(Atomics|Buffer|Intl|SharedArrayBuffer|URL|console|crypto|fetch(?=\()|queueMicrotask|setInterval)\b(?!:)/g;
   const own = script.replace(/"(?:[^"\\\n]|\\.)*"/g, '""');

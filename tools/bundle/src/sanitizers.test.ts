@@ -47,7 +47,7 @@ beforeAll(async () => {
       join(work, name),
     ]);
   };
-  const bytecode = `.balign 8\n.global program_start, program_end\nprogram_start: .incbin "${work}/program.js.bytecode"\nprogram_end:\n`;
+  const bytecode = `.balign 8\n.global program_start, program_end\nprogram_start: .incbin "${work}/plain/program.js.bytecode"\nprogram_end:\n`;
   const memory = join(work, 'checked-memory');
   await link('checked-first', arenaOf('%nobits', '.space 16777216') + bytecodeOf(bytecode));
   await run(join(work, 'checked-first'), ['--prepare', memory]);

@@ -1,11 +1,10 @@
 /**
  * A container image whose entry point is `cnitool install`, as an OCI image layout in one file that podman, skopeo and
- * containerd load. One layer for each processor, with the program once: its names are hard links, since nobody copies
- * over them there, and each of them can be called.
+ * containerd load. One layer for each processor, with the plugins' program once: its names are hard links, since nobody
+ * copies over them there, and each of them can be called.
  */
 import {
   chmodSync,
-  copyFileSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -114,10 +113,10 @@ export async function writeImage(
 async function layer(built: Built, date: number, work: string): Promise<string> {
   const bin = join(work, home);
   mkdirSync(bin, { recursive: true });
-  const [first = '', ...others] = programNames;
-  copyFileSync(built.file, join(bin, first));
-  chmodSync(join(bin, first), 0o755);
-  for (const name of others) linkSync(join(bin, first), join(bin, name));
+  for (const name of programNames) {
+    linkSync(join(built.folder, name), join(bin, name));
+    chmodSync(join(bin, name), 0o755);
+  }
   writeFileSync(join(work, 'opt/cni-ts/LICENSE'), licenceText(built.parts));
   chmodSync(join(work, 'opt/cni-ts/LICENSE'), 0o644);
   const folders = ['opt', 'opt/cni-ts', home];
