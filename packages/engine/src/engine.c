@@ -770,13 +770,14 @@ static JSValue call(const char *name) {
 static void make_room_for_shapes(JSContext *context) {
   enum { enough = 200 };
   JSValue made[enough];
+  uint8_t *start = heap->piece_at;
   for (int i = 0; i < enough; i++) {
-    char key[16];
-    snprintf(key, sizeof key, "room %d", i);
     made[i] = JS_NewObject(context);
-    JS_SetPropertyStr(context, made[i], key, JS_TRUE);
+    JS_SetPropertyUint32(context, made[i], i, JS_TRUE);
   }
   for (int i = 0; i < enough; i++) JS_FreeValue(context, made[i]);
+  /* Where there was room, nothing of it stays. */
+  take_back_from(start);
 }
 
 /*
@@ -793,7 +794,6 @@ static void prepare(const char *file) {
   if (!JS_IsFunction(heap->context, start)) refuse_preparation("it leaves no function engine.start to serve a call");
   JS_FreeValue(heap->context, start);
   make_room_for_shapes(heap->context);
-  size_t length = heap->piece_at - arena_start;
   if (heap->piece_end != arena_end) refuse_preparation("the arena is too small (arenaSize in tools/bundle/src/executable.ts)");
   if (mapped_blocks) refuse_preparation("a source keeps a block of more than 128 KiB, which lies outside of the arena; make it in the call");
   /* Where the stack is differs from run to run: QuickJS notes it (stack_top, stack_limit), and main tells it anew. */
@@ -801,8 +801,9 @@ static void prepare(const char *file) {
   for (size_t i = 0; i < usable_size(words) / sizeof *words; i++)
     if (words[i] > stack - most && words[i] < stack + most) words[i] = 0;
   /* What the program takes from now on lies elsewhere: a page of the file that is written to is copied first. */
+  give_up_free_blocks();
+  size_t length = heap->piece_at - arena_start;
   heap->piece_at = heap->piece_ready = heap->piece_end = NULL;
-  memset(heap->free_blocks, 0, sizeof heap->free_blocks);
   int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (descriptor < 0 || write(descriptor, arena_start, length) != (ssize_t)length) perror(file), _exit(1);
   _exit(0);

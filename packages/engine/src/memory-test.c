@@ -15,7 +15,36 @@ static void look(int i, size_t upto) {
   for (size_t at = 0; at < upto; at += upto / 7 + 1) assert(memory[i][at] == content[i]);
 }
 
+/* What was used and given back before a program is prepared is there when nothing else is. */
+static void reserved(void) {
+  JSMallocState state = {0};
+  begin_heap();
+  void *kept = allocate(&state, 40), *large = allocate(&state, 100000), *old = allocate(&state, 40);
+  release(&state, old);
+  uint8_t *start = heap->piece_at;
+  void *taken[] = {allocate(&state, 40), allocate(&state, 40), allocate(&state, 3000)};
+  release(&state, taken[2]);
+  take_back_from(start);
+  assert(heap->piece_at > start);
+  release(&state, taken[1]);
+  release(&state, taken[0]);
+  take_back_from(start);
+  assert(heap->piece_at == start && allocate(&state, 40) == old);
+  release(&state, large);
+  release(&state, old);
+  give_up_free_blocks();
+  size_t size = 0;
+  for (int i = 0; i < reserves; i++) size += heap->reserve[i].end - heap->reserve[i].at;
+  assert(size >= least_reserve && heap->reserve[0].at == (uint8_t *)large - sizeof(struct block));
+  heap->piece_at = heap->piece_end;
+  on_reserve = 1;
+  assert(allocate(&state, 90000) == large && allocate(&state, 40) != kept);
+  on_reserve = 0;
+  memset(arena_start, 0, arena_end - arena_start);
+}
+
 int main(void) {
+  reserved();
   for (uint32_t index = 1; index <= sizes; index++) {
     size_t size = size_of(index);
     assert(index_for(size) == index && (index == 1 || index_for(size_of(index - 1) + 1) == index));

@@ -23,6 +23,8 @@ enum {
   doublings = 8,        /* then four to each doubling, up to 128 KiB; what is larger is mapped on its own */
   sizes = small_sizes + doublings * 4,
   own = 0xffff,
+  reserves = 8,         /* pieces of what is left for when there is no more, and how much of it there is at least */
+  least_reserve = 192 << 10,
   piece = 4 << 20,      /* asked from the kernel at once; under a limit less, down to */
   least_piece = 256 << 10,
   ready = 128 << 10,    /* and made ready for use at once */
@@ -42,8 +44,17 @@ struct free_block {
   struct free_block *next;
 };
 
+struct room {
+  uint8_t *at, *end;
+};
+
 struct heap {
   struct free_block *free_blocks[sizes + 1];
+  /*
+   * When the kernel has no more, one allocation fails: what is at work then ends by an exception. What undoes it, and
+   * says so, gets this.
+   */
+  struct room reserve[reserves];
   uint8_t *piece_at, *piece_ready, *piece_end;
   size_t piece_length;
   /* Undefined as long as the program is not prepared. */
@@ -64,12 +75,8 @@ static void end_without_memory(int at_start) {
   _exit(written < 0 ? 2 : 1);
 }
 
-/*
- * When the kernel has no more, one allocation fails: what is at work then ends by an exception. What undoes it, and says
- * so, gets this.
- */
-static uint8_t reserve[256 << 10] __attribute__((aligned(4096)));
-static uint8_t *reserve_at;
+/* Whether an allocation has failed. */
+static int on_reserve;
 
 /* Pages from the kernel; NULL where it has none. */
 static void *pages(size_t size, int flags) {
@@ -135,17 +142,19 @@ static void *map_own(size_t size) {
 }
 
 static void *take_reserve(size_t whole) {
-  if ((size_t)(reserve + sizeof reserve - reserve_at) < whole) end_without_memory(0);
-  uint8_t *taken = reserve_at;
-  reserve_at += whole;
+  struct room *room = heap->reserve;
+  while ((size_t)(room->end - room->at) < whole)
+    if (++room == heap->reserve + reserves) end_without_memory(0);
+  uint8_t *taken = room->at;
+  room->at += whole;
   return taken;
 }
 
 static void *take(JSMallocState *state, size_t whole) {
   if ((size_t)(heap->piece_end - heap->piece_at) < whole) {
-    if (reserve_at) return take_reserve(whole);
+    if (on_reserve) return take_reserve(whole);
     if (!take_piece()) {
-      reserve_at = reserve;
+      on_reserve = 1;
       return NULL;
     }
   }
@@ -211,3 +220,45 @@ static void *reallocate(JSMallocState *state, void *memory, size_t size) {
 }
 
 static const JSMallocFunctions memory_functions = {allocate, release, reallocate, usable_size};
+
+/* Takes back all blocks from `start`, the first of them, to the end of what was taken, where all of them are free. */
+static void take_back_from(uint8_t *start) {
+  size_t taken = 0, free = 0;
+  for (uint8_t *at = start; at < heap->piece_at; at += size_of(((struct block *)at)->size_index)) taken++;
+  for (uint32_t index = 0; index <= sizes; index++)
+    for (struct free_block *one = heap->free_blocks[index]; one; one = one->next) free += (uint8_t *)one > start;
+  if (taken != free) return;
+  for (uint32_t index = 0; index <= sizes; index++) {
+    struct free_block **link = &heap->free_blocks[index];
+    while (*link)
+      if ((uint8_t *)*link > start) *link = (*link)->next;
+      else link = &(*link)->next;
+  }
+  memset(start, 0, heap->piece_at - start);
+  heap->piece_at = start;
+}
+
+/*
+ * For a program that is prepared: what it took and gave back by then is not taken again, since a page that is written to
+ * would be copied first. The largest of it become the reserve, with more from the arena's end where that is not enough.
+ * Nothing is in any of it.
+ */
+static void give_up_free_blocks(void) {
+  size_t have = 0, count = 0;
+  for (uint32_t index = sizes + 1; index-- > 0;) {
+    size_t size = size_of(index);
+    for (struct free_block *one = heap->free_blocks[index], *next; one; one = next) {
+      next = one->next;
+      uint8_t *block = (uint8_t *)((struct block *)one - 1);
+      memset(block, 0, size);
+      if (count == reserves - 1) continue;
+      heap->reserve[count++] = (struct room){block, block + size};
+      have += size;
+    }
+    heap->free_blocks[index] = NULL;
+  }
+  size_t more = have < least_reserve ? least_reserve - have : 0;
+  if ((size_t)(heap->piece_end - heap->piece_at) < more) return;
+  heap->reserve[count] = (struct room){heap->piece_at, heap->piece_at + more};
+  heap->piece_at += more;
+}

@@ -79,6 +79,7 @@ export async function compileTogether(
     // The bytecode comes last: the prepared program goes without it, and all else stays where it is.
     const sections = [
       '-Wl,--wrap=gettimeofday',
+      '-Wl,--gc-sections',
       `-Wl,--section-start=.arena=${arenaAddress}`,
       `-Wl,--section-start=.bytecode=${bytecodeAddress}`,
     ];
