@@ -275,6 +275,11 @@ export function removeFile(path: string): boolean {
   throw error;
 }
 
+/** link(2): one more name for a file, for the link itself where it is a symbolic one. Throws `link <from>: …`. */
+export function linkFile(from: string, to: string): void {
+  if (libc().link(cString(from), cString(to)) !== 0) throw failure('link', from, 'link');
+}
+
 /** rename(2): replaces what is there in one step. Throws `rename <from>: …`. */
 export function renameFile(from: string, to: string): void {
   if (libc().rename(cString(from), cString(to)) !== 0) throw failure('rename', from, 'rename');

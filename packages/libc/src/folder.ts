@@ -22,6 +22,14 @@ export function makeFolder(path: string, mode: number): void {
   if (again !== undefined) throw again;
 }
 
+/** Removes a folder where nothing is in it; false where something is, or it was not there. Throws `rmdir <path>: …`. */
+export function removeEmptyFolder(path: string): boolean {
+  if (libc().rmdir(cString(path)) === 0) return true;
+  const error = failure('rmdir', path, 'rmdir');
+  if (isMissing(error) || ['ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) return false;
+  throw error;
+}
+
 /** Why the folder could not be made; undefined where it is there now. */
 function refusal(path: string, mode: number): Error | undefined {
   if (libc().mkdir(cString(path), mode) === 0) return undefined;

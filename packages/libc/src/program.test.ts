@@ -65,3 +65,16 @@ function textFile(): string {
   if (!existsSync(path)) spawnSync('sh', ['-c', words, path]);
   return path;
 }
+
+test('one that has its time is killed after it, also where it closed its outputs or left a child with them', () => {
+  const limited = (script: string) => runToEnd('/bin/sh', ['-c', script], {}, '', 200);
+  const started = performance.now();
+  expect(limited('echo told; exec sleep 30')).toMatchObject({ signal: 'SIGKILL', stdout: 'told\n' });
+  expect(limited('exec >&- 2>&-; exec sleep 30').signal).toBe('SIGKILL');
+  expect(limited('sleep 5 & echo told; exec sleep 30')).toMatchObject({
+    signal: 'SIGKILL',
+    stdout: 'told\n',
+  });
+  expect(performance.now() - started).toBeLessThan(4000);
+  expect(limited('echo told; exit 3')).toMatchObject({ status: 3, stdout: 'told\n' });
+});

@@ -2,6 +2,7 @@
 import { textOf } from './file.ts';
 import { cString, cStrings, libc } from './internal/calls.ts';
 import { askedToStop } from './interruption.ts';
+import { sleep } from './process.ts';
 import { signalName, signalNumber } from './signal.ts';
 import { SyscallError } from './syscall-error.ts';
 
@@ -22,10 +23,12 @@ const SIGXFSZ = 25;
 const patienceMs = 10_000;
 /** … and one that is asked to stop by it this long. */
 const graceMs = 5000;
+/** How long between two looks whether one with a limit has ended. */
+const pauseMicroseconds = 2000;
 /** More than any plugin prints. */
 const mostOutput = 64 * 2 ** 20;
 
-/** How a program ended, and all it wrote. */
+/** How a program ended, and what it wrote until then. */
 export interface Ended {
   /** Undefined when a signal ended it. */
   readonly status: number | undefined;
@@ -38,13 +41,15 @@ export interface Ended {
 /**
  * Runs the program in `file` with this input, and these arguments and environment only. The file must be of a format
  * that the kernel knows. A signal that asks the process to stop is passed on, and a program that does not end after that
- * is killed. Throws a SyscallError (posix_spawn) when it cannot be started: ENOENT, EACCES, ENOEXEC, ETXTBSY, E2BIG …
+ * is killed; so is one that has not ended after `limitMs` milliseconds, where that is given. Throws a SyscallError
+ * (posix_spawn) when it cannot be started: ENOENT, EACCES, ENOEXEC, ETXTBSY, E2BIG …
  */
 export function runToEnd(
   file: string,
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   input: string,
+  limitMs?: number,
 ): Ended {
   const [stdin, stdout, stderr] = [pipe(), pipe(), pipe()];
   const ours = [stdin.write, stdout.read, stderr.read];
@@ -56,7 +61,7 @@ export function runToEnd(
     } finally {
       for (const fd of theirs.splice(0)) libc().close(fd);
     }
-    const child = new Child(pid);
+    const child = new Child(pid, limitMs);
     const [out, err] = talk(ours, new TextEncoder().encode(input), child);
     return { ...child.wait(), stdout: out, stderr: err };
   } finally {
@@ -126,8 +131,12 @@ function talk(fds: number[], input: Uint8Array, child: Child): [stdout: string, 
       view.setInt32(at * 8, fd, true);
       view.setUint32(at * 8 + 4, at === 0 ? POLLOUT : POLLIN, true);
     });
-    const ready = libc().poll(asked, 3, child.ended ? 0 : -1);
-    if (ready === 0) break; // what it left behind may go on for long
+    const ready = libc().poll(asked, 3, child.ended ? 0 : child.patience());
+    if (ready === 0 && child.ended) break; // what it left behind may go on for long
+    if (ready === 0) {
+      child.kill();
+      continue;
+    }
     if (ready < 0) {
       if (libc().errno() !== EINTR) throw failed('poll');
       child.passSignalOn();
@@ -182,9 +191,23 @@ class Child {
   #killed = false;
   /** As waitpid(2) has it, once it was waited for. */
   #status: number | undefined;
+  /** When it is killed although nobody is asked to stop. */
+  readonly #limit: number | undefined;
 
-  constructor(pid: number) {
+  constructor(pid: number, limitMs: number | undefined) {
     this.#pid = pid;
+    if (limitMs !== undefined) this.#limit = performance.now() + limitMs;
+  }
+
+  /** Milliseconds it may go on, -1 for as long as it takes. */
+  patience(): number {
+    return this.#limit === undefined ? -1 : Math.max(0, Math.ceil(this.#limit - performance.now()));
+  }
+
+  /** Ends it, and waits until it has ended. */
+  kill(): void {
+    libc().kill(this.#pid, SIGKILL);
+    while (!this.#reap(0));
   }
 
   get ended(): boolean {
@@ -215,7 +238,12 @@ class Child {
   }
 
   wait(): { status: number | undefined; signal: string | undefined } {
-    while (!this.#reap(0)) this.passSignalOn();
+    while (!this.#reap(this.#limit === undefined ? 0 : WNOHANG)) {
+      this.passSignalOn();
+      // One that has closed its outputs tells nothing when it ends.
+      if (this.patience() === 0) this.kill();
+      else if (this.#limit !== undefined) sleep(pauseMicroseconds);
+    }
     const value = this.#status ?? 0;
     const signal = value & 0x7f;
     return signal === 0

@@ -22,6 +22,8 @@ export interface Calls {
   readlink(path: Uint8Array, into: Uint8Array, length: number): number;
   mkdir(path: Uint8Array, mode: number): number;
   unlink(path: Uint8Array): number;
+  rmdir(path: Uint8Array): number;
+  link(from: Uint8Array, to: Uint8Array): number;
   rename(from: Uint8Array, to: Uint8Array): number;
   utimensat(folder: number, path: Uint8Array, times: Uint8Array, flags: number): number;
   poll(descriptors: Uint8Array, count: number, timeoutMs: number): number;
@@ -117,6 +119,8 @@ export const definitions = {
   readlink: 'ptr ptr u32',
   mkdir: 'ptr u32',
   unlink: 'ptr',
+  rmdir: 'ptr',
+  link: 'ptr ptr',
   rename: 'ptr ptr',
   utimensat: 'i32 ptr ptr i32',
   poll: 'ptr u32 i32',
