@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
 import type { Program } from './javascript.ts';
 import { type Cpu, gcc, hardening, ownCpu, quickJs, strip, withoutFolder } from './quickjs.ts';
-import { workspaceRoot } from './workspace.ts';
+import { readManifest, workspaceRoot } from './workspace.ts';
 
 const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
@@ -63,7 +63,8 @@ export async function compileTogether(
   const sources = ['engine.c', 'memory.h', 'sha512.h'].map((name) => join(engineFolder, name));
   const made = [...scripts.map(({ path }) => path), ...sources, join(work, 'calls.inc'), ...objects];
   const build = `-DBUILD="${buildOf(made, [cpu, ...options, ...names])}"`;
-  const defined = [...names, build];
+  const { version } = readManifest(workspaceRoot);
+  const defined = [...names, build, `-DVERSION="${version}"`];
   const folders = [engineFolder, source, work].map(withoutFolder);
   await gcc(cpu, [
     ...options,
