@@ -48,8 +48,8 @@ test('another plugin copied over one of them changes that one only', async () =>
   lab.sh(`cp ${script} ${folder}/loopback`);
   expect((await lab.plugin(join(folder, 'loopback'), '', { command: 'VERSION' })).stdout).toBe('another\n');
   expect(await versions('bridge')).toBeDefined();
-  expect((await install('loopback')).stdout).toBe(
-    `installed ${folder}/loopback (replaced another program)\n`,
+  expect((await install('--force', 'loopback')).stdout).toBe(
+    'loopback another program → 0.1.0, kept as .cni-ts/loopback.other\n',
   );
   expect((await install('loopback')).stdout).toBe(
     `installed ${folder}/loopback (this build was there before)\n`,

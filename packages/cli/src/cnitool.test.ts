@@ -208,9 +208,12 @@ Commands:
   version [networks-or-plugins...]  Print the spec versions of the plugins of a
                                     network, or of plugins by name, and those
                                     all share
-  install [options] [names...]      Put this program into a folder as each
-                                    plugin and as cnitool, or as those that are
-                                    named
+  install [options] [names...]      Put every plugin and cnitool into a folder,
+                                    or those that are named; what is replaced is
+                                    kept
+  uninstall [options] [names...]    Remove what is ours from a folder, or the
+                                    plugins that are named, and put back what
+                                    was replaced
   help [command]                    display help for command
 
 Environment:

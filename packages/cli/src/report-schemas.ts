@@ -66,3 +66,28 @@ export function listSchema() {
     ),
   });
 }
+
+/** `cnitool install --json`, and `uninstall --json` */
+export function installSchema() {
+  return z.strictObject({
+    folder: z.string(),
+    version: z.string(),
+    files: z.array(
+      z.strictObject({
+        name: z.string(),
+        path: z.string(),
+        action: z.enum(['installed', 'replaced', 'refused', 'removed', 'restored', 'left']),
+        before: z.optional(
+          z.strictObject({
+            whose: z.enum(['ours', 'go', 'other']),
+            version: z.string(),
+            thisBuild: z.boolean(),
+          }),
+        ),
+        kept: z.optional(z.string()),
+        code: z.optional(z.string().check(z.regex(/^CNI403\d$/))),
+        text: z.string(),
+      }),
+    ),
+  });
+}

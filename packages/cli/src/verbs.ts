@@ -7,10 +7,10 @@ import { hasGcAndStatus } from '@cni-ts/libcni/network-version';
 import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
-import { install } from './install.ts';
+import { installCommand, uninstallCommand } from './install-command.ts';
 import { list } from './list-command.ts';
 import { networkNamed } from './network-named.ts';
-import { attachmentOf, namespaceLives, pluginFolder } from './settings.ts';
+import { attachmentOf, namespaceLives } from './settings.ts';
 import { validateCommand } from './validate-command.ts';
 import type { Verb, VerbCall } from './verb.ts';
 
@@ -93,17 +93,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
       return types.length < 2 ? text : `${text}shared by all: ${shared.join(', ') || 'none'}\n`;
     },
   },
-  install: {
-    about: 'Put this program into a folder as each plugin and as cnitool, or as those that are named',
-    needs: [],
-    takes: 'names',
-    options: [{ name: 'dir', value: 'folder', about: `where to (default: ${pluginFolder})` }],
-    async run({ args, options, say, names, folder: own }) {
-      const folder = options('dir')?.at(-1) ?? pluginFolder;
-      install(args, folder, names?.(), own?.(), say);
-      return '';
-    },
-  },
+  install: installCommand,
+  uninstall: uninstallCommand,
 };
 
 export function versionText(): string {

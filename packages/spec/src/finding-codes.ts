@@ -294,6 +294,24 @@ export const findingCodes = {
     why: 'It was removed meanwhile, or its owner and mode do not allow it.',
     cure: 'Look at it with `ls -l`.',
   },
+  CNI4030: {
+    title: 'A file of somebody else is in the place of a plugin',
+    meaning: '`cnitool install` left it, and the plugin of that name is still that file.',
+    why: 'A wrapper script was put there, or another plugin of the same name; or it is a folder.',
+    cure: 'Look what it is. `cnitool install --force` replaces it and keeps it in `.cni-ts`; `cnitool uninstall` puts it back.',
+  },
+  CNI4031: {
+    title: 'A newer plugin is there',
+    meaning: '`cnitool install` left it: an older one may not know what the newer has written.',
+    why: 'An older release is installed after a newer one, often by a container image that was not updated.',
+    cure: 'Install the newer release. Where the older is meant, `cnitool install --force`.',
+  },
+  CNI4032: {
+    title: 'What was installed has been replaced by somebody else',
+    meaning: '`cnitool uninstall` left it, and what it would have put back as well.',
+    why: 'Another installer, or an upgrade of the distribution, wrote its own plugin after ours was installed.',
+    cure: 'Look at both files. Remove the one in `.cni-ts`, or move it to its place.',
+  },
 } as const satisfies Readonly<Record<string, CodeText>>;
 
 export type FindingCode = keyof typeof findingCodes;

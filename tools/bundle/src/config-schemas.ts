@@ -5,7 +5,7 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listSchema, validateSchema } from '@cni-ts/cli/report-schemas';
+import { installSchema, listSchema, validateSchema } from '@cni-ts/cli/report-schemas';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import * as z from 'zod/mini';
 import { namedSchemas } from './config-shapes.ts';
@@ -131,6 +131,7 @@ export async function configSchemas(
   for (const [name, schema] of [
     ['cnitool-validate', validateSchema()],
     ['cnitool-list', listSchema()],
+    ['cnitool-install', installSchema()],
   ] as const) {
     files.set(name, { ...z.toJSONSchema(schema, { target: draft }) } as JsonSchema); // reason: what zod makes is one
   }
