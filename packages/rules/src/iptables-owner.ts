@@ -1,6 +1,8 @@
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import type { Owners } from './rule-set.ts';
 
+export { readNamed } from '@cni-ts/skeleton/owner-of';
+
 /** Network and container, which is all that the reference's iptables rules tell of their owner. */
 export type NamedOwner = Pick<Owner, 'network' | 'containerId'>;
 
@@ -18,12 +20,6 @@ export function namingComment({ network, containerId }: NamedOwner, what = '', d
 
 function networkStart(network: string, what: string): string {
   return `${what}name: "${network}" id: "`;
-}
-
-/** Network and container that such a comment names, as far as it was not cut; undefined for any other. */
-export function readNamed(comment: string | undefined): NamedOwner | undefined {
-  const found = /(?:^| )name: "([^"]*)" id: "([^"]*?)(?:"|\.\.+)?$/.exec(comment ?? '');
-  return found ? { network: found[1] ?? '', containerId: found[2] ?? '' } : undefined;
 }
 
 /** The rules that name a network, but none of `valid` as owner. */

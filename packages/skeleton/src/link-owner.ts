@@ -15,9 +15,10 @@ export function linkOwner({ network, containerId, ifname }: Owner, plugin: strin
   return text.slice(0, longest);
 }
 
-/** Whether an alias says that the link is this attachment's. */
+/** Whether an alias says that the link is this attachment's. What a later release may say besides is passed over. */
 export function isOwnedBy(alias: string, owner: Owner, plugin: string): boolean {
-  return alias === linkOwner(owner, plugin);
+  const text = linkOwner(owner, plugin);
+  return alias === text || alias.startsWith(`${text} `);
 }
 
 /** What an alias says, its long names as hashes; undefined when it is none of ours. */
@@ -51,6 +52,11 @@ export function isStale(
   return !valid.some(
     ({ containerId, ifname }) => owner.containerId === short(containerId) && owner.ifname === short(ifname),
   );
+}
+
+/** Whether a name of an alias, which may be a hash, is that of this name. */
+export function isNameOf(said: string, name: string): boolean {
+  return said === name || said === short(name);
 }
 
 function short(name: string): string {

@@ -28,7 +28,7 @@ const usualInterface = 'eth0';
 
 /** Where another attachment has that name: network and container run together in it (`net1` and `1abc` are `net11` and
  *  `abc`). In this one they cannot. */
-function otherName({ network, containerId, ifname }: Owner): string {
+export function otherIfbName({ network, containerId, ifname }: Owner): string {
   return named(`${network}\0${containerId}\0${ifname}`);
 }
 
@@ -46,7 +46,7 @@ export function freeName(host: Netlink, owner: Owner, veth: Link): string {
   if (!first) return name;
   if (first.kind !== 'ifb' || isMarked(first, owner)) throw taken(first);
   if (aliasOf(first) === '' && ingressRedirects(host, veth).includes(first.index)) throw taken(first);
-  const other = otherName(owner);
+  const other = otherIfbName(owner);
   const second = findLink(host, other);
   if (second) throw taken(second);
   return other;
@@ -92,7 +92,7 @@ function isMarked(link: Link, owner: Owner): boolean {
 export function ifbsOf(host: Netlink, owner: Owner, veth: Link | undefined): Link[] {
   const { network, containerId } = owner;
   const theirs = ifbName({ network, containerId, ifname: usualInterface });
-  const names = [...new Set([ifbName(owner), theirs, otherName(owner)])];
+  const names = [...new Set([ifbName(owner), theirs, otherIfbName(owner)])];
   return names
     .flatMap((name) => findLink(host, name) ?? [])
     .filter(
