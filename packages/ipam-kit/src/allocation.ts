@@ -2,6 +2,7 @@ import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import type { Request } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/spec/cni-error';
 import { bootTime } from './boot-time.ts';
+import { livenessOf, livenessText } from './liveness.ts';
 import { type Candidate, describe, type RangeSet, rangeOf, sizeOf, walk } from './ranges.ts';
 import { type Choice, holderText, isHeldBy, type Owned, type Store } from './store.ts';
 
@@ -147,7 +148,8 @@ function exhausted(store: Store, set: RangeSet, { network }: Asking): CniError {
     ErrorCode.internal,
     `no IP addresses available in range set: ${describe(set)}`,
     `${size} of ${size} addresses are used; reservations are the files in ${store.where}, and GC ` +
-      `("cnitool gc ${network}", or the runtime's) removes those of containers that are gone`,
+      `("cnitool gc ${network}", or the runtime's) removes those of containers that are gone` +
+      livenessText(livenessOf(store, set, network), network),
   );
 }
 

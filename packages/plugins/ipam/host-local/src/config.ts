@@ -3,7 +3,7 @@ import type { Pool } from '@cni-ts/ipam-kit/allocation';
 import { Folder } from '@cni-ts/ipam-kit/folder-store';
 import { cidrField, ipField } from '@cni-ts/ipam-kit/ip-field';
 import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
-import { type RangeText, rangeSets } from '@cni-ts/ipam-kit/ranges';
+import { type RangeSet, type RangeText, rangeSets } from '@cni-ts/ipam-kit/ranges';
 import { requestedAddresses } from '@cni-ts/ipam-kit/requested-addresses';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
@@ -12,7 +12,7 @@ import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Route } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
 
-const defaultDataDir = '/var/lib/cni/networks';
+export const defaultDataDir = '/var/lib/cni/networks';
 
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
 export function schema() {
@@ -52,11 +52,7 @@ export interface Config extends Pool {
 export function parse(raw: Shape, request: RawRequest): Config {
   const { ipam } = raw;
   if (ipam === undefined) throw new CniError(ErrorCode.internal, "IPAM config missing 'ipam' key");
-  const written = [
-    ...sets(raw.runtimeConfig?.ipRanges, 'runtimeConfig.ipRanges'),
-    ...(ipam.subnet === undefined ? [] : [[range(ipam, 'ipam')]]),
-    ...sets(ipam.ranges, 'ipam.ranges'),
-  ];
+  const written = writtenSets(raw);
   withoutNul(ipam.dataDir ?? '', 'ipam.dataDir');
   return {
     requested: requestedAddresses(request.args, raw.args?.cni?.ips ?? [], raw.runtimeConfig?.ips ?? []),
@@ -65,6 +61,19 @@ export function parse(raw: Shape, request: RawRequest): Config {
     failStatusWhenFull: ipam.failStatusWhenFull ?? false,
     sets: rangeSets(written, raw.cniVersion ?? ''),
   };
+}
+
+/** The range sets of a configuration, for who looks at a network from outside. Throws what `parse` would. */
+export function rangesOf(raw: Shape): RangeSet[] {
+  return rangeSets(writtenSets(raw), raw.cniVersion ?? '');
+}
+
+function writtenSets({ ipam = {}, runtimeConfig }: Shape): RangeText[][] {
+  return [
+    ...sets(runtimeConfig?.ipRanges, 'runtimeConfig.ipRanges'),
+    ...(ipam.subnet === undefined ? [] : [[range(ipam, 'ipam')]]),
+    ...sets(ipam.ranges, 'ipam.ranges'),
+  ];
 }
 
 /** Where the reservations are. DEL and GC need nothing else of the configuration, and what keeps ADD from working (ranges

@@ -150,6 +150,20 @@ describe.each(['without an index', 'with an index'])('%s', (mode) => {
     });
   });
 
+  test('a range full of reservations from before the boot says so, and what to run (host-local 7)', async () => {
+    const net = network(small);
+    for (const last of [2, 3, 4, 5, 6]) {
+      net.write(`10.0.0.${last}`, `x${last}\r\neth0`);
+      if (last > 3) utimesSync(join(net.directory, `10.0.0.${last}`), 1e9, 1e9);
+    }
+    const { msg, details } = (await net.add('f')).json;
+    expect(msg).toMatch(/^failed to allocate for range 0: no IP addresses available in range set: /);
+    expect(details).toContain(
+      'Used are 0 live, 3 from before this boot, 2 of attachments that nobody remembers: 3 stale; ' +
+        '"cnitool ipam show net" tells which, "cnitool gc net --stale --yes" releases them',
+    );
+  });
+
   test('the walk begins behind the cursor and comes back to it last (host-local 8)', async () => {
     const net = network(small);
     net.write('last_reserved_ip.0', '10.0.0.5');
