@@ -12,7 +12,7 @@ import { type CommandLine, type Option, readCommandLine } from './command-line.t
 import { holdSignals, whichStopped } from './hold-signals.ts';
 import { pluginPath } from './settings.ts';
 import { commonOptions, helpOf, helpOption, usageOf, versionOption } from './usage.ts';
-import { CannotLookError } from './verb.ts';
+import { CannotLookError, UsageError } from './verb.ts';
 import { verbNamed, versionText } from './verbs.ts';
 
 export interface CnitoolIo {
@@ -50,9 +50,6 @@ function optionsOf(command: string | undefined): readonly Option[] {
   return [...(verbNamed(command)?.options ?? []), ...commonOptions, versionOption, helpOption];
 }
 
-/** How the tool was called is wrong. */
-class UsageError extends Error {}
-
 class UnknownCommandError extends UsageError {
   constructor(name: string) {
     super(`unknown command ${JSON.stringify(name)} for "cnitool"`);
@@ -78,7 +75,7 @@ async function answerTo(
   if (name === 'help') return helpOn(args[0]);
   if (!verb) throw new UnknownCommandError(name);
   const most = verb.needs.length;
-  const least = verb.least ?? most;
+  const least = verb.freeWith?.some((one) => options.has(one)) ? 0 : (verb.least ?? most);
   if (args.length < least) {
     throw new TooFewArgumentsError(`requires at least ${least} arg(s), only received ${args.length}`);
   }

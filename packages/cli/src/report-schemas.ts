@@ -91,3 +91,132 @@ export function installSchema() {
     ),
   });
 }
+
+const cause = () => z.enum(['boot', 'namespace', 'forgotten', 'runtime']);
+const whose = () => ({ containerId: z.string(), ifname: z.optional(z.string()) });
+
+/** `cnitool gc --stale --json` */
+export function gcSchema() {
+  return z.strictObject({
+    removed: z.boolean(),
+    networks: z.array(
+      z.strictObject({
+        network: z.string(),
+        attachments: z.array(
+          z.strictObject({
+            containerId: z.string(),
+            ifname: z.string(),
+            netns: z.string(),
+            addresses: z.array(z.string()),
+            cause: cause(),
+            why: z.string(),
+          }),
+        ),
+        reservations: z.array(
+          z.strictObject({ address: z.string(), ...whose(), cause: cause(), why: z.string() }),
+        ),
+        kept: z.array(z.strictObject({ containerId: z.string(), ifname: z.string() })),
+      }),
+    ),
+  });
+}
+
+/** `cnitool ipam show --json` */
+export function ipamShowSchema() {
+  return z.strictObject({
+    networks: z.array(
+      z.strictObject({
+        network: z.string(),
+        file: z.optional(z.string()),
+        stores: z.array(
+          z.strictObject({
+            folder: z.string(),
+            unknown: z.optional(z.string()),
+            ranges: z.array(
+              z.strictObject({
+                range: z.string(),
+                usable: z.number(),
+                used: count(),
+                live: count(),
+                beforeBoot: count(),
+                namespaceGone: count(),
+                forgotten: count(),
+                aside: count(),
+              }),
+            ),
+            holders: z.array(
+              z.strictObject({
+                address: z.string(),
+                ...whose(),
+                since: z.string(),
+                live: z.boolean(),
+                cause: z.optional(cause()),
+                why: z.string(),
+                inRange: z.boolean(),
+              }),
+            ),
+            odd: z.array(z.strictObject({ address: z.string(), path: z.string(), why: z.string() })),
+          }),
+        ),
+        leases: z.array(
+          z.strictObject({
+            address: z.string(),
+            containerId: z.string(),
+            ifname: z.string(),
+            netns: z.string(),
+          }),
+        ),
+        others: z.array(z.string()),
+      }),
+    ),
+  });
+}
+
+/** `cnitool ipam why --json` */
+export function ipamWhySchema() {
+  return z.strictObject({
+    address: z.string(),
+    reasons: z.array(
+      z.strictObject({
+        network: z.string(),
+        text: z.string(),
+        isStale: z.boolean(),
+        cure: z.optional(z.string()),
+      }),
+    ),
+  });
+}
+
+/** `cnitool ipam check --json`, and what `-o` writes */
+export function ipamCheckSchema() {
+  return z.strictObject({
+    version: z.literal(1),
+    findings: z.array(
+      z.strictObject({
+        code: z.string().check(z.regex(/^CNI[1-4]\d{3}$/)),
+        level: level(),
+        network: z.string(),
+        message: z.string(),
+        address: z.optional(z.string()),
+        containerId: z.optional(z.string()),
+        ifname: z.optional(z.string()),
+        path: z.optional(z.string()),
+        since: z.optional(z.string()),
+      }),
+    ),
+  });
+}
+
+/** `cnitool ipam release --json` */
+export function ipamReleaseSchema() {
+  return z.strictObject({
+    released: z.array(
+      z.strictObject({
+        network: z.string(),
+        address: z.string(),
+        ...whose(),
+        left: z.optional(z.string()),
+      }),
+    ),
+  });
+}

@@ -7,12 +7,17 @@ import type { Option } from './command-line.ts';
 /** It could not look at what it was asked about: the tool ends with 3. */
 export class CannotLookError extends Error {}
 
+/** How the tool was called is wrong: it ends with 2. */
+export class UsageError extends Error {}
+
 export interface Verb {
   readonly about: string;
   /** Names of the arguments; all of them must be given, and no others unless it `takes` more. */
   readonly needs: readonly string[];
   /** How many of them are enough, where it does nothing with the last: the reference tool wants them all the same. */
   readonly least?: number;
+  /** With one of these options none of them is needed. */
+  readonly freeWith?: readonly string[];
   /** Any number of arguments after those. */
   readonly takes?: string;
   /** Besides those that every command has. */

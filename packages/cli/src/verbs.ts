@@ -7,7 +7,9 @@ import { hasGcAndStatus } from '@cni-ts/libcni/network-version';
 import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
+import { collectStale } from './gc/stale.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
+import { ipamCommand } from './ipam-command.ts';
 import { list } from './list-command.ts';
 import { networkNamed } from './network-named.ts';
 import { attachmentOf, namespaceLives } from './settings.ts';
@@ -50,6 +52,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     about: 'Remove the attachments of a network whose namespace is gone',
     needs: onNamespace,
     least: 1,
+    freeWith: ['stale', 'runtime'],
     holdsSignals: true,
     options: [
       {
@@ -61,6 +64,18 @@ export const verbs: Readonly<Record<string, Verb>> = {
       },
       { name: 'all', about: 'no attachment stays, whether its namespace lives or not, but those of --keep' },
       { name: 'dry-run', about: 'tell what would be removed, and remove nothing' },
+      {
+        name: 'stale',
+        about:
+          'tell which attachments and reservations nobody lives for, of all networks or of one; --yes removes them',
+      },
+      {
+        name: 'runtime',
+        value: 'containerd|crio',
+        about: 'the same, and a pod that crictl does not list has ended although its namespace lives',
+      },
+      { name: 'yes', about: 'with --stale or --runtime: remove what they tell' },
+      { name: 'json', about: 'with --stale or --runtime: as JSON (dist/schemas/cnitool-gc.json)' },
     ],
     run: collectGarbage,
   },
@@ -73,6 +88,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       return '';
     },
   },
+  ipam: ipamCommand,
   validate: validateCommand,
   list,
   version: {
@@ -123,6 +139,7 @@ function attachment(call: VerbCall, isNew = false): { list: NetworkList; conf: R
  */
 async function collectGarbage(call: VerbCall): Promise<string> {
   const { runtime, say, note, options } = call;
+  if (options('stale') !== undefined || options('runtime') !== undefined) return collectStale(call);
   const list = networkOf(call);
   if (list.disableGC) {
     say(`nothing was done: network ${list.name} says disableGC`);

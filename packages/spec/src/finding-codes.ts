@@ -249,6 +249,49 @@ export const findingCodes = {
     why: 'The subnet was changed and the route was not.',
     cure: 'Leave `gw` out: the gateway of the subnet is taken.',
   },
+  CNI2020: {
+    title: 'A reservation is leaked',
+    meaning: 'The address is taken for a container that is gone. With enough of them the range is full.',
+    why: 'The node was switched off or booted, the runtime died, or a DEL was lost. The message says which: from before this boot, its namespace is gone, or nobody remembers the attachment.',
+    cure: '`cnitool gc NETWORK --stale` tells what would go, and with `--yes` it goes. Or one by one: `cnitool ipam check -o REPORT`, look at it, `cnitool ipam release --from-report REPORT`.',
+  },
+  CNI2021: {
+    title: 'An address is reserved more than once',
+    meaning:
+      'Two networks, or two folders of one, have given the same address. Where both are reached from this node, one of the containers gets no answers.',
+    why: 'Ranges of two networks overlap (CNI2007), or `dataDir` of a network was changed.',
+    cure: 'Give each network a range of its own, then attach one of the containers anew.',
+  },
+  CNI2022: {
+    title: 'A reservation lies outside of the ranges',
+    meaning: 'The container goes on with an address that the network would not give today.',
+    why: 'The range was changed while containers were attached.',
+    cure: 'Attach the container anew, or widen the range again.',
+  },
+  CNI2023: {
+    title: 'An address on a link is not reserved',
+    meaning: 'The next container may be given the same address; then neither works for sure.',
+    why: 'The folder of reservations was emptied by hand, or restored from another time.',
+    cure: '`cnitool repair` takes the reservation again; or attach the container anew.',
+  },
+  CNI2024: {
+    title: 'An address on a link is reserved for another',
+    meaning: 'Two containers have, or will have, the same address.',
+    why: 'Its reservation was removed while it lived, and somebody else got the address.',
+    cure: 'Attach one of the two anew.',
+  },
+  CNI2025: {
+    title: 'A file among the reservations is none',
+    meaning: 'Its address is given to nobody, unless the file is empty.',
+    why: 'Somebody keeps an address aside that way, or a writer died.',
+    cure: 'Remove the file if the address is to be given; a gateway or an address of another machine is better left out of the range.',
+  },
+  CNI2026: {
+    title: 'A range is full',
+    meaning: 'No more containers can be attached to the network.',
+    why: 'Reservations are leaked (CNI2020), or there are more containers than addresses.',
+    cure: '`cnitool ipam show NETWORK` tells who holds them; `cnitool gc NETWORK --stale --yes` releases what is leaked. Otherwise add a range.',
+  },
   CNI3001: {
     title: 'The master is not on this node',
     meaning: 'Every container on this network fails here.',
@@ -293,6 +336,19 @@ export const findingCodes = {
     meaning: 'What is in it is not known; runtimes cannot know either.',
     why: 'It was removed meanwhile, or its owner and mode do not allow it.',
     cure: 'Look at it with `ls -l`.',
+  },
+  CNI4020: {
+    title: 'An attachment is left whose namespace is gone',
+    meaning:
+      'Its address, ports and rules are still there; ports may lead to nowhere, or to another container.',
+    why: 'The container or its namespace ended without a DEL: the node or the runtime stopped in between. containerd never calls GC.',
+    cure: '`cnitool gc --stale --yes` removes it by its plugins.',
+  },
+  CNI4021: {
+    title: 'An attachment is left whose pod the runtime does not know',
+    meaning: 'It holds an address and perhaps ports, and no pod uses them.',
+    why: 'The runtime lost its state, or a DEL failed and was not tried again.',
+    cure: '`cnitool gc --runtime containerd --yes` (or `crio`) removes it by its plugins.',
   },
   CNI4030: {
     title: 'A file of somebody else is in the place of a plugin',

@@ -5,7 +5,16 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { installSchema, listSchema, validateSchema } from '@cni-ts/cli/report-schemas';
+import {
+  gcSchema,
+  installSchema,
+  ipamCheckSchema,
+  ipamReleaseSchema,
+  ipamShowSchema,
+  ipamWhySchema,
+  listSchema,
+  validateSchema,
+} from '@cni-ts/cli/report-schemas';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import * as z from 'zod/mini';
 import { namedSchemas } from './config-shapes.ts';
@@ -132,6 +141,11 @@ export async function configSchemas(
     ['cnitool-validate', validateSchema()],
     ['cnitool-list', listSchema()],
     ['cnitool-install', installSchema()],
+    ['cnitool-gc', gcSchema()],
+    ['cnitool-ipam-check', ipamCheckSchema()],
+    ['cnitool-ipam-release', ipamReleaseSchema()],
+    ['cnitool-ipam-show', ipamShowSchema()],
+    ['cnitool-ipam-why', ipamWhySchema()],
   ] as const) {
     files.set(name, { ...z.toJSONSchema(schema, { target: draft }) } as JsonSchema); // reason: what zod makes is one
   }
