@@ -199,6 +199,9 @@ Commands:
   gc [options] [network] [netns]    Remove the attachments of a network whose
                                     namespace is gone
   status [network] [netns]          Ask whether a network could serve ADD now
+  ipam [options] [arguments...]     Tell of addresses: show [network], why
+                                    <address>, check [network], release
+                                    --from-report <file>
   validate [options] [files...]     Check configurations, without one those of
                                     this node: files, a folder, - for stdin, or
                                     a network by its name
@@ -243,6 +246,14 @@ Options:
   --all                  no attachment stays, whether its namespace lives or
                          not, but those of --keep
   --dry-run              tell what would be removed, and remove nothing
+  --stale                tell which attachments and reservations nobody lives
+                         for, of all networks or of one; --yes removes them
+  --runtime <name>       the same, by the list of containerd or crio itself
+                         (crictl): a pod that is not in it has ended though its
+                         namespace lives
+  --yes                  with --stale or --runtime: remove what they tell
+  --json                 with --stale or --runtime: as JSON
+                         (dist/schemas/cnitool-gc.json)
   -h, --help             display help for command
 
 Global Options:

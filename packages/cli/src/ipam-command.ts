@@ -14,8 +14,8 @@ import { CannotLookError, UsageError, type Verb, type VerbCall } from './verb.ts
 
 export const ipamCommand: Verb = {
   about: 'Tell of addresses: show [network], why <address>, check [network], release --from-report <file>',
-  needs: ['show|why|check|release'],
-  takes: 'network-or-address',
+  needs: [],
+  takes: 'arguments',
   options: [
     { name: 'json', about: 'print it as JSON (dist/schemas/cnitool-ipam-….json)' },
     { name: 'output', short: '-o', value: 'file', about: 'check: write the findings there, for release' },
@@ -26,7 +26,7 @@ export const ipamCommand: Verb = {
     },
   ],
   run(call) {
-    const [what = '', ...args] = call.args;
+    const [what = 'show', ...args] = call.args;
     const most = what === 'release' ? 0 : 1;
     if (args.length > most) throw new UsageError(`ipam ${what} takes ${most} arg(s), got ${args.join(' ')}`);
     switch (what) {

@@ -71,8 +71,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
       },
       {
         name: 'runtime',
-        value: 'containerd|crio',
-        about: 'the same, and a pod that crictl does not list has ended although its namespace lives',
+        value: 'name',
+        about:
+          'the same, by the list of containerd or crio itself (crictl): a pod that is not in it has ended though its namespace lives',
       },
       { name: 'yes', about: 'with --stale or --runtime: remove what they tell' },
       { name: 'json', about: 'with --stale or --runtime: as JSON (dist/schemas/cnitool-gc.json)' },

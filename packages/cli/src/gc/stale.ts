@@ -104,10 +104,20 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
       .map(({ holder: { containerId, ifname = 'eth0' } }) => ({ containerId, ifname })),
     ...standings.linked(name).filter((one) => !gone.some(({ attachment }) => isSame(attachment, one))),
   ];
-  const valid = living
-    .filter((one, at) => living.findIndex((other) => isSame(one, other)) === at)
+  return {
+    name,
+    list,
+    gone,
+    leaked,
+    folders: stores.map(({ store }) => store.folder),
+    valid: unique(living),
+  };
+}
+
+function unique(all: readonly Attachment[]): Attachment[] {
+  return all
+    .filter((one, at) => all.findIndex((other) => isSame(one, other)) === at)
     .map(({ containerId, ifname }) => ({ containerId, ifname }));
-  return { name, list, gone, leaked, folders: stores.map(({ store }) => store.folder), valid };
 }
 
 function isSame(one: Attachment, other: Attachment): boolean {
@@ -145,7 +155,8 @@ async function removeAll(plans: readonly Plan[], call: VerbCall, standings: Stan
     const { name, list, gone, leaked } = plan;
     if (gone.length + leaked.length === 0) continue;
     try {
-      if (list) await call.runtime.gcNetworkList(list, { valid: [...plan.valid, ...addedSince(plan, call)] });
+      if (list)
+        await call.runtime.gcNetworkList(list, { valid: unique([...plan.valid, ...addedSince(plan, call)]) });
     } catch (error) {
       failures.push(new Error(`network ${name}: ${textOf(error)}`, { cause: error }));
     }
