@@ -12,6 +12,7 @@ import { reservationsIn } from '../ipam/reservations.ts';
 import { type Standing, Standings, youngNs } from '../ipam/standing.ts';
 import { type Holder, type NetworkView, survey, whose } from '../ipam/survey.ts';
 import { CannotLookError, UsageError, type VerbCall } from '../verb.ts';
+import { removeLeftRules } from './leftovers.ts';
 import { podJudge } from './pods.ts';
 
 interface Gone {
@@ -160,9 +161,20 @@ async function removeAll(plans: readonly Plan[], call: VerbCall, standings: Stan
     } catch (error) {
       failures.push(new Error(`network ${name}: ${textOf(error)}`, { cause: error }));
     }
-    for (const { holder, folder } of leaked) {
-      const { address, containerId, since } = holder;
+    for (const { attachment, addresses } of gone) {
+      const { containerId, ifname } = attachment;
       try {
+        removeLeftRules({ network: name, containerId, ifname }, addresses);
+      } catch (error) {
+        failures.push(
+          new Error(`network ${name}: rules of ${containerId}: ${textOf(error)}`, { cause: error }),
+        );
+      }
+    }
+    for (const { holder, folder } of leaked) {
+      const { address, containerId, ifname = 'eth0', since } = holder;
+      try {
+        removeLeftRules({ network: name, containerId, ifname }, [address]);
         const isOther = (now: { containerId: string; since: bigint }) =>
           now.containerId === containerId && now.since === since ? undefined : 'it is reserved anew';
         release(folder, name, standings, isOther, address);
