@@ -80,8 +80,8 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
   const holders = stores.flatMap(({ holders: of, store }) =>
     of.map((holder) => ({ holder, folder: store.folder })),
   );
-  const isOf = (one: Attachment, { containerId, ifname }: Holder) =>
-    one.containerId === containerId && (ifname === undefined || ifname === one.ifname);
+  const byContainer = grouped(holders, ({ holder }) => holder.containerId);
+  const isOf = (one: Attachment, { ifname }: Holder) => ifname === undefined || ifname === one.ifname;
   const judged = network.attachments.map((attachment) => ({
     attachment,
     standing: standings.ofCached(attachment),
@@ -90,11 +90,13 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
     .filter(({ standing }) => standing.stale !== undefined)
     .map((one) => ({
       ...one,
-      addresses: holders
+      addresses: (byContainer.get(one.attachment.containerId) ?? [])
         .filter(({ holder }) => isOf(one.attachment, holder))
         .map(({ holder }) => holder.address),
     }));
-  const isCovered = (holder: Holder) => gone.some(({ attachment }) => isOf(attachment, holder));
+  const goneOf = grouped(gone, ({ attachment }) => attachment.containerId);
+  const isCovered = (holder: Holder) =>
+    (goneOf.get(holder.containerId) ?? []).some(({ attachment }) => isOf(attachment, holder));
   const leaked = holders.filter(({ holder }) => holder.standing.stale !== undefined && !isCovered(holder));
   // All that lives or may: in the cache, by a reservation of an ADD that is going on, by a link that is there.
   const living = [
@@ -115,10 +117,20 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
   };
 }
 
+function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const one of all) {
+    const group = groups.get(keyOf(one));
+    if (group) group.push(one);
+    else groups.set(keyOf(one), [one]);
+  }
+  return groups;
+}
+
 function unique(all: readonly Attachment[]): Attachment[] {
-  return all
-    .filter((one, at) => all.findIndex((other) => isSame(one, other)) === at)
-    .map(({ containerId, ifname }) => ({ containerId, ifname }));
+  const found = new Map<string, Attachment>();
+  for (const { containerId, ifname } of all) found.set(`${containerId}\0${ifname}`, { containerId, ifname });
+  return [...found.values()];
 }
 
 function isSame(one: Attachment, other: Attachment): boolean {

@@ -33,7 +33,7 @@ export type Judge = (attachment: CachedAttachment, since: bigint | undefined) =>
 export const youngNs = 600_000_000_000n;
 
 export class Standings {
-  readonly #cached: readonly CachedAttachment[];
+  readonly #cached = new Map<string, CachedAttachment[]>();
   readonly #unreadable: (network: string) => readonly Attachment[];
   readonly #linkOwners: readonly {
     readonly owner: ReturnType<typeof readLinkOwner>;
@@ -49,7 +49,12 @@ export class Standings {
     judge: Judge = () => undefined,
     cached: readonly CachedAttachment[] = runtime.getCachedAttachments(),
   ) {
-    this.#cached = cached;
+    for (const one of cached) {
+      const key = keyOf(one.network, one.containerId);
+      const others = this.#cached.get(key);
+      if (others) others.push(one);
+      else this.#cached.set(key, [one]);
+    }
     const known = new Map<string, readonly Attachment[]>();
     this.#unreadable = (network) => {
       const before = known.get(network);
@@ -65,7 +70,7 @@ export class Standings {
 
   /** Nothing at all is remembered of anybody: the runtime's cache may be elsewhere. */
   get knowsNobody(): boolean {
-    return this.#cached.length === 0;
+    return this.#cached.size === 0;
   }
 
   /** When this host was booted, in milliseconds since 1970. */
@@ -91,7 +96,7 @@ export class Standings {
     const { containerId, ifname, since } = held;
     const isIt = (one: Attachment) =>
       one.containerId === containerId && (ifname === undefined || one.ifname === ifname);
-    const known = this.#cached.filter((one) => one.network === network && isIt(one));
+    const known = (this.#cached.get(keyOf(network, containerId)) ?? []).filter(isIt);
     const standings = known.map((one) => this.ofCached(one));
     const living = standings.find(({ stale }) => stale === undefined);
     if (living) return living;
@@ -132,6 +137,10 @@ export class Standings {
   #isOld(since: bigint | undefined): boolean {
     return since !== undefined && this.#boot !== undefined && since < this.#boot;
   }
+}
+
+function keyOf(network: string, containerId: string): string {
+  return `${network}\0${containerId}`;
 }
 
 /** The host's links that say whose they are. They cannot be there without the other end: a veth pair goes as one. */
