@@ -7,6 +7,7 @@ import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
+import { grouped } from '../grouped.ts';
 import { release } from '../ipam/release.ts';
 import { reservationsIn } from '../ipam/reservations.ts';
 import { type Standing, Standings, youngNs } from '../ipam/standing.ts';
@@ -115,16 +116,6 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
     folders: stores.map(({ store }) => store.folder),
     valid: unique(living),
   };
-}
-
-function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const one of all) {
-    const group = groups.get(keyOf(one));
-    if (group) group.push(one);
-    else groups.set(keyOf(one), [one]);
-  }
-  return groups;
 }
 
 function unique(all: readonly Attachment[]): Attachment[] {

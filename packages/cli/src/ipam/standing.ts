@@ -12,6 +12,7 @@ import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import { isSaid } from '@cni-ts/skeleton/owner-of';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { grouped } from '../grouped.ts';
 import { namespaceLives } from '../settings.ts';
 import type { VerbCall } from '../verb.ts';
 
@@ -33,7 +34,9 @@ export type Judge = (attachment: CachedAttachment, since: bigint | undefined) =>
 export const youngNs = 600_000_000_000n;
 
 export class Standings {
-  readonly #cached = new Map<string, CachedAttachment[]>();
+  /** All attachments that are remembered. */
+  readonly cached: readonly CachedAttachment[];
+  readonly #byContainer: ReadonlyMap<string, readonly CachedAttachment[]>;
   readonly #unreadable: (network: string) => readonly Attachment[];
   readonly #linkOwners: readonly {
     readonly owner: ReturnType<typeof readLinkOwner>;
@@ -49,12 +52,8 @@ export class Standings {
     judge: Judge = () => undefined,
     cached: readonly CachedAttachment[] = runtime.getCachedAttachments(),
   ) {
-    for (const one of cached) {
-      const key = keyOf(one.network, one.containerId);
-      const others = this.#cached.get(key);
-      if (others) others.push(one);
-      else this.#cached.set(key, [one]);
-    }
+    this.cached = cached;
+    this.#byContainer = grouped(cached, ({ network, containerId }) => keyOf(network, containerId));
     const known = new Map<string, readonly Attachment[]>();
     this.#unreadable = (network) => {
       const before = known.get(network);
@@ -70,7 +69,7 @@ export class Standings {
 
   /** Nothing at all is remembered of anybody: the runtime's cache may be elsewhere. */
   get knowsNobody(): boolean {
-    return this.#cached.size === 0;
+    return this.cached.length === 0;
   }
 
   /** When this host was booted, in milliseconds since 1970. */
@@ -96,7 +95,7 @@ export class Standings {
     const { containerId, ifname, since } = held;
     const isIt = (one: Attachment) =>
       one.containerId === containerId && (ifname === undefined || one.ifname === ifname);
-    const known = (this.#cached.get(keyOf(network, containerId)) ?? []).filter(isIt);
+    const known = (this.#byContainer.get(keyOf(network, containerId)) ?? []).filter(isIt);
     const standings = known.map((one) => this.ofCached(one));
     const living = standings.find(({ stale }) => stale === undefined);
     if (living) return living;

@@ -12,6 +12,7 @@ import { pluginConfigFromFile } from '@cni-ts/libcni/plugin-config';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { grouped } from '../grouped.ts';
 import { rememberedList } from '../remembered-list.ts';
 import { configDir } from '../settings.ts';
 import { CannotLookError, type VerbCall } from '../verb.ts';
@@ -39,8 +40,11 @@ export interface AddressStore {
 }
 
 /** All networks in the order of their files, then those that only cache or reservations know. */
-export function networksOf(call: Pick<VerbCall, 'env' | 'note' | 'runtime'>): Network[] {
-  const cached = call.runtime.getCachedAttachments();
+export function networksOf(
+  call: Pick<VerbCall, 'env' | 'note' | 'runtime'>,
+  cached: readonly CachedAttachment[] = call.runtime.getCachedAttachments(),
+): Network[] {
+  const byNetwork = grouped(cached, ({ network }) => network);
   const found = new Map<string, { list: NetworkList; file?: string }>();
   for (const path of paths(configDir(call.env))) {
     try {
@@ -63,7 +67,7 @@ export function networksOf(call: Pick<VerbCall, 'env' | 'note' | 'runtime'>): Ne
     }
   }
   const networks = [...found].map(([name, { list, file }]): Network => {
-    const attachments = cached.filter(({ network }) => network === name);
+    const attachments = byNetwork.get(name) ?? [];
     const { stores, others } = storesOf(list, attachments);
     return { name, list, ...(file !== undefined && { file }), attachments, stores, others };
   });

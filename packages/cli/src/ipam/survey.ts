@@ -31,10 +31,10 @@ export interface Survey {
   readonly networks: readonly NetworkView[];
 }
 
-export function survey(call: VerbCall, standings = new Standings(call), networks = networksOf(call)): Survey {
+export function survey(call: VerbCall, standings = new Standings(call)): Survey {
   return {
     standings,
-    networks: networks.map((network) => ({
+    networks: networksOf(call, standings.cached).map((network) => ({
       network,
       stores: network.stores.map((store) => storeView(network, store, standings)),
       leases: network.others.includes('dhcp') ? leasesOf(dhcpFolder(call.env), network.name) : [],
