@@ -55,18 +55,7 @@ function looked(call: VerbCall, name: string | undefined): Survey {
   if (name !== undefined && networks.length === 0) {
     throw new CannotLookError(`no network "${name}" is configured or remembered here`);
   }
-  hintAtCache(call, found);
   return { ...found, networks };
-}
-
-/** Where nobody is remembered nothing can be told of who lives: most often the cache is elsewhere. */
-function hintAtCache({ note, env }: VerbCall, { standings, networks }: Survey): void {
-  if (!standings.knowsNobody) return;
-  if (!networks.some(({ stores }) => stores.some(({ holders }) => holders.length > 0))) return;
-  const folder = env.CNI_CACHE_DIR || '/var/lib/cni';
-  note(
-    `no attachment is remembered in ${folder}; if the runtime remembers them elsewhere, set CNI_CACHE_DIR`,
-  );
 }
 
 function isTroubled({ stores }: NetworkView): boolean {

@@ -28,7 +28,7 @@ class Node {
   }
 
   network(name: string, more: object = {}): void {
-    const ipam = { type: 'host-local', dataDir: join(this.dir, 'networks'), subnet: '10.22.0.0/24' };
+    const ipam = { type: 'host-local', dataDir: join(this.dir, 'networks'), subnet: '10.213.77.0/24' };
     const list = { cniVersion: '1.1.0', name, plugins: [{ type: 'p1', ipam }], ...more };
     writeFileSync(join(this.dir, 'net.d', `10-${name}.conflist`), JSON.stringify(list));
   }
@@ -98,14 +98,14 @@ describe('cnitool gc --stale', () => {
     for (const name of ['web', 'db', 'fine']) node.network(name);
     node.remember('web', 'gone', nowhere);
     node.remember('web', 'living', container.path);
-    node.reserve('web', '10.22.0.2', 'gone');
-    node.reserve('web', '10.22.0.3', 'living');
-    node.reserve('db', '10.22.0.9', 'lost');
+    node.reserve('web', '10.213.77.2', 'gone');
+    node.reserve('web', '10.213.77.3', 'living');
+    node.reserve('db', '10.213.77.9', 'lost');
     expect(await node.run('gc', '--stale')).toEqual({
       status: 1,
       stdout: [
-        'would remove CNI2020 db reservation of 10.22.0.9 for container lost, interface eth0: the cache has no attachment of it, and no link is its',
-        `would remove CNI4020 web gone/eth0 (10.22.0.2): its namespace ${nowhere} is gone`,
+        'would remove CNI2020 db reservation of 10.213.77.9 for container lost, interface eth0: the cache has no attachment of it, and no link of this node has the address',
+        `would remove CNI4020 web gone/eth0 (10.213.77.2): its namespace ${nowhere} is gone`,
         '1 attachment and 1 leaked reservation would be removed, nothing was touched; cure: cnitool gc --stale --yes',
         '',
       ].join('\n'),
@@ -113,7 +113,7 @@ describe('cnitool gc --stale', () => {
     });
     expect(plugins.taken()).toEqual([]);
     expect([node.reserved('web'), node.cached()]).toEqual([
-      ['10.22.0.2', '10.22.0.3'],
+      ['10.213.77.2', '10.213.77.3'],
       ['web-gone-eth0', 'web-living-eth0'],
     ]);
   });
@@ -127,8 +127,8 @@ describe('cnitool gc --stale', () => {
     node.network('fine');
     node.remember('web', 'gone', nowhere);
     node.remember('web', 'living', container.path);
-    node.reserve('web', '10.22.0.3', 'living');
-    node.reserve('web', '10.22.0.4', 'lost');
+    node.reserve('web', '10.213.77.3', 'living');
+    node.reserve('web', '10.213.77.4', 'lost');
     host.sh('ip link add veth1 type veth peer name veth2');
     host.sh('ip link set veth1 alias "cni:1 net=web id=linked if=net1 plugin=bridge"');
     const { status, stdout } = await node.run('gc', '--stale', '--yes');
@@ -143,23 +143,25 @@ describe('cnitool gc --stale', () => {
       { containerID: 'living', ifname: 'eth0' },
       { containerID: 'linked', ifname: 'net1' },
     ]);
-    expect([node.reserved('web'), node.cached()]).toEqual([['10.22.0.3'], ['web-living-eth0']]);
+    expect([node.reserved('web'), node.cached()]).toEqual([['10.213.77.3'], ['web-living-eth0']]);
     expect(await node.run('gc', '--stale')).toEqual({ status: 0, stdout: 'nothing is stale\n', stderr: '' });
   });
 
   test('releases reservations also where plugins have no GC, and leaves a network that says disableGC', async ({
     host,
+    container,
   }) => {
     const node = new Node(host);
     node.network('old', { cniVersion: '0.4.0' });
     node.network('kept', { disableGC: true });
-    for (const network of ['old', 'kept']) node.reserve(network, '10.22.0.4', 'lost');
+    node.remember('kept', 'living', container.path);
+    for (const network of ['old', 'kept']) node.reserve(network, '10.213.77.4', 'lost');
     const { status, stderr } = await node.run('gc', '--stale', '--yes');
     expect({ status, stderr }).toEqual({
       status: 0,
       stderr: 'cnitool: network kept says disableGC, and is left as it is\n',
     });
-    expect([node.reserved('old'), node.reserved('kept')]).toEqual([[], ['10.22.0.4']]);
+    expect([node.reserved('old'), node.reserved('kept')]).toEqual([[], ['10.213.77.4']]);
   });
 
   test('does so of a network that is not configured any more, by what its attachments were made with', async ({
@@ -168,7 +170,7 @@ describe('cnitool gc --stale', () => {
     const node = new Node(host);
     node.network('web');
     node.remember('web', 'gone', nowhere);
-    node.reserve('web', '10.22.0.2', 'gone');
+    node.reserve('web', '10.213.77.2', 'gone');
     host.sh(`rm ${join(node.dir, 'net.d', '10-web.conflist')}`);
     const { stdout } = await node.run('gc', 'web', '--stale', '--json');
     expect(z.parse(gcSchema(), JSON.parse(stdout))).toMatchObject({
@@ -176,7 +178,7 @@ describe('cnitool gc --stale', () => {
       networks: [
         {
           network: 'web',
-          attachments: [{ containerId: 'gone', addresses: ['10.22.0.2'], cause: 'namespace' }],
+          attachments: [{ containerId: 'gone', addresses: ['10.213.77.2'], cause: 'namespace' }],
         },
       ],
     });

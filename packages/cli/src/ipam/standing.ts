@@ -15,6 +15,7 @@ import { errorText } from '@cni-ts/spec/cni-error';
 import { grouped } from '../grouped.ts';
 import { namespaceLives } from '../settings.ts';
 import type { VerbCall } from '../verb.ts';
+import { addressesHere } from './addresses-here.ts';
 
 /** `boot`: from another life of the host; `namespace`: gone; `forgotten`: nobody remembers it; `runtime`: it knows no such
  *  container. */
@@ -25,6 +26,14 @@ export interface Standing {
   readonly stale?: Cause;
   /** A clause that says why it is so. */
   readonly why: string;
+}
+
+/** A reservation, as far as it is judged by. */
+export interface Held {
+  readonly address: string;
+  readonly containerId: string;
+  readonly ifname?: string;
+  readonly since: bigint;
 }
 
 /** A runtime's word on attachments of its own: undefined where it has none on this one. */
@@ -45,6 +54,7 @@ export class Standings {
   readonly #boot = bootTime();
   readonly #now = BigInt(Date.now()) * 1_000_000n;
   readonly #judge: Judge;
+  #here: ReadonlyMap<string, string> | undefined;
   readonly #results: string;
 
   constructor(
@@ -91,8 +101,8 @@ export class Standings {
   }
 
   /** Of whoever holds an address. */
-  of(network: string, held: { containerId: string; ifname?: string; since: bigint }): Standing {
-    const { containerId, ifname, since } = held;
+  of(network: string, held: Held): Standing {
+    const { address, containerId, ifname, since } = held;
     const isIt = (one: Attachment) =>
       one.containerId === containerId && (ifname === undefined || one.ifname === ifname);
     const known = (this.#byContainer.get(keyOf(network, containerId)) ?? []).filter(isIt);
@@ -112,7 +122,15 @@ export class Standings {
     const link = this.#linkOf(network, held);
     if (link !== undefined) return { why: `its link ${link} is there, though the cache has no entry of it` };
     if (this.#now - since < youngNs) return { why: 'it is younger than ten minutes: an ADD may be going on' };
-    return { stale: 'forgotten', why: 'the cache has no attachment of it, and no link is its' };
+    const at = this.#addressesHere().get(address);
+    if (at !== undefined)
+      return { why: `a link in the namespace ${at} has the address, though the cache has no entry of it` };
+    if (this.knowsNobody)
+      return { why: 'the cache has no attachment at all, so nobody can tell whether it lives' };
+    return {
+      stale: 'forgotten',
+      why: 'the cache has no attachment of it, and no link of this node has the address',
+    };
   }
 
   /** Attachments of a network that links of the host tell of, with names that are no hashes. */
@@ -131,6 +149,12 @@ export class Standings {
       const whose: Owner = { network, containerId, ifname: ifname ?? owner.ifname };
       return isSaid(owner, whose);
     })?.link;
+  }
+
+  /** Asked for only where nothing else tells of somebody. */
+  #addressesHere(): ReadonlyMap<string, string> {
+    this.#here ??= addressesHere();
+    return this.#here;
   }
 
   #isOld(since: bigint | undefined): boolean {

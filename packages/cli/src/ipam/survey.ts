@@ -32,14 +32,21 @@ export interface Survey {
 }
 
 export function survey(call: VerbCall, standings = new Standings(call)): Survey {
-  return {
-    standings,
-    networks: networksOf(call, standings.cached).map((network) => ({
-      network,
-      stores: network.stores.map((store) => storeView(network, store, standings)),
-      leases: network.others.includes('dhcp') ? leasesOf(dhcpFolder(call.env), network.name) : [],
-    })),
-  };
+  const networks = networksOf(call, standings.cached).map((network) => ({
+    network,
+    stores: network.stores.map((store) => storeView(network, store, standings)),
+    leases: network.others.includes('dhcp') ? leasesOf(dhcpFolder(call.env), network.name) : [],
+  }));
+  if (
+    standings.knowsNobody &&
+    networks.some(({ stores }) => stores.some(({ holders }) => holders.length > 0))
+  ) {
+    const folder = call.env.CNI_CACHE_DIR || '/var/lib/cni';
+    call.note(
+      `no attachment is remembered in ${folder}; if the runtime remembers them elsewhere, set CNI_CACHE_DIR`,
+    );
+  }
+  return { standings, networks };
 }
 
 function storeView({ name }: Network, store: AddressStore, standings: Standings): StoreView {
