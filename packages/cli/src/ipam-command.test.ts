@@ -47,9 +47,17 @@ class Node {
   }
 
   /** As libcni writes it, Go's too. */
-  remember(network: string, containerId: string, netns: string): void {
+  remember(network: string, containerId: string, netns: string, capabilityArgs = {}): void {
     const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`)).toString('base64');
-    const entry = { kind: 'cniCacheV1', containerId, config, ifName: 'eth0', networkName: network, netns };
+    const entry = {
+      kind: 'cniCacheV1',
+      containerId,
+      config,
+      ifName: 'eth0',
+      networkName: network,
+      netns,
+      capabilityArgs,
+    };
     writeFileSync(join(this.dir, 'cache/results', `${network}-${containerId}-eth0`), JSON.stringify(entry));
   }
 
@@ -160,6 +168,23 @@ describe('cnitool ipam show', () => {
         { network: 'lan', leases: [{ address: '192.0.2.7', containerId: 'c1' }] },
         { network: 'removed', stores: [{ holders: [{ address: '10.213.78.2', containerId: 'c9' }] }] },
       ],
+    });
+  });
+
+  test('knows ranges that come by a capability from what attachments were made with', async ({
+    host,
+    container,
+  }) => {
+    const node = new Node(host);
+    node.network('pods', {});
+    const unknown = await node.run('ipam', 'show');
+    expect(unknown.stdout).toContain('its ranges are not known: no IP ranges specified\n');
+    node.remember('pods', 'living', container.path, { ipRanges: [[{ subnet: '10.213.80.0/26' }]] });
+    node.reserve('pods', '10.213.80.2', 'living');
+    expect(await node.run('ipam', 'show')).toEqual({
+      status: 0,
+      stdout: 'pods 10.213.80.0/26 61 usable 1 used 1 live\n',
+      stderr: '',
     });
   });
 
