@@ -6,6 +6,7 @@
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
+import { isNameOf } from '@cni-ts/skeleton/link-owner';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { grouped } from '../grouped.ts';
 import { release } from '../ipam/release.ts';
@@ -33,6 +34,8 @@ interface Plan {
   readonly gone: readonly Gone[];
   /** Reservations of no attachment that is remembered. */
   readonly leaked: readonly Leaked[];
+  /** Links of the host that name attachments which the cache does not have. Their other end is there, so they stay. */
+  readonly forgotten: readonly (Attachment & { readonly link: string })[];
   /** Where its reservations are. */
   readonly folders: readonly string[];
   /** Whom plugins are told to keep. */
@@ -99,6 +102,10 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
   const isCovered = (holder: Holder) =>
     (goneOf.get(holder.containerId) ?? []).some(({ attachment }) => isOf(attachment, holder));
   const leaked = holders.filter(({ holder }) => holder.standing.stale !== undefined && !isCovered(holder));
+  const linked = standings
+    .linked(name)
+    .filter((one) => !gone.some(({ attachment }) => isNamedBy(attachment, one)));
+  const forgotten = linked.filter((one) => !network.attachments.some((known) => isNamedBy(known, one)));
   // All that lives or may: in the cache, by a reservation of an ADD that is going on, by a link that is there.
   const living = [
     ...judged.filter(({ standing }) => standing.stale === undefined).map(({ attachment }) => attachment),
@@ -106,7 +113,7 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
     ...holders
       .filter(({ holder }) => holder.standing.stale === undefined)
       .map(({ holder: { containerId, ifname = 'eth0' } }) => ({ containerId, ifname })),
-    ...standings.linked(name).filter((one) => !gone.some(({ attachment }) => isSame(attachment, one))),
+    ...linked,
   ];
   return {
     name,
@@ -115,6 +122,7 @@ function planFor({ network, stores }: NetworkView, { runtime }: VerbCall, standi
     leaked,
     folders: stores.map(({ store }) => store.folder),
     valid: unique(living),
+    forgotten,
   };
 }
 
@@ -124,11 +132,16 @@ function unique(all: readonly Attachment[]): Attachment[] {
   return [...found.values()];
 }
 
+/** An alias has the hash of a very long name. */
+function isNamedBy(one: Attachment, link: Attachment): boolean {
+  return isNameOf(link.containerId, one.containerId) && isNameOf(link.ifname, one.ifname);
+}
+
 function isSame(one: Attachment, other: Attachment): boolean {
   return one.containerId === other.containerId && one.ifname === other.ifname;
 }
 
-function tell({ name, gone, leaked }: Plan, what: string, say: (line: string) => void): void {
+function tell({ name, gone, leaked, forgotten }: Plan, what: string, say: (line: string) => void): void {
   for (const { attachment, standing, addresses } of gone) {
     const held = addresses.length === 0 ? '' : ` (${addresses.join(', ')})`;
     const { containerId, ifname } = attachment;
@@ -138,6 +151,12 @@ function tell({ name, gone, leaked }: Plan, what: string, say: (line: string) =>
   for (const { holder } of leaked) {
     say(
       `${what} CNI2020 ${name} reservation of ${holder.address} for ${whose(holder)}: ${holder.standing.why}`,
+    );
+  }
+  for (const { containerId, ifname, link } of forgotten) {
+    say(
+      `kept ${name} ${containerId}/${ifname}: its link ${link} is there, though the cache has no entry of it; ` +
+        `unless an ADD is going on, cnitool gc ${name} removes it`,
     );
   }
 }

@@ -134,9 +134,9 @@ export class Standings {
   }
 
   /** Attachments of a network that links of the host tell of, with names that are no hashes. */
-  linked(network: string): Attachment[] {
-    return this.#linkOwners.flatMap(({ owner }) =>
-      owner?.network === network ? [{ containerId: owner.containerId, ifname: owner.ifname }] : [],
+  linked(network: string): (Attachment & { readonly link: string })[] {
+    return this.#linkOwners.flatMap(({ owner, link }) =>
+      owner?.network === network ? [{ containerId: owner.containerId, ifname: owner.ifname, link }] : [],
     );
   }
 
