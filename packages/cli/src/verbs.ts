@@ -14,7 +14,7 @@ import { list } from './list-command.ts';
 import { networkNamed } from './network-named.ts';
 import { attachmentOf, namespaceLives } from './settings.ts';
 import { validateCommand } from './validate-command.ts';
-import type { Verb, VerbCall } from './verb.ts';
+import { UsageError, type Verb, type VerbCall } from './verb.ts';
 
 const onNamespace = ['network', 'netns'];
 
@@ -141,6 +141,9 @@ function attachment(call: VerbCall, isNew = false): { list: NetworkList; conf: R
 async function collectGarbage(call: VerbCall): Promise<string> {
   const { runtime, say, note, options } = call;
   if (options('stale') !== undefined || options('runtime') !== undefined) return collectStale(call);
+  for (const only of ['yes', 'json']) {
+    if (options(only) !== undefined) throw new UsageError(`--${only} goes with --stale or --runtime`);
+  }
   const list = networkOf(call);
   if (list.disableGC) {
     say(`nothing was done: network ${list.name} says disableGC`);

@@ -209,6 +209,7 @@ describe('cnitool gc --stale', () => {
     const node = new Node(host);
     node.network('web');
     expect((await node.run('gc', '--stale', '--all')).status).toBe(2);
+    expect((await node.run('gc', 'web', '--yes')).status).toBe(2);
     expect((await node.run('gc', '--stale', 'nix')).status).toBe(3);
     expect((await node.run('gc')).stderr).toContain('requires at least 1 arg(s), only received 0');
   });
