@@ -247,7 +247,8 @@ describe.skipIf(lacking.length > 0)(
       test('is a layout whose parts have the hashes they are named by, of a few megabytes', () => {
         const blobs = readdirSync(join(layout, 'blobs/sha256'));
         expect(blobs.map((name) => sha256(readFileSync(join(layout, 'blobs/sha256', name))))).toEqual(blobs);
-        expect(statSync(join(first, image)).size).toBeLessThan(5e6);
+        // Two programs for each of two processors, of 1.2 MB each when they are packed. It was 5 MB for one program.
+        expect(statSync(join(first, image)).size).toBeLessThan(8e6);
         for (const architecture of ['amd64', 'arm64']) {
           const { manifest, config } = imageFor(architecture);
           const layer = execFileSync('gzip', ['-dc'], {

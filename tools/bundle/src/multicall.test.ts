@@ -109,10 +109,8 @@ test('nothing of the tool is in the plugins’ program', () => {
 });
 
 test('a plugins’ program that has grown too large ends the build', () => {
-  refuseLarge(4_500_000);
-  expect(() => refuseLarge(4_500_001)).toThrow(
-    "the plugins' program has 4,500,001 bytes and may have 4,500,000",
-  );
+  refuseLarge(4_500_000, ownCpu());
+  expect(() => refuseLarge(4_500_001, ownCpu())).toThrow('has 4,500,001 bytes and may have 4,500,000: ');
 });
 
 const cross = ['aarch64-linux-gnu-gcc', 'qemu-aarch64'].every((name) => existsSync(`/usr/bin/${name}`));
