@@ -4,11 +4,12 @@
  * it ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { accessSync, existsSync, constants as fileMode, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { commandLine, refuse } from '@cni-ts/setup/command-line';
 import type { Floor } from './busy.ts';
 import { svgChart } from './chart.ts';
@@ -20,6 +21,7 @@ import type { Report, Row } from './report.ts';
 import { missing, runScenario, type Sides } from './run.ts';
 import { chosen, scenarios } from './scenarios.ts';
 import { notes, textTable } from './table.ts';
+import { benchInUml, whyNoUml } from './uml.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 
@@ -31,6 +33,7 @@ const usage = `npm run bench [-- options]
   --theirs FOLDER      the plugins to compare with (Debian's newest Go plugins, fetched); "none": ours alone
   --json FILE          writes what was measured, after each scenario (.cache/bench.json has the last run)
   --svg FILE           writes a chart of it, likewise
+  --uml                in user-mode Linux, which has kinds of links that this kernel may lack: for ratios, not for times
   --publish            writes docs/bench.json, docs/bench.svg and docs/bench.md when all is measured
 `;
 
@@ -44,6 +47,7 @@ const { values: options } = commandLine(command, {
     theirs: { type: 'string' },
     json: { type: 'string' },
     svg: { type: 'string' },
+    uml: { type: 'boolean', default: false },
     publish: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
     inside: { type: 'boolean', default: false },
@@ -59,6 +63,7 @@ if (!Number.isInteger(rounds) || rounds < 1)
 
 if (options.help) process.stdout.write(usage);
 else if (options.inside) measure();
+else if (options.uml) await inUml();
 else await enter();
 
 /** What is wrong with the options, before anything is measured; the scenarios that they choose. */
@@ -80,6 +85,21 @@ function checked() {
   } catch (error) {
     return refuse(command, error instanceof Error ? error.message : String(error)); // it tells which there are
   }
+}
+
+/** The same in another kernel, with what is needed there fetched before. */
+async function inUml(): Promise<void> {
+  const lacking = whyNoUml();
+  if (lacking) refuse(command, `--uml: ${lacking}`);
+  if (options.publish) refuse(command, '--uml: what is measured there is not published');
+  checked();
+  const theirs = options.theirs ?? (await fetchPeers(join(root, '.cache/peers')));
+  const words = [
+    ...['--rounds', String(rounds), '--ours', resolve(options.ours)],
+    ...['--theirs', theirs === 'none' ? theirs : resolve(theirs)],
+    ...asked.flatMap((name) => ['--only', name]),
+  ];
+  process.exitCode = await benchInUml(root, words, options.json && resolve(options.json));
 }
 
 /** Starts this file again where nothing can be harmed, and writes what it measures as it comes. It ends with this
@@ -105,8 +125,7 @@ async function enter(): Promise<void> {
     { stdio: ['inherit', 'inherit', 'inherit', 'pipe'] },
   );
   let report: Report | undefined;
-  const files = [join(root, '.cache/bench.json'), ...(options.json ? [options.json] : [])];
-  mkdirSync(join(root, '.cache'), { recursive: true });
+  const files = [...lastRun(), ...(options.json ? [options.json] : [])];
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(run, signal));
   // reason: the fourth of the streams above is a pipe that the child writes to
   for await (const line of createInterface({ input: run.stdio[3] as Readable })) {
@@ -130,6 +149,19 @@ async function enter(): Promise<void> {
   write(join(root, 'docs/bench.json'), jsonText(report));
   write(join(root, 'docs/bench.svg'), svgChart(report.rows, report.machine, report.peers));
   write(join(root, 'docs/bench.md'), page(report));
+}
+
+/** Where the last run is written to: nowhere on a tree that is read-only, as in user-mode Linux. */
+function lastRun(): string[] {
+  const folder = join(root, '.cache');
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, fileMode.W_OK);
+    return [join(folder, 'bench.json')];
+  } catch (error) {
+    if (errnoOf(error) === 'EROFS') return [];
+    throw error;
+  }
 }
 
 function stop(run: ChildProcess, signal: NodeJS.Signals): void {
@@ -174,7 +206,7 @@ function measure(): void {
   for (const scenario of chosen(asked)) {
     const lacking = missing(scenario, sides);
     if (lacking.length > 0) {
-      leftOut.push(`${scenario.title} (not built: ${lacking.join(', ')})`);
+      leftOut.push(`${scenario.title} (${lacking.join(', ')})`);
       say(`left out: ${leftOut.at(-1)}`);
     } else {
       for (const side of [sides.ours, sides.theirs]) if (side) readAnew(side.folder);

@@ -5,8 +5,10 @@ import { type Floor, floorOf } from './busy.ts';
 import { Calls } from './calls.ts';
 import { emptyProgram } from './floor.ts';
 import { Host, type Side, type SideName } from './host.ts';
+import { kernelHas } from './kernel.ts';
 import { type Row, rowsOf } from './report.ts';
 import type { Sample, Scenario } from './scenario.ts';
+import { which } from './which.ts';
 
 export interface Sides {
   readonly ours: Side;
@@ -69,13 +71,21 @@ export function runScenario(scenario: Scenario, { ours, theirs }: Sides, rounds:
   }
 }
 
-/** What one of the sides lacks for a scenario. */
+/** What one of the sides lacks for a scenario, and what this machine does. */
 export function missing(scenario: Scenario, { ours, theirs }: Sides): string[] {
-  return [ours, theirs].flatMap((side) =>
+  const plugins = [ours, theirs].flatMap((side) =>
     side
       ? scenario.needs
           .filter((name) => !existsSync(join(side.folder, name)))
           .map((name) => `${side.name}: ${name}`)
       : [],
   );
+  const kinds = (scenario.kinds ?? []).filter((kind) => !kernelHas(kind));
+  return [
+    ...(plugins.length > 0 ? [`not built: ${plugins.join(', ')}`] : []),
+    ...kinds.map((kind) => `this kernel has no ${kind} links: npm run bench -- --uml`),
+    ...(scenario.programs ?? [])
+      .filter((name) => which(name) === undefined)
+      .map((name) => `${name} is not installed`),
+  ];
 }

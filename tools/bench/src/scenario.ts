@@ -14,6 +14,7 @@ import type { Calls } from './calls.ts';
 import { type Check, mustBeGone, mustBeThere, WrongResult } from './check.ts';
 import { canCount, countVerb } from './count.ts';
 import type { Host } from './host.ts';
+import type { Kind } from './kernel.ts';
 import { measureMemory } from './memory.ts';
 
 /** One measured value of one round. */
@@ -34,6 +35,10 @@ export interface Scenario {
   readonly title: string;
   /** Plugins that both sides must have. */
   readonly needs: readonly string[];
+  /** Kinds of links that the kernel must have. */
+  readonly kinds?: readonly Kind[];
+  /** Programs that it takes beside the plugins. */
+  readonly programs?: readonly string[];
   /** Ratios to reach, ours to theirs, by what is measured: at most for times, at least for rates. */
   readonly targets?: Readonly<Record<string, number>>;
   /** What ours may have at most, by what is measured. */

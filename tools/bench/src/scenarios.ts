@@ -3,6 +3,7 @@ import type { Scenario } from './scenario.ts';
 import { bridgeHostLocal, bridgeMasquerade } from './scenarios/bridge.ts';
 import { chain, chainAmongRules, chainByCnitool, chainsInParallel } from './scenarios/chain.ts';
 import { hostLocal } from './scenarios/host-local.ts';
+import { kernelKinds } from './scenarios/kernel-kinds.ts';
 import { single } from './scenarios/single.ts';
 import { size } from './scenarios/size.ts';
 import { version } from './scenarios/version.ts';
@@ -17,6 +18,7 @@ export const scenarios: readonly Scenario[] = [
   ...chainsInParallel,
   ...hostLocal,
   ...single,
+  ...kernelKinds,
   size,
 ];
 

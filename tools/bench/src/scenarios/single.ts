@@ -2,9 +2,9 @@ import { addressInContainer, linkInContainer, reservation, setting } from '../ch
 import type { Host } from '../host.ts';
 import { attachments } from '../scenario.ts';
 
-const ipam = (host: Host) => ({ type: 'host-local', subnet: '10.22.0.0/16', dataDir: host.dataDir });
+export const ipam = (host: Host) => ({ type: 'host-local', subnet: '10.22.0.0/16', dataDir: host.dataDir });
 
-function uplink(host: Host): void {
+export function uplink(host: Host): void {
   host.sh('ip link add uplink type veth peer name wire && ip link set wire up && ip link set uplink up');
 }
 
@@ -31,6 +31,7 @@ export const single = [
   attachments({
     name: 'macvlan-sbr',
     title: 'macvlan + sbr',
+    targets: { ADD: 0.4 },
     types: ['macvlan', 'host-local', 'sbr'],
     details: true,
     prepare: uplink,
@@ -43,6 +44,7 @@ export const single = [
   attachments({
     name: 'host-device',
     title: 'host-device + host-local',
+    targets: { ADD: 0.4 },
     types: ['host-device', 'host-local'],
     prepare(host) {
       host.sh('ip link add device type veth peer name wire && ip link set wire up && ip link set device up');
@@ -58,6 +60,7 @@ export const single = [
   attachments({
     name: 'tap',
     title: 'tap + host-local',
+    targets: { ADD: 0.4 },
     types: ['tap', 'host-local'],
     network: (host) => ({ name: 'tap', plugins: [{ type: 'tap', ipam: ipam(host) }] }),
     checks: [addressInContainer, linkInContainer, reservation],
