@@ -739,7 +739,6 @@ static void begin(void) {
   JS_AddIntrinsicTypedArrays(context);
   JS_AddIntrinsicPromise(context);
   JS_AddIntrinsicWeakRef(context);
-  JS_AddIntrinsicStringNormalize(context);
 
   heap->engine = JS_NewObject(context);
   JS_SetPropertyFunctionList(context, heap->engine, engine_functions,

@@ -17,7 +17,7 @@
 #endif
 
 enum {
-  step = 16,            /* sizes up to `small` are multiples of it, header included */
+  step = 8,             /* sizes up to `small` are multiples of it, header included */
   small = 512,
   small_sizes = small / step,
   doublings = 8,        /* then four to each doubling, up to 128 KiB; what is larger is mapped on its own */
