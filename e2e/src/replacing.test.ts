@@ -226,7 +226,13 @@ test('the plugins are the small program, the tool the one that has them too', as
   const size = (path: string) => lstatSync(path).size;
   expect(size(join(folder, 'bridge'))).toBe(size(join(ours, 'bridge')));
   expect(size(join(folder, 'cnitool'))).toBe(size(join(ours, 'cnitool')));
-  // Alone, the tool is every plugin.
+  // Where the plugins' program is there but was cut short, the tool is every plugin, as it is alone.
+  const cut = join(lab.dir, 'cut');
+  mkdirSync(cut);
+  copyFileSync(join(ours, 'cnitool'), join(cut, 'cnitool'));
+  writeFileSync(join(cut, 'ptp'), readFileSync(join(ours, 'ptp')).subarray(0, 3_000_000), { mode: 0o755 });
+  lab.sh(`${cut}/cnitool install --dir ${folder} ptp`);
+  expect(size(join(folder, 'ptp'))).toBe(size(join(ours, 'cnitool')));
   const alone = join(lab.dir, 'alone');
   mkdirSync(alone);
   copyFileSync(join(ours, 'cnitool'), join(alone, 'cnitool'));
@@ -296,6 +302,24 @@ describe('at any moment', () => {
     },
     180_000,
   );
+
+  test('so does a signal, after which nothing of an install stays', async () => {
+    fill();
+    const { changes } = under('term', 0, 'install');
+    const ends = new Set<number | null>();
+    for (let at = 1; at <= changes; at++) {
+      fill();
+      const { status, stderr } = under('term', at, 'install');
+      ends.add(status);
+      expect(looked(), `stopped at ${at}`).toEqual([]);
+      if (status !== 0) expect(stderr, `stopped at ${at}`).toContain('SIGTERM');
+      expect(
+        readdirSync(folder).filter((name) => name.startsWith('.cnitool')),
+        `stopped at ${at}: ${stderr}`,
+      ).toEqual([]);
+    }
+    expect(ends).toEqual(new Set([0, 1]));
+  }, 120_000);
 
   test('so does a refusal, which is told, and nothing of it stays', async () => {
     fill();

@@ -20,6 +20,7 @@ export const installCommand: Verb = {
   about: 'Put every plugin and cnitool into a folder, or those that are named; what is replaced is kept',
   needs: [],
   takes: 'names',
+  holdsSignals: true,
   options: [
     ...common,
     { name: 'force', about: 'replace what is newer, or neither ours nor the reference’s, as well' },
@@ -35,6 +36,7 @@ export const uninstallCommand: Verb = {
   about: 'Remove what is ours from a folder, or the plugins that are named, and put back what was replaced',
   needs: [],
   takes: 'names',
+  holdsSignals: true,
   options: common,
   async run(call) {
     return telling(call, (folder, tell) => uninstall(call.args, folder, call.names?.(), tell));

@@ -10,6 +10,7 @@ import {
   copyFile,
   openFile,
   openFlags,
+  readAt,
   removeFile,
   renameFile,
   setMode,
@@ -18,6 +19,7 @@ import {
 } from '@cni-ts/libc/file';
 import { statDescriptor, statLink } from '@cni-ts/libc/file-status';
 import { makeFolder } from '@cni-ts/libc/folder';
+import { stopSignal } from '@cni-ts/libc/interruption';
 import { isThisProgram, type ProgramMark, programMark } from '@cni-ts/libc/program-file';
 import { wrapped } from '@cni-ts/libcni/wrapped-error';
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
@@ -99,11 +101,24 @@ interface Place {
   readonly before: Found | undefined;
 }
 
-/** The plugins' program of the same build, in the tool's folder; undefined where it is not there. */
+/** The plugins' program of the same build, in the tool's folder; undefined where it is not there, or not whole. */
 function openPlugins(names: readonly string[], folder: string | undefined): number | undefined {
   if (folder === undefined) return undefined;
-  const name = names.find((one) => one !== toolName && isThisProgram(`${folder}/${one}`));
-  return name === undefined ? undefined : openFile(`${folder}/${name}`, openFlags.readOnly);
+  for (const name of names) {
+    if (name === toolName || !isThisProgram(`${folder}/${name}`)) continue;
+    const fd = openFile(`${folder}/${name}`, openFlags.readOnly);
+    if (isWhole(fd)) return fd;
+    closeFile(fd);
+  }
+  return undefined;
+}
+
+/** Whether a program is as long as its header says: the table of its sections is the last of it (elf.h, Elf64_Ehdr). */
+function isWhole(fd: number): boolean {
+  const header = new DataView(new ArrayBuffer(64));
+  if (readAt(fd, new Uint8Array(header.buffer), 0) < 64) return false;
+  const end = header.getUint32(40, true) + header.getUint16(58, true) * header.getUint16(60, true);
+  return statDescriptor(fd).size === end;
 }
 
 /** Why what is there stays. */
@@ -138,8 +153,12 @@ function putAll(
 ): void {
   const fresh = (name: string) => `${folder}/${temporary}${name}.${process.pid}`;
   try {
-    for (const { name, path } of places)
+    for (const { name, path } of places) {
+      const signal = stopSignal();
+      if (signal !== undefined) throw new Error(`stopped by ${signal}: nothing was replaced`);
       placing(path, () => writeProgram(programFor(name), name, fresh(name), mark));
+    }
+    // From here on it takes milliseconds, and is done to its end.
     for (const place of places) placing(place.path, () => tell(replace(place, folder, fresh(place.name))));
     syncFolder(folder);
   } catch (error) {
