@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   copyFileSync,
   existsSync,
   lstatSync,
@@ -15,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { installSchema } from '@cni-ts/cli/report-schemas';
 import { type FaultMode, reported, underFault } from '@cni-ts/testing/fault-injector';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Lab, ours, theirs } from './lab.ts';
@@ -194,6 +194,7 @@ test('as JSON it is told what was done and why not', async () => {
   expect([stderr, status]).toEqual(['', 1]);
   const path = (name: string) => join(folder, name);
   expect(json).toMatchObject({ folder, version: '0.1.0' });
+  expect(installSchema().safeParse(json).error).toBeUndefined();
   expect(json?.files).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ name: 'loopback', action: 'refused', code: 'CNI4030' }),
@@ -204,6 +205,10 @@ test('as JSON it is told what was done and why not', async () => {
       expect.objectContaining({ name: 'ptp', path: path('ptp'), action: 'installed' }),
     ]),
   );
+  const back = await uninstall('--json');
+  expect(installSchema().safeParse(back.json).error).toBeUndefined();
+  const files = back.json?.files as { name: string; action: string }[]; // reason: the schema says so
+  expect(files.map(({ name, action }) => `${name} ${action}`)).toEqual(['bridge restored', 'ptp removed']);
 });
 
 test.skipIf(!existsSync('/usr/bin/strace'))(
@@ -412,16 +417,29 @@ test('on a full disk nothing is replaced, though some of it had room', () => {
   );
 });
 
-test('where the host’s folder is mounted as in a container, that is the one', () => {
-  const host = join(lab.dir, 'host/opt/cni/bin');
-  mkdirSync(host, { recursive: true });
-  chmodSync(host, 0o755);
-  const root = join(lab.dir, 'root');
-  const told = lab.sh(`unshare -m --propagation private bash -c '
-    mkdir -p ${root}/{proc,host/opt/cni/bin,opt/cni-ts/bin} && mount --bind /proc ${root}/proc
-    mount --bind ${host} ${root}/host/opt/cni/bin
-    cp ${ours}/{cnitool,bridge} ${root}/opt/cni-ts/bin
-    chroot ${root} /opt/cni-ts/bin/cnitool install bridge; ls -A ${root}/opt'`);
-  expect(told).toBe('installed /host/opt/cni/bin/bridge\ncni-ts\n');
-  expect(readdirSync(host)).toEqual(['bridge']);
+describe('in a container', () => {
+  /** Installs by a root that has nothing but the programs and the host's folder. */
+  function inContainer(host: string): string {
+    const root = join(lab.dir, 'root');
+    return lab.sh(`unshare -m --propagation private bash -c '
+      mkdir -p ${root}/{proc,host/opt/cni/bin,opt/cni-ts/bin} && mount --bind /proc ${root}/proc
+      mount --bind ${host} ${root}/host/opt/cni/bin
+      cp ${ours}/{cnitool,bridge} ${root}/opt/cni-ts/bin
+      chroot ${root} /opt/cni-ts/bin/cnitool install bridge; ls -A ${root}/opt'`);
+  }
+
+  test('where the host’s folder is mounted, that is the one', () => {
+    expect(inContainer(folder)).toBe('installed /host/opt/cni/bin/bridge\ncni-ts\n');
+    expect(readdirSync(folder)).toEqual(['bridge']);
+  });
+
+  test.skipIf(!existsSync(theirs))(
+    'a Go plugin is known that cannot be started without the host’s libc',
+    () => {
+      copyFileSync(join(theirs, 'bridge'), join(folder, 'bridge'));
+      expect(inContainer(folder)).toBe(
+        'bridge of unknown version (Go) → 0.1.0, kept as .cni-ts/bridge.unknown\ncni-ts\n',
+      );
+    },
+  );
 });
