@@ -45,18 +45,33 @@ export function send4(turn: Turn4): void {
   if (state.phase === 'selecting' || state.phase === 'rebooting') {
     state.secs = Math.min(0xffff, Math.max(0, Math.floor((at - state.began) / 1000)));
   }
+  count(turn);
   const outgoing = messageOf(state);
   if (outgoing === undefined) {
     delete state.due;
     return;
   }
-  // Who comes late may have slept, and what was answered meanwhile is still to be read.
-  const isInTime = state.due !== undefined && at - state.due < longestLateness;
-  if (state.sends === 0 || (isInTime && at - state.since > longestAnswer)) state.since = at;
   state.sentAt = at;
   state.sends++;
   turn.send.push(outgoing);
   state.due = at + waitOf(turn);
+}
+
+/** From when the answer to what is about to be sent counts: from the first time that the question was asked, since an answer does
+ *  not tell to which of them it is. It counts from a later one only if that has a transaction of its own, so that an answer
+ *  that was on its way, or not read yet, is not taken for one to this (RFC 2131, section 4.1, leaves it to the client). */
+function count({ state, at, random }: Turn4): void {
+  if (state.sends === 0) {
+    state.since = at;
+    return;
+  }
+  // The answer to a DISCOVER is no lease.
+  if (state.phase === 'selecting') return;
+  // Who comes late may have slept, and what was answered meanwhile is still to be read.
+  const isInTime = state.due !== undefined && at - state.due < longestLateness;
+  if (!isInTime || at - state.since <= longestAnswer) return;
+  state.since = at;
+  state.xid = Math.floor(random() * 0x100000000);
 }
 
 function messageOf(state: Client4State): Outgoing4 | undefined {

@@ -32,6 +32,22 @@ const world: fc.Arbitrary<World> = fc.record({
   trouble: fc.constantFrom(0, 0.01, 0.05),
 });
 
+/** Worlds in which an address was once used past its end: by the answer to a question of before the process slept, and of the
+ *  daemon before. */
+const found: readonly World[] = [
+  {
+    seed: 409354209,
+    servers: 2,
+    leaseTime: 20,
+    loss: 0,
+    duplicates: 0,
+    delay: 3000,
+    refuses: 0,
+    trouble: 0.05,
+  },
+  { seed: 18, servers: 3, leaseTime: 193, loss: 0, duplicates: 0, delay: 0, refuses: 0, trouble: 0.01 },
+];
+
 const seconds = 900;
 
 test('no address is used past its end, and none changes without an outcome that says so', () => {
@@ -42,7 +58,7 @@ test('no address is used past its end, and none changes without an outcome that 
       model.release();
     }),
     // The same worlds every time: what others show is for who works on the client (leave the seed out).
-    { numRuns: 200, seed: 20261129 },
+    { numRuns: 200, seed: 20261129, examples: found.map((one): [World] => [one]) },
   );
 });
 

@@ -414,6 +414,40 @@ describe('renewing', () => {
     expect(bench.state.lease?.since).toBe(41_000);
   });
 
+  test('that is sent again much later has a transaction of its own: the answer to the first is not taken for one to it', () => {
+    let chance = 0;
+    const bench = new Bench4({}, () => {
+      chance += 0.01;
+      return chance % 1;
+    });
+    bench.bind(address, { ...server, leaseTime: 3600 });
+    const [first] = bench.step({ type: 'renew' });
+    const sent = bench.run(60_000).filter(({ after }) => after > 10_000);
+    expect(sent.map(({ sent: { kind } }) => kind)).toContain('renew');
+    expect(bench.last.message.xid).not.toBe(first?.message.xid);
+    bench.hear(answer(first!.message, 'ack', address, server));
+    expect(bench.state.phase).toBe('renewing');
+    bench.hear(answer(bench.last.message, 'ack', address, server));
+    expect(bench.state.lease?.since).toBeGreaterThan(20_000);
+  });
+
+  test('of a daemon that was just started again is not answered by what the one before had asked', () => {
+    let chance = 0;
+    const bench = new Bench4({}, () => {
+      chance += 0.01;
+      return chance % 1;
+    });
+    bench.bind(address, server);
+    const stored = bench.state;
+    bench.run(40_000);
+    const before = bench.last;
+    bench.state = stored;
+    bench.pass(3000);
+    expect(kinds(bench.step({ type: 'resumed' }))).toEqual(['renew']);
+    bench.hear(answer(before.message, 'ack', address, server));
+    expect(bench.state.phase).toBe('renewing');
+  });
+
   test('soon after the ACK before has a transaction of its own, which a second copy of that ACK is not of', () => {
     let chance = 0;
     const bench = new Bench4({}, () => {

@@ -115,7 +115,6 @@ function start(turn: Turn4, address: string | undefined, up: boolean): void {
 function followClock({ state }: Turn4, now: Now): void {
   const moved = clockMoved(state.stamp, now);
   if (moved === undefined) return;
-  state.sentAt = now.boottime;
   if (state.lease !== undefined) {
     state.lease = movedLease(state.lease, moved);
     // The wire may be another one since.
@@ -126,6 +125,8 @@ function followClock({ state }: Turn4, now: Now): void {
 function resume(turn: Turn4, up: boolean): void {
   const { state } = turn;
   state.linkUp = up;
+  // The daemon before may have asked since it wrote this down, and its answer may be on its way.
+  state.sentAt = turn.at;
   const { lease } = state;
   if (lease === undefined) {
     if (state.phase === 'stopped') return;

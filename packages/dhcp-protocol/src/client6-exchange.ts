@@ -20,6 +20,8 @@ const timing: Readonly<Partial<Record<Phase6, { first: number; longest: number; 
   declining: { first: 1000, longest: 0, most: 4 },
   informing: { first: 1000, longest: 3_600_000, most: 0 },
 };
+/** Phases whose answer may bring a lease. */
+const leasing: readonly Phase6[] = ['soliciting', 'requesting', 'renewing', 'rebinding'];
 /** CNF_MAX_RD. */
 export const confirmTime = 10_000;
 /** While somebody waits for an address, the next Solicit is never further away than this. */
@@ -50,21 +52,38 @@ export function enter6(turn: Turn6, phase: Phase6): void {
 /** Sends the message of the phase and says how long to wait. Nothing is sent while the link is down. */
 export function send6(turn: Turn6): void {
   const { state, at } = turn;
-  const outgoing = state.linkUp ? messageOf6(state, at) : undefined;
   const times = timing[state.phase];
-  if (outgoing === undefined || times === undefined) {
+  if (!state.linkUp || times === undefined) {
     delete state.due;
     return;
   }
-  // Who comes late may have slept, and what was answered meanwhile is still to be read.
-  const isInTime = state.due !== undefined && at - state.due < longestLateness;
-  if (state.sends === 0 || (isInTime && at - state.since > longestAnswer)) state.since = at;
+  count(turn);
+  const outgoing = messageOf6(state, at);
+  if (outgoing === undefined) {
+    delete state.due;
+    return;
+  }
   state.sends++;
   turn.send.push(outgoing);
   const soliciting = state.phase === 'soliciting';
   const longest = soliciting ? Math.min(state.solMaxRt, longestSolicit) : times.longest;
   state.wait = nextWait6(state.wait, times.first, longest, turn.random, soliciting);
   state.due = at + state.wait;
+}
+
+/** From when the answer to what is about to be sent counts: from the first time that the question was asked, since an answer does
+ *  not tell to which of them it is. It counts from a later one only if that has a transaction of its own, so that an answer
+ *  that was on its way, or not read yet, is not taken for one to this. (RFC 8415, section 16.1, would rather have one.) */
+function count({ state, at, random }: Turn6): void {
+  if (state.sends === 0) {
+    state.since = at;
+    return;
+  }
+  // Who comes late may have slept, and what was answered meanwhile is still to be read.
+  const isInTime = state.due !== undefined && at - state.due < longestLateness;
+  if (!leasing.includes(state.phase) || !isInTime || at - state.since <= longestAnswer) return;
+  state.since = at;
+  state.xid = Math.floor(random() * 0x1000000);
 }
 
 /** Whether the message of the phase was sent as often as it may be. */

@@ -504,3 +504,52 @@ test('whatever servers say and whenever, no address is used past its end or chan
     { numRuns: 200 },
   );
 });
+
+test('whenever an answer comes, to whatever it is one, no address is used past the end that its server knows of', () => {
+  const says = fc.record({
+    wait: fc.integer({ min: 0, max: 40_000 }),
+    sleeps: fc.boolean(),
+    event: fc.constantFrom('answer', 'answer', 'answer', 'late', 'renew', 'linkDown', 'linkUp', 'resumed'),
+    valid: fc.constantFrom(20, 100, 300),
+  });
+  fc.assert(
+    fc.property(fc.array(says, { minLength: 20, maxLength: 60 }), fc.nat(), (story, seed) => {
+      let chance = seed;
+      const bench = new Bench6({ rapidCommit: true }, () => {
+        chance = (chance * 48271 + 11) % 0x7fffffff;
+        return chance / 0x7fffffff;
+      });
+      let disk = bench.state;
+      let ends = 0;
+      let told = 0;
+      /** What servers have said; it waits on the wire, or where a process that sleeps has not read it yet. */
+      const said: { reply: ReturnType<typeof answer>; until: number }[] = [];
+      const look = () => {
+        if (bench.outcomes.length > told) disk = bench.state;
+        told = bench.outcomes.length;
+        if (bench.state.lease) expect(ends).toBeGreaterThan(bench.now);
+      };
+      bench.step({ type: 'start' });
+      for (const { wait, sleeps, event, valid } of story) {
+        if (sleeps) bench.pass(wait);
+        else bench.run(wait);
+        if (event === 'answer' || event === 'late') {
+          const type = bench.state.phase === 'soliciting' && valid === 20 ? 'advertise' : 'reply';
+          const given = { address: { preferred: valid, valid }, times: [0, 0] as const };
+          const reply = answer(bench.last.message, type, { ...given, options: { rapidCommit: true } });
+          said.push({ reply, until: bench.now + valid * 1000 });
+        }
+        if (event === 'answer') {
+          const { reply, until } = said.shift()!;
+          bench.hear(reply);
+          if (bench.outcomes.slice(told).some((one) => 'lease' in one)) ends = until;
+        } else if (event === 'resumed') {
+          bench.state = disk;
+          bench.step({ type: 'resumed' });
+        } else bench.step({ type: event === 'late' ? 'timer' : event });
+        look();
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
