@@ -136,12 +136,19 @@ export function clientIdHex(
 ): string {
   if (clientId === 'mac') return hexOf(new Uint8Array([1, ...mac]));
   if (clientId === 'container') return hexOf(clientIdOf(container.containerId, network, container.ifname));
+  const pod = podOf({ clientId, args });
+  return hexOf(clientIdOf(pod, network, container.ifname));
+}
+
+/** The pod by which the client is known; '' where it is known by something else. Throws CniError when CNI_ARGS name none. */
+export function podOf({ clientId, args }: Pick<Settings, 'clientId' | 'args'>): string {
+  if (clientId !== 'pod') return '';
   const [namespace, name] = [args.get('K8S_POD_NAMESPACE'), args.get('K8S_POD_NAME')];
-  if (namespace && name) return hexOf(clientIdOf(`${namespace}/${name}`, network, container.ifname));
+  if (namespace && name) return `${namespace}/${name}`;
   throw new CniError(
     ErrorCode.invalidConfig,
-    'ipam.clientId is "pod", and CNI_ARGS have no K8S_POD_NAMESPACE and K8S_POD_NAME',
-    'only runtimes for Kubernetes name the pod; use "container" or "mac" elsewhere',
+    'ipam.clientId is "pod", and CNI_ARGS do not name the pod: K8S_POD_NAMESPACE or K8S_POD_NAME is missing',
+    'runtimes for Kubernetes name it (CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=web"); elsewhere take "container" or "mac" for ipam.clientId',
   );
 }
 

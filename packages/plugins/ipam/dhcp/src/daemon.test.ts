@@ -1,5 +1,5 @@
 /** The daemon as a process: its flags, its socket, and what clients may do to it. */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { count, Lab, program, until } from '../test/dhcp-lab.ts';
@@ -93,6 +93,84 @@ test('a folder of leases that cannot be is told at the start; what is no file in
   const daemon = await lab.daemon();
   await until(() => daemon.log().includes('x.lease is no lease'), 'a word on it', daemon.log);
   expect(existsSync(join(lab.state, 'x.lease'))).toBe(true);
+});
+
+test('a lease that does not fit is put aside with a word, and no ADD waits for it; one of another version is left', async () => {
+  await using lab = new Lab();
+  using _server = new ScriptedServer(lab.serverPlace(), giving('192.168.7.50'));
+  const first = await lab.daemon();
+  const container = lab.container();
+  await lab.add(container);
+  first.process.kill('SIGTERM');
+  await first.ended;
+  const path = join(lab.state, lab.kept[0]!);
+  const good = JSON.parse(readFileSync(path, 'utf8'));
+  writeFileSync(path, JSON.stringify({ ...good, removed: [7] }));
+  writeFileSync(join(lab.state, 'text.lease'), 'no json');
+  writeFileSync(join(lab.state, 'later.lease'), JSON.stringify({ ...good, version: 2 }));
+  const second = await lab.daemon();
+  expect(await lab.add(container)).toBe('192.168.7.50/24');
+  expect(second.log()).toContain(`${path} is no lease and is not used: it does not have what a lease must`);
+  expect(second.log()).toContain('later.lease is a lease of another version of this program');
+  for (const [name, isThere] of [
+    [`${path}.bad`, true],
+    [join(lab.state, 'text.lease'), false],
+    [join(lab.state, 'text.lease.bad'), true],
+    [join(lab.state, 'later.lease'), true],
+  ] as const)
+    expect([name, existsSync(name)]).toEqual([name, isThere]);
+  await lab.succeed('DEL', container);
+});
+
+test('a folder of leases that takes no writing is told at the start, by STATUS and by ADD; leases that there are go on', async () => {
+  await using lab = new Lab();
+  mkdirSync(lab.state);
+  lab.host.sh(`mount -t tmpfs -o ro none ${lab.state}`);
+  try {
+    const daemon = await lab.daemon();
+    const config = { cniVersion: '1.1.0' };
+    const why = `no lease can be stored in "${lab.state}" (-statedir): open ${lab.state}/`;
+    await until(() => daemon.log().includes(why), 'a word on it', daemon.log);
+    const container = lab.container();
+    const status = await lab.call('STATUS', container, { config });
+    expect(status.json).toMatchObject({ code: 50, msg: expect.stringContaining(why) });
+    expect(status.json.msg).toContain('read-only file system');
+    lab.host.sh(`mount -o remount,rw none ${lab.state}`);
+    await lab.succeed('STATUS', container, { config });
+    expect(lab.kept).toEqual([]);
+  } finally {
+    lab.host.sh(`umount -l ${lab.state}`);
+  }
+});
+
+test('a socket that is removed under a daemon is made anew; what others put in its place is left', async () => {
+  await using lab = new Lab();
+  const daemon = await lab.daemon();
+  const config = { cniVersion: '1.1.0' };
+  const container = lab.container();
+  for (const what of [lab.socket, join(lab.folder, 'run')]) {
+    rmSync(what, { recursive: true });
+    await until(() => existsSync(lab.socket), 'the socket', daemon.log);
+    await lab.succeed('STATUS', container, { config });
+  }
+  expect(count(daemon.log(), `the socket ${lab.socket} was removed, and is made anew`)).toBe(2);
+  rmSync(lab.socket);
+  writeFileSync(lab.socket, 'mine');
+  await until(() => daemon.log().includes('replaced by another'), 'a word on it', daemon.log);
+  daemon.process.kill('SIGTERM');
+  expect(await daemon.ended).toBe(0);
+  expect(readFileSync(lab.socket, 'utf8')).toBe('mine');
+  expect(count(daemon.log(), 'replaced by another')).toBe(1);
+});
+
+test('a client known by its pod, of which CNI_ARGS say nothing, is told what to give, before a daemon is asked', async () => {
+  await using lab = new Lab();
+  const ipam = { clientId: 'pod' };
+  for (const args of ['', 'K8S_POD_NAME=web-0']) {
+    const { json } = await lab.call('ADD', lab.container(), { ipam, args });
+    expect(json).toMatchObject({ code: 7, msg: expect.stringContaining('CNI_ARGS do not name the pod') });
+    expect(json.details).toContain('take "container" or "mac" for ipam.clientId');
+  }
 });
 
 test('a file that is no socket is not replaced (dhcp 27)', async () => {

@@ -1,27 +1,24 @@
 /** `dhcp daemon`: stays, and keeps the leases of all containers of the node. */
-import { EventLoop, type Watch } from '@cni-ts/libc/event-loop';
+import { EventLoop } from '@cni-ts/libc/event-loop';
 import { openFlags, readText, removeFile, writeText } from '@cni-ts/libc/file';
 import { tryLockFolder } from '@cni-ts/libc/file-lock';
 import { makeFolder } from '@cni-ts/libc/folder';
 import { allowManyFiles } from '@cni-ts/libc/open-files';
-import type { UnixListener } from '@cni-ts/libc/unix-listener';
 import { write } from '@cni-ts/skeleton/main';
 import { errorText, messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { type Around, clock, logLine } from './around.ts';
+import { DoorKeeper } from './door-keeper.ts';
 import { type Flags, readFlags, UsageError, usage } from './flags.ts';
 import { IdleCloser } from './idle-closer.ts';
 import { LeaseStore } from './lease-store.ts';
 import { Leases } from './leases.ts';
 import { type OpenListener, openListener } from './listener.ts';
-import { type Call, RpcConnection } from './rpc-connection.ts';
+import type { Call } from './rpc-connection.ts';
 import { methods } from './rpc-types.ts';
 
-/** A node has some hundred containers, each with a call at a time. */
-const mostConnections = 2000;
-/** Between two looks at the namespaces' paths, and before connections are taken again after one could not be; ms. */
+/** Between two looks at the socket and the namespaces' paths; milliseconds. */
 const sweepPeriod = 1000;
-const pauseWithoutDescriptors = 200;
 
 /** Runs the daemon with the arguments after `daemon`, until a signal ends it. Returns the exit status. */
 export async function daemon(args: readonly string[]): Promise<number> {
@@ -47,7 +44,7 @@ export async function daemon(args: readonly string[]): Promise<number> {
 }
 
 async function serve(flags: Flags): Promise<void> {
-  const { listener, own } = begin(flags);
+  const opened = begin(flags);
   allowManyFiles();
   const loop = new EventLoop((error) => log(errorText(error)));
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => loop.stop());
@@ -55,17 +52,23 @@ async function serve(flags: Flags): Promise<void> {
   const around: Around = { loop, flags, store, closer: new IdleCloser(loop), now: clock(), log };
   const leases = new Leases(around);
   leases.resume();
-  const end = answer(loop, listener, leases);
+  try {
+    leases.requireStore();
+  } catch (error) {
+    // Leases that there are go on.
+    log(`${errorText(error)}; no ADD will succeed before that is mended`);
+  }
+  const door = new DoorKeeper(around, opened, (call) => dispatch(leases, call));
   const sweep = (): void => {
     loop.after(sweepPeriod, sweep);
+    door.look();
     leases.sweep();
   };
   loop.after(sweepPeriod, sweep);
   try {
     await loop.run();
   } finally {
-    end();
-    if (own !== undefined) removeFile(own);
+    door.close();
     if (flags.pidfile !== '') removeFile(flags.pidfile);
     leases.leave();
   }
@@ -87,7 +90,7 @@ function begin(flags: Flags): OpenListener {
     // The socket is the plainer reason, where it is that.
     const { listener, own } = listen();
     listener.close();
-    if (own !== undefined) removeFile(own);
+    own?.remove();
     throw new Error(
       `another daemon has the leases of "${statedir}": stop that one, or give this one a folder of its own by -statedir`,
     );
@@ -122,39 +125,6 @@ function writePid(path: string, text: string): void {
   }
 }
 
-/** Takes connections and serves their calls. Returns what ends that. */
-function answer(loop: EventLoop, listener: UnixListener, leases: Leases): () => void {
-  const connections = new Set<RpcConnection>();
-  const watch: Watch = { fd: listener.fd, readable: accept };
-  function accept(): void {
-    try {
-      const stream = connections.size < mostConnections ? listener.accept() : undefined;
-      if (stream) {
-        const connection = new RpcConnection(
-          loop,
-          stream,
-          (call) => dispatch(leases, call),
-          () => connections.delete(connection),
-        );
-        connections.add(connection);
-        return;
-      }
-      if (connections.size < mostConnections) return;
-    } catch (error) {
-      log(`a connection could not be taken: ${errorText(error)}`);
-    }
-    // Too many, or no descriptors: who waits there would wake us at once, and again.
-    loop.unwatch(watch);
-    loop.after(pauseWithoutDescriptors, () => loop.watch(watch));
-  }
-  loop.watch(watch);
-  return () => {
-    loop.unwatch(watch);
-    listener.close();
-    for (const connection of [...connections]) connection.close();
-  };
-}
-
 function dispatch(leases: Leases, call: Call): void {
   try {
     switch (call.method) {
@@ -169,6 +139,10 @@ function dispatch(leases: Leases, call: Call): void {
         break;
       case methods.collect:
         leases.collect(call.args, call);
+        break;
+      case methods.status:
+        leases.requireStore();
+        call.answer();
         break;
       default:
         call.fail(unknownMethod(call.method));

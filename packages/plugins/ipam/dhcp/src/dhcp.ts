@@ -5,7 +5,7 @@ import { member } from '@cni-ts/skeleton/network';
 import { type DryRun, definePlugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
 import { CniError, cannotServe, ErrorCode, errorText, messageOf, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
-import { type Settings, schema, settingsOf } from './config.ts';
+import { podOf, type Settings, schema, settingsOf } from './config.ts';
 import { daemon } from './daemon.ts';
 import { resultOf } from './gob-result.ts';
 import type { GobObject } from './gob-types.ts';
@@ -64,6 +64,7 @@ function absolute(path: string): string {
 
 function add(request: Request<Settings>): Result {
   checkConfig(request);
+  podOf(request.config);
   const answer = ask(request, methods.allocate);
   // A lease that was there before is a living container's.
   if (answer.Fresh === true) request.undo.add('the lease', () => void ask(request, methods.release));
@@ -126,17 +127,27 @@ function status(request: Request<Settings>): void {
   } catch (error) {
     throw cannotServe('dhcp', `the configuration is not valid: ${errorText(error)}`, '', error);
   }
+  let client: RpcClient;
   try {
-    RpcClient.connect(socketPath(request)).close();
+    client = RpcClient.connect(socketPath(request));
   } catch (error) {
     const { message } = toCniError(error);
     throw cannotServe('dhcp', message, howToStart, error);
+  }
+  try {
+    call(client, request, methods.status, '{}');
+  } catch (error) {
+    // The reference's daemon does not tell.
+    if (!(error instanceof UnknownMethod)) throw cannotServe('dhcp', errorText(error), '', error);
+  } finally {
+    client.close();
   }
 }
 
 /** What a server will answer is not known before it is asked, and asking takes an address. */
 function plan(request: Request<Settings>): DryRun {
   const { request: options } = request.config;
+  podOf(request.config);
   const text = `lease for ${request.containerId}/${request.network}/${request.ifname} from a DHCP server, asked for (options ${options.join(', ')}) by the daemon at ${socketPath(request)}`;
   return { changes: [{ sign: '+', text }], result: {} };
 }

@@ -74,7 +74,8 @@ export class FamilyLease<L extends AnyLease> {
   constructor(holding: Holding, family: Family<L>, removed: KeptRoutes | undefined) {
     this.#holding = holding;
     this.#family = family;
-    this.#removed = removed;
+    // With a lease in use nothing is away, whatever was written down.
+    this.#removed = family.driver.state.lease ? undefined : removed;
     this.#driver = family.driver;
     this.#retry = new Alarm(holding.around.loop);
   }

@@ -1,8 +1,20 @@
 /** Whose a lease is, and what is kept of it on disk. */
+import { parseCidr } from '@cni-ts/address/cidr';
 import { parseClient4 } from '@cni-ts/dhcp-protocol/client4';
 import type { Client4State } from '@cni-ts/dhcp-protocol/client4-state';
 import { parseClient6 } from '@cni-ts/dhcp-protocol/client6';
 import type { Client6State } from '@cni-ts/dhcp-protocol/client6-state';
+import {
+  isBoolean,
+  isIp4,
+  isIp6,
+  isListOf,
+  isMac,
+  isNumber,
+  isObjectOf,
+  isText,
+  optional,
+} from '@cni-ts/dhcp-protocol/stored';
 import type { NamespaceId } from '@cni-ts/libc/netns';
 import type { Route } from '@cni-ts/spec/result';
 import type { Router } from './router-watch.ts';
@@ -36,60 +48,54 @@ export interface LeaseRecord extends Identity {
   readonly router?: Router;
 }
 
-/** A record as it was written. Undefined for what is none: of another version, or damaged. */
-export function readRecord(json: unknown): LeaseRecord | undefined {
-  if (typeof json !== 'object' || json === null) return undefined;
-  const raw = json as Partial<Record<keyof LeaseRecord, unknown>>; // reason: each member is looked at below
-  const {
-    version,
-    key,
-    containerId,
-    network,
-    ifname,
-    netns,
-    hostLink,
-    namespace,
-    mac,
-    serverMac,
-    removed,
-    removed6,
-    router,
-  } = raw;
-  const client4 = raw.client4 === undefined ? undefined : parseClient4(raw.client4);
-  const client6 = raw.client6 === undefined ? undefined : parseClient6(raw.client6);
-  const texts = [key, containerId, network, ifname, netns, hostLink];
-  if (
-    version !== 1 ||
-    !(client4 || client6) ||
-    !isNamespace(namespace) ||
-    typeof mac !== 'string' ||
-    texts.some((one) => typeof one !== 'string')
-  )
-    return undefined;
-  // reason: looked at just now
-  const identity = { key, containerId, network, ifname, netns, hostLink } as Identity;
-  return {
-    version,
-    ...identity,
-    namespace,
-    mac,
-    ...(client4 && { client4 }),
-    ...(client6 && { client6 }),
-    ...(typeof serverMac === 'string' && { serverMac }),
-    // reason of the three: nobody but us writes these files
-    ...(Array.isArray(removed) && { removed: removed as Route[] }),
-    ...(Array.isArray(removed6) && { removed6: removed6 as Route[] }),
-    ...(typeof router === 'object' && router !== null && { router: router as Router }),
-  };
-}
+const isIp = (value: unknown) => isIp4(value) || isIp6(value);
+const isCidr = (value: unknown) => isText(value) && parseCidr(value) !== undefined;
 
-function isNamespace(value: unknown): value is NamespaceId {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'dev' in value &&
-    'ino' in value &&
-    typeof value.dev === 'number' &&
-    typeof value.ino === 'number'
-  );
+const isRoutes = isListOf(
+  isObjectOf({
+    dst: isCidr,
+    gw: optional(isIp),
+    mtu: optional(isNumber),
+    advmss: optional(isNumber),
+    priority: optional(isNumber),
+    table: optional(isNumber),
+    scope: optional(isNumber),
+  }),
+);
+
+const isRecord = isObjectOf({
+  key: isText,
+  containerId: isText,
+  network: isText,
+  ifname: isText,
+  netns: isText,
+  hostLink: isText,
+  namespace: isObjectOf({ dev: isNumber, ino: isNumber }),
+  mac: isMac,
+  client4: optional((value) => parseClient4(value) !== undefined),
+  client6: optional((value) => parseClient6(value) !== undefined),
+  serverMac: optional(isMac),
+  removed: optional(isRoutes),
+  removed6: optional(isRoutes),
+  router: optional(
+    isObjectOf({
+      address: isIp6,
+      isDefault: isBoolean,
+      managed: isBoolean,
+      prefixes: isListOf(isCidr),
+      mtu: optional(isNumber),
+      dns: isListOf(isIp6),
+      search: isListOf(isText),
+    }),
+  ),
+});
+
+/** A record as it was written. Throws what is wrong with one that is damaged; undefined for one of another version of this
+ *  program. */
+export function readRecord(json: unknown): LeaseRecord | undefined {
+  const raw = isObjectOf({})(json) ? (json as Partial<LeaseRecord>) : {}; // reason: an object, whose members are looked at below
+  if (isNumber(raw.version) && raw.version !== 1) return undefined;
+  if (raw.version !== 1 || !isRecord(raw)) throw new Error('it does not have what a lease must have');
+  if (!raw.client4 && !raw.client6) throw new Error('there is no lease in it');
+  return raw as LeaseRecord; // reason: each member was looked at
 }

@@ -7,6 +7,7 @@ import type { NamespaceId } from '@cni-ts/libc/netns';
 import { NetnsError } from '@cni-ts/libc/netns';
 import { member } from '@cni-ts/skeleton/network';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { failing } from '@cni-ts/spec/failing';
 import type { Around } from './around.ts';
 import { silentBridge } from './bridge-without-uplink.ts';
 import { readSettings, type Settings } from './config.ts';
@@ -215,17 +216,16 @@ export class Leases {
     return { identity, args: text('Args'), json };
   }
 
+  /** Throws where no lease could be given: the folder of leases cannot be written. */
+  requireStore(): void {
+    const { store } = this.#around;
+    failing(`no lease can be stored in "${store.folder}" (-statedir)`, () => store.tryWriting());
+  }
+
   /** Goes on with what is on disk. Containers that died meanwhile are given back for. */
   resume(): void {
     const { store, log } = this.#around;
-    const bad = (path: string, error: unknown) =>
-      log(`${path} is no lease and is not used: ${errorText(error)}`);
-    for (const json of [...store.all(bad)]) {
-      const record = readRecord(json);
-      if (!record) {
-        log('a lease on disk is of another version of this program, and is not used');
-        continue;
-      }
+    for (const record of [...store.all(readRecord, log)]) {
       try {
         this.#resumeOne(record);
       } catch (error) {

@@ -14,8 +14,31 @@ const longestPath = 107;
 
 export interface OpenListener {
   readonly listener: UnixListener;
-  /** Its socket's path, where that is ours to remove: one that was passed is systemd's. */
-  readonly own: string | undefined;
+  /** Its socket, where that is ours to remove and to make anew: one that was passed is systemd's. */
+  readonly own: OwnSocket | undefined;
+}
+
+/** The socket's file. */
+export class OwnSocket {
+  readonly path: string;
+  readonly #made: { readonly dev: number; readonly ino: number } | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+    this.#made = statLink(path);
+  }
+
+  /** Whether it is still there, gone, or another's. Throws `lstat <path>: …`. */
+  look(): 'ours' | 'gone' | 'another' {
+    const found = statLink(this.path);
+    if (!found) return 'gone';
+    return found.ino === this.#made?.ino && found.dev === this.#made.dev ? 'ours' : 'another';
+  }
+
+  /** Takes it away, and nothing that has come in its place. */
+  remove(): void {
+    if (this.look() === 'ours') removeFile(this.path);
+  }
 }
 
 /** Throws Error in the reference's words. `replaces`: a socket that nobody listens on makes way. */
@@ -32,6 +55,11 @@ export function openListener(
     if (!passed) throw new Error('LISTEN_FDS=1 but no FD found');
     return { listener: passed, own: undefined };
   }
+  return ownListener(path, replaces);
+}
+
+/** One of our own at that path, whose folder is made. Throws as `openListener`. */
+export function ownListener(path: string, replaces: boolean): OpenListener {
   const length = new TextEncoder().encode(path).length;
   if (length > longestPath)
     throw new Error(
@@ -39,12 +67,12 @@ export function openListener(
     );
   makeFolder(path.slice(0, path.lastIndexOf('/')) || '/', 0o700);
   try {
-    return { listener: bind(path), own: path };
+    return { listener: bind(path), own: new OwnSocket(path) };
   } catch (error) {
     if (errnoOf(error) !== 'EADDRINUSE') throw error;
     if (!replaces || !isStale(path)) throw error;
     removeFile(path);
-    return { listener: bind(path), own: path };
+    return { listener: bind(path), own: new OwnSocket(path) };
   }
 }
 

@@ -18,6 +18,8 @@ export const methods = {
   check: 'DHCP.Check',
   /** Ours: releases all leases of a network but those of the attachments in `cni.dev/valid-attachments`. */
   collect: 'DHCP.Collect',
+  /** Ours: whether a lease could be given, as far as it is the daemon's to say. */
+  status: 'DHCP.Status',
 } as const;
 
 export const requestType = struct('Request', { ServiceMethod: text, Seq: 'uint' });
