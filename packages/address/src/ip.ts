@@ -68,10 +68,15 @@ export function previousIp(ip: Ip): Ip {
  */
 export function isGlobalUnicast(ip: Ip): boolean {
   const [first, second] = [ip.bytes[0]!, ip.bytes[1]!];
-  if (isLoopback(ip) || ip.bytes.every((byte) => byte === 0)) return false;
+  if (isLoopback(ip) || isUnspecified(ip)) return false;
   if (ip.family === 6) return first !== 0xff && !isLinkLocal6(ip);
   if (ip.bytes.every((byte) => byte === 255)) return false;
   return (first & 0xf0) !== 0xe0 && !(first === 169 && second === 254);
+}
+
+/** 0.0.0.0 or ::, which stand for no address. */
+export function isUnspecified({ bytes }: Ip): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 /** 127.0.0.0/8 or ::1. */

@@ -1,4 +1,4 @@
-import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { formatIp, type Ip, isUnspecified, parseIp } from '@cni-ts/address/ip';
 import { networkConfig } from '@cni-ts/skeleton/config';
 import * as z from 'zod/mini';
 
@@ -42,6 +42,10 @@ export function gatewaysByFamily({ gateways }: Config): Partial<Record<4 | 6, Ip
   for (const text of gateways) {
     const ip = parseIp(text);
     if (!ip) throw new Error(`invalid static gateway IP address: ${text}`);
+    if (isUnspecified(ip))
+      throw new Error(
+        `invalid static gateway IP address: ${text}: it stands for no address; leave it out where there is no gateway`,
+      );
     const first = found[ip.family];
     if (first) {
       throw new Error(

@@ -166,6 +166,18 @@ describe('an address gets a table', () => {
     expect(stderr).toMatch(/192\.168\.1\.209.*gateways.*IPAM/);
   });
 
+  test.for([
+    { ...v4, gateway: '0.0.0.0' },
+    { ...v6, gateway: '::' },
+  ])('without a default route where the gateway is $gateway, which is none', async (ip, { container }) => {
+    container.sh('ip route del default dev net1; ip -6 route del default dev net1 || true');
+    const { ok } = trial(container, {}, [ip]);
+    const { stderr } = await ok('ADD');
+    expect(stderr).toContain('nothing names a gateway for');
+    await ok('CHECK');
+    expect(container.sh('ip route show table 100; ip -6 route show table 100')).not.toContain('default');
+  });
+
   test('with the default route that IPAM gave without a gateway of the address (trap 1)', async ({
     container,
   }) => {
@@ -323,6 +335,8 @@ describe('what cannot be', () => {
     [['fd00::1', 'fd00::2'], 'multiple IPv6 addresses: fd00::1 and fd00::2'],
     [['1.1.1.1', 'fd00::1', '2.2.2.2'], 'cannot contain more than 2 entries'],
     [['10.0.0.1/24'], 'invalid static gateway IP address: 10.0.0.1/24'],
+    [['0.0.0.0'], 'invalid static gateway IP address: 0.0.0.0: it stands for no address'],
+    [['::'], 'invalid static gateway IP address: ::: it stands for no address'],
   ] as const)('gateways %j (sbr 16)', async ([gateways, text], { container }) => {
     const { failure } = trial(container, { gateways });
     const before = container.sh('ip route show table all; ip rule');

@@ -1,5 +1,5 @@
 import { contains, networkOf, parseCidr } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip, isLinkLocal6, parseIp } from '@cni-ts/address/ip';
+import { equalIp, formatIp, type Ip, isLinkLocal6, isUnspecified, parseIp } from '@cni-ts/address/ip';
 import type { Assigned } from '@cni-ts/resource/link-addressing';
 import { containerRoutes, copyRoutes, mainRoutesOf } from '@cni-ts/resource/moved-routes';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
@@ -89,14 +89,15 @@ export class SourceTable implements Resource {
     );
   }
 
-  /** Of the address, or of a default route that IPAM gave without telling a gateway of the address. */
+  /** Of the address, or of a default route that IPAM gave without telling a gateway of the address. Some IPAM plugins say by
+   *  0.0.0.0 that there is none. */
   #gateway(): Ip | undefined {
     const { cidr, gateway } = this.#address;
-    if (gateway) return gateway;
+    if (gateway && !isUnspecified(gateway)) return gateway;
     for (const { dst, gw } of this.#wanted.given) {
       const to = parseCidr(dst);
       const via = gw === undefined ? undefined : parseIp(gw);
-      if (to && isDefault(to) && via && contains(cidr, via)) return via;
+      if (to && isDefault(to) && via && !isUnspecified(via) && contains(cidr, via)) return via;
     }
     return undefined;
   }
