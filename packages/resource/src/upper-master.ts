@@ -1,4 +1,4 @@
-import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
+import { findLink, findLinkByIndex, type Link, nameAdvice } from '@cni-ts/rtnetlink/link';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 import { mtuLimits } from './link-mtu.ts';
 import type { Place } from './place.ts';
@@ -7,7 +7,8 @@ import type { Site } from './site.ts';
 const RTN_UNICAST = 1;
 
 /** What follows the plugin's own words for a master that is not there. */
-const namedIn = (name: string) => `Link not found: "${name}", which the configuration names as master`;
+const namedIn = (name: string) =>
+  `Link not found: "${name}", which the configuration names as master${nameAdvice(name)}`;
 
 /**
  * The link that `name` names, also by an alternative name; or, for '', the one that the default route leads out of.

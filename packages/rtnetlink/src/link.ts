@@ -144,12 +144,14 @@ export function linkData<K extends keyof typeof kinds>(
   return link.attributes.linkInfo?.data as Read<(typeof kinds)[K]> | undefined;
 }
 
+/** IFNAMSIZ is 16 with the closing zero byte. */
+const longestName = 15;
+
 /** The link of that name or alternative name; undefined if there is none. */
 export function findLink(nl: Netlink, name: string): Link | undefined {
-  const nameBytes = systemBytes(name).length;
   return getOne(nl, {
     extMask: EXT_MASK_SKIP_STATS,
-    ...(nameBytes > 15 ? { altIfname: name } : { ifname: name }),
+    ...(systemBytes(name).length > longestName ? { altIfname: name } : { ifname: name }),
   });
 }
 
@@ -171,8 +173,15 @@ function getOne(nl: Netlink, value: LinkMessage): Link | undefined {
 /** Like findLink, but absence is an error: `failed to lookup "<name>": Link not found`. */
 export function getLink(nl: Netlink, name: string): Link {
   const link = findLink(nl, name);
-  if (!link) throw new Error(`failed to lookup "${name}": Link not found`);
+  if (!link) throw new Error(`failed to lookup "${name}": Link not found${nameAdvice(name)}`);
   return link;
+}
+
+/** What an operator should know of a name that no link was found by; '' where the name may be one. */
+export function nameAdvice(name: string): string {
+  const length = systemBytes(name).length;
+  if (length <= longestName) return '';
+  return `: the name is too long, it has ${length} bytes and a link's at most ${longestName} (and no link has it as an alternative name)`;
 }
 
 /** Every link of the namespace: a dump, so not for the hot path. */

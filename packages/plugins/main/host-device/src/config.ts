@@ -48,8 +48,14 @@ export function parse(raw: z.output<ReturnType<typeof schema>>): Config {
 /** On a file system that a restart of the machine empties, as it does the namespaces. */
 const defaultDataDir = '/run/cni/host-device';
 
+/** The records of ADD must be found by DEL, which a runtime may start in another folder. */
 function dataDirOf(written = ''): string {
-  return withoutNul(written, 'dataDir') || defaultDataDir;
+  if (written === '' || written.startsWith('/')) return withoutNul(written, 'dataDir') || defaultDataDir;
+  throw new CniError(
+    ErrorCode.invalidConfig,
+    `dataDir is ${JSON.stringify(written)}: it must be a path from the root`,
+    `leave it out for ${defaultDataDir}`,
+  );
 }
 
 /** The same for DEL and GC, of a configuration that need not be valid: what ADD did not take has moved nothing. */

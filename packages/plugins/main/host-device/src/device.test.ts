@@ -49,6 +49,10 @@ describe('ADD', () => {
     const tries: [object, string][] = [
       [{ device: 'nope' }, 'failed to find host device: Link not found'],
       [
+        { device: 'the-first-port-of-the-card' },
+        'failed to find host device: Link not found: "the-first-port-of-the-card" is not in the host\'s namespace: the name is too long, it has 26 bytes',
+      ],
+      [
         { hwaddr: 'zz' },
         'failed to find host device: failed to parse MAC address "zz": address zz: invalid MAC address',
       ],
@@ -63,6 +67,20 @@ describe('ADD', () => {
     await succeed(hostDevice, 'DEL', given(host, container, { hwaddr: '0200.0000.0010' }));
     await succeed(hostDevice, 'ADD', given(host, container, { hwaddr: '02-00-00-00-00-10' }));
     expect(link(container, 'eth0').address).toBe(mac);
+  });
+
+  test('is not kept on record by a path that depends on where the runtime is', async ({
+    host,
+    container,
+  }) => {
+    makeDevice(host);
+    const { error } = await call(
+      hostDevice,
+      'ADD',
+      given(host, container, { device: 'd0', dataDir: 'devices' }),
+    );
+    expect(error).toMatchObject({ code: 7, msg: 'dataDir is "devices": it must be a path from the root' });
+    expect(link(host, 'd0')).toBeDefined();
   });
 
   test('of a MAC that several links have takes the one they have it from (host-device trap 11)', async ({

@@ -1,7 +1,7 @@
 /** Which link of the host is meant, and what it was like before it was in any container. */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import type { Site } from '@cni-ts/resource/site';
-import { findLink, type Link, listLinks } from '@cni-ts/rtnetlink/link';
+import { findLink, type Link, listLinks, nameAdvice } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import { checkInterfaceName } from '@cni-ts/spec/names';
 import type { Config } from './config.ts';
@@ -43,7 +43,7 @@ function byName(name: string, site: Site, records: DeviceRecords): Link {
   if (returned.length === 1) return returned[0]!;
   const where = record
     ? `: container ${record.containerId} of network ${record.network} has "${name}" as ${record.ifname}; DEL brings it back`
-    : `: "${name}" is not in the host's namespace`;
+    : `: "${name}" is not in the host's namespace${nameAdvice(name)}`;
   throw new Error(`Link not found${where}`);
 }
 

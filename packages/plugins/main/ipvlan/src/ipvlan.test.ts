@@ -43,6 +43,13 @@ describe('the configuration', () => {
     expect(container.sh('ip -br link')).not.toContain('eth0');
   });
 
+  test('a master whose name no link can have is said to be too long', async ({ host, container }) => {
+    const master = 'the-uplink-of-this-host';
+    expect(await message(call(ipvlan, 'ADD', given(host, container, { master })))).toContain(
+      'the name is too long, it has 23 bytes',
+    );
+  });
+
   test('an mtu below that of any Ethernet link is refused before anything is made (ipvlan 4)', async ({
     host,
     container,

@@ -274,6 +274,18 @@ describe('the master', () => {
     expect(log()).toEqual([]);
   });
 
+  test('whose name no link can have is said to be too long; an alternative name may be so long', async ({
+    host,
+    container,
+  }) => {
+    const name = 'the-uplink-of-this-host';
+    expect(await message(call(macvlan, 'ADD', given(host, container, { master: name })))).toContain(
+      `Link not found: "${name}", which the configuration names as master: the name is too long, it has 23 bytes`,
+    );
+    host.sh(`ip link property add dev m0 altname ${name}`);
+    await succeed(macvlan, 'ADD', given(host, container, { master: name }));
+  });
+
   test('is looked for in the container with linkInContainer (macvlan 12, 13)', async ({
     host,
     container,

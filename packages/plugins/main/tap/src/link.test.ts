@@ -171,6 +171,15 @@ describe('the tap', () => {
     expect(await message(call(tap, 'ADD', given(host, container, { bridge: 'br9' })))).toMatch(
       /^failed to set tap t0 as a port of bridge br9: operation not supported/,
     );
+    for (const [bridge, kind] of [
+      ['br9', 'a link of kind veth'],
+      ['lo', 'a link of no kind'],
+    ])
+      expect(await message(call(tap, 'ADD', given(host, container, { bridge })))).toContain(
+        `"${bridge}" is no bridge but ${kind}, name one that is`,
+      );
+    const long = given(host, container, { bridge: 'the-bridge-of-this-pod' });
+    expect(await message(call(tap, 'ADD', long))).toContain('the name is too long, it has 22 bytes');
     expect(snapshot(container.netns)).toEqual(before);
   });
 

@@ -15,9 +15,9 @@ import { mainPlugin } from '@cni-ts/resource/main-plugin';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { UpperLinkLasting } from '@cni-ts/resource/upper-link';
-import { findLink, type Link, linkData, setMaster, setMtu } from '@cni-ts/rtnetlink/link';
+import { findLink, type Link, linkData, nameAdvice, setMaster, setMtu } from '@cni-ts/rtnetlink/link';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
-import { failing } from '@cni-ts/spec/failing';
+import { messageOf } from '@cni-ts/spec/cni-error';
 import { type Config, linkMac, parse, schema } from './config.ts';
 import { makeTap } from './create.ts';
 
@@ -65,12 +65,21 @@ class Port implements Resource {
     const bridge = findLink(container.route, this.#bridge);
     if (!bridge) {
       throw new Error(
-        `failed to get bridge ${this.#bridge}: Link not found: it must be in the container, as a plugin before left it`,
+        `failed to get bridge ${this.#bridge}: Link not found: it must be in the container, as a plugin before left it${nameAdvice(this.#bridge)}`,
       );
     }
-    failing(`failed to set tap ${ifname} as a port of bridge ${this.#bridge}`, () =>
-      setMaster(container.route, site.link('container', ifname), bridge.index),
-    );
+    try {
+      setMaster(container.route, site.link('container', ifname), bridge.index);
+    } catch (error) {
+      // Other kinds have ports as well, so it is the kernel that refuses.
+      const kind = bridge.kind === '' ? 'a link of no kind' : `a link of kind ${bridge.kind}`;
+      const advice =
+        bridge.kind === 'bridge' ? '' : `: "${bridge.name}" is no bridge but ${kind}, name one that is`;
+      throw new Error(
+        `failed to set tap ${ifname} as a port of bridge ${this.#bridge}: ${messageOf(error)}${advice}`,
+        { cause: error },
+      );
+    }
   }
 
   differences(site: Site): Drift[] {
