@@ -1,5 +1,7 @@
 /** What the host's device is like in the container and back home, and what is refused. */
 
+import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
@@ -67,6 +69,29 @@ describe('ADD', () => {
     await succeed(hostDevice, 'DEL', given(host, container, { hwaddr: '0200.0000.0010' }));
     await succeed(hostDevice, 'ADD', given(host, container, { hwaddr: '02-00-00-00-00-10' }));
     expect(link(container, 'eth0').address).toBe(mac);
+  });
+
+  test('loses the addresses that the device has on the host, and who manages the host’s links hears that it is back (host-device trap 25)', async ({
+    host,
+    container,
+  }) => {
+    makeDevice(host);
+    await succeed(hostDevice, 'ADD', given(host, container, { device: 'd0' }));
+    const monitor = spawn('ip', ['monitor', 'link'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    let heard = '';
+    monitor.stdout.on('data', (text: Buffer) => (heard += text.toString()));
+    try {
+      // The first line tells that it listens.
+      for (let i = 0; heard === '' && i < 100; i++) {
+        host.sh(`ip link set lo mtu ${1300 + i}`);
+        await pause(20);
+      }
+      await succeed(hostDevice, 'DEL', given(host, container, { device: 'd0' }));
+      await expect.poll(() => heard, { timeout: 10_000 }).toMatch(/\d+: d0@?\S*: <.*UP/);
+      expect(host.sh('ip -4 address show d0')).not.toContain('198.51.100.1');
+    } finally {
+      monitor.kill();
+    }
   });
 
   test('is not kept on record by a path that depends on where the runtime is', async ({

@@ -1,5 +1,7 @@
 /** What the tap is like, who may open it, and what is refused. */
 
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { staticPlugin } from '@cni-ts/static/static';
 import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
@@ -29,6 +31,29 @@ if ${user}: os.setgroups([]); os.setgid(${group}); os.setuid(${user})
 try: fcntl.ioctl(fd, 0x400454ca, struct.pack('16sH22x', b't0', 0x1002 | ${flags})); print('ok')
 except OSError as e: print(e.strerror)`;
   return container.sh(`python3 -c "${script.replaceAll('"', '\\"')}"`).trim();
+}
+
+/** A process in a user namespace whose 0 is the host's 100000, and in a network namespace of that. */
+async function shiftedUsers(): Promise<{ child: ChildProcess; pid: string }> {
+  const script = `import ctypes, os, time
+c = ctypes.CDLL(None)
+there, mapped = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    c.prctl(1, 9)
+    c.unshare(0x10000000)
+    os.write(there[1], b'x'); os.read(mapped[0], 1)
+    c.unshare(0x40000000)
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+    os._exit(0)
+os.read(there[0], 1)
+for kind in 'uid', 'gid': open(f'/proc/{child}/{kind}_map', 'w').write('0 100000 65536')
+os.write(mapped[1], b'x')
+os.wait()`;
+  const child = spawn('python3', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(child.stdout, 'data');
+  return { child, pid: String(line).trim() };
 }
 
 const multiQueueFlag = 0x100;
@@ -113,6 +138,33 @@ describe('the tap', () => {
     expect(open(container, 0, 107, 107)).toBe('ok');
     expect(open(container, 0, 108, 107)).toBe('Operation not permitted');
     expect(open(container, 0)).toBe('ok');
+  });
+
+  test('has the host’s numbers of owner and group: a container with a user namespace of its own sees others (tap trap 5)', async ({
+    host,
+    container,
+  }) => {
+    const { child, pid } = await shiftedUsers();
+    try {
+      const netns = `/proc/${pid}/ns/net`;
+      for (const [owner, inside] of [
+        [107, 'nobody'],
+        [100107, 107],
+      ] as const) {
+        const one = { ...given(host, container, { owner, group: owner }), container: undefined, netns };
+        await succeed(tap, 'ADD', one);
+        const seen = (how: string) => {
+          const text = host.sh(`nsenter -t ${pid} -n ${how} ip -j -d link show t0`);
+          const { user, group } = JSON.parse(text)[0].linkinfo.info_data;
+          return { user, group: group === 'nogroup' ? 'nobody' : group };
+        };
+        expect(seen('')).toEqual({ user: owner, group: owner });
+        expect(seen('-U')).toEqual({ user: inside, group: inside });
+        await succeed(tap, 'DEL', one);
+      }
+    } finally {
+      child.kill();
+    }
   });
 
   test.for([{}, { owner: 1, group: 1 }])(

@@ -1,6 +1,7 @@
 /** VLANs need a kernel that has them: these run in user-mode Linux (`npm test` boots it). */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { hostDevice } from '@cni-ts/host-device/host-device';
 import { hostLocal } from '@cni-ts/host-local/host-local';
 import { hostLinkName } from '@cni-ts/resource/link-name';
 import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
@@ -478,6 +479,33 @@ describe('CHECK and DEL', () => {
     const netns = container.path;
     container.remove();
     await succeed(vlan, 'DEL', { ...inside, container: undefined, netns, prevResult: result });
+    expect(host.sh(`ls ${host.dir}/networks/net1 | grep -c ^10 || true`).trim()).toBe('0');
+  });
+
+  test('DEL succeeds after host-device took the device home that it stands on, and the device is whole (trap 7)', async ({
+    host,
+    container,
+  }) => {
+    const device = {
+      cniVersion: '1.1.0',
+      name: 'net0',
+      type: 'host-device',
+      device: 'm0',
+      dataDir: `${host.dir}/devices`,
+    };
+    const outer: Call = { config: device, container, ifname: 'net1', containerId: 'c7' };
+    await succeed(hostDevice, 'ADD', outer);
+    const inside = given(
+      host,
+      container,
+      { master: 'net1', linkInContainer: true },
+      { ifname: 'net2', containerId: 'c7' },
+    );
+    const { result } = await succeed(vlan, 'ADD', inside);
+    await succeed(hostDevice, 'DEL', outer);
+    expect(host.sh('ip -br link show m0')).toContain('UP');
+    for (let i = 0; i < 2; i++) await succeed(vlan, 'DEL', { ...inside, prevResult: result });
+    expect(has(container)).toBe(false);
     expect(host.sh(`ls ${host.dir}/networks/net1 | grep -c ^10 || true`).trim()).toBe('0');
   });
 
