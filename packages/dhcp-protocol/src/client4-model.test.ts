@@ -32,8 +32,8 @@ const world: fc.Arbitrary<World> = fc.record({
   trouble: fc.constantFrom(0, 0.01, 0.05),
 });
 
-/** Worlds in which an address was once used past its end: by the answer to a question of before the process slept, and of the
- *  daemon before. */
+/** Worlds in which an address was once used past its end: by the answer to a question of before the process slept, to one that
+ *  was given up meanwhile, and to one of the daemon before. */
 const found: readonly World[] = [
   {
     seed: 409354209,
@@ -44,6 +44,16 @@ const found: readonly World[] = [
     delay: 3000,
     refuses: 0,
     trouble: 0.05,
+  },
+  {
+    seed: 2147483637,
+    servers: 2,
+    leaseTime: 207,
+    loss: 0.1,
+    duplicates: 0.3,
+    delay: 500,
+    refuses: 0,
+    trouble: 0.01,
   },
   { seed: 18, servers: 3, leaseTime: 193, loss: 0, duplicates: 0, delay: 0, refuses: 0, trouble: 0.01 },
 ];

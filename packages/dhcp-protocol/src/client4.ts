@@ -202,6 +202,8 @@ function unanswered(turn: Turn4): void {
       return;
     }
     // A server that is away takes nothing back: the lease is good for as long as it was (section 3.2 (3)).
+    // An answer may come still, or not have been read yet: the renewal has another transaction.
+    state.xid = Math.floor(turn.random() * 0x100000000);
     state.phase = 'bound';
     delete state.due;
     advance(turn);
