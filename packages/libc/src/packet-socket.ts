@@ -1,5 +1,5 @@
 /**
- * IPv4 packets of one link as they are (packet(7)), for a protocol that begins before the link has an address. The socket
+ * Packets of one link as they are (packet(7)), for a protocol that begins before the link has an address. The socket
  * stays in the namespace it was opened in and keeps that alive; it takes packets only while it listens.
  */
 import { DatagramSocket } from './datagram-socket.ts';
@@ -7,7 +7,9 @@ import { libc } from './internal/calls.ts';
 
 const AF_PACKET = 17;
 const SOCK_DGRAM = 2;
+/** include/uapi/linux/if_ether.h */
 const ETH_P_IP = 0x0800;
+const ETH_P_ARP = 0x0806;
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 /** BPF_RET, include/uapi/linux/bpf_common.h: how much of the packet is taken. */
@@ -19,13 +21,21 @@ export class PacketSocket extends DatagramSocket {
   /** A link that is down has no packets. */
   protected override readonly silence = ENETDOWN;
 
-  private constructor() {
+  readonly #protocol: number;
+
+  private constructor(protocol: number) {
     super(AF_PACKET, SOCK_DGRAM, 0);
+    this.#protocol = protocol;
   }
 
-  /** Opens one in the calling thread's namespace that takes no packets yet. Of UDP it will take those to `port`. */
+  /** Opens one for ARP in the calling thread's namespace that takes no packets yet. */
+  static arp(): PacketSocket {
+    return new PacketSocket(ETH_P_ARP);
+  }
+
+  /** Opens one for IPv4 in the calling thread's namespace that takes no packets yet. Of UDP it will take those to `port`. */
   static open(port: number): PacketSocket {
-    const socket = new PacketSocket();
+    const socket = new PacketSocket(ETH_P_IP);
     return socket.setUp(() => socket.#takeOnlyUdpTo(port));
   }
 
@@ -69,17 +79,17 @@ export class PacketSocket extends DatagramSocket {
 
   /** From now on takes packets of this link. Throws SyscallError: ENODEV, ENXIO when there is no such link. */
   listen(index: number): void {
-    this.bind(linkAddress(index, ETH_P_IP, undefined));
+    this.bind(linkAddress(index, this.#protocol, undefined));
   }
 
   protected senderIn(address: Uint8Array): Uint8Array {
     return address.subarray(12, 12 + Math.min(8, address[11] ?? 0));
   }
 
-  /** Sends an IPv4 packet on a link to that hardware address. Throws SyscallError: ENETDOWN when the link is down, ENXIO
+  /** Sends a packet on a link to that hardware address. Throws SyscallError: ENETDOWN when the link is down, ENXIO
    *  when it is gone. */
   send(packet: Uint8Array, index: number, to: Uint8Array): void {
-    this.sendTo(packet, linkAddress(index, ETH_P_IP, to));
+    this.sendTo(packet, linkAddress(index, this.#protocol, to));
   }
 }
 

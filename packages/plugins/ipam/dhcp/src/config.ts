@@ -34,6 +34,7 @@ export function schema() {
         use: z.optional(z.array(z.string())),
         clientId: text(),
         broadcast: yes(),
+        probe: yes(),
         ipv4: yes(),
         ipv6: yes(),
       }),
@@ -62,6 +63,8 @@ export interface Settings {
   readonly use: ReadonlySet<Use>;
   readonly clientId: ClientIdKind;
   readonly broadcast: boolean;
+  /** Whether others are asked for an IPv4 address before it is used. */
+  readonly probe: boolean;
   /** Which families there are to be addresses of. */
   readonly ipv4: boolean;
   readonly ipv6: boolean;
@@ -100,6 +103,7 @@ export function settingsOf(raw: Shape, cniArgs: string): Settings {
     use,
     clientId: readClientId(ipam.clientId ?? 'container'),
     broadcast: ipam.broadcast ?? false,
+    probe: ipam.probe ?? false,
     ipv4: ipam.ipv4 ?? true,
     ipv6: ipam.ipv6 ?? false,
     args,

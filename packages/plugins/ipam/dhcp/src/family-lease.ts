@@ -29,7 +29,7 @@ export type Outcome<L> =
 export type LinkEvent =
   | { readonly type: 'start'; readonly address?: string; readonly linkUp: boolean }
   | { readonly type: 'resumed'; readonly linkUp: boolean }
-  | { readonly type: 'linkUp' | 'linkDown' | 'release' };
+  | { readonly type: 'linkUp' | 'linkDown' | 'release' | 'decline' };
 
 /** A client on the link. */
 export interface Driver<L> {
@@ -59,6 +59,9 @@ export interface Family<L> {
   result(lease: L): LeaseResult;
   /** Whether a link without such a lease is down. */
   readonly isNeeded: boolean;
+  /** Looks whether somebody else has an address before it is used, and tells his hardware address, or undefined. What it
+   *  returns ends that. Missing: nobody is asked. */
+  inspect?(lease: L, ended: (owner: string | undefined) => void): () => void;
   /** Its outcomes are told to `react` of the FamilyLease. */
   readonly driver: Driver<L>;
 }
@@ -69,6 +72,8 @@ export class FamilyLease<L extends AnyLease> {
   readonly #driver: Driver<L>;
   /** The routes of an address that was taken from the link: one is to be put there when there is a lease again. */
   #removed: KeptRoutes | undefined;
+  /** Set while the lease's address is not used yet, since it is asked whether somebody else has it; ends that. */
+  #inspection: (() => void) | undefined;
   readonly #retry: Alarm;
 
   constructor(holding: Holding, family: Family<L>, removed: KeptRoutes | undefined) {
@@ -82,7 +87,7 @@ export class FamilyLease<L extends AnyLease> {
 
   /** The lease in use. */
   get lease(): L | undefined {
-    return this.#removed ? undefined : this.#driver.state.lease;
+    return this.#removed || this.#inspection ? undefined : this.#driver.state.lease;
   }
 
   get removed(): KeptRoutes | undefined {
@@ -117,12 +122,17 @@ export class FamilyLease<L extends AnyLease> {
 
   stop(): void {
     this.#retry.cancel();
+    this.#endInspection();
     this.#driver.stop();
   }
 
   /** What the client has come to. */
   react(outcome: Outcome<L>): void {
     const { log } = this.#holding;
+    if (outcome.type !== 'renewed' && outcome.type !== 'options' && this.#endInspection()) {
+      this.#reactUnused(outcome);
+      return;
+    }
     switch (outcome.type) {
       case 'bound':
         this.#bound(outcome.lease);
@@ -158,7 +168,40 @@ export class FamilyLease<L extends AnyLease> {
     }
   }
 
+  /** Whether the lease's address was not in use yet. */
+  #endInspection(): boolean {
+    const isUnused = this.#inspection !== undefined;
+    this.#inspection?.();
+    this.#inspection = undefined;
+    return isUnused;
+  }
+
+  /** Nothing of the lease is on the link. */
+  #reactUnused(outcome: Outcome<L>): void {
+    if (outcome.type === 'changed') this.#bound(outcome.lease);
+    else if (outcome.type === 'failed') this.#failed(outcome.reason);
+    else if (outcome.type === 'lost')
+      this.#holding.log(`${outcome.previous.address} is not used: ${outcome.reason}`);
+  }
+
   #bound(lease: L): void {
+    const { inspect } = this.#family;
+    if (!inspect) {
+      this.#use(lease);
+      return;
+    }
+    this.#inspection = inspect(lease, (owner) => {
+      if (owner === undefined) {
+        this.#inspection = undefined;
+        this.#use(lease);
+        return;
+      }
+      this.#holding.log(`${owner} has ${lease.address}, which the server gave: it is declined`);
+      this.#driver.step({ type: 'decline' });
+    });
+  }
+
+  #use(lease: L): void {
     let result: LeaseResult;
     try {
       result = this.#family.result(lease);

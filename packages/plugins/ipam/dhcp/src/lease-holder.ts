@@ -7,6 +7,7 @@ import type { Lease6 } from '@cni-ts/dhcp-protocol/lease6';
 import type { Watch } from '@cni-ts/libc/event-loop';
 import type { NamespaceId } from '@cni-ts/libc/netns';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { AddressProbe } from './address-probe.ts';
 import type { Around } from './around.ts';
 import { config4, config6 } from './client-config.ts';
 import { Client4Driver } from './client4-driver.ts';
@@ -36,6 +37,7 @@ export class LeaseHolder {
   readonly #six: FamilyLease<Lease6> | undefined;
   readonly #watch: Watch;
   readonly #ended: () => void;
+  readonly #probes: boolean;
   #routers: RouterWatch | undefined;
   #router: Router | undefined;
   #waiters: Waiter[] = [];
@@ -48,13 +50,19 @@ export class LeaseHolder {
     this.#port = port;
     this.#ended = ended;
     this.#router = kept.router;
+    this.#probes = kept.probe === true;
     const holding = this.#holding();
     const { client4, client6 } = kept;
     if (client4) {
       const driver = new Client4Driver(around, port, client4, kept.serverMac, (outcome) =>
         this.#four?.react(outcome),
       );
-      const family = { driver, isNeeded: true, result: (lease: Lease4) => leaseResult4(lease) };
+      const family = {
+        driver,
+        isNeeded: true,
+        result: (lease: Lease4) => leaseResult4(lease),
+        ...(kept.probe && { inspect: this.#probe }),
+      };
       this.#driver4 = driver;
       this.#four = new FamilyLease(holding, family, kept.removed);
     }
@@ -71,11 +79,18 @@ export class LeaseHolder {
     around.loop.watch(this.#watch);
   }
 
+  readonly #probe = ({ address }: Lease4, ended: (owner: string | undefined) => void) => {
+    const probe = new AddressProbe(this.#around, this.#port, address, ended);
+    probe.start();
+    return () => probe.stop();
+  };
+
   /** Clients that have not asked for anything yet. */
   static begin(around: Around, identity: Identity, port: LinkPort, settings: Settings): Kept {
     const { flags } = around;
     const now = around.now();
     return {
+      ...(settings.ipv4 && settings.probe && { probe: true }),
       ...(settings.ipv4 && { client4: newClient4(config4(flags, identity, port, settings), now) }),
       ...(settings.ipv6 && { client6: newClient6(config6(flags, identity, port, settings), now) }),
     };
@@ -252,6 +267,7 @@ export class LeaseHolder {
       ...(this.#driver4 && { client4: this.#driver4.state }),
       ...(this.#driver6 && { client6: this.#driver6.state }),
       ...(serverMac !== undefined && { serverMac }),
+      ...(this.#probes && { probe: true }),
       ...(removed && { removed }),
       ...(removed6 && { removed6 }),
       ...(this.#router && { router: this.#router }),

@@ -41,6 +41,8 @@ export interface LeaseRecord extends Identity {
   readonly client6?: Client6State;
   /** Hardware address that the lease came from. */
   readonly serverMac?: string;
+  /** Somebody else is looked for before an IPv4 address is used. */
+  readonly probe?: boolean;
   /** The IPv4 lease was lost and its address taken from the link: the routes that went with it. */
   readonly removed?: readonly Route[];
   readonly removed6?: readonly Route[];
@@ -75,6 +77,7 @@ const isRecord = isObjectOf({
   client4: optional((value) => parseClient4(value) !== undefined),
   client6: optional((value) => parseClient6(value) !== undefined),
   serverMac: optional(isMac),
+  probe: optional(isBoolean),
   removed: optional(isRoutes),
   removed6: optional(isRoutes),
   router: optional(

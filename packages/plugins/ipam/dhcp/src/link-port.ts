@@ -176,7 +176,11 @@ export class LinkPort {
 
   /** A socket for the packets of the link to that UDP port. */
   packets(port: number): PacketSocket {
-    const socket = this.run(() => PacketSocket.open(port));
+    return this.#listening(() => PacketSocket.open(port));
+  }
+
+  #listening(open: () => PacketSocket): PacketSocket {
+    const socket = this.run(open);
     try {
       socket.listen(this.index);
     } catch (error) {
@@ -184,6 +188,11 @@ export class LinkPort {
       throw error;
     }
     return socket;
+  }
+
+  /** A socket for the ARP packets of the link. */
+  arp(): PacketSocket {
+    return this.#listening(() => PacketSocket.arp());
   }
 
   /** A socket for UDP over IPv6 on that port of the link. */
