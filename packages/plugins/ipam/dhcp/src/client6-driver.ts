@@ -22,9 +22,12 @@ const datagramsAtOnce = 32;
 /** How often the first message is tried while the link has no address of its own yet; milliseconds. */
 const beforeFirstAddress = 200;
 
+/** What the client needs of a link. */
+export type Wire6 = Pick<LinkPort, 'name' | 'index' | 'udp6'>;
+
 export class Client6Driver {
   readonly #around: Around;
-  readonly #port: LinkPort;
+  readonly #port: Wire6;
   readonly #tell: (outcome: Outcome6) => void;
   #state: Client6State;
   readonly #datagrams: WatchedSocket<Ip6Socket>;
@@ -32,7 +35,7 @@ export class Client6Driver {
   /** Tries again to send what could not be, since duplicate address detection goes on. */
   readonly #again: Alarm;
 
-  constructor(around: Around, port: LinkPort, state: Client6State, tell: (outcome: Outcome6) => void) {
+  constructor(around: Around, port: Wire6, state: Client6State, tell: (outcome: Outcome6) => void) {
     this.#around = around;
     this.#port = port;
     this.#state = state;

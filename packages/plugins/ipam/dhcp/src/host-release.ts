@@ -9,13 +9,15 @@ import { Netlink } from '@cni-ts/netlink/socket';
 import { findLink } from '@cni-ts/rtnetlink/link';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { Around } from './around.ts';
+import { farewell6 } from './farewell6.ts';
 import type { LeaseRecord } from './lease-record.ts';
 
 const everybody = new Uint8Array([255, 255, 255, 255, 255, 255]);
 
 /** Best effort: a server that hears nothing keeps the address until the lease runs out. */
 export function releaseFromHost(around: Around, record: LeaseRecord): void {
-  const { hostLink, serverMac, client4, key } = record;
+  const { hostLink, serverMac, client4, client6, key } = record;
+  if (client6) farewell6(around, hostLink, client6, 'release');
   if (hostLink === '' || !client4?.lease) return;
   const { send } = step4(client4, { type: 'release' }, around.now(), Math.random);
   try {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container } from '@cni-ts/testing/namespaces';
 import { expect, test } from 'vitest';
-import { count, isThere, Lab, type Running, until } from '../test/dhcp-lab.ts';
+import { type Call, count, isThere, Lab, type Running, until } from '../test/dhcp-lab.ts';
 
 const flags = ['-timeout', '500ms', '-resendtimeout', '12s'];
 const both = { ipv6: true, use: ['dns'] };
@@ -111,6 +111,39 @@ test.skipIf(!isThere('kea-dhcp6'))(
     await lab.succeed('DEL', first, { ipam });
     const again = await lab.succeed('ADD', second, { ipam });
     expect(again.json.ips).toEqual([{ address: 'fd00:7::10/128' }]);
+  },
+);
+
+test.skipIf(!isThere('dnsmasq'))(
+  'a Release that is lost is sent again by the host’s link, and that of a container that died is sent there, too',
+  async () => {
+    await using lab = new Lab();
+    const place = serverPlace(lab);
+    const server = await lab.dnsmasq(
+      place,
+      '192.168.7.10,192.168.7.250,2m',
+      '--dhcp-range=fd00:7::10,fd00:7::ff,64,2m',
+    );
+    const daemon = await lab.daemon(flags);
+    const given: Call = { ipam: { ipv4: false, ipv6: true }, config: { bridge: 'br0' } };
+    const [first, second] = [lab.container(), lab.container()];
+    await lab.add(first, given);
+    await lab.add(second, given);
+    place.sh(`nft 'add table ip6 t; add chain ip6 t in { type filter hook input priority 0; }
+      add rule ip6 t in udp dport 547 counter drop'`);
+    await lab.succeed('DEL', first, given);
+    await until(() => /packets [1-9]/.test(place.sh('nft list table ip6 t')), 'a Release', daemon.log);
+    first.remove();
+    expect(server.log()).not.toContain('DHCPRELEASE');
+    place.sh('nft delete table ip6 t');
+    await until(() => server.log().includes('DHCPRELEASE(srv0) 00:04:'), 'a release', server.log);
+    // One that nobody could give back.
+    daemon.process.kill('SIGKILL');
+    await daemon.ended;
+    second.remove();
+    await lab.daemon(flags);
+    await until(() => count(server.log(), 'DHCPRELEASE(srv0) 00:04:') === 2, 'the other', server.log);
+    expect(lab.kept).toEqual([]);
   },
 );
 

@@ -8,15 +8,20 @@ import type { Watch } from '@cni-ts/libc/event-loop';
 import type { NamespaceId } from '@cni-ts/libc/netns';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { AddressProbe } from './address-probe.ts';
+import { Alarm } from './alarm.ts';
 import type { Around } from './around.ts';
 import { config4, config6 } from './client-config.ts';
 import { Client4Driver } from './client4-driver.ts';
 import { Client6Driver } from './client6-driver.ts';
 import type { Settings } from './config.ts';
 import { FamilyLease, type Holding } from './family-lease.ts';
+import { farewell6 } from './farewell6.ts';
 import type { Identity, LeaseRecord } from './lease-record.ts';
 import type { LinkPort } from './link-port.ts';
 import { addedBy, type Router, RouterWatch } from './router-watch.ts';
+
+/** How long the container's link is held for the answer to a Release; milliseconds. */
+const longestFarewell = 300;
 
 /** Somebody who is to be told of a lease, or why there is none. */
 export interface Waiter {
@@ -37,6 +42,7 @@ export class LeaseHolder {
   readonly #six: FamilyLease<Lease6> | undefined;
   readonly #watch: Watch;
   readonly #ended: () => void;
+  readonly #lingering: Alarm;
   readonly #probes: boolean;
   #routers: RouterWatch | undefined;
   #router: Router | undefined;
@@ -49,6 +55,7 @@ export class LeaseHolder {
     this.identity = identity;
     this.#port = port;
     this.#ended = ended;
+    this.#lingering = new Alarm(around.loop);
     this.#router = kept.router;
     this.#probes = kept.probe === true;
     const holding = this.#holding();
@@ -69,6 +76,7 @@ export class LeaseHolder {
     if (client6) {
       const driver = new Client6Driver(around, port, client6, (outcome) => {
         if (outcome.type !== 'information') this.#six?.react(outcome);
+        if (outcome.type === 'released' && this.#lingering.isSet) this.#leaveLink();
       });
       const result = (lease: Lease6) => leaseResult6(lease, addedBy(this.#router, lease.address));
       const family = { driver, isNeeded: client4 === undefined, result };
@@ -208,7 +216,7 @@ export class LeaseHolder {
         this.#log(`the lease was not released: ${errorText(error)}`);
       }
     }
-    this.#end(why);
+    this.#end(why, this.#driver6?.state.phase === 'releasing');
   }
 
   /** Everything stays as it is, for the daemon that comes next. */
@@ -227,18 +235,33 @@ export class LeaseHolder {
     for (const waiter of waiters) say(waiter);
   }
 
-  #stop(): void {
+  #stop(lingers = false): void {
     this.#around.loop.unwatch(this.#watch);
-    for (const one of this.#families) one.stop();
     this.#routers?.stop();
     this.#routers = undefined;
+    this.#four?.stop();
+    if (lingers) {
+      this.#lingering.after(longestFarewell, () => this.#leaveLink());
+      return;
+    }
+    this.#six?.stop();
     this.#port.close();
   }
 
-  #end(why: string): void {
+  /** The container is not kept alive for the server's answer to the Release: what is left to say is said by the host. */
+  #leaveLink(): void {
+    this.#lingering.cancel();
+    const state = this.#driver6?.state;
+    this.#six?.stop();
+    this.#port.close();
+    if (state?.phase === 'releasing') farewell6(this.#around, this.identity.hostLink, state, 'timer');
+  }
+
+  /** `lingers`: the server has not answered the Release yet. */
+  #end(why: string, lingers = false): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#stop();
+    this.#stop(lingers);
     this.#ended();
     this.#tell((waiter) => waiter.fail(why));
     this.#around.store.remove(this.identity.key);
