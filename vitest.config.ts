@@ -19,7 +19,7 @@ export const kernel = {
 /** What these say of a daemon that lives long is about a process. They run against the executables alone; that it works from
  *  the sources, too, its other tests say. */
 export const byExecutablesAlone =
-  'packages/plugins/ipam/dhcp/src/{chain,ipv6,many,renewal,servers,survival}.test.ts';
+  'packages/plugins/ipam/dhcp/src/{chain,ipv6,links,many,renewal,servers,survival}.test.ts';
 
 const pure = pureTests();
 /** The project whose tests these are, where nx keeps their outcome. */

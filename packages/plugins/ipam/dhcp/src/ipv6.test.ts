@@ -122,6 +122,7 @@ test.skipIf(!isThere('dnsmasq'))(
     const server = await lab.dnsmasq(
       place,
       '192.168.7.10,192.168.7.250,2m',
+      '--enable-ra',
       '--dhcp-range=fd00:7::10,fd00:7::ff,64,2m',
     );
     const daemon = await lab.daemon(flags);

@@ -48,7 +48,8 @@ const servers = {
         config,
         `start 192.168.7.10\nend 192.168.7.10\ninterface srv0\nmin_lease 1\nlease_file ${leases}\npidfile ${lab.folder}/udhcpd.pid\noption subnet 255.255.255.0\noption router 192.168.7.1\noption lease 4\n`,
       );
-      const running = lab.start('busybox', ['udhcpd', '-f', config], place);
+      // It asks by ARP before it offers, for two seconds unless told.
+      const running = lab.start('busybox', ['udhcpd', '-f', '-a', '300', config], place);
       await until(() => running.log().includes('started'), 'udhcpd', running.log);
       return running;
     },
