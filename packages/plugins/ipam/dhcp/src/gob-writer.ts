@@ -22,6 +22,15 @@ export class GobWriter {
     return all.result();
   }
 
+  /** Two messages that belong together, to be written at once: who reads them is woken once. */
+  pair(type: GobStruct, value: GobObject, secondType: GobStruct, second: GobObject): Uint8Array {
+    const [first, rest] = [this.message(type, value), this.message(secondType, second)];
+    const all = new Uint8Array(first.length + rest.length);
+    all.set(first);
+    all.set(rest, first.length);
+    return all;
+  }
+
   #define(type: GobType, all: Bytes): number {
     if (typeof type === 'string') return basicIds[type];
     const known = this.#ids.get(type);

@@ -78,11 +78,11 @@ export class RpcClient {
    */
   call(method: string, args: GobObject): GobObject {
     const sequence = this.#sequence++;
-    this.#socket.write(this.#writer.message(requestType, { ServiceMethod: method, Seq: sequence }));
-    this.#socket.write(this.#writer.message(argumentsType, args));
-    const head = this.#value();
+    const head = { ServiceMethod: method, Seq: sequence };
+    this.#socket.write(this.#writer.pair(requestType, head, argumentsType, args));
+    const response = this.#value();
     const body = this.#value();
-    const { Error: text = '' } = head;
+    const { Error: text = '' } = response;
     if (typeof text === 'string' && text.startsWith("rpc: can't find method")) throw new UnknownMethod(text);
     if (text !== '') throw new Error(String(text));
     return body;

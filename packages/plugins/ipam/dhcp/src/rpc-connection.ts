@@ -157,9 +157,7 @@ export class RpcConnection {
     const reply = (error: string, type: GobStruct, body: GobObject): boolean => {
       if (this.#closed || !this.#calls.delete(call)) return false;
       const head = { ServiceMethod: method, Seq: sequence, Error: error };
-      const sent =
-        this.#write(this.#writer.message(responseType, head)) &&
-        this.#write(this.#writer.message(type, body));
+      const sent = this.#write(this.#writer.pair(responseType, head, type, body));
       if (!this.#closed) this.#rest();
       return sent;
     };
