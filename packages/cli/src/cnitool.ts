@@ -10,6 +10,7 @@ import { textOf } from '@cni-ts/libcni/wrapped-error';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { type CommandLine, type Option, readCommandLine } from './command-line.ts';
 import { holdSignals, whichStopped } from './hold-signals.ts';
+import { kinship } from './kin.ts';
 import { pluginPath } from './settings.ts';
 import { commonOptions, helpOf, helpOption, usageOf, versionOption } from './usage.ts';
 import { CannotLookError, UsageError } from './verb.ts';
@@ -84,18 +85,22 @@ async function answerTo(
     throw new UsageError(`${name} takes ${most} arg(s), there is nothing to do with ${more.join(', ')}`);
   }
   const held = verb.holdsSignals ? holdSignals() : undefined;
+  const isOurs = kinship(io.env, io.self);
+  const exec = options.has('exec') || io.env.CNITOOL_EXEC === '1';
   try {
     return await verb.run({
       args,
       options: (option) => options.get(option),
       env: io.env,
-      runtime: runtimeOf(io, options.has('exec') || io.env.CNITOOL_EXEC === '1', held),
+      runtime: runtimeOf(io, exec, held, verb.callsKin ? isOurs : undefined),
       say: (line) => io.stdout(`${line}\n`),
       note: (line) => io.stderr(`cnitool: ${line}\n`),
       names: io.names,
       folder: io.folder,
       ends,
       plugin: (type) => io.inProcess?.(type),
+      isOurs,
+      stopped: async () => held && whichStopped(held),
     });
   } finally {
     held?.release();
@@ -112,11 +117,18 @@ function runtimeOf(
   { env, stderr, inProcess, self, folder }: CnitoolIo,
   exec: boolean,
   held: HeldSignals | undefined,
+  kin: ((program: string) => boolean) | undefined,
 ): Operations {
   const executor =
     inProcess === undefined || exec
       ? syncExecutor({ stderr })
-      : inProcessExecutor({ lookup: inProcess, stderr, holdSignals, ...(self && { self }) });
+      : inProcessExecutor({
+          lookup: inProcess,
+          stderr,
+          holdSignals,
+          ...(self && { self }),
+          ...(kin && { kin }),
+        });
   return new Operations({
     path: pluginPath(env, folder),
     cacheDir: env.CNI_CACHE_DIR ?? '',

@@ -24,6 +24,8 @@ export interface Verb {
   readonly options?: readonly Option[];
   /** Changes something, so a signal is to end it between two steps and not in the middle of one. */
   readonly holdsSignals?: true;
+  /** Asks plugins what only ours answer, so that those of another build of ours are called here as well. */
+  readonly callsKin?: true;
   /** What goes to stdout at the end. */
   run(call: VerbCall): Promise<string>;
 }
@@ -40,6 +42,10 @@ export interface VerbCall {
   note(line: string): void;
   /** What the tool ends with, where it is not 0 although the command did what it should. */
   ends(status: number): void;
+  /** Name of the signal that asked to stop; only where the command holds signals. */
+  stopped(): Promise<string | undefined>;
+  /** Whether a plugin's program is ours, of this build or of another. */
+  isOurs(program: string): boolean;
   /** The plugins that are part of this very program. */
   readonly plugin: (type: string) => Plugin | undefined;
   /** The names this very program can be installed under; undefined where it is none that can be. */

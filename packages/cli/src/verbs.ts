@@ -12,6 +12,7 @@ import { installCommand, uninstallCommand } from './install-command.ts';
 import { ipamCommand } from './ipam-command.ts';
 import { list } from './list-command.ts';
 import { networkNamed } from './network-named.ts';
+import { repairCommand } from './repair-command.ts';
 import { attachmentOf, namespaceLives } from './settings.ts';
 import { validateCommand } from './validate-command.ts';
 import { UsageError, type Verb, type VerbCall } from './verb.ts';
@@ -91,6 +92,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   ipam: ipamCommand,
   validate: validateCommand,
+  repair: repairCommand,
   list,
   version: {
     about: 'Print the spec versions of the plugins of a network, or of plugins by name, and those all share',

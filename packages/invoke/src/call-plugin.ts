@@ -18,6 +18,8 @@ export interface OwnPlugins<P> {
   readonly lookup: (type: string) => P | undefined;
   /** The program's own file, where the program itself cannot tell: then only links to it are the program. */
   readonly self?: string | undefined;
+  /** Whether another file is a plugin of ours in another build, that is to be called here all the same. */
+  readonly kin?: ((program: string) => boolean) | undefined;
   /** Calls one by the protocol, which stands above this package. */
   readonly call: (plugin: P) => Promise<Reply>;
 }
@@ -40,9 +42,10 @@ export async function callPlugin<P>(
 /** The plugin that the file is; undefined for another program, or one that has no plugin of that name. */
 export function ownPlugin<P>(
   program: string,
-  { lookup, self }: Pick<OwnPlugins<P>, 'lookup' | 'self'>,
+  { lookup, self, kin }: Pick<OwnPlugins<P>, 'lookup' | 'self' | 'kin'>,
 ): P | undefined {
-  return isThisProgram(program, self) ? lookup(program.slice(program.lastIndexOf('/') + 1)) : undefined;
+  if (!isThisProgram(program, self) && !kin?.(program)) return undefined;
+  return lookup(program.slice(program.lastIndexOf('/') + 1));
 }
 
 /** The answer to ADD. A text that names no version is in that of the configuration the plugin was sent. */

@@ -3,7 +3,7 @@ import { delimiter } from 'node:path';
 import type { RuntimeConf } from './attachment.ts';
 import { type SpanContext, traceVariables } from './trace-context.ts';
 
-export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION' | 'VALIDATE';
+export type Command = 'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS' | 'VERSION' | 'VALIDATE' | 'PLAN' | 'REPAIR';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -21,6 +21,8 @@ export interface InProcessOptions {
   readonly stderr?: (text: string) => void;
   /** The program's own file, where the program itself cannot tell: then only links to it are the program. */
   readonly self?: string;
+  /** Whether another file is a plugin of ours in another build, that is to be called here all the same. */
+  readonly kin?: (program: string) => boolean;
   /** Called around each plugin, so that a signal meant for the plugin does not end the program in the middle of it. */
   readonly holdSignals?: () => HeldSignals;
 }
@@ -32,7 +34,7 @@ export interface HeldSignals {
 }
 
 export function inProcessExecutor(options: InProcessOptions): Executor {
-  const { lookup, self, stderr = (text: string) => void process.stderr.write(text) } = options;
+  const { lookup, self, kin, stderr = (text: string) => void process.stderr.write(text) } = options;
   const others = options.others ?? syncExecutor({ stderr });
   return {
     ...others,
@@ -43,7 +45,7 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
         served(plugin, run, options, (text) => {
           said += text;
         });
-      const reply = await callPlugin(run.program, { lookup, self, call }, () => others.run(run));
+      const reply = await callPlugin(run.program, { lookup, self, kin, call }, () => others.run(run));
       // As after an execution: what a plugin that failed has said is in its error or nowhere.
       if (said !== '') stderr(said);
       return reply;
@@ -54,7 +56,7 @@ export function inProcessExecutor(options: InProcessOptions): Executor {
 async function served(
   plugin: Plugin,
   run: PluginRun,
-  { lookup, holdSignals }: InProcessOptions,
+  { lookup, kin, holdSignals }: InProcessOptions,
   writeStderr: (text: string) => void,
 ): Promise<Reply> {
   const held = holdSignals?.();
@@ -63,6 +65,7 @@ async function served(
       env: run.env,
       writeStderr,
       inProcess: lookup,
+      ...(kin && { kin }),
       interrupted: () => held?.interrupted() ?? (run.signal?.aborted ? 'the caller' : undefined),
     };
     return await servePlugin(plugin, around, run.input ?? new Input(() => run.stdin));

@@ -3,6 +3,7 @@
  * order, hand each the result of the one before, and remember on disk what a later CHECK, DEL or GC needs.
  */
 
+import { replyText } from '@cni-ts/invoke/call-plugin';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { VersionedResult } from '@cni-ts/spec/result-version';
 import { compareVersions } from '@cni-ts/spec/spec-version';
@@ -219,6 +220,23 @@ export class Operations {
   /** What a plugin finds in its configuration, asked by VALIDATE; undefined of one that does not know that. */
   findingsOf(network: Network, plugin: PluginConfig, options?: CallOptions): Promise<unknown> {
     return this.#plugins.findings(network, plugin, callOf(options));
+  }
+
+  /**
+   * What one plugin answers to a command that is ours, or to CHECK: for who goes through a chain himself. `result` is that
+   * of the plugins before it, or of the whole chain's ADD. Throws the plugin's CniError itself.
+   */
+  async askPlugin(
+    command: 'PLAN' | 'REPAIR' | 'CHECK',
+    network: Network,
+    plugin: PluginConfig,
+    conf: RuntimeConf,
+    result: VersionedResult | undefined,
+  ): Promise<string> {
+    const input = attachmentRequest(network, plugin, conf, result);
+    return replyText(
+      await this.#plugins.run(command, this.#plugins.find(plugin.type), input, conf, callOf()),
+    );
   }
 
   /** The program of a plugin; undefined where it is not there. */

@@ -52,8 +52,8 @@ export function delegateTo(type: string, call: DelegatingCall): Delegate {
 /** A command beyond the specification, which only a plugin of this program knows; undefined for another. */
 async function beyond(type: string, command: 'PLAN' | 'REPAIR', call: DelegatingCall): Promise<unknown> {
   const path = findDelegate(type, call);
-  const { inProcess } = call.around;
-  const own = inProcess && ownPlugin(path, { lookup: inProcess });
+  const { inProcess, kin } = call.around;
+  const own = inProcess && ownPlugin(path, { lookup: inProcess, kin });
   if (!(command === 'PLAN' ? own?.plan : own?.repair)) return undefined;
   return JSON.parse(replyText(await run(type, command, call, path)));
 }
@@ -116,11 +116,12 @@ async function run(
 ): Promise<Reply> {
   const { around, input, servePlugin } = call;
   const env = { ...around.env, CNI_COMMAND: command };
-  const { inProcess, ownNetns, writeStderr } = around;
+  const { inProcess, kin, ownNetns, writeStderr } = around;
   // It is not told of signals: who delegated to it asks before it answers.
-  const inner = { env, writeStderr, ...(inProcess && { inProcess }), ...(ownNetns && { ownNetns }) };
+  const inner = { env, writeStderr, ...(inProcess && { inProcess }), ...(kin && { kin }), ...(ownNetns && { ownNetns }) };
   const own = inProcess && {
     lookup: inProcess,
+    kin,
     call: (plugin: Plugin) => servePlugin(plugin, inner, input),
   };
   return callPlugin(path, own, async () => {

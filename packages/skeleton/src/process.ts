@@ -8,6 +8,8 @@ export interface Surroundings {
   writeStderr(text: string): void;
   /** A plugin of this same program, so that a delegate needs no process of its own. */
   inProcess?(type: string): Plugin | undefined;
+  /** Whether another file is a plugin of ours in another build, that is to be called in this process all the same. */
+  kin?(program: string): boolean;
   /** The namespace CNI_NETNS must not be; default: that of the running thread. */
   ownNetns?(): NamespaceId | undefined;
   /** Name of the signal that told the process to stop, once one has. ADD asks before it answers. */

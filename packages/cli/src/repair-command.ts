@@ -1,0 +1,49 @@
+/** `cnitool repair`: what is remembered as attached is made so again. */
+import type { CachedAttachment } from '@cni-ts/libcni/attachment';
+import { attend } from './repair/attachment.ts';
+import { type Outcome, outcomeText, reportOf, summary } from './repair/outcome.ts';
+import type { Verb, VerbCall } from './verb.ts';
+
+export const repairCommand: Verb = {
+  about: 'Make what attachments need so again: rules after a flush, addresses, routes, limits; sessions live on',
+  needs: [],
+  takes: 'networks',
+  holdsSignals: true,
+  callsKin: true,
+  options: [
+    { name: 'plan', about: 'tell what differs, and change nothing' },
+    { name: 'json', about: 'print it as JSON (dist/schemas/cnitool-repair.json)' },
+  ],
+  async run(call) {
+    const looks = call.options('plan') !== undefined;
+    const isJson = call.options('json') !== undefined;
+    const all = attachmentsOf(call);
+    const outcomes: Outcome[] = [];
+    let interrupted: { signal: string; left: number } | undefined;
+    for (const one of all) {
+      const signal = await call.stopped();
+      if (signal !== undefined) {
+        interrupted = { signal, left: all.length - outcomes.length };
+        break;
+      }
+      const outcome = await attend(one, looks, call);
+      outcomes.push(outcome);
+      const text = isJson ? '' : outcomeText(outcome).trimEnd();
+      if (text !== '') call.say(text);
+    }
+    const report = reportOf(outcomes, { elements: 0, transactions: 0 }, interrupted);
+    if (interrupted || report.failed + report.differ > 0) call.ends(1);
+    return isJson ? `${JSON.stringify(report, undefined, 2)}\n` : `${summary(report)}\n`;
+  },
+};
+
+/** Those of the networks that are named, or all. */
+function attachmentsOf({ args, runtime, note }: VerbCall): readonly CachedAttachment[] {
+  if (args.length === 0) return runtime.getCachedAttachments();
+  return args.flatMap((network) => {
+    const { attachments, unreadable } = runtime.remembered(network);
+    for (const { path, why } of unreadable) note(`${path}: ${why}; what it is about was not looked at`);
+    if (attachments.length === 0) note(`nothing is remembered as attached to ${network}`);
+    return attachments;
+  });
+}
