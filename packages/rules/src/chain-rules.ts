@@ -130,14 +130,16 @@ export function readNftChains(
 
 /**
  * What stands in the tables that the iptables program in PATH writes to, read chain by chain as it is asked for. What
- * leads to a chain is known by that alone, since reading a rule takes long. `about`: see readChains, for each chain.
+ * leads to a chain is known by that alone, since reading a rule takes long, unless they shall be `whole`. `about`: see
+ * readChains, for each chain.
  */
 export function thereByPieces(
   nl: Netlink,
   family: Family,
   table: IptablesTableName,
   chains: readonly string[],
-  about: (chain: string) => readonly Uint8Array[],
+  about: (chain: string) => readonly Uint8Array[] | undefined,
+  whole = false,
 ): There<ChainRule> {
   const native = variantOf(requireProgram(programName(family, 'restore'))) === 'nft';
   const saved = native ? undefined : only(family, save(family, table), chains);
@@ -154,7 +156,7 @@ export function thereByPieces(
       return rules;
     },
     is: (wanted, one, orLost) =>
-      wanted.action.kind === 'jump' ? one.leadsTo(wanted.action.chain) : isRule(wanted, one.spec, orLost),
+      wanted.action.kind === 'jump' && !whole ? one.leadsTo(wanted.action.chain) : isRule(wanted, one.spec, orLost),
   };
 }
 

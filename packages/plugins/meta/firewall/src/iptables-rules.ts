@@ -13,6 +13,7 @@ import type { Ip } from '@cni-ts/address/ip';
 import { iptablesNftTable } from '@cni-ts/iptables/native-table';
 import { type Family, findProgram, programName, requireProgram } from '@cni-ts/iptables/program';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { verdictChain } from '@cni-ts/nftables/action';
 import { type ChainRule, readChains, readNftChains } from '@cni-ts/rules/chain-rules';
 import { ensureInIptables, missingInIptables, removeChosen, type Work } from '@cni-ts/rules/iptables-engine';
 import { isRule } from '@cni-ts/rules/read-rule';
@@ -35,12 +36,20 @@ function workFor(nl: Netlink, family: Family, plan: Plan): Work {
   const set = rulesAt({ ...unsigned, forward, published: ownersChain }, { ...plan, addresses });
   const names = [parent, ...set.chains.map(({ name }) => name)];
   const about = addresses.map(({ bytes }) => bytes);
+  // A jump that has lost its comment is known by where it leads; rules of a policy only by being read.
+  const leading = plan.isolation ? undefined : [forwardChain, plan.adminChain, ownersChain].map(verdictChain);
   return {
     family,
     table: 'filter',
     set,
     read: (thoroughly) =>
-      readChains(nl, family, 'filter', names, thoroughly ? undefined : [sharedMark, ...about]),
+      readChains(
+        nl,
+        family,
+        'filter',
+        names,
+        thoroughly ? leading && [sharedMark, ...about, ...leading] : [sharedMark, ...about],
+      ),
     stale: ({ rules }) => staleEntries(rules, set.own, networkMark(plan.owner.network)),
     about,
   };

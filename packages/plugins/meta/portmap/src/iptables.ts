@@ -46,22 +46,25 @@ export function requireIptables(needed: readonly Family[]): void {
   }
 }
 
-/** What stands in the chains of one family, which is the attachment's, and what must stand there. `thoroughly`: also
- *  strangers' rules. */
-function look(nl: Netlink, plan: Plan, target: Target, thoroughly = false) {
+/** What stands in the chains of one family, which is the attachment's, and what must stand there. `how`: for ADD by what
+ *  leads where; for CHECK each rule that may be meant, and what is in its own chains, whole; or strangers' rules too. */
+function look(nl: Netlink, plan: Plan, target: Target, how: 'for ADD' | 'whole' | 'thoroughly' = 'for ADD') {
   const { family } = target.address.ip;
   const { owner, config } = plan;
   const names = iptablesChains(owner);
   const shared = sharedRules(plan, family);
   const own = [names.usual, names.spare, ...referenceChains(owner)];
   const chains = [...new Set([...own, entries, ...shared.map(({ chain }) => chain)])];
-  const about = (of: string) => [
+  const isWhole = how === 'whole';
+  const leading = (of: string) => [
     ...shared.flatMap((one) => (one.chain === of ? [bytesIn(one, config.mark)] : [])),
-    ...(of === entries ? [verdictChain(names.usual)] : []),
+    ...(of === entries ? (isWhole ? own : [names.usual]).map(verdictChain) : []),
   ];
-  const now = thoroughly
-    ? thereIn(readChains(nl, family, 'nat', chains))
-    : thereByPieces(nl, family, 'nat', chains, about);
+  const about = (of: string) => (isWhole && own.includes(of) ? undefined : leading(of));
+  const now =
+    how === 'thoroughly'
+      ? thereIn(readChains(nl, family, 'nat', chains))
+      : thereByPieces(nl, family, 'nat', chains, about, isWhole);
   // The usual chain may be that of somebody whose names run together to the same, if what leads there says so.
   const { name, standing } = ownChain(names, now.has, () =>
     now.rules(entries).some((one) => one.leadsTo(names.usual) && isAnothers(one.comment, owner)),
@@ -142,13 +145,17 @@ function natively({ family, now, standing, missing, shared }: Sight): FamilyChan
 
 /** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
 export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
-  return plan.targets.flatMap((target) => differences(nl, plan, target));
+  return plan.targets.flatMap((target) => {
+    // Of the many rules that others have most need not be read to see that nothing is missing.
+    const found = differences(nl, plan, target, 'whole');
+    return found.length ? differences(nl, plan, target, 'thoroughly') : found;
+  });
 }
 
-function differences(nl: Netlink, plan: Plan, target: Target): string[] {
+function differences(nl: Netlink, plan: Plan, target: Target, how: 'whole' | 'thoroughly'): string[] {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
-  const { now, name, standing, setOf } = look(nl, plan, target, true);
+  const { now, name, standing, setOf } = look(nl, plan, target, how);
   const [chain = name] = [...standing, ...referenceChains(plan.owner).filter(now.has)];
   if (!now.has(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
   const drift: string[] = [];
