@@ -1,6 +1,7 @@
 /** Which plugins are ours: those of this very program, and those of another build of it. */
-import { isThisProgram } from '@cni-ts/libc/program-file';
+
 import { runToEnd } from '@cni-ts/libc/program';
+import { isThisProgram } from '@cni-ts/libc/program-file';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { chainedPlugins, interfacePlugins, ipamPlugins } from './validate/plugin-types.ts';
 

@@ -5,7 +5,8 @@ import { type Outcome, outcomeText, reportOf, summary } from './repair/outcome.t
 import type { Verb, VerbCall } from './verb.ts';
 
 export const repairCommand: Verb = {
-  about: 'Make what attachments need so again: rules after a flush, addresses, routes, limits; sessions live on',
+  about:
+    'Make what attachments need so again: rules after a flush, addresses, routes, limits; sessions live on',
   needs: [],
   takes: 'networks',
   holdsSignals: true,

@@ -79,6 +79,9 @@ export interface ChainRules {
   readonly rules: readonly ChainRule[];
 }
 
+/** Bytes of which a rule must have some to be of interest; of each chain others, perhaps. */
+type AboutRules = readonly Uint8Array[] | ((chain: string) => readonly Uint8Array[]);
+
 /**
  * What some chains hold, as the iptables program in PATH sees them. Where that is a front end of nf_tables they are
  * read from the kernel: no process is started, and foreign chains are not listed however long they are. Throws
@@ -89,7 +92,7 @@ export function readChains(
   family: Family,
   table: IptablesTableName,
   chains: readonly string[],
-  about?: readonly Uint8Array[],
+  about?: AboutRules,
 ): ChainRules {
   const variant = variantOf(requireProgram(programName(family, 'restore')));
   return variant === 'nft'
@@ -106,12 +109,13 @@ export function readNftChains(
   family: Family,
   table: IptablesTableName,
   chains: readonly string[],
-  about?: readonly Uint8Array[],
+  about?: AboutRules,
 ): ChainRules {
   const there = chainsThere(nl, iptablesNftTable(family, table), chains);
   const rules: ChainRule[] = [];
   for (const chain of there) {
-    for (const rule of rulesIn(nl, family, table, 'nft', chain, about)) {
+    const bytes = typeof about === 'function' ? about(chain) : about;
+    for (const rule of rulesIn(nl, family, table, 'nft', chain, bytes)) {
       const { whole } = rule.spec;
       // Another version of iptables may write a rule in other instructions: only it knows. In built-in chains
       // strangers' rules are to be expected, and ours there are simple.
@@ -156,7 +160,9 @@ export function thereByPieces(
       return rules;
     },
     is: (wanted, one, orLost) =>
-      wanted.action.kind === 'jump' && !whole ? one.leadsTo(wanted.action.chain) : isRule(wanted, one.spec, orLost),
+      wanted.action.kind === 'jump' && !whole
+        ? one.leadsTo(wanted.action.chain)
+        : isRule(wanted, one.spec, orLost),
   };
 }
 

@@ -118,7 +118,13 @@ async function run(
   const env = { ...around.env, CNI_COMMAND: command };
   const { inProcess, kin, ownNetns, writeStderr } = around;
   // It is not told of signals: who delegated to it asks before it answers.
-  const inner = { env, writeStderr, ...(inProcess && { inProcess }), ...(kin && { kin }), ...(ownNetns && { ownNetns }) };
+  const inner = {
+    env,
+    writeStderr,
+    ...(inProcess && { inProcess }),
+    ...(kin && { kin }),
+    ...(ownNetns && { ownNetns }),
+  };
   const own = inProcess && {
     lookup: inProcess,
     kin,

@@ -44,7 +44,10 @@ export async function attend(one: CachedAttachment, looks: boolean, call: Asking
   return { ...about, ...judged(plugins), plugins };
 }
 
-function unknown(about: Pick<Outcome, 'network' | 'containerId' | 'ifname' | 'netns'>, message: string): Outcome {
+function unknown(
+  about: Pick<Outcome, 'network' | 'containerId' | 'ifname' | 'netns'>,
+  message: string,
+): Outcome {
   return {
     ...about,
     state: 'unknown',
@@ -91,7 +94,11 @@ async function look(
   const { type } = plugin;
   const version = list.cniVersion || '0.1.0';
   if (compareVersions(version, '0.3.0') < 0) {
-    return { type, state: 'unseen', texts: [`version ${version} has no CHECK, so only repair itself can tell`] };
+    return {
+      type,
+      state: 'unseen',
+      texts: [`version ${version} has no CHECK, so only repair itself can tell`],
+    };
   }
   // CHECK came with 0.4.0, whose results are those of 0.3.
   const network = compareVersions(version, '0.4.0') < 0 ? { ...list, cniVersion: '0.4.0' } : list;

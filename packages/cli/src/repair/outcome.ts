@@ -60,7 +60,16 @@ export function reportOf(
 }
 
 /** A line for each that is not simply fine, and one for each of its plugins that has something to say. */
-export function outcomeText({ network, containerId, ifname, state, plugins, code, message, cure }: Outcome): string {
+export function outcomeText({
+  network,
+  containerId,
+  ifname,
+  state,
+  plugins,
+  code,
+  message,
+  cure,
+}: Outcome): string {
   const told = plugins.filter(({ state }) => state !== 'fine');
   if (state === 'fine' && told.length === 0) return '';
   const sign = { fine: ' ', repaired: '~', differs: '✗', failed: '✗', gone: '✗', unknown: '?' }[state];
@@ -89,7 +98,8 @@ export function summary({
 }: Report): string {
   const parts = [`${fine} fine`];
   const { elements, transactions } = rules;
-  const by = transactions === 0 ? '' : ` (${many(elements, 'element')}, ${many(transactions, 'transaction')})`;
+  const by =
+    transactions === 0 ? '' : ` (${many(elements, 'element')}, ${many(transactions, 'transaction')})`;
   if (repaired > 0) parts.push(`${repaired} repaired${by}`);
   if (differ > 0) parts.push(`${differ} to repair`);
   if (failed > 0) parts.push(`${failed} failed`);

@@ -36,20 +36,17 @@ function workFor(nl: Netlink, family: Family, plan: Plan): Work {
   const set = rulesAt({ ...unsigned, forward, published: ownersChain }, { ...plan, addresses });
   const names = [parent, ...set.chains.map(({ name }) => name)];
   const about = addresses.map(({ bytes }) => bytes);
-  // A jump that has lost its comment is known by where it leads; rules of a policy only by being read.
-  const leading = plan.isolation ? undefined : [forwardChain, plan.adminChain, ownersChain].map(verdictChain);
+  // A jump that has lost its comment is known by where it leads; rules of a policy only by being read. A chain's own name
+  // stands in each of its rules.
+  const targets = [forwardChain, plan.adminChain, ownersChain];
+  const leading = (chain: string) => targets.filter((one) => one !== chain).map(verdictChain);
+  const thorough = plan.isolation ? undefined : (chain: string) => [sharedMark, ...about, ...leading(chain)];
   return {
     family,
     table: 'filter',
     set,
     read: (thoroughly) =>
-      readChains(
-        nl,
-        family,
-        'filter',
-        names,
-        thoroughly ? leading && [sharedMark, ...about, ...leading] : [sharedMark, ...about],
-      ),
+      readChains(nl, family, 'filter', names, thoroughly ? thorough : [sharedMark, ...about]),
     stale: ({ rules }) => staleEntries(rules, set.own, networkMark(plan.owner.network)),
     about,
   };

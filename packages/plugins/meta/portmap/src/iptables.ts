@@ -146,18 +146,25 @@ function natively({ family, now, standing, missing, shared }: Sight): FamilyChan
 /** What is missing or different, in words. A program is started where iptables is of the older kind, and for conditions. */
 export function iptablesDifferences(nl: Netlink, plan: Plan): string[] {
   return plan.targets.flatMap((target) => {
-    // Of the many rules that others have most need not be read to see that nothing is missing.
-    const found = differences(nl, plan, target, 'whole');
-    return found.length ? differences(nl, plan, target, 'thoroughly') : found;
+    // Of the many rules that others have most need not be read to see that nothing is missing, nor where there is nothing
+    // at all; what is left may have been written in another form, which only the program knows.
+    const { drift, isSure } = differences(nl, plan, target, 'whole');
+    return drift.length && !isSure ? differences(nl, plan, target, 'thoroughly').drift : drift;
   });
 }
 
-function differences(nl: Netlink, plan: Plan, target: Target, how: 'whole' | 'thoroughly'): string[] {
+function differences(
+  nl: Netlink,
+  plan: Plan,
+  target: Target,
+  how: 'whole' | 'thoroughly',
+): { drift: string[]; isSure: boolean } {
   const { family } = target.address.ip;
   const what = `could not check ipv${family} dnat`;
   const { now, name, standing, setOf } = look(nl, plan, target, how);
   const [chain = name] = [...standing, ...referenceChains(plan.owner).filter(now.has)];
-  if (!now.has(chain)) return [`${what}: chain ${chain} not found in iptables table nat`];
+  if (!now.has(chain))
+    return { drift: [`${what}: chain ${chain} not found in iptables table nat`], isSure: true };
   const drift: string[] = [];
   const missing = (where: string, all: readonly RuleSpec[]) => {
     const dump = all.map((one) => `[${ruleWords(one).join(' ')}]`).join(' ');
@@ -175,7 +182,7 @@ function differences(nl: Netlink, plan: Plan, target: Target, how: 'whole' | 'th
   );
   if (gone.length) missing(entries, gone);
   for (const one of shared) if (!one.ours && !stands(now, one, false)) missing(one.chain, [one]);
-  return drift;
+  return { drift, isSure: now.rules(chain).length === 0 };
 }
 
 /** Conditions can be written in many ways, and only iptables knows that two of them mean the same. */
