@@ -12,6 +12,7 @@ import { installCommand, uninstallCommand } from './install-command.ts';
 import { ipamCommand } from './ipam-command.ts';
 import { list } from './list-command.ts';
 import { networkNamed } from './network-named.ts';
+import { planCommand } from './plan-command.ts';
 import { repairCommand } from './repair-command.ts';
 import { attachmentOf, namespaceLives } from './settings.ts';
 import { validateCommand } from './validate-command.ts';
@@ -92,6 +93,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   ipam: ipamCommand,
   validate: validateCommand,
+  plan: planCommand,
   repair: repairCommand,
   list,
   version: {

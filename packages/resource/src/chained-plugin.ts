@@ -87,6 +87,7 @@ export function chainedPlugin<S extends z.core.$ZodType, C>(chained: ChainedPlug
       const { config } = request;
       chained.check?.(config, site);
       const previous = required(request.prevResult, missing);
+      site.expect(previous);
       const { resources, result = () => previous } = chained.plan(config, site, previous);
       return { changes: changesOf(site, resources), result: result() };
     },

@@ -57,6 +57,11 @@ export class Site {
     this.#expected = result;
   }
 
+  /** Whether it is a dry run: what plugins before this one make may not be there yet. */
+  get isForetold(): boolean {
+    return this.#expected !== undefined;
+  }
+
   at(place: Place): Namespace {
     return place === 'host' ? this.host : this.container;
   }

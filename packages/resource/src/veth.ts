@@ -32,6 +32,9 @@ export interface HostWords {
   mtu(name: string, found: number, wanted: number): string;
 }
 
+/** What the kernel gives a veth (ETH_DATA_LEN, include/uapi/linux/if_ether.h). */
+const usualMtu = 1500;
+
 /** A pair of links: one in the container, the other on the host. */
 export class Veth implements Resource {
   readonly #want: VethWant;
@@ -41,8 +44,8 @@ export class Veth implements Resource {
   }
 
   describe({ ifname }: Site): string {
-    const { hostName, mtu } = this.#want;
-    return `link ${hostName} (host) ⇄ ${ifname}${mtu ? `, mtu ${mtu}` : ''}`;
+    const { hostName, mtu = usualMtu } = this.#want;
+    return `link ${hostName} (host) ⇄ ${ifname}, mtu ${mtu}`;
   }
 
   ensure(site: Site): void {

@@ -7,6 +7,7 @@
 import { formatCidr } from '@cni-ts/address/cidr';
 import { formatIp, isLoopback } from '@cni-ts/address/ip';
 import { Netlink } from '@cni-ts/netlink/socket';
+import { emptyNamespace } from '@cni-ts/resource/namespace';
 import { type Address, listAddresses } from '@cni-ts/rtnetlink/address';
 import { getLink, IFF_UP, setDown, setUp } from '@cni-ts/rtnetlink/link';
 import { networkConfig } from '@cni-ts/skeleton/config';
@@ -88,7 +89,8 @@ function check(request: Request<Config>): void {
 /** `lo` has its addresses when it is up: those that every program takes for granted are told before. */
 function plan(request: Request<Config>): DryRun {
   const passedOn = previous(request);
-  const route = enter(request);
+  // For no container in particular: one that is new.
+  const route = request.netns ? enter(request) : emptyNamespace(request).route;
   const isUp = (getLink(route, name).flags & IFF_UP) !== 0;
   const present = listAddresses(route, getLink(route, name));
   refuseForeign(present);

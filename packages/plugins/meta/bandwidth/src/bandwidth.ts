@@ -13,7 +13,7 @@ import { failing } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
 import { exactIntegers } from '@cni-ts/spec/whole-numbers';
 import { parse, schema } from './config.ts';
-import { hostEnd } from './host-end.ts';
+import { foretoldHostEnd, hostEnd } from './host-end.ts';
 import { createIfb } from './ifb.ts';
 import { Inward, Outward } from './limited.ts';
 import { limits } from './limits.ts';
@@ -24,6 +24,12 @@ const unlimited = (previous: Result): Resource => ({
   implied: true,
   describe: () => 'no limit',
   differences: (site) => (hostEnd(site, previous) ? [] : []),
+});
+
+/** In a dry run: what will stand at a link that is not there yet. */
+const toCome = (one: Resource): Resource => ({
+  describe: (site) => one.describe(site),
+  differences: () => [{ text: 'its link is not there yet' }],
 });
 
 /** Whom STATUS makes its links for. */
@@ -42,11 +48,13 @@ export const bandwidth = chainedPlugin({
     const inward = ingress && tokenBucket(ingress);
     const outward = egress && tokenBucket(egress, 'create ifb qdisc: ');
     if (!inward && !outward) return { resources: [unlimited(previous)] };
-    const veth = hostEnd(site, previous);
-    const resources: Resource[] = inward ? [new Inward({ veth, limit: ingress, bucket: inward })] : [];
+    const foretold = foretoldHostEnd(site, previous);
+    const veth = foretold ?? hostEnd(site, previous);
+    const coming = (one: Resource) => (foretold ? toCome(one) : one);
+    const resources = inward ? [coming(new Inward({ veth, limit: ingress, bucket: inward }))] : [];
     if (!outward) return { resources };
     const last = new Outward({ veth, limit: egress, bucket: outward });
-    resources.push(last);
+    resources.push(coming(last));
     const { interfaces = [] } = previous;
     return { resources, result: () => ({ ...previous, interfaces: [...interfaces, last.entry(site)] }) };
   },

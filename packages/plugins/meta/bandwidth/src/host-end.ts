@@ -27,6 +27,27 @@ export function hostEnd(site: Site, { interfaces: listed = [] }: Result): Link {
   return peer;
 }
 
+/** In a chain's dry run neither end need be there yet: the host's is known by its name in the result. Undefined where the
+ *  container has its end. */
+export function foretoldHostEnd(site: Site, { interfaces = [] }: Result): Link | undefined {
+  const { ifname, owner } = site;
+  if (!site.isForetold || site.find('container', ifname)) return undefined;
+  if (!interfaces.some(({ name, sandbox }) => name === ifname && sandbox !== undefined)) return undefined;
+  const onHost = interfaces.filter(({ sandbox }) => !sandbox);
+  const own = hostLinkName('veth', owner.network, owner.containerId, ifname);
+  const name = (onHost.find((one) => one.name === own) ?? onHost.at(-1))?.name;
+  if (name === undefined || findLink(site.host.route, name)) return undefined;
+  const unknown = {
+    index: 0,
+    mac: new Uint8Array(6),
+    mtu: 1500,
+    flags: 0,
+    operState: 'down',
+    attributes: {},
+  };
+  return { ...unknown, name, kind: 'veth', promiscuity: 0, txQueueLength: 0, master: 0, lower: 0 };
+}
+
 function noPeer(ifname: string, cause: string): Error {
   return new Error(`container interface ${ifname} has no veth peer: ${cause}`);
 }

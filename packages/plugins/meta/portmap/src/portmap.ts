@@ -42,7 +42,7 @@ import {
 import { clearNftables, gcNftables, removeFromNftables, takeBackFromNftables } from './nftables-removal.ts';
 import { type Owner, ownChains, referenceChains } from './owner.ts';
 import { type Plan, planFor, readConditions } from './plan.ts';
-import { allowLoopback, loopbackDifferences } from './route-localnet.ts';
+import { allowLoopback, loopbackChange, loopbackDifferences } from './route-localnet.ts';
 import { forgetFormerOwners, forgetRedirected, type Host, type Removed } from './stale-flows.ts';
 
 /** What a verb is about, where the container has ports. */
@@ -233,16 +233,19 @@ function holdsBy(backend: Backend, { host, plan }: Work): boolean {
 function dryRun(request: Request<Config>): DryRun {
   const { result, work } = beginAdd(request);
   if (!work) return { changes: [], result };
-  const { host, backend } = work;
+  const { host, config, backend } = work;
   const planned = work.plan(backend);
-  if (!differencesBy(backend, host, planned).length) return { changes: [], result };
+  const localnet = needLoopback(config, planned).flatMap((ip) =>
+    loopbackChange(host.route, ip, result.interfaces?.find(({ sandbox }) => !sandbox)?.name),
+  );
+  if (!differencesBy(backend, host, planned).length) return { changes: localnet, result };
   const changes = planned.targets.flatMap(({ address, mappings }) =>
     mappings.map((one): Change => {
       const to = endpointText({ address: address.ip, port: one.containerPort });
       return { sign: '+', text: `${hostPortText(one)} → ${to} by ${backend}` };
     }),
   );
-  return { changes, result };
+  return { changes: [...changes, ...localnet], result };
 }
 
 /** In place, so that connections go on; where somebody has changed too much for that, from the beginning. */

@@ -2,8 +2,9 @@ import type { Ip } from '@cni-ts/address/ip';
 import { readSysctl } from '@cni-ts/libc/sysctl';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { setSysctl } from '@cni-ts/resource/set-sysctl';
-import { findLinkByIndex } from '@cni-ts/rtnetlink/link';
+import { findLink, findLinkByIndex } from '@cni-ts/rtnetlink/link';
 import { lookUpRoute } from '@cni-ts/rtnetlink/route-lookup';
+import type { Change } from '@cni-ts/skeleton/plugin';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing } from '@cni-ts/spec/failing';
 
@@ -14,13 +15,35 @@ import { failing } from '@cni-ts/spec/failing';
 function keyFor(route: Netlink, container: Ip): string | undefined {
   const found = lookUpRoute(route, container);
   const link = found && findLinkByIndex(route, found.link);
-  return link && `net/ipv4/conf/${link.name}/route_localnet`;
+  return link && keyOf(link.name);
+}
+
+function keyOf(link: string): string {
+  return `net/ipv4/conf/${link}/route_localnet`;
 }
 
 /** Other containers behind the same link need it as well, so it stays when this one goes. */
 export function allowLoopback(route: Netlink, container: Ip, undo: Undo): void {
   const key = keyFor(route, container);
   if (key) failing('unable to enable route_localnet', () => setSysctl(key, '1', undo));
+}
+
+/** For a dry run, in which the link may not be there yet: `link` is the host's first in the result, which traffic for the
+ *  container leaves by. */
+export function loopbackChange(route: Netlink, container: Ip, link: string | undefined): Change[] {
+  if (link === undefined) return [];
+  const isThere = findLink(route, link) !== undefined;
+  const key = isThere ? (keyFor(route, container) ?? keyOf(link)) : keyOf(link);
+  const known = readIfThere(key) ?? readIfThere(keyOf('default')) ?? '0';
+  return known === '1' ? [] : [{ sign: '~', text: `sysctl ${key.replaceAll('/', '.')} ${known} → 1` }];
+}
+
+function readIfThere(key: string): string | undefined {
+  try {
+    return readSysctl(key);
+  } catch {
+    return undefined; // reason: the link is not there
+  }
 }
 
 export function loopbackDifferences(route: Netlink, container: Ip): string[] {

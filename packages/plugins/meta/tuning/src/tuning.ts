@@ -4,6 +4,7 @@
  *  The attributes (MAC, MTU, …) are put back by DEL, because the link may outlive the container: a device of the
  *  host goes back to the host. The settings are not: they live in the namespace and end with it. */
 import { nearestExisting, requireAccess } from '@cni-ts/libc/file-status';
+import type { Netns } from '@cni-ts/libc/netns';
 import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
 import type { Site } from '@cni-ts/resource/site';
 import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
@@ -63,6 +64,15 @@ function checkAccess(config: Config, { request }: Site): void {
   if (toSet(link).length > 0) requireAccess(nearestExisting(config.dataDir), { write: true, execute: true });
 }
 
+/** The container's; a dry run may be for none in particular. */
+function namespaceOf(site: Site): Netns {
+  const { request } = site;
+  if (!request.netns) return site.container.netns;
+  const container = openContainerNetns(request);
+  request.onEnd(() => container.close());
+  return container;
+}
+
 /** The plugin with its administrator's list in another file. */
 export function tuningWith(allowlist: string): Plugin {
   return chainedPlugin({
@@ -78,10 +88,10 @@ export function tuningWith(allowlist: string): Plugin {
       checkAllowed(allowlist, [...new Set([...Object.keys(sysctl), ...Object.keys(argsSysctl)])]);
     },
     status: checkAccess,
-    plan(config, { request, ifname }, previous) {
+    plan(config, site, previous) {
+      const { request, ifname } = site;
       const { settings, link } = wantedOf(config, request, ifname);
-      const container = openContainerNetns(request);
-      request.onEnd(() => container.close());
+      const container = namespaceOf(site);
       return {
         resources: [new Tuned({ container, settings, link, dataDir: config.dataDir })],
         result: () => completed(previous, ifname, link),
