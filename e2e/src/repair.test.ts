@@ -30,7 +30,9 @@ function damage(containers: readonly string[]): void {
   const ports = lab.links().filter((name) => name.startsWith('veth'));
   lab.sh(
     ports
-      .flatMap((name, i) => (i % 3 === 0 ? [`tc qdisc del dev ${name} root`, `tc qdisc del dev ${name} ingress`] : []))
+      .flatMap((name, i) =>
+        i % 3 === 0 ? [`tc qdisc del dev ${name} root`, `tc qdisc del dev ${name} ingress`] : [],
+      )
       .join('\n'),
   );
 }

@@ -1,6 +1,7 @@
 /**
  * cnitool: the operator's way to attach a network namespace to a network by hand. Commands, outputs and errors are
- * those of the reference tool; `validate`, `list`, `version`, `install`, most options and CNI_CACHE_DIR are ours.
+ * those of the reference tool; `validate`, `list`, `plan`, `repair`, `version`, `install`, most
+ * options and CNI_CACHE_DIR are ours.
  */
 import type { Environment } from '@cni-ts/libcni/environment';
 import { type HeldSignals, inProcessExecutor } from '@cni-ts/libcni/in-process';

@@ -220,3 +220,59 @@ export function ipamReleaseSchema() {
     ),
   });
 }
+
+/** `cnitool plan --json` */
+export function planSchema() {
+  return z.strictObject({
+    network: z.string(),
+    containerId: z.string(),
+    ifname: z.string(),
+    netns: z.string(),
+    changes: count(),
+    isWhole: z.boolean(),
+    plugins: z.array(
+      z.strictObject({
+        type: z.string(),
+        state: z.enum(['planned', 'foreign', 'unknown', 'fails']),
+        changes: z.array(z.strictObject({ sign: z.enum(['+', '~']), text: z.string() })),
+        code: z.optional(z.string()),
+        message: z.optional(z.string()),
+      }),
+    ),
+    result: z.optional(z.looseObject({ cniVersion: z.string() })),
+  });
+}
+
+/** `cnitool repair --json` */
+export function repairSchema() {
+  const optional = () => z.optional(z.string());
+  return z.strictObject({
+    attachments: z.array(
+      z.strictObject({
+        network: z.string(),
+        containerId: z.string(),
+        ifname: z.string(),
+        netns: z.string(),
+        state: z.enum(['fine', 'repaired', 'differs', 'failed', 'gone', 'unknown']),
+        plugins: z.array(
+          z.strictObject({
+            type: z.string(),
+            state: z.enum(['fine', 'repaired', 'differs', 'foreign', 'unseen', 'failed']),
+            texts: z.array(z.string()),
+          }),
+        ),
+        code: optional(),
+        message: optional(),
+        cure: optional(),
+      }),
+    ),
+    fine: count(),
+    repaired: count(),
+    differ: count(),
+    failed: count(),
+    gone: count(),
+    unknown: count(),
+    rules: z.strictObject({ elements: count(), transactions: count() }),
+    interrupted: z.optional(z.strictObject({ signal: z.string(), left: count() })),
+  });
+}

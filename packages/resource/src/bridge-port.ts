@@ -65,9 +65,10 @@ export class BridgePort implements Resource {
   differences(site: Site): readonly Drift[] {
     const { link: name, bridge, hairpin = false, isolated = false, vlans, missing } = this.#want;
     const link = site.find('host', name);
-    if (link?.master !== site.find('host', bridge.name)?.index)
+    // In a dry run neither need be there yet.
+    if (!link || link.master !== site.find('host', bridge.name)?.index)
       return hiding(missing ?? `${name} is no port of ${bridge.name}`);
-    const port = link && bridgePortOf(link);
+    const port = bridgePortOf(link);
     if (!!port?.hairpin !== hairpin) {
       const found = hairpin ? 'off' : 'on';
       return hiding(`Interface ${name} has hairpin mode ${found}, configured is the opposite`);
@@ -75,7 +76,7 @@ export class BridgePort implements Resource {
     if (!!port?.isolated !== isolated) {
       return hiding(`Interface ${name} is ${isolated ? 'not ' : ''}isolated, configured is the opposite`);
     }
-    return link ? portVlanDrift(vlans, site.host, link).flatMap(hiding) : [];
+    return portVlanDrift(vlans, site.host, link).flatMap(hiding);
   }
 
   mend(site: Site): boolean {

@@ -21,7 +21,7 @@ export class Forwarding implements Resource {
   }
 
   describe(): string {
-    return `sysctl ${keys[this.#family]} 0 → 1`;
+    return `sysctl ${keys[this.#family].replaceAll('/', '.')} 0 → 1`;
   }
 
   isThere(): boolean {

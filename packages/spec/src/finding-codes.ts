@@ -312,6 +312,50 @@ export const findingCodes = {
     why: "The uplink is a tunnel, or a cloud's network with 1450 or 1460.",
     cure: 'Write the MTU that is told, or less.',
   },
+  CNI3040: {
+    title: 'An attachment is not as it was made',
+    meaning:
+      'Something that ADD made is gone or differs, so the container, or a part of its network, does not work: ports do not answer, nothing gets out, a limit does not hold.',
+    why: 'A firewall was reloaded or flushed (`nft flush ruleset`, `iptables -F`, a restart of nftables, firewalld or Docker), or somebody deleted an address, a route, a queueing discipline, or set a sysctl back.',
+    cure: '`cnitool repair` makes it so again. Nothing is restarted, and connections that are open live on.',
+  },
+  CNI3041: {
+    title: 'An attachment could not be repaired',
+    meaning: 'It stays as it was found; the others were looked at all the same.',
+    why: 'Something stands in the way that is told: a link of the name that is somebody else's, an address that another container has by now, a plugin that is not there, a right that is missing.',
+    cure: 'Put right what is told and repair again. Where that cannot be, remove the container and make it anew.',
+  },
+  CNI3042: {
+    title: 'A plugin of the chain is not ours',
+    meaning:
+      'What it made, or would make, cannot be told, and it cannot make it so again: the specification has no command for either. The plugins of the chain that are ours are looked at all the same.',
+    why: 'The executable that CNI_PATH leads to is of another project.',
+    cure: 'Ask its own tools. Where ours can take its place, `cnitool install` puts it there.',
+  },
+  CNI3043: {
+    title: 'Too little is remembered of an attachment',
+    meaning: 'It cannot be held against what is there, nor be repaired.',
+    why: 'The entry in the cache has no namespace, no result of its ADD, or a configuration that cannot be read: it is of an old runtime, or damaged.',
+    cure: 'Remove the container and make it anew: what is remembered of it then is complete.',
+  },
+  CNI3044: {
+    title: 'The namespace of an attachment is gone',
+    meaning: 'There is nothing to repair: the container has ended, and what it left is in the way of others.',
+    why: 'The node was started anew, or the container's processes ended without a DEL.',
+    cure: '`cnitool gc NET --stale` removes what such attachments left.',
+  },
+  CNI3045: {
+    title: 'ADD would fail',
+    meaning: 'No container can be attached so; what the plugins before it would make would be taken back.',
+    why: 'It is told in the words of the plugin that would fail.',
+    cure: 'Put right what is told, and plan again.',
+  },
+  CNI3046: {
+    title: 'What a plugin would make cannot be known',
+    meaning: 'It follows from what a plugin before it answers, which is not ours and cannot be asked beforehand.',
+    why: 'The chain has a plugin of another project before it.',
+    cure: 'Attach a test container by `cnitool add`, and look at what was made.',
+  },
   CNI4001: {
     title: 'A plugin is not there',
     meaning: 'Every container on this network fails.',

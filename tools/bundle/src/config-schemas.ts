@@ -13,6 +13,8 @@ import {
   ipamShowSchema,
   ipamWhySchema,
   listSchema,
+  planSchema,
+  repairSchema,
   validateSchema,
 } from '@cni-ts/cli/report-schemas';
 import { specVersions } from '@cni-ts/spec/released-versions';
@@ -146,6 +148,8 @@ export async function configSchemas(
     ['cnitool-ipam-release', ipamReleaseSchema()],
     ['cnitool-ipam-show', ipamShowSchema()],
     ['cnitool-ipam-why', ipamWhySchema()],
+    ['cnitool-plan', planSchema()],
+    ['cnitool-repair', repairSchema()],
   ] as const) {
     files.set(name, { ...z.toJSONSchema(schema, { target: draft }) } as JsonSchema); // reason: what zod makes is one
   }

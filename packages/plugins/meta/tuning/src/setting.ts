@@ -59,12 +59,19 @@ export function writeSettings(settings: readonly Setting[], container: Netns, un
   });
 }
 
-export function settingDifferences(settings: readonly Setting[], container: Netns): string[] {
+/** `toCome`: a link that is not there yet; it will have the values that links have when they come. */
+export function settingDifferences(
+  settings: readonly Setting[],
+  container: Netns,
+  toCome?: string,
+): string[] {
   if (settings.length === 0) return [];
+  const readable = (path: string) =>
+    toCome === undefined ? path : path.replace(`/${toCome}/`, () => '/default/');
   return container.run(() =>
     settings.flatMap(({ path, value }) => {
       try {
-        const current = readUnlessWriteOnly(path);
+        const current = readUnlessWriteOnly(readable(path));
         if (current === undefined || sameValue(current, value)) return [];
         return `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${current}`;
       } catch (error) {
