@@ -1,4 +1,6 @@
 /** `cnitool repair`: a firewall was reloaded, routes and limits were lost, and everybody goes on talking. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
 import type { Snapshot } from '@cni-ts/testing/snapshot';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -37,6 +39,41 @@ function damage(containers: readonly string[]): void {
   );
 }
 
+/** The fifth of the judged cases: somebody looks for why a port does not answer. */
+test('rules that `nft flush ruleset` took are found and made again by one command each', async () => {
+  const chain = new Chain(lab, 'web', 41, order, { backend: 'nftables', cniVersion: '1.1.0' });
+  const path = lab.container('c1');
+  await chain.run('add', path, { hostPort: 8041 });
+  await lab.serve(path, 80, 'hello');
+  lab.sh('nft flush ruleset');
+  expect(lab.greeting(lab.world, lab.uplinkAddress, 8041)).toBe('');
+  const found = await lab.cnitool(['repair', '--plan']);
+  expect(found.status).toBe(1);
+  expect(found.stdout).toMatch(/^✗ web cnitool-\S+\/eth0 CNI3040 is not as it was made → cnitool repair\n/);
+  expect(found.stdout).toMatch(/\n {4}portmap: missing hostport rules in "hostports" chain/);
+  expect(found.stdout).toMatch(/\n {4}firewall: expected chain inet cni_plugins_firewall forward not found/);
+  expect(found.stdout).toMatch(/\n1 attachment: 0 fine, 1 to repair\n$/);
+  const cured = await lab.cnitool(['repair']);
+  expect(cured.status, cured.stdout).toBe(0);
+  expect(cured.stdout).toMatch(/\n1 attachment: 0 fine, 1 repaired \(\d+ elements, 3 transactions\)\n$/);
+  expect(lab.greeting(lab.world, lab.uplinkAddress, 8041)).toBe('hello');
+  expect((await lab.cnitool(['repair'])).stdout).toBe('1 attachment: 1 fine\n');
+});
+
+test('a signal ends repair between two attachments, and says how many are left', async () => {
+  const chain = new Chain(lab, 'web', 42, ['bridge'], { backend: 'nftables', cniVersion: '1.1.0' });
+  for (const name of ['a', 'b', 'c']) await chain.run('add', lab.container(name));
+  const folder = join(lab.dir, 'signalling');
+  mkdirSync(folder);
+  const answer = `case $CNI_COMMAND in VALIDATE) echo '{"findings": []}';; *) kill -TERM $PPID; echo '{"repaired": []}';; esac`;
+  writeFileSync(join(folder, 'bridge'), `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
+  const stopped = await lab.cnitool(['repair', '--exec'], { CNI_PATH: folder });
+  expect(stopped).toMatchObject({
+    status: 1,
+    stdout: '1 attachment: 1 fine; interrupted by SIGTERM, 2 not looked at\n',
+  });
+});
+
 const flushes: Record<Backend, string> = {
   nftables: 'nft flush ruleset',
   iptables: 'iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X',
@@ -67,7 +104,6 @@ test.each(['nftables', 'iptables'] as const)(
       const begun = performance.now();
       const answer = await repair();
       const took = performance.now() - begun;
-      console.log(backend, took, answer.stdout.split('\n').slice(-4));
       expect(answer.status, answer.stdout + answer.stderr).toBe(0);
       expect(await visitor.ask('fresh')).toBe(count);
       expect(await visitor.ask('kept')).toBe(count);
@@ -82,8 +118,14 @@ test.each(['nftables', 'iptables'] as const)(
   },
 );
 
-/** Rules of different attachments may come in any order. */
+/** What belongs to different attachments may come in any order. */
 function sorted({ nftables, iptables, ...rest }: Snapshot): object {
   const texts = nftables.map((one) => JSON.stringify(one));
-  return { ...rest, nftables: texts.sort(), iptables: [...iptables].sort() };
+  return { ...inOrder(rest), nftables: texts.sort(), iptables: [...iptables].sort() };
+}
+
+function inOrder(value: object): object {
+  return JSON.parse(JSON.stringify(value), (_, one) =>
+    Array.isArray(one) ? one.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : one,
+  );
 }

@@ -1,5 +1,6 @@
 /** `cnitool repair`: what is remembered as attached is made so again. */
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
+import { written } from '@cni-ts/nftables/transaction';
 import { attend } from './repair/attachment.ts';
 import { type Outcome, outcomeText, reportOf, summary } from './repair/outcome.ts';
 import type { Verb, VerbCall } from './verb.ts';
@@ -32,7 +33,7 @@ export const repairCommand: Verb = {
       const text = isJson ? '' : outcomeText(outcome).trimEnd();
       if (text !== '') call.say(text);
     }
-    const report = reportOf(outcomes, { elements: 0, transactions: 0 }, interrupted);
+    const report = reportOf(outcomes, { ...written }, interrupted);
     if (interrupted || report.failed + report.differ > 0) call.ends(1);
     return isJson ? `${JSON.stringify(report, undefined, 2)}\n` : `${summary(report)}\n`;
   },

@@ -1,3 +1,4 @@
+import { written } from '@cni-ts/nftables/transaction';
 import { type Family, IptablesError, programName, requireProgram, runProgram } from './program.ts';
 import { joinWords } from './words.ts';
 
@@ -67,6 +68,10 @@ export function restore(
   const file = program ?? requireProgram(programName(family, 'restore'));
   try {
     runProgram(file, ['--noflush', '--wait'], `${lines.join('\n')}\n`);
+    for (const changes of Object.values(tables)) {
+      written.transactions += changes.length ? 1 : 0;
+      written.elements += changes.length;
+    }
   } catch (error) {
     if (!(error instanceof IptablesError)) throw error;
     const line = lines[Number(/line:? (\d+)/.exec(error.message)?.[1]) - 1];

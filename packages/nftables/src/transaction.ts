@@ -48,6 +48,9 @@ function edge(name: string, type: number): NetlinkRequest<never> {
   return { name, type, flags: 0, message: frame, value } as unknown as NetlinkRequest<never>; // reason: as above
 }
 
+/** What this process has written: for who tells what it did. */
+export const written = { elements: 0, transactions: 0 };
+
 /**
  * Makes all changes at once or none: the kernel applies a batch atomically, so no packet ever sees half of it. Throws
  * NftablesError for the first change that was refused. No changes: nothing is sent.
@@ -61,6 +64,8 @@ export function transaction(nl: Netlink, changes: readonly Change[]): void {
   const removes = changes.some(({ request }) => (request.flags & NLM_F.create) === 0);
   try {
     nl.batch([begin, ...changes.map((one) => one.request), end], (one) => one === last, removes);
+    written.transactions++;
+    written.elements += changes.length;
   } catch (error) {
     if (error instanceof SyscallError) throw new NftablesError(error.call, error);
     throw error;

@@ -322,7 +322,7 @@ export const findingCodes = {
   CNI3041: {
     title: 'An attachment could not be repaired',
     meaning: 'It stays as it was found; the others were looked at all the same.',
-    why: 'Something stands in the way that is told: a link of the name that is somebody else's, an address that another container has by now, a plugin that is not there, a right that is missing.',
+    why: 'Something stands in the way that is told: a link of that name that belongs to somebody else, an address that another container has by now, a plugin that is not there, a right that is missing.',
     cure: 'Put right what is told and repair again. Where that cannot be, remove the container and make it anew.',
   },
   CNI3042: {
@@ -341,7 +341,7 @@ export const findingCodes = {
   CNI3044: {
     title: 'The namespace of an attachment is gone',
     meaning: 'There is nothing to repair: the container has ended, and what it left is in the way of others.',
-    why: 'The node was started anew, or the container's processes ended without a DEL.',
+    why: 'The node was started anew, or the processes of the container ended without a DEL.',
     cure: '`cnitool gc NET --stale` removes what such attachments left.',
   },
   CNI3045: {
@@ -352,7 +352,8 @@ export const findingCodes = {
   },
   CNI3046: {
     title: 'What a plugin would make cannot be known',
-    meaning: 'It follows from what a plugin before it answers, which is not ours and cannot be asked beforehand.',
+    meaning:
+      'It follows from what a plugin before it answers, which is not ours and cannot be asked beforehand.',
     why: 'The chain has a plugin of another project before it.',
     cure: 'Attach a test container by `cnitool add`, and look at what was made.',
   },

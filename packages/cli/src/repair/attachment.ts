@@ -5,12 +5,13 @@ import type { PluginConfig } from '@cni-ts/libcni/plugin-config';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import type { VersionedResult } from '@cni-ts/spec/result-version';
 import { compareVersions } from '@cni-ts/spec/spec-version';
+import { networkNamed } from '../network-named.ts';
 import { rememberedList } from '../remembered-list.ts';
 import { namespaceLives } from '../settings.ts';
 import type { VerbCall } from '../verb.ts';
 import type { Outcome, PluginOutcome } from './outcome.ts';
 
-type Asking = Pick<VerbCall, 'runtime' | 'isOurs'>;
+type Asking = Pick<VerbCall, 'runtime' | 'isOurs' | 'env' | 'note'>;
 
 /**
  * Asks every plugin of the chain that is ours, first to last, by REPAIR; `looks`: by CHECK, which changes nothing and finds
@@ -34,6 +35,8 @@ export async function attend(one: CachedAttachment, looks: boolean, call: Asking
   let result: VersionedResult | undefined;
   try {
     list = rememberedList(one);
+    // Plugins in the folder beside the file are not remembered with it.
+    if (list.plugins.length === 0) list = networkNamed(network, call);
     result = call.runtime.getNetworkListCachedResult(list, one);
   } catch (error) {
     return unknown(about, textOf(error));

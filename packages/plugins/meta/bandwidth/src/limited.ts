@@ -2,10 +2,11 @@
 import { formatMac } from '@cni-ts/address/mac';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
+import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { addRedirectingIngress, ingressRedirects } from '@cni-ts/rtnetlink/filter';
-import { getLink, IFF_UP, type Link } from '@cni-ts/rtnetlink/link';
+import { getLink, IFF_UP, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import { deleteQdisc, findQdisc, tcParent } from '@cni-ts/rtnetlink/qdisc';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
@@ -47,8 +48,7 @@ export class Inward implements Resource {
 
   /** What stands in its place goes, and it is made anew. */
   mend({ host: { route } }: Site): false {
-    const { handle } = findQdisc(route, this.#want.veth) ?? {};
-    if (handle) deleteQdisc(route, this.#want.veth, { handle, parent: tcParent.root });
+    removeRoot(route, this.#want.veth);
     return false;
   }
 }
@@ -103,13 +103,29 @@ export class Outward implements Resource {
     return drift;
   }
 
-  /** From the beginning. */
-  mend({ host: { route }, owner }: Site): false {
-    const { veth } = this.#want;
-    const ifbs = ifbsOf(route, owner, veth);
-    release(route, veth, ifbs);
-    for (const ifb of ifbs) removeIfb(route, ifb, veth);
-    return false;
+  /** The ifb that is there stays, for packets are in it; without one all of it is made anew. */
+  mend(site: Site): boolean {
+    const { route } = site.host;
+    const { veth, limit, bucket } = this.#want;
+    const ifbs = ifbsOf(route, site.owner, veth);
+    const targets = ingressRedirects(route, veth);
+    const ifb = ifbs.find(({ index }) => targets.includes(index)) ?? ifbs[0];
+    if (!ifb) {
+      release(route, veth, []);
+      return false;
+    }
+    this.#ifb = ifb;
+    for (const other of ifbs) if (other !== ifb) removeIfb(route, other, veth);
+    if (!(ifb.flags & IFF_UP)) setUp(route, ifb);
+    if (bucketDrift(route, ifb, limit).length) {
+      removeRoot(route, ifb);
+      addBucket(site, ifb, bucket, 'create ifb qdisc: create qdisc');
+    }
+    if (!targets.includes(ifb.index)) {
+      release(route, veth, ifbs);
+      redirect(site, veth, ifb);
+    }
+    return true;
   }
 
   /** The ifb in the result. In a dry run it is not there yet. */
@@ -117,6 +133,12 @@ export class Outward implements Resource {
     if (this.#ifb) return { name: this.#ifb.name, mac: formatMac(this.#ifb.mac) };
     return { name: freeName(route, owner, this.#want.veth) };
   }
+}
+
+/** Whatever qdisc somebody gave the link. */
+function removeRoot(route: Netlink, link: Link): void {
+  const { handle } = findQdisc(route, link) ?? {};
+  if (handle) deleteQdisc(route, link, { handle, parent: tcParent.root });
 }
 
 function limitText({ limit: { rate, burst } }: Want): string {
