@@ -2,11 +2,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
-import type { Snapshot } from '@cni-ts/testing/snapshot';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Backend, Chain, closeForwarding } from './chain.ts';
 import { echoIn, Visitor } from './hundred.ts';
-import { type Answer, Lab } from './lab.ts';
+import { type Answer, Lab, ours } from './lab.ts';
 
 let lab: Lab;
 beforeEach(() => {
@@ -96,20 +95,19 @@ test.each(['nftables', 'iptables'] as const)(
     const repair = (...flags: string[]): Promise<Answer> => lab.cnitool(['repair', ...flags]);
     try {
       expect(await visitor.ask('open')).toBe(count);
-      const before = lab.left();
+      const before = state(backend);
       expect((await repair()).stdout).toBe(`${count} attachments: ${count} fine\n`);
       lab.sh(flushes[backend]);
       if (backend === 'nftables') closeForwarding(lab, backend);
       damage(containers);
-      const begun = performance.now();
-      const answer = await repair();
-      const took = performance.now() - begun;
-      expect(answer.status, answer.stdout + answer.stderr).toBe(0);
+      const { last, seconds } = timedRepair();
+      expect(last).toMatch(/^100 attachments: 0 fine, 100 repaired \(\d+ elements, \d+ transactions\)$/);
       expect(await visitor.ask('fresh')).toBe(count);
       expect(await visitor.ask('kept')).toBe(count);
       expect((await repair()).stdout).toBe(`${count} attachments: ${count} fine\n`);
-      expect(sorted(lab.left())).toEqual(sorted(before));
-      expect(took).toBeLessThan(1000);
+      expect(state(backend)).toEqual(before);
+      console.log(backend, seconds, last);
+      expect(seconds).toBeLessThan(1);
     } finally {
       visitor.leave();
       stop();
@@ -118,10 +116,25 @@ test.each(['nftables', 'iptables'] as const)(
   },
 );
 
-/** What belongs to different attachments may come in any order. */
-function sorted({ nftables, iptables, ...rest }: Snapshot): object {
-  const texts = nftables.map((one) => JSON.stringify(one));
-  return { ...inOrder(rest), nftables: texts.sort(), iptables: [...iptables].sort() };
+/** Seconds of the processor: by the clock it takes longer where other programs have that, as other tests do here. */
+function timedRepair(): { last: string; seconds: number } {
+  const env = `CNI_PATH=${ours} CNI_CACHE_DIR=${lab.state}/cache DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent/bus`;
+  const out = join(lab.dir, 'repaired');
+  const times = lab.sh(`TIMEFORMAT='%U %S'; { time ${env} ${ours}/cnitool repair >${out}; } 2>&1`).trim();
+  const seconds = times.split(' ').reduce((sum, one) => sum + Number(one), 0);
+  return { last: lab.sh(`tail -1 ${out}`).trim(), seconds };
+}
+
+/** What belongs to different attachments may come in any order. Of tables of iptables what that prints counts: a rule can be
+ *  written in several forms there. */
+function state(backend: Backend): object {
+  const { nftables, iptables, ...rest } = lab.left();
+  const lines = (text: string) => text.split('\n').filter((line) => /^-A/.test(line));
+  const rules =
+    backend === 'nftables'
+      ? nftables.map((one) => JSON.stringify(one))
+      : lines(lab.sh('iptables-save; ip6tables-save'));
+  return { ...inOrder(rest), iptables: [...iptables].sort(), rules: rules.sort() };
 }
 
 function inOrder(value: object): object {

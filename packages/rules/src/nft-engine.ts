@@ -180,7 +180,9 @@ export function missingInNft(look: (thoroughly: boolean) => Sight): { table: Tab
     const { sets, there } = look(thoroughly);
     return sets.flatMap((set) => missingIn(there(set), set).map((rule) => ({ table: set.table, rule })));
   };
-  return missing(false).length ? missing(true) : [];
+  const first = missing(false);
+  // Only in tables of iptables a look can have left out what is there.
+  return first.some(({ table }) => isIptablesTable(table)) ? missing(true) : first;
 }
 
 function lackingIn(sight: Sight): Made {
