@@ -1,10 +1,7 @@
 /** `cnitool plan`: nothing is touched, and what it says is what ADD then does, compared by machine. */
-import { join } from 'node:path';
-import { Netns } from '@cni-ts/libc/netns';
-import { type Snapshot, snapshot } from '@cni-ts/testing/snapshot';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Lab } from './lab.ts';
-import { untold } from './told-changes.ts';
+import { expectDoneAsTold } from './planned.ts';
 
 let lab: Lab;
 beforeEach(() => {
@@ -60,49 +57,34 @@ const chains: Record<string, readonly object[]> = {
 };
 
 test.each(Object.keys(chains))('%s: nothing is touched, and ADD does what is told', async (title) => {
-  const folder = lab.network('web', (chains[title] ?? []).map(inLab), '1.1.0', 'web');
-  const path = lab.container('c1');
-  const env = { NETCONFPATH: folder, CAP_ARGS: JSON.stringify(ports) };
-  const flags = title === 'loopback' ? ['--ifname', 'lo'] : [];
-  const look = () => ({ host: lab.left(), container: inside(path) });
-  const before = look();
-  const planned = await lab.cnitool(['plan', 'web', path, '--json', ...flags], env);
-  expect(planned.status, planned.stdout + planned.stderr).toBe(0);
-  expect(look()).toEqual(before);
-  const added = await lab.cnitool(['add', 'web', path, ...flags], env);
-  expect(added.status, added.stderr).toBe(0);
-  const { plugins, result } = planned.json as unknown as Planned; // reason: its schema says so
-  const told = plugins.flatMap(({ changes }) => changes.map(({ text }) => text));
-  expect(untold(before, look(), told)).toEqual({ made: [], told: [] });
-  expect(withoutMacs(result)).toEqual(withoutMacs(added.json));
+  const ifname = title === 'loopback' ? 'lo' : 'eth0';
+  await expectDoneAsTold(lab, chains[title] ?? [], { ifname, capabilities: ports });
 });
 
-interface Planned {
-  readonly plugins: readonly { readonly changes: readonly { readonly text: string }[] }[];
-  readonly result: object;
-}
+test('--empty plans as on a node that has nothing yet, for no container in particular, and touches nothing', async () => {
+  const plugins = [bridge, { ...portmap, backend: 'nftables' }, tuning].map((one) => ({ ...one }));
+  const folder = lab.network('web', plugins, '1.1.0');
+  lab.sh('ip link add cni0 type bridge; echo 1 > /proc/sys/net/ipv4/ip_forward');
+  const before = lab.left();
+  const env = { NETCONFPATH: folder, CAP_ARGS: JSON.stringify(ports) };
+  const here = await lab.cnitool(['plan', 'web'], env);
+  const empty = await lab.cnitool(['plan', 'web', '--empty'], env);
+  expect(lab.left()).toEqual(before);
+  expect(here.stdout).not.toContain('sysctl net.ipv4.ip_forward');
+  expect(empty.stdout).toMatch(/^\+ reservation of 10\.9\.0\.2 in \S+\n/);
+  expect(empty.stdout).toMatch(
+    /\n\+ bridge cni0\n\+ link veth\S+ \(host\) ⇄ eth0, mtu 1500\n\+ port veth\S+ of cni0\n/,
+  );
+  expect(empty.stdout).toMatch(/\n~ sysctl net\.ipv4\.ip_forward 0 → 1\n/);
+  expect(empty.stdout).toMatch(/\n\+ tcp \*:8080 → 10\.9\.0\.2:80 by nftables\n/);
+  expect(empty.stdout).toMatch(/\n\d+ changes, nothing was touched\n$/);
+});
 
-/** State goes where the lab looks. */
-function inLab(plugin: object): object {
-  const { ipam, type } = plugin as { ipam?: { type: string }; type: string }; // reason: of the table above
-  const dataDir = { dataDir: join(lab.state, type) };
-  return {
-    ...plugin,
-    ...(ipam && { ipam: { ...ipam, ...(ipam.type === 'host-local' && { dataDir: lab.networks }) } }),
-    ...(['tuning', 'host-device', 'firewall'].includes(type) && dataDir),
-  };
-}
-
-function inside(path: string): Snapshot {
-  const netns = Netns.open(path);
-  try {
-    return snapshot(netns);
-  } finally {
-    netns.close();
-  }
-}
-
-/** A link that is not there yet has no MAC, unless one is asked for. */
-function withoutMacs(result: object | undefined): unknown {
-  return JSON.parse(JSON.stringify(result ?? {}), (key, value) => (key === 'mac' ? undefined : value));
-}
+test('a second plan for an attachment that is there tells that ADD would fail', async () => {
+  const folder = lab.network('web', [{ ...bridge, ipam: { ...both, dataDir: lab.networks } }], '1.1.0');
+  const path = lab.container('c1');
+  await lab.cnitool(['add', 'web', path], { NETCONFPATH: folder });
+  const again = await lab.cnitool(['plan', 'web', path], { NETCONFPATH: folder });
+  expect(again.status).toBe(1);
+  expect(again.stdout).toMatch(/^✗ CNI3045 bridge: ADD would fail: .*duplicate allocation is not allowed\n/);
+});
