@@ -62,25 +62,21 @@ function linkFacts(before: Look, after: Look): Fact[] {
         };
         const isUp = { what: `${name} up`, by: (line: string) => line === `link ${name} up` };
         const port = {
-          what: `${name} port of ${master}`,
-          by: (line: string) => line.startsWith(`port ${name} of ${master}`),
+          what: `${name} in ${master}`,
+          by: (line: string) =>
+            line.startsWith(`port ${name} of ${master}`) || line.startsWith(`link ${name} into ${master}`),
         };
         const more = {
           what: '',
           by: (line: string) => line === `mtu of ${name}: ${mtu}` || line === `mac of ${name}: ${mac}`,
         };
         const ups = place === 'container' && flags.includes('UP') && kind !== 'vrf' ? [isUp] : [];
-        return [made, ...ups, ...(master ? [port, into(name, master)] : []), more];
+        return [made, ...ups, ...(master ? [port] : []), more];
       }
       const ups = flags.includes('UP') && !was.flags.includes('UP');
       return ups ? [{ what: `${name} up`, by: (line) => line === `link ${name} up` }] : [];
     });
   });
-}
-
-/** Into a VRF, told in other words than a port. */
-function into(name: string, master: string): Fact {
-  return { what: '', by: (line) => line.startsWith(`link ${name} into ${master}`) };
 }
 
 function addressFacts(before: Look, after: Look): Fact[] {
@@ -144,7 +140,8 @@ function settingFacts(before: Look, after: Look): Fact[] {
       // Forwarding is one switch that shows in many places; the rest of a new link's settings comes with the link.
       const follows =
         /(forwarding|accept_redirects)$/.test(key) && !/^net\/ipv6\/conf\/all\/forwarding$/.test(key);
-      const isOwn = isNew && !/route_localnet|arp_filter/.test(key);
+      const comesWithModule = known === undefined;
+      const isOwn = comesWithModule || (isNew && !/route_localnet|arp_filter/.test(key));
       return [{ what: follows || isOwn ? '' : `${place} ${key} ${known} → ${value}`, by: told }];
     });
   });

@@ -27,7 +27,8 @@ export class VlanGateway implements Resource {
   }
 
   describe(): string {
-    return `link ${this.name}, the host's leg in its VLAN of ${this.#bridge.name}`;
+    const pair = `link ${this.name} ⇄ ${this.#port}, the host's leg in its VLAN of ${this.#bridge.name}`;
+    return `${pair}\nport ${this.#port} of ${this.#bridge.name}`;
   }
 
   ensure(site: Site): void {
