@@ -21,6 +21,7 @@ export const openFlags = {
   create: 0o100,
   exclusive: 0o200,
   truncate: 0o1000,
+  append: 0o2000,
   /** Fails with ELOOP on a symbolic link. The number is the architecture's own. */
   noFollow: process.arch === 'arm64' ? 0o100000 : 0o400000,
   /** A FIFO is opened without waiting for its other end. Regular files do not care. */

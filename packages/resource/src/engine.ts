@@ -8,6 +8,7 @@ import type { Site } from './site.ts';
 /** ADD: makes all of them in their order, from that place on. Requests of neighbours in one place go to the kernel in one
  *  message. There is a promise only where one of them takes its time. */
 export function ensureAll(site: Site, resources: readonly Resource[], from = 0): void | Promise<void> {
+  const { log } = site.request.undo;
   let neighbours: Resource[] = [];
   for (let i = from; i < resources.length; i++) {
     const one = resources[i]!;
@@ -19,14 +20,18 @@ export function ensureAll(site: Site, resources: readonly Resource[], from = 0):
       neighbours.push(one);
       continue;
     }
+    log?.step(one.describe(site));
     const done = one.ensure?.(site);
     if (done) return done.then(() => ensureAll(site, resources, i + 1));
   }
   if (neighbours.length > 0) send(site, neighbours);
+  log?.step('other work');
 }
 
 /** The first refusal that is none of the fine ones is thrown: the kernel has worked on, and all goes with the link. */
 function send(site: Site, resources: readonly Resource[]): void {
+  const { log } = site.request.undo;
+  log?.step(resources.map((one) => one.describe(site)).join('; '));
   const requests: NetlinkRequest<never>[] = [];
   for (let i = 0; i < resources.length; i++) requests.push(resources[i]!.request!(site));
   const refused = site.at(resources[0]!.at ?? 'container').route.sendAll(requests);
@@ -42,7 +47,9 @@ function send(site: Site, resources: readonly Resource[]): void {
 /** CHECK: everything that differs, or what hides the rest. */
 export function differencesOf(site: Site, resources: readonly Resource[]): Drift[] {
   const all: Drift[] = [];
+  const { log } = site.request.undo;
   for (const one of resources) {
+    log?.step(`check ${one.describe(site)}`);
     for (const drift of one.differences(site)) {
       all.push(drift);
       if (drift.hides) return all;
@@ -55,7 +62,9 @@ export function differencesOf(site: Site, resources: readonly Resource[]): Drift
  *  nothing. What is as it must be is not touched. */
 export async function repairAll(site: Site, resources: readonly Resource[]): Promise<Drift[]> {
   const repaired: Drift[] = [];
+  const { log } = site.request.undo;
   for (const one of resources) {
+    log?.step(`repair ${one.describe(site)}`);
     const drift = one.differences(site);
     if (drift.length === 0) continue;
     if (!(await one.mend?.(site))) await ensureAll(site, [one]);

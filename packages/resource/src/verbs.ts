@@ -16,7 +16,7 @@ export function checkAll(site: Site, resources: readonly Resource[]): void {
 
 /** DEL, as steps in their order. */
 export function removalOf(site: Site, lasting: readonly Lasting[]): (() => void | Promise<void>)[] {
-  return lasting.map((one) => () => one.remove(site));
+  return lasting.map((one) => logged(site, 'remove', one, () => one.remove(site)));
 }
 
 /** GC, as steps. Links first: rules may be known to be stale by the links they name. */
@@ -25,7 +25,28 @@ export function collectionOf(
   lasting: readonly Lasting[],
   valid: readonly Attachment[],
 ): (() => void | Promise<void>)[] {
-  return lasting.toReversed().map((one) => () => one.collect?.(site, valid));
+  return lasting.toReversed().map((one) => logged(site, 'collect', one, () => one.collect?.(site, valid)));
+}
+
+/** As a step of the log, where there is one. */
+function logged(
+  site: Site,
+  verb: string,
+  { name }: Lasting,
+  work: () => void | Promise<void>,
+): () => void | Promise<void> {
+  const { log } = site.request.undo;
+  if (!log) return work;
+  return async () => {
+    log.step(`${verb} ${name}`);
+    try {
+      await work();
+    } catch (error) {
+      log.failed(error);
+      throw error;
+    }
+    log.step('other work');
+  };
 }
 
 /** For DEL and GC: undefined where it is not valid (any more), which is logged. */

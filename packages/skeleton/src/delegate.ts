@@ -130,10 +130,21 @@ async function run(
     kin,
     call: (plugin: Plugin) => servePlugin(plugin, inner, input),
   };
-  return callPlugin(path, own, async () => {
+  const program = async () => {
     const outcome = await runPlugin(path, env, input.text);
     if (outcome.stderr !== '' && (outcome.why === '' || outcome.stdout !== '')) writeStderr(outcome.stderr);
     if (outcome.why !== '') throw pluginError(outcome);
     return outcome.stdout;
-  });
+  };
+  const { log } = call.undo;
+  if (log === undefined) return callPlugin(path, own, program);
+  const before = log.step(`${type} ${command}`);
+  try {
+    const reply = await callPlugin(path, own, program);
+    log.step(before);
+    return reply;
+  } catch (error) {
+    log.failed(error);
+    throw error;
+  }
 }

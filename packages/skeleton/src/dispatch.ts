@@ -18,6 +18,7 @@ import {
   versionedResult,
 } from '@cni-ts/spec/result-version';
 import { compareVersions, parseVersion } from '@cni-ts/spec/spec-version';
+import { CallLog } from './call-log.ts';
 import { configFindings } from './config-findings.ts';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
@@ -87,15 +88,49 @@ export async function servePlugin(plugin: Plugin, around: Surroundings, input: I
   }
 }
 
+/** What a call does that is no step of its own: it reads the configuration by its schema, plans, looks. */
+const betweenSteps = 'other work';
+
 /** Gives the answer to whom it is for. */
 type Replying = (reply: Reply) => void;
 
-/** The answer, complete; or an error. VERSION reads nothing. */
-async function answer(
+/** The answer, complete; or an error. Logged only where somebody asked for it: the way without has nothing of it. */
+function answer(plugin: Plugin, around: Surroundings, given: () => Input, reply: Replying): Promise<void> {
+  const { CNI_LOG, CNI_COMMAND } = around.env;
+  return CNI_LOG && CNI_COMMAND !== 'VERSION'
+    ? logged(plugin, around, given, reply)
+    : answered(plugin, around, given, reply);
+}
+
+async function logged(
   plugin: Plugin,
   around: Surroundings,
   given: () => Input,
   reply: Replying,
+): Promise<void> {
+  const { env } = around;
+  const note = (text: string) => around.writeStderr(text);
+  const log = new CallLog({ kind: 'plugin', plugin: plugin.type, env, note }, 'read the configuration');
+  // What it delegates to is part of this call. All else is as it was.
+  const within: Surroundings = Object.create(around, {
+    env: { value: { ...env, TRACEPARENT: log.traceParent } },
+  });
+  try {
+    await answered(plugin, within, given, reply, log);
+  } catch (error) {
+    log.end(error);
+    throw error;
+  }
+  log.end();
+}
+
+/** VERSION reads nothing. */
+async function answered(
+  plugin: Plugin,
+  around: Surroundings,
+  given: () => Input,
+  reply: Replying,
+  log?: CallLog,
 ): Promise<void> {
   const environment = readEnvironment(around.env);
   if (environment.command === 'VERSION') {
@@ -110,6 +145,11 @@ async function answer(
     throw new CniError(ErrorCode.invalidEnvironment, `unknown CNI_COMMAND: ${environment.command}`);
   }
   const cniVersion = configVersion(json);
+  if (log) {
+    log.json = json;
+    log.network = String(member(json, 'name'));
+    log.step(betweenSteps);
+  }
   if (command.verb === 'validate') {
     const request = requestOf(environment, input, json, cniVersion, around, []);
     reply(
@@ -122,7 +162,7 @@ async function answer(
   }
   checkVersion(cniVersion, plugin.versions);
   const releases: (() => void)[] = [];
-  const request = requestOf(environment, input, json, cniVersion, around, releases);
+  const request = requestOf(environment, input, json, cniVersion, around, releases, log);
   try {
     if (command.verb === 'add') await orNothing(request, () => add(plugin, request, around, reply));
     else if (command.verb === 'repair') await orNothing(request, () => repair(plugin, request, reply));
@@ -139,7 +179,9 @@ async function add(
   around: Surroundings,
   reply: Replying,
 ): Promise<void> {
-  const result = converted(plugin, (await plugin.run('add', request)) ?? {}, request.cniVersion);
+  const made = (await plugin.run('add', request)) ?? {};
+  request.undo.log?.step('answer');
+  const result = converted(plugin, made, request.cniVersion);
   const signal = await signalMeanwhile(around);
   if (signal !== undefined) throw new Stopped(`interrupted by ${signal}`);
   reply(result);
@@ -164,6 +206,7 @@ async function orNothing(request: RawRequest, work: () => Promise<void>): Promis
   try {
     await work();
   } catch (thrown) {
+    request.undo.log?.failed(thrown);
     const stop = stopOf(thrown, stopSignal());
     const left = await request.undo.run();
     const error = stop ? stop.answer(left.length === 0) : toCniError(thrown);
@@ -235,9 +278,10 @@ function requestOf(
   cniVersion: string,
   around: Surroundings,
   releases: (() => void)[],
+  log?: CallLog,
 ): RawRequest {
   const { containerId, netns, ifname, args } = environment;
-  const undo = new Undo();
+  const undo = new Undo(log);
   let previous: { result: Result | undefined } | undefined;
   return {
     containerId,

@@ -1,6 +1,7 @@
 import { releaseDescriptors } from '@cni-ts/libc/spare-descriptors';
 import { wasRefused } from '@cni-ts/libc/syscall-error';
 import { errorText } from '@cni-ts/spec/cni-error';
+import type { CallLog } from './call-log.ts';
 
 interface Step {
   readonly what: string;
@@ -11,6 +12,12 @@ interface Step {
  *  at any moment finds it here. The skeleton runs the list; a plugin only adds to it. */
 export class Undo {
   #steps: Step[] = [];
+  /** Where the steps of the call are written, where somebody asked for it. */
+  readonly log: CallLog | undefined;
+
+  constructor(log?: CallLog) {
+    this.log = log;
+  }
 
   /**
    * Makes one thing, with its undo registered first: the kernel's answer can be lost after it did what was asked. When
@@ -20,9 +27,13 @@ export class Undo {
   make<T>(what: string, work: () => T, step: () => void | Promise<void>): T {
     const registered: Step = { what, step };
     this.#steps.push(registered);
+    const around = this.log?.step(what);
     try {
-      return work();
+      const made = work();
+      if (around !== undefined) this.log?.step(around);
+      return made;
     } catch (error) {
+      this.log?.failed(error);
       if (wasRefused(error)) this.#steps.splice(this.#steps.indexOf(registered), 1);
       throw error;
     }
@@ -43,9 +54,11 @@ export class Undo {
     const failures: string[] = [];
     releaseDescriptors();
     for (let last = this.#steps.pop(); last !== undefined; last = this.#steps.pop()) {
+      this.log?.step(`undo ${last.what}`);
       try {
         await last.step();
       } catch (thrown) {
+        this.log?.failed(thrown);
         failures.push(`could not undo ${last.what}: ${errorText(thrown)}`);
       }
     }
