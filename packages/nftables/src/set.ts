@@ -63,6 +63,7 @@ const element = attributes('NFTA_SET_ELEM_', {
   data: [2, nest(nftData)],
   flags: [3, be32],
   userdata: [6, bytes],
+  keyEnd: [10, nest(nftData)],
 });
 
 const elementsMessage = message(
@@ -266,4 +267,64 @@ function kind(set: NftSet): string {
 
 function setText(set: NftSet): string {
   return `${tableText(set.table)} ${set.name}`;
+}
+
+/** A set as the kernel has it, whoever made it, with the bytes of its keys and values as the packet has them. */
+export interface RawSet {
+  readonly keyLength: number;
+  /** Whether its elements are ranges, of which two stand for a beginning and an end. */
+  readonly ranges: boolean;
+  readonly elements: readonly RawElement[];
+}
+
+export interface RawElement {
+  readonly key: Uint8Array;
+  /** Of a range that has both in one element: the last that belongs to it. */
+  readonly last: Uint8Array | undefined;
+  /** Where a range is over: the first that does not belong to it. */
+  readonly isEnd: boolean;
+  /** What everything else leads to. */
+  readonly isCatchAll: boolean;
+  readonly value: Uint8Array | undefined;
+  readonly verdict: { readonly code?: number | undefined; readonly chain?: string | undefined } | undefined;
+}
+
+/** include/uapi/linux/netfilter/nf_tables.h */
+const NFT_SET_INTERVAL = 4;
+const NFT_SET_ELEM_INTERVAL_END = 1;
+const NFT_SET_ELEM_CATCHALL = 2;
+
+/** Undefined for one that is not there. */
+export function readSet(nl: Netlink, table: Table, name: string): RawSet | undefined {
+  const family = families[table.family];
+  const found = unlessAbsent(`look for ${tableText(table)} ${name}`, () =>
+    nl.get({
+      name: 'NFT_MSG_GETSET',
+      type: messageType('nftables', NFT_MSG_GETSET),
+      flags: 0,
+      message: setMessage,
+      value: { family, table: table.name, name },
+    }),
+  );
+  if (!found) return undefined;
+  const parts = nl.dump({
+    name: 'NFT_MSG_GETSETELEM',
+    type: messageType('nftables', NFT_MSG_GETSETELEM),
+    flags: 0,
+    message: elementsMessage,
+    value: { family, table: table.name, set: name },
+  });
+  const elements = parts.flatMap((part) => part.elements?.all ?? []);
+  return {
+    keyLength: found.keyLength ?? 0,
+    ranges: ((found.flags ?? 0) & NFT_SET_INTERVAL) !== 0,
+    elements: elements.map(({ key, data, flags = 0, keyEnd }) => ({
+      key: key?.value ?? new Uint8Array(),
+      last: keyEnd?.value,
+      isEnd: (flags & NFT_SET_ELEM_INTERVAL_END) !== 0,
+      isCatchAll: (flags & NFT_SET_ELEM_CATCHALL) !== 0,
+      value: data?.value,
+      verdict: data?.verdict,
+    })),
+  };
 }
