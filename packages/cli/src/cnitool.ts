@@ -13,6 +13,8 @@ import { type CommandLine, type Option, readCommandLine } from './command-line.t
 import { holdSignals, whichStopped } from './hold-signals.ts';
 import { kinship } from './kin.ts';
 import { pluginPath } from './settings.ts';
+import { type Chain, loggedExecutor } from './timeline/logged-executor.ts';
+import { timing } from './timeline/timing.ts';
 import { commonOptions, helpOf, helpOption, usageOf, versionOption } from './usage.ts';
 import { CannotLookError, UsageError } from './verb.ts';
 import { verbNamed, versionText } from './verbs.ts';
@@ -88,12 +90,19 @@ async function answerTo(
   const held = verb.holdsSignals ? holdSignals() : undefined;
   const isOurs = kinship(io.env, io.self);
   const exec = options.has('exec') || io.env.CNITOOL_EXEC === '1';
+  const timed = timing(name, args[0] ?? '', io.env, io.stderr, options.has('timing'));
   try {
-    return await verb.run({
+    const answer = await verb.run({
       args,
       options: (option) => options.get(option),
       env: io.env,
-      runtime: runtimeOf(io, exec, held, verb.callsKin ? isOurs : undefined),
+      runtime: runtimeOf(
+        { ...io, env: timed.env },
+        exec,
+        held,
+        verb.callsKin ? isOurs : undefined,
+        timed.chain,
+      ),
       say: (line) => io.stdout(`${line}\n`),
       note: (line) => io.stderr(`cnitool: ${line}\n`),
       names: io.names,
@@ -103,6 +112,11 @@ async function answerTo(
       isOurs,
       stopped: async () => held && whichStopped(held),
     });
+    timed.end();
+    return answer;
+  } catch (error) {
+    timed.end(error);
+    throw error;
   } finally {
     held?.release();
   }
@@ -119,6 +133,7 @@ function runtimeOf(
   exec: boolean,
   held: HeldSignals | undefined,
   kin: ((program: string) => boolean) | undefined,
+  chain: Chain | undefined,
 ): Operations {
   const executor =
     inProcess === undefined || exec
@@ -133,7 +148,7 @@ function runtimeOf(
   return new Operations({
     path: pluginPath(env, folder),
     cacheDir: env.CNI_CACHE_DIR ?? '',
-    executor,
+    executor: loggedExecutor(executor, chain),
     env,
     log: (line) => stderr(`cnitool: ${line}\n`),
     ...(held && { stopped: () => whichStopped(held) }),

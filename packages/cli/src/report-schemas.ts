@@ -276,3 +276,47 @@ export function repairSchema() {
     interrupted: z.optional(z.strictObject({ signal: z.string(), left: count() })),
   });
 }
+
+/** `cnitool trace --json` */
+export function traceSchema() {
+  return z.strictObject({
+    container: z.string(),
+    netns: z.string(),
+    ifname: z.string(),
+    to: z.string(),
+    arrives: z.boolean(),
+    hops: z.array(
+      z.strictObject({
+        at: z.enum(['container', 'host', 'back', 'probe']),
+        state: z.enum(['fine', 'fault', 'warning', 'note']),
+        code: z.optional(z.string().check(z.regex(/^CNI[1-4]\d{3}$/))),
+        text: z.string(),
+        cure: z.optional(z.string()),
+      }),
+    ),
+  });
+}
+
+/** `cnitool timeline --json` */
+export function timelineSchema() {
+  const time = { start: z.int(), duration: count(), error: z.optional(z.string()) };
+  return z.strictObject({
+    spans: z.array(
+      z.strictObject({
+        traceId: z.string().check(z.regex(/^[0-9a-f]{32}$/)),
+        spanId: z.string().check(z.regex(/^[0-9a-f]{16}$/)),
+        parentId: z.optional(z.string().check(z.regex(/^[0-9a-f]{16}$/))),
+        kind: z.enum(['plugin', 'run', 'chain']),
+        verb: z.string(),
+        plugin: z.string(),
+        network: z.string(),
+        container: z.string(),
+        interface: z.string(),
+        ...time,
+        ended: z.boolean(),
+        steps: z.array(z.strictObject({ step: z.string(), ...time })),
+      }),
+    ),
+    unreadable: count(),
+  });
+}

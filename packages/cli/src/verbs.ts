@@ -7,6 +7,7 @@ import { hasGcAndStatus } from '@cni-ts/libcni/network-version';
 import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
+import type { Option } from './command-line.ts';
 import { collectStale } from './gc/stale.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
 import { ipamCommand } from './ipam-command.ts';
@@ -15,15 +16,20 @@ import { networkNamed } from './network-named.ts';
 import { planCommand } from './plan-command.ts';
 import { repairCommand } from './repair-command.ts';
 import { attachmentOf, namespaceLives } from './settings.ts';
+import { timeline } from './timeline-command.ts';
+import { trace } from './trace-command.ts';
 import { validateCommand } from './validate-command.ts';
 import { UsageError, type Verb, type VerbCall } from './verb.ts';
 
 const onNamespace = ['network', 'netns'];
 
+const timingOption: Option = { name: 'timing', about: 'tell on stderr where the time of the chain went' };
+
 export const verbs: Readonly<Record<string, Verb>> = {
   add: {
     about: 'Add a network interface to a network namespace and print the result',
     needs: onNamespace,
+    options: [timingOption],
     holdsSignals: true,
     async run(call) {
       const { list, conf } = attachment(call, true);
@@ -34,6 +40,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   check: {
     about: "Check that a network namespace's interface is as ADD left it",
     needs: onNamespace,
+    options: [timingOption],
     async run(call) {
       const { list, conf } = attachment(call);
       await call.runtime.checkNetworkList(list, conf);
@@ -43,6 +50,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   del: {
     about: 'Remove the network interface from a network namespace',
     needs: onNamespace,
+    options: [timingOption],
     holdsSignals: true,
     async run(call) {
       const { list, conf } = attachment(call);
@@ -96,6 +104,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   plan: planCommand,
   repair: repairCommand,
   list,
+  timeline,
+  trace,
   version: {
     about: 'Print the spec versions of the plugins of a network, or of plugins by name, and those all share',
     needs: [],

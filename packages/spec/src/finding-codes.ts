@@ -312,6 +312,92 @@ export const findingCodes = {
     why: "The uplink is a tunnel, or a cloud's network with 1450 or 1460.",
     cure: 'Write the MTU that is told, or less.',
   },
+  CNI3021: {
+    title: 'The policy of FORWARD is DROP, and nothing accepts the container',
+    meaning:
+      'No packet of the container leaves the node, and none reaches it, although everything else is in order.',
+    why: 'Docker sets the policy of FORWARD to DROP when it starts, and so do many firewalls; they accept their own networks only.',
+    cure: "Put `firewall` at the end of the network's plugins: it accepts each container. Or accept the network yourself: `iptables -I FORWARD -s ‹network› -j ACCEPT` and the same with `-d`; where Docker runs, in its chain DOCKER-USER.",
+  },
+  CNI3022: {
+    title: 'A rule drops the packet',
+    meaning: 'Packets of the container that this rule matches end there.',
+    why: 'A firewall of the host, a network policy, or what is left of one.',
+    cure: 'See by its place and comment who made the rule; change it there, or accept the container before it.',
+  },
+  CNI3023: {
+    title: 'The container has no way to the address',
+    meaning: 'The kernel refuses the packet in the container: "network is unreachable".',
+    why: 'The network gives no default route (`isDefaultGateway`, `isGateway` with `routes`), the route was deleted, or the link or its address is gone.',
+    cure: 'Give the network a route, or put back what was deleted: `cnitool repair`.',
+  },
+  CNI3024: {
+    title: 'A link on the way is down',
+    meaning: 'Nothing passes it, in either direction.',
+    why: 'Somebody set it down, or what it is connected to is down or gone.',
+    cure: 'Set it up: `ip link set ‹link› up`.',
+  },
+  CNI3025: {
+    title: 'The other end of the link is not on this host',
+    meaning: 'What happens behind it cannot be looked at from here.',
+    why: 'It is in a namespace of another container or virtual machine, or it is a device.',
+    cure: 'Look from where the other end is.',
+  },
+  CNI3026: {
+    title: 'Nobody has the address of the gateway',
+    meaning: 'The container asks for its gateway, and nobody answers: "no route to host".',
+    why: 'The address of the bridge was deleted, or the bridge was made anew by somebody else.',
+    cure: 'Put it back: `cnitool repair`, or `ip address add`.',
+  },
+  CNI3027: {
+    title: 'The host has no route',
+    meaning: 'The packet, or the answer to it, ends on the host.',
+    why: 'The route was deleted, or the host has no default route.',
+    cure: 'Add the route; `cnitool repair` puts back those of containers.',
+  },
+  CNI3028: {
+    title: 'The host does not forward',
+    meaning: 'No container reaches anything but the host itself.',
+    why: 'Something set `net.ipv4.ip_forward` (or `net.ipv6.conf.all.forwarding`) to 0 after the containers were attached: a file in /etc/sysctl.d, a network manager.',
+    cure: 'Set it to 1, and find who sets it to 0.',
+  },
+  CNI3029: {
+    title: 'The host does not believe the source of the packet',
+    meaning: 'The kernel drops it silently (`rp_filter`, martian source).',
+    why: 'The route back to the container goes by another link than the packet came in by, or is gone.',
+    cure: 'Put the route back, or set `rp_filter` of the link to 2 where both ways are meant.',
+  },
+  CNI3030: {
+    title: 'The container is not masqueraded, and should be',
+    meaning: 'Packets leave with an address that nobody outside knows; no answer comes back.',
+    why: 'The rules were flushed: `nft flush ruleset`, a reload of the firewall.',
+    cure: '`cnitool repair` puts them back; sessions live on.',
+  },
+  CNI3031: {
+    title: 'The host port leads to another container',
+    meaning: 'Who asks that port gets no answer, or one of the wrong container.',
+    why: 'A rule of a container that is gone stands before the right one, or two containers want the same port.',
+    cure: '`cnitool gc --stale` removes what belongs to nobody; else give one of both another port.',
+  },
+  CNI3032: {
+    title: 'Nothing leads the host port to the container',
+    meaning: 'The host answers for itself: mostly "connection refused".',
+    why: 'The port was never published, or the rules were flushed.',
+    cure: 'Publish it, or `cnitool repair`.',
+  },
+  CNI3033: {
+    title: 'The MTU shrinks on the way',
+    meaning:
+      'Large packets are answered by "fragmentation needed", or vanish where ICMP is dropped: connections open and then hang.',
+    why: 'The uplink is a tunnel or has a smaller MTU than the network of the containers.',
+    cure: 'Give the network the smallest MTU on the way (`"mtu"`); running containers keep theirs.',
+  },
+  CNI3034: {
+    title: 'A packet that was sent got no answer',
+    meaning: 'Whatever the tables say, it does not work now.',
+    why: 'Where all hops before are in order, the cause is beyond this host, or the service does not run.',
+    cure: 'Look at the hop that is told before; without one, at the other side.',
+  },
   CNI3040: {
     title: 'An attachment is not as it was made',
     meaning:

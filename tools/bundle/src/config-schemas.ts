@@ -15,6 +15,8 @@ import {
   listSchema,
   planSchema,
   repairSchema,
+  timelineSchema,
+  traceSchema,
   validateSchema,
 } from '@cni-ts/cli/report-schemas';
 import { specVersions } from '@cni-ts/spec/released-versions';
@@ -142,6 +144,8 @@ export async function configSchemas(
   for (const [name, schema] of [
     ['cnitool-validate', validateSchema()],
     ['cnitool-list', listSchema()],
+    ['cnitool-timeline', timelineSchema()],
+    ['cnitool-trace', traceSchema()],
     ['cnitool-install', installSchema()],
     ['cnitool-gc', gcSchema()],
     ['cnitool-ipam-check', ipamCheckSchema()],
