@@ -39,6 +39,7 @@ Environment:
   CAP_ARGS       JSON object with values for the plugins' capabilities
   CNI_IFNAME     interface name when --ifname is not given
   CNI_CACHE_DIR  where attachments are remembered (default: /var/lib/cni)
+  CNI_LOG        file for the steps of each call and how long they took
 `;
 
 function toolUsage(): string {
