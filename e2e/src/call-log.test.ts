@@ -41,6 +41,14 @@ const plugins = () => [
   },
   { type: 'portmap', capabilities: { portMappings: true } },
   { type: 'firewall' },
+  // What CHECK looks for is described as what ADD would make, which is there already: no call fails for its log.
+  {
+    type: 'bandwidth',
+    ingressRate: 8_000_000,
+    ingressBurst: 800_000,
+    egressRate: 8_000_000,
+    egressBurst: 800_000,
+  },
 ];
 
 const ports = JSON.stringify({ portMappings: [{ hostPort: 8077, containerPort: 80, protocol: 'tcp' }] });
@@ -71,7 +79,7 @@ for (const exec of [[], ['--exec']]) {
     expect(new Set(all.map(({ traceId }) => traceId)).size).toBe(3);
     const whole = all.filter(({ step }) => step === undefined);
     expect(whole.filter(({ error }) => error !== undefined)).toEqual([]);
-    for (const plugin of ['bridge', 'host-local', 'portmap', 'firewall']) {
+    for (const plugin of ['bridge', 'host-local', 'portmap', 'firewall', 'bandwidth']) {
       for (const verb of ['ADD', 'CHECK', 'DEL']) {
         const own = whole.find((one) => one.plugin === plugin && one.verb === verb && one.kind === 'plugin');
         expect(own, `${plugin} ${verb}`).toBeDefined();
@@ -122,6 +130,7 @@ test.skipIf(!existsSync(theirs))(
       'host-local': theirs,
       portmap: ours,
       firewall: ours,
+      bandwidth: theirs,
     });
     const env = { NETCONFPATH: lab.network('web', plugins()), CNI_PATH: path, CAP_ARGS: ports };
     const { status, stdout, stderr } = await lab.cnitool(['add', 'web', netns, '--timing'], env);

@@ -2,6 +2,7 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { NetlinkRequest } from '@cni-ts/netlink/socket';
 import type { Change } from '@cni-ts/skeleton/plugin';
+import { errorText } from '@cni-ts/spec/cni-error';
 import type { Drift, Resource } from './resource.ts';
 import type { Site } from './site.ts';
 
@@ -20,7 +21,7 @@ export function ensureAll(site: Site, resources: readonly Resource[], from = 0):
       neighbours.push(one);
       continue;
     }
-    log?.step(one.describe(site));
+    log?.step(nameOf(one, site));
     const done = one.ensure?.(site);
     if (done) return done.then(() => ensureAll(site, resources, i + 1));
   }
@@ -31,7 +32,7 @@ export function ensureAll(site: Site, resources: readonly Resource[], from = 0):
 /** The first refusal that is none of the fine ones is thrown: the kernel has worked on, and all goes with the link. */
 function send(site: Site, resources: readonly Resource[]): void {
   const { log } = site.request.undo;
-  log?.step(resources.map((one) => one.describe(site)).join('; '));
+  log?.step(resources.map((one) => nameOf(one, site)).join('; '));
   const requests: NetlinkRequest<never>[] = [];
   for (let i = 0; i < resources.length; i++) requests.push(resources[i]!.request!(site));
   const refused = site.at(resources[0]!.at ?? 'container').route.sendAll(requests);
@@ -44,12 +45,22 @@ function send(site: Site, resources: readonly Resource[]): void {
   }
 }
 
+/** A step of the log. What a description is made of may be there already where it is told of what is still to be made; no
+ *  call fails for its log. */
+function nameOf(one: Resource, site: Site): string {
+  try {
+    return one.describe(site).split('\n').join('; ');
+  } catch (error) {
+    return `a resource (${errorText(error)})`;
+  }
+}
+
 /** CHECK: everything that differs, or what hides the rest. */
 export function differencesOf(site: Site, resources: readonly Resource[]): Drift[] {
   const all: Drift[] = [];
   const { log } = site.request.undo;
   for (const one of resources) {
-    log?.step(`check ${one.describe(site)}`);
+    log?.step(`check ${nameOf(one, site)}`);
     for (const drift of one.differences(site)) {
       all.push(drift);
       if (drift.hides) return all;
@@ -64,7 +75,7 @@ export async function repairAll(site: Site, resources: readonly Resource[]): Pro
   const repaired: Drift[] = [];
   const { log } = site.request.undo;
   for (const one of resources) {
-    log?.step(`repair ${one.describe(site)}`);
+    log?.step(`repair ${nameOf(one, site)}`);
     const drift = one.differences(site);
     if (drift.length === 0) continue;
     if (!(await one.mend?.(site))) await ensureAll(site, [one]);
