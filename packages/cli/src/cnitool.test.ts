@@ -181,43 +181,54 @@ Usage: cnitool [options] [command]
 Attach network namespaces to CNI networks by hand
 
 Options:
-  -i, --ifname <name>               interface inside the namespace (default:
-                                    $CNI_IFNAME, then eth0)
-  --exec                            run every plugin as a process, also those
-                                    that are part of this program
-                                    ($CNITOOL_EXEC=1)
-  --version                         print the version of the tool
-  -h, --help                        display help for command
+  -i, --ifname <name>                interface inside the namespace (default:
+                                     $CNI_IFNAME, then eth0)
+  --exec                             run every plugin as a process, also those
+                                     that are part of this program
+                                     ($CNITOOL_EXEC=1)
+  --version                          print the version of the tool
+  -h, --help                         display help for command
 
 Commands:
-  add [network] [netns]             Add a network interface to a network
-                                    namespace and print the result
-  check [network] [netns]           Check that a network namespace's interface
-                                    is as ADD left it
-  del [network] [netns]             Remove the network interface from a network
-                                    namespace
-  gc [options] [network] [netns]    Remove the attachments of a network whose
-                                    namespace is gone
-  status [network] [netns]          Ask whether a network could serve ADD now
-  ipam [options] [arguments...]     Tell of addresses: show [network], why
-                                    <address>, check [network], release
-                                    --from-report <file>
-  validate [options] [files...]     Check configurations, without one those of
-                                    this node: files, a folder, - for stdin, or
-                                    a network by its name
-  list [options]                    List configurations in their order and which
-                                    wins, attachments, and plugins with their
-                                    versions
-  version [networks-or-plugins...]  Print the spec versions of the plugins of a
-                                    network, or of plugins by name, and those
-                                    all share
-  install [options] [names...]      Put every plugin and cnitool into a folder,
-                                    or those that are named; what is replaced is
-                                    kept
-  uninstall [options] [names...]    Remove what is ours from a folder, or the
-                                    plugins that are named, and put back what
-                                    was replaced
-  help [command]                    display help for command
+  add [options] [network] [netns]    Add a network interface to a network
+                                     namespace and print the result
+  check [options] [network] [netns]  Check that a network namespace's interface
+                                     is as ADD left it
+  del [options] [network] [netns]    Remove the network interface from a network
+                                     namespace
+  gc [options] [network] [netns]     Remove the attachments of a network whose
+                                     namespace is gone
+  status [network] [netns]           Ask whether a network could serve ADD now
+  ipam [options] [arguments...]      Tell of addresses: show [network], why
+                                     <address>, check [network], release
+                                     --from-report <file>
+  validate [options] [files...]      Check configurations, without one those of
+                                     this node: files, a folder, - for stdin, or
+                                     a network by its name
+  plan [options] [network] [netns]   Tell what add would make, for the whole
+                                     chain and its IPAM plugin; nothing is
+                                     touched
+  repair [options] [networks...]     Make what attachments need so again: rules
+                                     after a flush, addresses, routes, limits;
+                                     sessions live on
+  list [options]                     List configurations in their order and
+                                     which wins, attachments, and plugins with
+                                     their versions
+  timeline [options] [file]          Draw the calls of a CNI_LOG file, and how
+                                     long each step took
+  trace [options] [container]        Follow a packet of a container through the
+                                     tables of the kernel, and name the hop that
+                                     drops it
+  version [networks-or-plugins...]   Print the spec versions of the plugins of a
+                                     network, or of plugins by name, and those
+                                     all share
+  install [options] [names...]       Put every plugin and cnitool into a folder,
+                                     or those that are named; what is replaced
+                                     is kept
+  uninstall [options] [names...]     Remove what is ours from a folder, or the
+                                     plugins that are named, and put back what
+                                     was replaced
+  help [command]                     display help for command
 
 Environment:
   NETCONFPATH    folder with network configurations (default: /etc/cni/net.d)
@@ -227,6 +238,7 @@ Environment:
   CAP_ARGS       JSON object with values for the plugins' capabilities
   CNI_IFNAME     interface name when --ifname is not given
   CNI_CACHE_DIR  where attachments are remembered (default: /var/lib/cni)
+  CNI_LOG        file for the steps of each call and how long they took
 `);
 });
 
