@@ -9,6 +9,7 @@ import type { CachedArguments } from '@cni-ts/libcni/cache';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { parseJson } from '@cni-ts/libcni/json';
 import { messageOf } from '@cni-ts/spec/cni-error';
+import { netnsPath } from './netns-argument.ts';
 
 export const configDir = (env: Environment): string => env.NETCONFPATH || '/etc/cni/net.d';
 
@@ -42,10 +43,14 @@ export function attachmentOf(
   const capabilityArgs = readCapabilityArgs(env.CAP_ARGS);
   const args = readArgs(env.CNI_ARGS);
   // The compiled program has no process.cwd(), which `resolve` asks when no path is absolute.
-  const path = resolve(isAbsolute(netns) ? '/' : realPath('.'), netns);
+  const absolute = (path: string) => resolve(isAbsolute(path) ? '/' : realPath('.'), path);
   const ifname = option || env.CNI_IFNAME || 'eth0';
-  const given = { containerId: containerIdOf(path), netns: path, ifname };
-  const known = remembered(network, given, memory, !isNew);
+  const at = (path: string) => ({ containerId: containerIdOf(path), netns: path, ifname });
+  const [given, asPath] = [at(absolute(netnsPath(netns))), at(absolute(netns))];
+  // What was added by a path of the current folder is found by it, also when that is gone.
+  const places = asPath.netns === given.netns ? [given] : [asPath, given];
+  let known: ReturnType<typeof remembered>;
+  for (const place of places) known ??= remembered(network, place, memory, !isNew);
   if (isNew || known === undefined) return { ...(known?.conf ?? given), args, capabilityArgs };
   return {
     ...known.conf,
