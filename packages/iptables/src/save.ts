@@ -15,6 +15,8 @@ export interface SavedRule {
 export interface SavedTable {
   readonly chains: readonly string[];
   readonly rules: readonly SavedRule[];
+  /** Of the built-in chains: what becomes of packets that no rule decides about. */
+  readonly policies: Readonly<Record<string, 'accept' | 'drop'>>;
 }
 
 /** Reads one table with one process. A table that is not there is empty. */
@@ -26,13 +28,18 @@ export function save(family: Family, table: IptablesTableName, program?: string)
 export function parseSaved(text: string): SavedTable {
   const chains: string[] = [];
   const rules: SavedRule[] = [];
+  const policies: Record<string, 'accept' | 'drop'> = {};
   for (const line of text.split('\n')) {
-    if (line.startsWith(':')) chains.push(line.slice(1, line.indexOf(' ')));
+    if (line.startsWith(':')) {
+      const [name = '', policy] = line.slice(1).split(' ');
+      chains.push(name);
+      if (policy === 'ACCEPT' || policy === 'DROP') policies[name] = policy === 'DROP' ? 'drop' : 'accept';
+    }
     if (!line.startsWith('-A ')) continue;
     const [, chain = '', ...words] = splitWords(line);
     rules.push({ chain, words, text: joinWords(words) });
   }
-  return { chains, rules };
+  return { chains, rules, policies };
 }
 
 /** The table of the older kind, if it is there and a program can read it. */
