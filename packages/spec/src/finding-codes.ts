@@ -312,6 +312,69 @@ export const findingCodes = {
     why: "The uplink is a tunnel, or a cloud's network with 1450 or 1460.",
     cure: 'Write the MTU that is told, or less.',
   },
+  CNI3004: {
+    title: 'A port of the host is answered by the wrong container',
+    meaning:
+      'Whoever connects to the port reaches another container than the one that published it, or nobody at all.',
+    why: 'The rule of a container that was removed without DEL is still there, or somebody added one by hand: the first that fits has the packet.',
+    cure: 'Take the rule away that comes first: `cnitool gc NETWORK --stale` where it is of a container that is gone, else the command that is told.',
+  },
+  CNI3005: {
+    title: 'What an attachment had is not so any more',
+    meaning: 'The container has less of a network than ADD gave it.',
+    why: 'Another program, or a person, took away a link, an address, a route, a qdisc or a rule, or switched a link off.',
+    cure: '`cnitool repair --plan` shows what is missing, `cnitool repair` makes it again; connections live on.',
+  },
+  CNI3006: {
+    title: 'Rules of an attachment are missing',
+    meaning: 'Its ports are not published, or its packets are not masqueraded or not let through.',
+    why: 'Somebody deleted rules or flushed a chain.',
+    cure: '`cnitool repair --plan` shows them, `cnitool repair` makes them again.',
+  },
+  CNI3007: {
+    title: 'A table or chain of rules is missing',
+    meaning:
+      'Nothing of what stood in it works for any container: ports, masquerading, what a firewall lets through.',
+    why: '`nft flush ruleset`, `iptables -F`, or a firewall that was loaded anew.',
+    cure: '`cnitool repair --plan` shows what is missing, `cnitool repair` makes it again; connections live on.',
+  },
+  CNI3009: {
+    title: 'This host does not forward packets',
+    meaning: 'Containers reach this host and each other on one bridge, and nothing beyond.',
+    why: 'Something set `net.ipv4.ip_forward` (for IPv6 `net.ipv6.conf.all.forwarding`) to 0 after the containers were attached.',
+    cure: 'Set it to 1 with `sysctl -w`, and in /etc/sysctl.d, so that it stays.',
+  },
+  CNI3010: {
+    title: 'Strict source checks drop packets of a second interface',
+    meaning:
+      'What comes in by one interface is dropped where the way back leads out by another: answers are missing, only in one direction.',
+    why: '`rp_filter` is 1, which the kernel takes as the higher of the setting for all links and for one.',
+    cure: 'Set it to 2 (loose): `sysctl -w net.ipv4.conf.all.rp_filter=2`; or give each address its way back by the sbr plugin.',
+  },
+  CNI3011: {
+    title: 'Packets within a bridge pass the rules for forwarded ones',
+    meaning: 'Containers on one bridge do not reach each other where those rules drop what they do not know.',
+    why: '`net.bridge.bridge-nf-call-iptables` is 1, which Docker and Kubernetes want, and no rule lets packets of this bridge through.',
+    cure: 'Add the firewall plugin to the list, or a rule that accepts what comes from the bridge and goes there.',
+  },
+  CNI3012: {
+    title: 'The table of connections is nearly full',
+    meaning: 'When it is full new connections are dropped, of containers and of the host.',
+    why: 'There are many connections, or many that nobody closed, or the table is small.',
+    cure: 'Raise `net.netfilter.nf_conntrack_max`, or see by `conntrack -L` who holds them.',
+  },
+  CNI3013: {
+    title: 'Something was made for an attachment of which nothing is remembered',
+    meaning: 'It is left over, and may stand in the way: a port, a name or an address that is taken.',
+    why: 'The container was removed without DEL, or by a DEL that failed, or what is remembered was lost.',
+    cure: '`cnitool gc NETWORK --stale`; look whether the container lives first.',
+  },
+  CNI3014: {
+    title: 'Two containers have one address',
+    meaning: 'Packets reach one of them, by chance.',
+    why: 'Two networks have overlapping ranges, or the files of the reservations were removed while containers lived.',
+    cure: 'Restart one of the containers. Give the networks ranges of their own (CNI2007).',
+  },
   CNI3021: {
     title: 'The policy of FORWARD is DROP, and nothing accepts the container',
     meaning:
@@ -467,6 +530,43 @@ export const findingCodes = {
     meaning: 'What is in it is not known; runtimes cannot know either.',
     why: 'It was removed meanwhile, or its owner and mode do not allow it.',
     cure: 'Look at it with `ls -l`.',
+  },
+  CNI4011: {
+    title: 'What is remembered of an attachment cannot be read',
+    meaning: 'CHECK fails, DEL works without the result, and gc lets it be.',
+    why: 'The disk was full, or the node was switched off while the file was written.',
+    cure: 'Restart the container; `cnitool gc NETWORK --all` cleans up a whole network.',
+  },
+  CNI4012: {
+    title: 'The disk for the state is nearly full',
+    meaning: 'When it is full ADD fails for every container, and DEL may leave things behind.',
+    why: 'There is no space left, or there are no inodes left, in the file system of the folder.',
+    cure: 'See `df -h` and `df -i` of the folder that is told, and make room.',
+  },
+  CNI4013: {
+    title: 'The dhcp daemon does not answer',
+    meaning: 'No container of the network gets an address, and no lease is renewed.',
+    why: 'The daemon was not started, ended, or listens at another socket.',
+    cure: '`systemctl start cni-dhcp.socket`, or run `dhcp daemon` as a service of the node.',
+  },
+  CNI4014: {
+    title: 'Plugins are of different releases',
+    meaning: 'They work together as long as they speak the version of the list; errors of old ones stay.',
+    why: 'Some were replaced and some were not, or two packages install into one folder.',
+    cure: 'Install all of them from one release.',
+  },
+  CNI4015: {
+    title: 'A network of containers that live has no configuration',
+    meaning:
+      'DEL does not know the plugins any more, unless the runtime remembers them: addresses and rules stay behind.',
+    why: 'The file was removed or renamed, or cannot be loaded, while containers are attached.',
+    cure: 'Put the file back until the containers are gone, or mend it (`cnitool list` tells what is wrong).',
+  },
+  CNI4017: {
+    title: 'A range is nearly used up',
+    meaning: 'Soon no container gets an address.',
+    why: 'There are that many containers, or addresses of some that are gone are still reserved.',
+    cure: '`cnitool ipam show` tells who has them; make the range larger, or free what is stale.',
   },
   CNI4020: {
     title: 'An attachment is left whose namespace is gone',
