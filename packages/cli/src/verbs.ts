@@ -8,6 +8,7 @@ import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
 import type { Option } from './command-line.ts';
+import { explain } from './explain-command.ts';
 import { collectStale } from './gc/stale.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
 import { ipamCommand } from './ipam-command.ts';
@@ -106,6 +107,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   list,
   timeline,
   trace,
+  explain,
   version: {
     about: 'Print the spec versions of the plugins of a network, or of plugins by name, and those all share',
     needs: [],

@@ -5,6 +5,7 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { doctorSchema, explainSchema } from '@cni-ts/cli/node-report-schemas';
 import {
   gcSchema,
   installSchema,
@@ -154,6 +155,8 @@ export async function configSchemas(
     ['cnitool-ipam-why', ipamWhySchema()],
     ['cnitool-plan', planSchema()],
     ['cnitool-repair', repairSchema()],
+    ['cnitool-explain', explainSchema()],
+    ['cnitool-doctor', doctorSchema()],
   ] as const) {
     files.set(name, { ...z.toJSONSchema(schema, { target: draft }) } as JsonSchema); // reason: what zod makes is one
   }
