@@ -113,6 +113,31 @@ export function fileSystemOf(path: string): number {
   return new DataView(bytes.buffer).getUint32(0, true);
 }
 
+/** How much room a file system has, of what is not kept for root: bytes, and files that can be made. */
+export interface Room {
+  readonly bytes: number;
+  readonly freeBytes: number;
+  /** 0 where there is no limit. */
+  readonly files: number;
+  readonly freeFiles: number;
+}
+
+/** Of the file system that a path lies on: struct statfs of 64-bit machines, include/uapi/asm-generic/statfs.h. Throws
+ *  `statfs <path>: …`. */
+export function roomAt(path: string): Room {
+  const bytes = new Uint8Array(256);
+  if (libc().statfs(cString(path), bytes) !== 0) throw failure('statfs', path, 'statfs');
+  const view = new DataView(bytes.buffer);
+  const number = (at: number) => Number(view.getBigUint64(at, true));
+  const block = number(8);
+  return {
+    bytes: number(16) * block,
+    freeBytes: number(32) * block,
+    files: number(40),
+    freeFiles: number(48),
+  };
+}
+
 /** access(2): whether the calling process may do all of these with the file. */
 export function mayAccess(
   path: string,

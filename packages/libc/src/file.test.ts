@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import fs from 'node:fs';
+import fs, { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -20,7 +20,15 @@ import {
   writeAt,
   writeText,
 } from './file.ts';
-import { fileSystemOf, mayAccess, statDescriptor, statFile, statLink, tryStat } from './file-status.ts';
+import {
+  fileSystemOf,
+  mayAccess,
+  roomAt,
+  statDescriptor,
+  statFile,
+  statLink,
+  tryStat,
+} from './file-status.ts';
 import { folderEntries, listFolder, makeFolder } from './folder.ts';
 import { errnoOf } from './syscall-error.ts';
 
@@ -156,6 +164,14 @@ test('access and kind of file system', () => {
   expect(mayAccess('/bin/sh', { execute: true })).toBe(true);
   expect(mayAccess(join(folder, 'x'), {})).toBe(false);
   expect(fileSystemOf('/proc').toString(16)).toBe('9fa0');
+});
+
+test('how much room there is, as node:fs tells it', () => {
+  const room = roomAt('/proc/self/..');
+  expect(room).toEqual({ bytes: 0, freeBytes: 0, files: 0, freeFiles: 0 });
+  const { blocks, bsize, files } = statfsSync('/tmp');
+  expect(roomAt('/tmp')).toMatchObject({ bytes: blocks * bsize, files });
+  expect(() => roomAt('/no/such')).toThrow('statfs /no/such: no such file or directory');
 });
 
 test('a pipe that does not block is waited for', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { listFolder } from './folder.ts';
-import { runToEnd } from './program.ts';
+import { endProgramsAfter, runToEnd } from './program.ts';
 import { errnoOf } from './syscall-error.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'program-'));
@@ -27,6 +27,21 @@ test('megabytes pass in both directions at once, and on both outputs', () => {
 test('how it ended: its status, or the signal', () => {
   expect(sh('exit 3')).toMatchObject({ status: 3, signal: undefined });
   expect(sh('kill -KILL $$')).toMatchObject({ status: undefined, signal: 'SIGKILL' });
+});
+
+test('where there is a limit a program that goes on is killed, also one that has closed its outputs', () => {
+  endProgramsAfter(150);
+  try {
+    const began = performance.now();
+    expect(sh('echo begun; exec sleep 60')).toMatchObject({ signal: 'SIGKILL', stdout: 'begun\n' });
+    expect(sh('exec >&- 2>&- <&-; exec sleep 60')).toMatchObject({ signal: 'SIGKILL' });
+    // What it left behind holds its outputs.
+    expect(sh('sleep 5 & wait')).toMatchObject({ signal: 'SIGKILL' });
+    expect(performance.now() - began).toBeLessThan(4000);
+    expect(sh('exit 3')).toMatchObject({ status: 3 });
+  } finally {
+    endProgramsAfter(undefined);
+  }
 });
 
 test('a program that does not read its input, or dies of a broken pipe as programs do', () => {

@@ -28,6 +28,15 @@ const pauseMicroseconds = 2000;
 /** More than any plugin prints. */
 const mostOutput = 64 * 2 ** 20;
 
+/** Milliseconds that a program may run whose caller says nothing; undefined: as long as it takes. */
+let usualLimit: number | undefined;
+
+/** From now on a program that `runToEnd` starts without a limit of its own is killed when it has not ended after so many
+ *  milliseconds: for who only looks, and must come to an end. Undefined: none is, which it is at first. */
+export function endProgramsAfter(milliseconds: number | undefined): void {
+  usualLimit = milliseconds;
+}
+
 /** How a program ended, and what it wrote until then. */
 export interface Ended {
   /** Undefined when a signal ended it. */
@@ -49,7 +58,7 @@ export function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   input: string,
-  limitMs?: number,
+  limitMs: number | undefined = usualLimit,
 ): Ended {
   const [stdin, stdout, stderr] = [pipe(), pipe(), pipe()];
   const ours = [stdin.write, stdout.read, stderr.read];
