@@ -45,6 +45,13 @@ export const validateCommand: Verb = {
   },
 };
 
+/** What is found in the node's own folder, as `validate` without arguments looks at it. */
+export async function nodeFindings(call: VerbCall): Promise<{ findings: readonly Finding[]; files: number }> {
+  const asked = sourcesOf([configDir(call.env)]);
+  const { findings } = await validate(asked.sources, surroundings(asked, call));
+  return { findings: [...asked.findings, ...findings], files: asked.sources.length };
+}
+
 function isBad(findings: readonly Finding[]): boolean {
   return findings.some(({ level }) => level !== 'note');
 }

@@ -8,6 +8,7 @@ import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
 import type { Option } from './command-line.ts';
+import { doctor } from './doctor-command.ts';
 import { explain } from './explain-command.ts';
 import { collectStale } from './gc/stale.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
@@ -108,6 +109,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   timeline,
   trace,
   explain,
+  doctor,
   version: {
     about: 'Print the spec versions of the plugins of a network, or of plugins by name, and those all share',
     needs: [],
