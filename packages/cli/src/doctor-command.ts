@@ -43,8 +43,7 @@ export interface Report {
 }
 
 export const doctor: Verb = {
-  about:
-    'Look at all that can be wrong with this node, or with one container, and tell causes and cures; changes nothing',
+  about: 'Find what is wrong with this node, or with one container, and the cure; changes nothing',
   needs: ['container'],
   least: 0,
   options: [{ name: 'json', about: 'print it as JSON (dist/schemas/cnitool-doctor.json)' }],

@@ -6,9 +6,10 @@ import type { Verb } from './verb.ts';
 
 export const explain: Verb = {
   about:
-    'Tell whose a container ID, address, host port, link, rule, mark, file or namespace is, what made it, and what is wrong with it',
-  needs: ['object'],
-  takes: 'more words',
+    'Tell whose a container ID, address, host port, link, rule, mark or file is, and what is wrong with it',
+  needs: [],
+  least: 1,
+  takes: 'object',
   options: [{ name: 'json', about: 'print it as JSON (dist/schemas/cnitool-explain.json)' }],
   async run(call) {
     const sight = new Sight(call);
