@@ -1,4 +1,5 @@
 /** `cnitool explain`: from any object to whose it is, for attachments of ours and of the Go plugins. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { explainSchema } from '@cni-ts/cli/node-report-schemas';
@@ -219,4 +220,52 @@ test('what nobody knows is said, with exit status 3; a beginning of several is n
     status: 3,
     stderr: expect.stringMatching(/cnitool- is the beginning of \d+ containers: cnitool-/),
   });
+});
+
+/** Whether this kernel has the older kind of iptables. */
+function hasLegacy(): boolean {
+  const { status } = spawnSync('unshare', ['-n', 'iptables-legacy', '-t', 'nat', '-S']);
+  return status === 0;
+}
+
+test.skipIf(!hasLegacy())('rules of the older kind of iptables are read as well', async () => {
+  const one = await attached('older', 84, ours, 'nftables');
+  lab.sh(`iptables-legacy -t nat -N WEB; iptables-legacy -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j WEB
+    iptables-legacy -t nat -A WEB -p tcp -m tcp --dport 9000 -j DNAT --to-destination ${one.address}:80`);
+  const { stdout } = await one.explain('9000');
+  expect(stdout).toContain(
+    `host port 9000/tcp → ${one.address}:80\n  made by somebody else: iptables nat WEB: `,
+  );
+  expect(stdout).toContain(`container ${one.id}, interface eth0, network older`);
+  expect((await one.explain('WEB')).stdout).toContain('reached from iptables nat PREROUTING\n');
+});
+
+test('of a hundred containers one is explained, and all are looked at, in seconds', async () => {
+  const folder = lab.network('many', [
+    {
+      type: 'ptp',
+      ipMasq: true,
+      ipMasqBackend: 'nftables',
+      ipam: { type: 'host-local', subnet: '10.85.0.0/24', dataDir: lab.networks },
+    },
+    { type: 'portmap', backend: 'nftables', capabilities: { portMappings: true } },
+  ]);
+  const env = (port: number) => ({
+    NETCONFPATH: folder,
+    CAP_ARGS: JSON.stringify({ portMappings: [{ hostPort: port, containerPort: 80, protocol: 'tcp' }] }),
+  });
+  for (let i = 0; i < 100; i++) {
+    const { status, stderr } = await lab.cnitool(['add', 'many', lab.container(`many${i}`)], env(20_000 + i));
+    expect(status, stderr).toBe(0);
+  }
+  const began = performance.now();
+  const one = await lab.cnitool(['explain', '20077'], env(0));
+  expect(one.stdout).toMatch(/^host port 20077\/tcp → 10\.85\.0\.\d+:80\n {2}made by portmap /);
+  const explained = performance.now();
+  const all = await lab.cnitool(['doctor'], env(0));
+  expect(all.stdout).toMatch(/✓ checks: 10\d attachments\n/);
+  const examined = performance.now();
+  // In 0.1 s and 1 s, on a machine that does nothing else.
+  expect(explained - began).toBeLessThan(5000);
+  expect(examined - explained).toBeLessThan(20_000);
 });

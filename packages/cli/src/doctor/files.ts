@@ -8,7 +8,7 @@ import { errorText } from '@cni-ts/spec/cni-error';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import { findingsIn } from '../ipam/check.ts';
 import { survey, usesOf } from '../ipam/survey.ts';
-import { attachmentProblems, nameOf } from '../node/problem.ts';
+import { attachmentProblems, nameOf, unique } from '../node/problem.ts';
 import { nodeFindings } from '../validate-command.ts';
 import { type Found, many, type Probe } from './probe.ts';
 
@@ -101,11 +101,14 @@ function releaseOf(program: string): string | undefined {
 export const cache: Probe = {
   name: 'attachments',
   run({ sight, attached }) {
-    const found = attached.flatMap((one) =>
-      attachmentProblems(sight, one).map((problem): Found => {
-        const message = problem.message.replace(/^its /, `${nameOf(one)}: its `);
-        return { ...problem, message, attachment: nameOf(one) };
-      }),
+    const found: Found[] = unique(
+      attached.flatMap((one) =>
+        attachmentProblems(sight, one).map((problem): Found => {
+          // What is about the network is told once.
+          if (!problem.message.startsWith('its ')) return problem;
+          return { ...problem, message: `${nameOf(one)}: ${problem.message}`, attachment: nameOf(one) };
+        }),
+      ),
     );
     const names = new Set(sight.attached.map((one) => `${one.network}-${one.containerId}-${one.ifname}`));
     for (const name of resultsIn(sight.cacheDir)) {

@@ -47,8 +47,7 @@ class Walk {
 
   chain(table: string, chain: string, depth: number): 'accept' | 'drop' | undefined {
     if (depth > mostJumps) return undefined;
-    for (const rule of this.#rules.rules) {
-      if (rule.table !== table || rule.chain !== chain) continue;
+    for (const rule of this.#rules.of(table, chain)) {
       const fit = fits(rule, this.#packet);
       if (fit === 'no') continue;
       const { action } = rule.spec;

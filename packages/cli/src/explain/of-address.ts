@@ -3,10 +3,10 @@ import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { textMember } from '@cni-ts/skeleton/config-findings';
 import { timeText } from '../node/clock.ts';
-import { attachmentProblems, eachProblems, nameOf, type Problem } from '../node/problem.ts';
+import { attachmentProblems, eachProblems, nameOf, type Problem, unique } from '../node/problem.ts';
 import type { Sight } from '../node/sight.ts';
 import { type Explanation, madeBy } from './explanation.ts';
-import { stateProblems, unique } from './of-container.ts';
+import { stateProblems } from './of-container.ts';
 
 export function explainAddress(sight: Sight, ip: Ip): Explanation | undefined {
   const attached = sight.attached.filter(({ addresses }) => addresses.some((one) => equalIp(one.ip, ip)));

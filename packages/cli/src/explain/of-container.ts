@@ -3,7 +3,7 @@ import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp } from '@cni-ts/address/ip';
 import type { Attached } from '../node/attached.ts';
 import { hostEndOf, type LinkHere, rateOf } from '../node/links-here.ts';
-import { attachmentProblems, type Problem } from '../node/problem.ts';
+import { attachmentProblems, type Problem, unique } from '../node/problem.ts';
 import { ruleName } from '../node/rules-here.ts';
 import type { Sight } from '../node/sight.ts';
 import { type Explanation, mainPlugin } from './explanation.ts';
@@ -31,10 +31,6 @@ export function explainContainer(sight: Sight, attached: readonly Attached[]): E
     problems: unique(problems),
     unknown: [...unknown, ...unreadRules(sight)],
   };
-}
-
-export function unique(problems: readonly Problem[]): Problem[] {
-  return [...new Map(problems.map((one) => [one.code + one.message, one])).values()];
 }
 
 function pluginFacts(sight: Sight, { network, plugins }: Attached): string[] {

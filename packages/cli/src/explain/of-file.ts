@@ -3,13 +3,13 @@ import { formatIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { timeText } from '../node/clock.ts';
 import type { ConfigFile } from '../node/config-places.ts';
-import { attachmentProblems, eachProblems, type Problem } from '../node/problem.ts';
+import { attachmentProblems, eachProblems, type Problem, unique } from '../node/problem.ts';
 import { reservationAt } from '../node/reservations.ts';
 import type { Sight } from '../node/sight.ts';
 import { namespaceLives } from '../settings.ts';
 import { type Explanation, madeBy } from './explanation.ts';
 import { staleReservation } from './of-address.ts';
-import { explainContainer, unique } from './of-container.ts';
+import { explainContainer } from './of-container.ts';
 
 /** Undefined for a file that has nothing to do with CNI, and for none. */
 export function explainFile(sight: Sight, path: string): Explanation | undefined {

@@ -1,11 +1,11 @@
 /** Whose a link is, of the host or in a container. */
 import { formatCidr } from '@cni-ts/address/cidr';
 import type { Attached } from '../node/attached.ts';
-import { hostEndOf, type LinkHere } from '../node/links-here.ts';
-import { attachmentProblems, eachProblems, type Problem } from '../node/problem.ts';
+import { hostEndOf, type LinkHere, rateOf } from '../node/links-here.ts';
+import { attachmentProblems, eachProblems, type Problem, unique } from '../node/problem.ts';
 import type { Sight } from '../node/sight.ts';
 import { type Explanation, madeBy, mainPlugin } from './explanation.ts';
-import { stateProblems, unique } from './of-container.ts';
+import { stateProblems } from './of-container.ts';
 
 /** A link of the host by its name. */
 export function explainHostLink(sight: Sight, name: string): Explanation | undefined {
@@ -21,6 +21,8 @@ export function explainHostLink(sight: Sight, name: string): Explanation | undef
   const network = first?.network ?? said.said?.network ?? users[0]?.network;
   const plugin = said.plugin ?? (first ? mainPlugin(first) : users[0] && mainPlugin(users[0]));
   const facts = linkFacts(link);
+  const rate = rateOf(link);
+  if (rate !== undefined) facts.push(`lets ${rate * 8n} bit/s pass`);
   const maker = madeBy(sight, plugin, network);
   if (maker !== '') facts.push(`made${maker}`);
   if (ports.length > 0) facts.push(`its ports: ${ports.map((one) => one.name).join(', ')}`);

@@ -1,11 +1,10 @@
 /** Whose a rule or chain is, and what a mark on packets means. */
 import { formatIp } from '@cni-ts/address/ip';
 import { targetChain } from '@cni-ts/rules/rule-spec';
-import { attachmentProblems, eachProblems, type Problem } from '../node/problem.ts';
+import { attachmentProblems, eachProblems, type Problem, unique } from '../node/problem.ts';
 import { type HostRule, ruleName } from '../node/rules-here.ts';
 import type { Sight, Whose } from '../node/sight.ts';
 import { type Explanation, madeBy } from './explanation.ts';
-import { unique } from './of-container.ts';
 import { unreadRules } from './of-port.ts';
 
 /** `CNI-…`, `nft ip nat CNI-…`, `nft inet cni_hostport … handle 5`, `handle 5` after a chain's name. */

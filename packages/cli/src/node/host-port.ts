@@ -47,8 +47,8 @@ class Walk {
 
   chain(table: string, chain: string, by: readonly HostRule[], element: HostElement | undefined): void {
     if (by.length > mostJumps) return;
-    for (const rule of this.#rules.rules) {
-      if (rule.table !== table || rule.chain !== chain || !fits(rule, this.#asked)) continue;
+    for (const rule of this.#rules.of(table, chain)) {
+      if (!fits(rule, this.#asked)) continue;
       const { action } = rule.spec;
       if (action?.kind === 'dnat') {
         this.#found.push({ rule, by, element, to: action.address, port: action.port });

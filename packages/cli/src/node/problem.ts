@@ -21,6 +21,11 @@ export function nameOf({
   return `${containerId}/${ifname} of ${network}`;
 }
 
+/** Each once. */
+export function unique<T extends Problem>(problems: readonly T[]): T[] {
+  return [...new Map(problems.map((one) => [one.code + one.message, one])).values()];
+}
+
 /** The same for several, each told with its name. */
 export function eachProblems(
   attached: readonly Attached[],
@@ -48,7 +53,8 @@ export function attachmentProblems(sight: Sight, one: Attached): Problem[] {
     const message = `its result in the cache cannot be read: ${unread}`;
     problems.push({ code: 'CNI4011', message, cure: 'restart the container' });
   }
-  if (!sight.files.some((file) => file.network === network)) {
+  // One that is gone is taken away by what is remembered of its configuration.
+  if (lives && !sight.files.some((file) => file.network === network)) {
     problems.push({
       code: 'CNI4015',
       message: `network ${network} has no configuration in ${sight.folder} any more`,

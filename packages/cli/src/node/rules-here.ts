@@ -51,6 +51,8 @@ export interface HostElement {
 }
 
 export interface HostRules {
+  /** Those of one chain, in order. */
+  of(table: string, chain: string): readonly HostRule[];
   readonly chains: readonly HostChain[];
   readonly rules: readonly HostRule[];
   readonly elements: readonly HostElement[];
@@ -98,7 +100,18 @@ export function rulesHere(): HostRules {
       attempt(`iptables' table ${table}`, () => readLegacy(family, table, chains, rules));
     }
   }
-  return { chains, rules, elements, unread };
+  return hostRules({ chains, rules, elements, unread });
+}
+
+export function hostRules(all: Omit<HostRules, 'of'>): HostRules {
+  const byChain = new Map<string, HostRule[]>();
+  for (const rule of all.rules) {
+    const key = `${rule.table} ${rule.chain}`;
+    const known = byChain.get(key);
+    if (known) known.push(rule);
+    else byChain.set(key, [rule]);
+  }
+  return { ...all, of: (table, chain) => byChain.get(`${table} ${chain}`) ?? [] };
 }
 
 function familiesOf({ family }: Table): (4 | 6)[] {

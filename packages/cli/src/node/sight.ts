@@ -1,6 +1,7 @@
 /** All that is looked at of this node for one answer: read once, when somebody asks. */
 import { tryStat } from '@cni-ts/libc/file-status';
 import { defaultCacheDir } from '@cni-ts/libcni/cache';
+import { networkMark, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { SaidOwner } from '@cni-ts/skeleton/owner-of';
 import { isSaid, ownerOf } from '@cni-ts/skeleton/owner-of';
 import { namesOf, type OwnedName } from '../owner-names.ts';
@@ -93,12 +94,16 @@ export class Sight {
     return tryStat(`${this.cacheDir}/results`) !== undefined;
   }
 
+  /** What was asked of the same text before: of a hundred containers' rules many have it. */
+  readonly #known = new Map<string, Whose | undefined>();
+  #marks: ReadonlyMap<string, readonly Attached[]> | undefined;
+
   /** Whose a thing is, by the texts on it and by the names that follow from an attachment's. */
   whose(...texts: readonly (string | undefined)[]): Whose {
-    const given = texts.filter((text) => text !== undefined && text !== '');
+    const given = texts.flatMap((text) => (text === undefined || text === '' ? [] : [text]));
     let best = nobody;
     for (const text of given) {
-      const found = this.#byText(text ?? '');
+      const found = this.#byText(text);
       if (!found) continue;
       // What names an interface tells more than what names a container.
       if (best === nobody || (found.attached.length === 1 && best.attached.length !== 1)) {
@@ -110,9 +115,15 @@ export class Sight {
   }
 
   #byText(text: string): Whose | undefined {
+    if (!this.#known.has(text)) this.#known.set(text, this.#read(text));
+    return this.#known.get(text);
+  }
+
+  #read(text: string): Whose | undefined {
     const said = ownerOf(text);
     if (said && (said.network !== undefined || said.containerId !== undefined || said.mark !== undefined)) {
-      return { attached: this.attached.filter((one) => isSaid(said, one)), said, plugin: said.plugin };
+      const attached = this.#marked(said.mark) ?? this.attached.filter((one) => isSaid(said, one));
+      return { attached, said, plugin: said.plugin };
     }
     const named = this.#named().get(text);
     if (named) {
@@ -123,6 +134,13 @@ export class Sight {
     return ofContainer.length > 0
       ? { attached: ofContainer, said: { containerId: text }, plugin: 'portmap' }
       : undefined;
+  }
+
+  /** By the hashes of network, interface and container; undefined for other texts. */
+  #marked(mark: string | undefined): readonly Attached[] | undefined {
+    if (mark === undefined || mark.length <= networkMark('').length) return undefined;
+    this.#marks ??= new Map(this.attached.map((one) => [ownerMark(one), [one]]));
+    return this.#marks.get(mark) ?? [];
   }
 
   #named() {
