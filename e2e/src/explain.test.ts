@@ -203,6 +203,31 @@ test("a rule of nobody's that takes a port is told with the command that removes
   lab.sh('nft delete table ip other');
 });
 
+test.each([
+  ['ours', ours, 'nftables', 86],
+  ['the Go plugins', go, 'iptables', 87],
+] as const)(
+  'without what is remembered a port of %s tells what its rules say, and what cannot be known',
+  async (...given) => {
+    const [, path, backend, net] = given;
+    if (!existsSync(path)) return;
+    const one = await attached(`lost${net}`, net, path, backend);
+    const env = { ...one.env, CNI_CACHE_DIR: join(lab.dir, 'nothing') };
+    const { status, stdout } = await lab.cnitool(['explain', `${one.hostPort}`], env);
+    expect(stdout).toContain(
+      `host port ${one.hostPort}/tcp → ${one.address}:80\n  made by ${one.place('portmap')}: nft `,
+    );
+    const ifname = backend === 'iptables' ? '' : 'interface eth0, ';
+    expect(stdout).toContain(`it says of itself: container ${one.id}, ${ifname}network lost${net}\n`);
+    expect(stdout).toContain(`? no attachment that is remembered in ${lab.dir}/nothing has ${one.address}\n`);
+    expect(status).toBe(0);
+    const all = await lab.cnitool(['doctor'], env);
+    expect(all.stdout).toContain(
+      `? attachments: there is no ${lab.dir}/nothing/results: nothing is remembered`,
+    );
+  },
+);
+
 test('what nobody knows is said, with exit status 3; a beginning of several is no answer', async () => {
   const one = await attached('some', 83, ours, 'nftables');
   expect(await one.explain('no-such-thing')).toMatchObject({

@@ -20,6 +20,11 @@ export const checks: Probe = {
     for (const one of attached) {
       if (!one.lives || one.unread !== undefined) continue;
       const attachment = nameOf(one);
+      const place = sight.inside.get(one.netns);
+      if (place instanceof Error) {
+        unknown.push(`${attachment}: its namespace cannot be looked at: ${place.message}`);
+        continue;
+      }
       const problems = stateProblems(sight, one);
       found.push(...problems.map((problem) => ({ ...problem, attachment })));
       if (problems.length > 0) continue;

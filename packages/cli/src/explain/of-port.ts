@@ -1,11 +1,13 @@
 /** What a port of the host is: which container answers, by whose rule, and whether that is the one that published it. */
 import { equalIp, formatIp } from '@cni-ts/address/ip';
+import type { SaidOwner } from '@cni-ts/skeleton/owner-of';
 import type { Attached } from '../node/attached.ts';
 import { type AskedPort, portText, type Redirect, redirectsOf, targetText } from '../node/host-port.ts';
 import { attachmentProblems, eachProblems, nameOf, type Problem } from '../node/problem.ts';
 import { ruleName } from '../node/rules-here.ts';
 import type { Sight, Whose } from '../node/sight.ts';
 import { type Explanation, madeBy } from './explanation.ts';
+import { makerOf } from './maker.ts';
 
 /** Undefined where no rule has it and no attachment asked for it. */
 export function explainPort(sight: Sight, asked: AskedPort): Explanation | undefined {
@@ -22,16 +24,17 @@ export function explainPort(sight: Sight, asked: AskedPort): Explanation | undef
       unknown: unreadRules(sight),
     };
   }
-  const { attached, plugin } = whoseRedirect(sight, first);
-  const [network] = attached.map((one) => one.network);
+  const { attached, plugin, said } = whoseRedirect(sight, first);
+  const [network = said?.network] = attached.map((one) => one.network);
   const facts = [
-    `made${madeBy(sight, plugin, network) || ' by somebody else'}: ${ruleName(first.rule)}: ${first.rule.text}`,
+    `made${madeBy(sight, plugin ?? makerOf([first.rule], []), network) || ' by somebody else'}: ${ruleName(first.rule)}: ${first.rule.text}`,
   ];
   if (first.element) {
     facts.push(`found by map ${first.element.map} of nft ${first.element.table}, chain ${first.element.to}`);
   }
   for (const other of others) facts.push(`never reached: ${targetText(other)} by ${ruleName(other.rule)}`);
   const isKnown = attached.length > 0;
+  if (!isKnown && said) facts.push(saidText({ ...commented(sight, first), ...said }));
   return {
     kind: 'host port',
     title: `host port ${portText(asked)} → ${targetText(first)}`,
@@ -43,6 +46,23 @@ export function explainPort(sight: Sight, asked: AskedPort): Explanation | undef
       ...unreadRules(sight),
     ],
   };
+}
+
+/** A container's chain of portmap in nftables has the container for its comment. */
+function commented({ rules: { chains } }: Sight, { rule }: Redirect): SaidOwner {
+  if (!/ cni_hostport$/.test(rule.table)) return {};
+  const containerId = chains.find(({ table, name }) => table === rule.table && name === rule.chain)?.comment;
+  return containerId === undefined ? {} : { containerId };
+}
+
+/** What a comment or alias says, of an attachment that is not remembered. */
+export function saidText({ network, containerId, ifname }: SaidOwner): string {
+  const parts = [
+    containerId === undefined ? '' : `container ${containerId}`,
+    ifname === undefined ? '' : `interface ${ifname}`,
+    network === undefined ? '' : `network ${network}`,
+  ];
+  return `it says of itself: ${parts.filter((one) => one !== '').join(', ') || 'nothing but a hash'}`;
 }
 
 export interface PortState {

@@ -5,6 +5,7 @@ import { attachmentProblems, eachProblems, type Problem, unique } from '../node/
 import { type HostRule, ruleName } from '../node/rules-here.ts';
 import type { Sight, Whose } from '../node/sight.ts';
 import { type Explanation, madeBy } from './explanation.ts';
+import { makerOf } from './maker.ts';
 import { unreadRules } from './of-port.ts';
 
 /** `CNI-…`, `nft ip nat CNI-…`, `nft inet cni_hostport … handle 5`, `handle 5` after a chain's name. */
@@ -120,25 +121,6 @@ function ownerOf(
   }
   // A chain for all has rules of many.
   return best ?? { attached: [], said: undefined, plugin: undefined };
-}
-
-/** By the names that the plugins give their tables and shared chains. */
-function makerOf(
-  within: readonly HostRule[],
-  standing: readonly { table: string; name: string }[],
-): string | undefined {
-  const names = [
-    ...within.map(({ table, chain }) => [table, chain]),
-    ...standing.map((one) => [one.table, one.name]),
-  ];
-  for (const [table = '', chain = ''] of names) {
-    if (/ cni_hostport$/.test(table) || /^CNI-(DN-|SN-|HOSTPORT-)/.test(chain)) return 'portmap';
-    if (/ cni_plugins_firewall$/.test(table) || /^CNI-(FORWARD|ADMIN|ISOLATION)/.test(chain))
-      return 'firewall';
-    if (/ cni_plugins_masquerade$/.test(table)) return 'bridge';
-    if (chain.startsWith('cni-br-iface-')) return 'bridge';
-  }
-  return undefined;
 }
 
 const sharedChains =

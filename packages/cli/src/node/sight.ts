@@ -4,9 +4,10 @@ import { defaultCacheDir } from '@cni-ts/libcni/cache';
 import { networkMark, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { SaidOwner } from '@cni-ts/skeleton/owner-of';
 import { isSaid, ownerOf } from '@cni-ts/skeleton/owner-of';
+import { errorText } from '@cni-ts/spec/cni-error';
 import { namesOf, type OwnedName } from '../owner-names.ts';
 import { configDir } from '../settings.ts';
-import type { VerbCall } from '../verb.ts';
+import { CannotLookError, type VerbCall } from '../verb.ts';
 import { type Attached, attachedHere } from './attached.ts';
 import { type ConfigFile, configFilesIn, placeOf } from './config-places.ts';
 import { insideOf, type Place, placeAt } from './links-here.ts';
@@ -42,7 +43,12 @@ export class Sight {
   }
 
   get attached(): readonly Attached[] {
-    this.#attached ??= attachedHere(this.call.runtime, this.cacheDir);
+    if (this.#attached) return this.#attached;
+    try {
+      this.#attached = attachedHere(this.call.runtime, this.cacheDir);
+    } catch (error) {
+      throw new CannotLookError(`what is remembered cannot be read, run it as root: ${errorText(error)}`);
+    }
     return this.#attached;
   }
 
