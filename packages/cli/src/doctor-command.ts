@@ -55,6 +55,7 @@ export const doctor: Verb = {
     try {
       const report = await examine({ sight, call, attached, withoutRules: new Set(), until });
       if (report.findings.length > 0) call.ends(1);
+      else if (report.unknown.length > 0) call.ends(3);
       return call.options('json') !== undefined ? reportJson(report) : reportText(report);
     } finally {
       endProgramsAfter(undefined);

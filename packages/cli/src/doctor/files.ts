@@ -120,11 +120,13 @@ export const cache: Probe = {
         cure: 'restart the container it is of; then remove the file',
       });
     }
+    if (!sight.cacheIsThere) {
+      const where = `there is no ${sight.cacheDir}/results; containerd and CRI-O use /var/lib/cni, else set CNI_CACHE_DIR`;
+      return { found, fine: `none is remembered: ${where}` };
+    }
     const living = attached.filter(({ lives }) => lives).length;
     const fine = `${many(attached.length, 'attachment')}${attached.length === living ? '' : `, ${living} live`}`;
-    if (sight.cacheIsThere) return { found, fine };
-    const why = `there is no ${sight.cacheDir}/results: nothing is remembered (containerd and CRI-O use /var/lib/cni; else set CNI_CACHE_DIR)`;
-    return { found, unknown: [why] };
+    return { found, fine };
   },
 };
 

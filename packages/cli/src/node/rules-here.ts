@@ -9,6 +9,7 @@ import { type ListedRule, listRules } from '@cni-ts/nftables/rule';
 import { listElements } from '@cni-ts/nftables/set';
 import { type Table, tableText } from '@cni-ts/nftables/table';
 import { objects } from '@cni-ts/portmap/nftables-table';
+import { ruleText } from '@cni-ts/rules/nft-engine';
 import { readRule } from '@cni-ts/rules/read-rule';
 import type { ReadRule } from '@cni-ts/rules/rule-spec';
 import { readWords, ruleWords } from '@cni-ts/rules/words-language';
@@ -36,7 +37,8 @@ export interface HostRule {
   readonly handle: number | undefined;
   readonly comment: string | undefined;
   readonly spec: ReadRule;
-  /** In iptables' words, as far as they can say it, without the comment; of the older kind as iptables-save has it. */
+  /** In the words of nft or iptables, as far as it is understood, without the comment; of the older kind as iptables-save
+   *  has it. */
   readonly text: string;
 }
 
@@ -139,8 +141,16 @@ function rulesOf(table: Table, listed: readonly ListedRule[]): HostRule[] {
     places.set(one.chain, at + 1);
     const spec = readRule(table.family === 'ip6' ? 6 : 4, one);
     const { chain, handle, comment } = one;
-    return { table: tableText(table), chain, at, handle: Number(handle), comment, spec, text: textOf(spec) };
+    const text = nftText(table, chain, spec) ?? textOf(spec);
+    return { table: tableText(table), chain, at, handle: Number(handle), comment, spec, text };
   });
+}
+
+/** In nft's words, where nobody looks at the table with iptables; undefined for what is not understood as a whole. */
+function nftText(table: Table, chain: string, { when, except, action, whole }: ReadRule): string | undefined {
+  const isOfIptables = table.family !== 'inet' && iptablesTables.some((name) => name === table.name);
+  if (isOfIptables || !whole || !action) return undefined;
+  return ruleText(table, { chain, when, except, action });
 }
 
 /** Without its comment, which stands beside it. */
