@@ -228,6 +228,31 @@ test.each([
   },
 );
 
+test('a pod and a hardware address lead to the container as well', async () => {
+  const folder = lab.network('pods', [
+    { type: 'ptp', ipam: { type: 'host-local', subnet: '10.88.0.0/24', dataDir: lab.networks } },
+  ]);
+  const env = { NETCONFPATH: folder, CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1' };
+  const netns = lab.container('pods');
+  expect((await lab.cnitool(['add', 'pods', netns], env)).stderr).toBe('');
+  const owner = `container ${containerIdOf(netns)} (pod shop/web-1), interface eth0, network pods, `;
+  const [, mac = ''] = / link\/ether (\S+)/.exec(lab.inside(netns, 'ip link show eth0').stdout) ?? [];
+  for (const word of ['shop/web-1', mac, `${containerIdOf(netns)}/eth0`]) {
+    expect((await lab.cnitool(['explain', word], env)).stdout, word).toContain(owner);
+  }
+  expect((await lab.cnitool(['doctor', 'shop/web-1'], env)).stdout).toContain(
+    '✓ attachments: 1 attachment\n',
+  );
+});
+
+test('who may not look is told so', async () => {
+  const tool = join(ours, 'cnitool');
+  lab.sh(`cp ${tool} ${lab.dir}/cnitool; chmod 755 ${lab.dir}; chmod 700 ${lab.state}`);
+  const run = `setpriv --reuid 65534 --regid 65534 --clear-groups env CNI_CACHE_DIR=${lab.state}/cache ${lab.dir}/cnitool`;
+  const told = lab.sh(`${run} doctor 2>&1 || echo "status $?"`);
+  expect(told).toMatch(/^Error: what is remembered cannot be read, run it as root: .*\nstatus 3\n$/);
+});
+
 test('what nobody knows is said, with exit status 3; a beginning of several is no answer', async () => {
   const one = await attached('some', 83, ours, 'nftables');
   expect(await one.explain('no-such-thing')).toMatchObject({

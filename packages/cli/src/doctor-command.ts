@@ -6,7 +6,7 @@ import { bridged, connections, forwarding, forwardPolicy, sourceChecks } from '.
 import { type Exam, type Found, many, type Probe } from './doctor/probe.ts';
 import { ports, tables } from './doctor/rules.ts';
 import { checks, dhcp, duplicates, leftOver } from './doctor/state.ts';
-import type { Attached } from './node/attached.ts';
+import { type Attached, attachedNamed } from './node/attached.ts';
 import { Sight } from './node/sight.ts';
 import { CannotLookError, type Verb } from './verb.ts';
 
@@ -66,8 +66,7 @@ export const doctor: Verb = {
 /** By the beginning of its ID; all without a word. */
 function chosen({ attached, cacheDir }: Sight, word: string | undefined): readonly Attached[] {
   if (word === undefined) return attached;
-  const exact = attached.filter(({ containerId }) => containerId === word);
-  const found = exact.length > 0 ? exact : attached.filter(({ containerId }) => containerId.startsWith(word));
+  const found = attachedNamed(attached, word);
   const ids = new Set(found.map(({ containerId }) => containerId));
   if (ids.size === 1) return found;
   throw new CannotLookError(

@@ -34,6 +34,7 @@ export function explainSchema() {
         network: z.string(),
         containerId: z.string(),
         ifname: z.string(),
+        pod: z.optional(z.string()),
         netns: z.string(),
         lives: z.boolean(),
         added: z.optional(z.string()),

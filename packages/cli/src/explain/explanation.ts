@@ -39,10 +39,13 @@ export function explanationText({ title, attached, facts, problems, unknown }: E
   return `${lines.join('\n')}\n`;
 }
 
-function ownerLines({ network, containerId, ifname, netns, lives, since }: Attached): string[] {
+function ownerLines({ network, containerId, ifname, netns, lives, since, pod }: Attached): string[] {
   const added = since === undefined ? '' : `, added ${timeText(since)} (${ageText(since)} ago)`;
   const state = netns === '' ? 'not known' : `${netns} ${lives ? 'lives' : 'is gone'}`;
-  return [`container ${containerId}, interface ${ifname}, network ${network}${added}`, `namespace ${state}`];
+  return [
+    `container ${containerId}${pod === '' ? '' : ` (pod ${pod})`}, interface ${ifname}, network ${network}${added}`,
+    `namespace ${state}`,
+  ];
 }
 
 /** As the schema cnitool-explain.json says. */
@@ -64,11 +67,12 @@ export function explanationJson(
 }
 
 function attachedJson(sight: Sight, one: Attached) {
-  const { network, containerId, ifname, netns, lives, plugins, addresses, ports, since } = one;
+  const { network, containerId, ifname, netns, lives, plugins, addresses, ports, since, pod } = one;
   return {
     network,
     containerId,
     ifname,
+    ...(pod !== '' && { pod }),
     netns,
     lives,
     ...(since !== undefined && { added: new Date(since).toISOString() }),

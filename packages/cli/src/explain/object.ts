@@ -2,8 +2,10 @@
 
 import { isAbsolute, resolve } from 'node:path';
 import { parseIp } from '@cni-ts/address/ip';
+import { formatMac, parseMac } from '@cni-ts/address/mac';
 import { realPath } from '@cni-ts/libc/file';
 import { netnsPath } from '../netns-argument.ts';
+import { attachedNamed } from '../node/attached.ts';
 import type { AskedPort } from '../node/host-port.ts';
 import type { Sight } from '../node/sight.ts';
 import { CannotLookError } from '../verb.ts';
@@ -42,10 +44,13 @@ function explainWord(sight: Sight, word: string): Explanation | undefined {
   const ip = parseIp(word.replace(/\/\d+$/, ''));
   if (ip && !word.includes('[')) return explainAddress(sight, ip);
   if (/^0x[0-9a-f]+$/i.test(word)) return withMark(sight, word) ?? withContainer(sight, word);
+  const mac = parseMac(word);
+  if (mac) return withMac(sight, formatMac(mac));
   if (word.startsWith('pid:')) return ofNamespace(sight, netnsPath(word));
   if (word.includes('/')) {
     const path = resolve(isAbsolute(word) ? '/' : realPath('.'), word);
     return (
+      withContainer(sight, word, true) ??
       explainFile(sight, path) ??
       inContainer(sight, word.slice(0, word.indexOf('/')), word.slice(word.indexOf('/') + 1))
     );
@@ -91,6 +96,19 @@ function withPort(
   );
 }
 
+/** A link of the host or of a container that has this hardware address. */
+function withMac(sight: Sight, mac: string): Explanation | undefined {
+  const link = sight.host.links.find((one) => one.mac === mac);
+  if (link) return explainHostLink(sight, link.name);
+  for (const { netns, containerId, ifname } of sight.attached) {
+    const place = sight.inside.get(netns);
+    if (place === undefined || place instanceof Error) continue;
+    const has = place.links.some((one) => one.name === ifname && one.mac === mac);
+    if (has) return explainInnerLink(sight, ifname, containerId);
+  }
+  return undefined;
+}
+
 function withMark(sight: Sight, word: string): Explanation | undefined {
   const value = Number(word);
   return Number.isInteger(value) ? explainMark(sight, value) : undefined;
@@ -98,10 +116,8 @@ function withMark(sight: Sight, word: string): Explanation | undefined {
 
 /** By the whole ID, or by a beginning that only one has. */
 function withContainer(sight: Sight, word: string, whole = false): Explanation | undefined {
-  const exact = sight.attached.filter(({ containerId }) => containerId === word);
-  if (exact.length > 0) return explainContainer(sight, exact);
-  if (whole || word === '') return undefined;
-  const found = sight.attached.filter(({ containerId }) => containerId.startsWith(word));
+  const found = attachedNamed(sight.attached, word);
+  if (whole && !found.some(({ containerId, pod }) => containerId === word || pod === word)) return undefined;
   const ids = [...new Set(found.map(({ containerId }) => containerId))];
   if (ids.length > 1) {
     throw new CannotLookError(

@@ -38,6 +38,8 @@ export interface Attached {
   readonly unread: string | undefined;
   readonly addresses: readonly Cidr[];
   readonly ports: readonly PublishedPort[];
+  /** `default/web-1`, where the runtime said of which pod it is; else ''. */
+  readonly pod: string;
   /** When it was added, in milliseconds since 1970; undefined where that is not known. */
   readonly since: number | undefined;
 }
@@ -62,9 +64,17 @@ export function attachedHere(runtime: Operations, cacheDir: string): Attached[] 
       unread,
       addresses: (result.ips ?? []).flatMap(({ address }) => parseCidr(address) ?? []),
       ports: portsIn(capabilityArgs, plugins),
+      pod: podOf(cached),
       since: file && Number(file.mtimeNs / 1_000_000n),
     };
   });
+}
+
+/** Kubernetes' runtimes tell plugins by CNI_ARGS. */
+function podOf({ args = [] }: CachedAttachment): string {
+  const value = (name: string) => args.find(([key]) => key === name)?.[1] ?? '';
+  const name = value('K8S_POD_NAME');
+  return name === '' ? '' : `${value('K8S_POD_NAMESPACE') || 'default'}/${name}`;
 }
 
 /** A list, or a single configuration, which is a list of one. */
@@ -129,4 +139,11 @@ export function goneSince(netns: string): number | undefined {
   if (tryStat(netns)) return undefined;
   const folder = tryStat(netns.slice(0, netns.lastIndexOf('/')) || '/');
   return folder && Number(folder.mtimeNs / 1_000_000n);
+}
+
+/** Those of the container whose ID or pod this is, or else of all whose ID begins so. */
+export function attachedNamed(attached: readonly Attached[], word: string): readonly Attached[] {
+  const exact = attached.filter(({ containerId, pod }) => containerId === word || pod === word);
+  if (exact.length > 0 || word === '') return exact;
+  return attached.filter(({ containerId }) => containerId.startsWith(word));
 }
