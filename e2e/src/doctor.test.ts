@@ -208,6 +208,53 @@ test('settings of the kernel that keep packets away are named', async () => {
   expect(stdout).toMatch(/✗ CNI3010 cnitool-\w+ has 2 interfaces, and rp_filter is strict on eth0, eth1: /);
 });
 
+test('containers of one bridge that the rules keep apart are named, and a range that is nearly used up', async () => {
+  const net = network('web', 104, { ipam: { subnet: '10.104.0.0/28' } });
+  for (let i = 0; i < 12; i++) await net.add(`a${i}`);
+  lab.sh('iptables -P FORWARD DROP; iptables -A FORWARD ! -o br104 -j ACCEPT');
+  const hasBridgeNf = existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables');
+  if (hasBridgeNf) lab.sh('echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables');
+  const { stdout } = await net.doctor();
+  expect(stdout).toContain(
+    '✗ CNI4017 web: 10.104.0.0/28 is nearly used up: 12 of 13 addresses, 12 of them by who lives → cnitool ipam show web\n',
+  );
+  if (!hasBridgeNf) return;
+  expect(stdout).toContain(
+    '✗ CNI3011 containers on br104 do not reach each other: bridge-nf-call-iptables is 1, and FORWARD drops what goes from it to itself → iptables -I FORWARD -i br104 -o br104 -j ACCEPT\n',
+  );
+  lab.sh('iptables -I FORWARD -i br104 -o br104 -j ACCEPT');
+  expect((await net.doctor()).stdout).toContain('✓ bridged packets: 1 bridge\n');
+});
+
+test('two containers with one address are named', async () => {
+  const net = network('one', 105);
+  const a = await net.add('a');
+  const other = network('two', 106, {
+    ipam: { subnet: '10.105.0.0/24', dataDir: join(lab.state, 'others') },
+  });
+  const b = await other.add('b');
+  expect((await net.doctor()).stdout).toMatch(
+    new RegExp(
+      `✗ CNI3014 10\\.105\\.0\\.2 is of (${containerIdOf(a)}/eth0 of one and ${containerIdOf(b)}/eth0 of two|${containerIdOf(b)}/eth0 of two and ${containerIdOf(a)}/eth0 of one) → `,
+    ),
+  );
+});
+
+test('a disk that is nearly full is named', async () => {
+  const net = network('web', 107);
+  await net.add('a');
+  const cache = join(lab.state, 'cache');
+  const told = lab.sh(`unshare -m --propagation private bash -c '
+    mount -t tmpfs -o size=256k,nr_inodes=40 t ${cache}
+    head -c 250000 /dev/zero > ${cache}/zeros; for i in $(seq 38); do touch ${cache}/$i; done
+    export NETCONFPATH=${folder} CNI_CACHE_DIR=${cache} CNI_PATH=${ours}
+    ${ours}/cnitool doctor || true'`);
+  expect(told).toMatch(
+    /✗ CNI4012 the disk of \S+\/cache is nearly full: 0 MiB of 1 are left → make room: df -h /,
+  );
+  expect(told).toMatch(/✗ CNI4012 the disk of \S+\/cache is nearly full: \d of 40 inodes are left → /);
+});
+
 test('plugins of different releases are named', async () => {
   const path = lab.pluginsFrom('mixed', { bridge: ours, 'host-local': ours, portmap: ours });
   const old =

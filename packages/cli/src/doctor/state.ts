@@ -105,7 +105,7 @@ export const leftOver: Probe = {
       tell(ruleName(rule), said?.network, said?.containerId);
     }
     if (found.length === 0 || sight.attached.length > 0) return { found };
-    const why = `${many(found.length, 'link or rule')} of containers of which ${sight.cacheDir} remembers nothing: set CNI_CACHE_DIR where another runtime remembers them`;
+    const why = `${found.length} links and rules say that they are of containers of which ${sight.cacheDir} remembers nothing: set CNI_CACHE_DIR where a runtime remembers them elsewhere`;
     return { found: [], unknown: [why] };
   },
 };
