@@ -244,6 +244,12 @@ Commands:
   validate [options] [files...]     Check configurations, without one those of
                                     this node: files, a folder, - for stdin, or
                                     a network by its name
+  plan [options] [network] [netns]  Tell what add would make, for the whole
+                                    chain and its IPAM plugin; nothing is
+                                    touched
+  repair [options] [networks...]    Make what attachments need so again: rules
+                                    after a flush, addresses, routes, limits;
+                                    sessions live on
   list [options]                    List configurations in their order and which
                                     wins, attachments, and plugins with their
                                     versions
