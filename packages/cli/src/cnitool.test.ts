@@ -219,6 +219,12 @@ Commands:
   trace [options] [container]        Follow a packet of a container through the
                                      tables of the kernel, and name the hop that
                                      drops it
+  explain [options] [object...]      Tell whose a container ID, address, host
+                                     port, link, rule, mark or file is, and what
+                                     is wrong with it
+  doctor [options] [container]       Find what is wrong with this node, or with
+                                     one container, and the cure; changes
+                                     nothing
   version [networks-or-plugins...]   Print the spec versions of the plugins of a
                                      network, or of plugins by name, and those
                                      all share
@@ -229,45 +235,6 @@ Commands:
                                      plugins that are named, and put back what
                                      was replaced
   help [command]                     display help for command
-  add [network] [netns]             Add a network interface to a network
-                                    namespace and print the result
-  check [network] [netns]           Check that a network namespace's interface
-                                    is as ADD left it
-  del [network] [netns]             Remove the network interface from a network
-                                    namespace
-  gc [options] [network] [netns]    Remove the attachments of a network whose
-                                    namespace is gone
-  status [network] [netns]          Ask whether a network could serve ADD now
-  ipam [options] [arguments...]     Tell of addresses: show [network], why
-                                    <address>, check [network], release
-                                    --from-report <file>
-  validate [options] [files...]     Check configurations, without one those of
-                                    this node: files, a folder, - for stdin, or
-                                    a network by its name
-  plan [options] [network] [netns]  Tell what add would make, for the whole
-                                    chain and its IPAM plugin; nothing is
-                                    touched
-  repair [options] [networks...]    Make what attachments need so again: rules
-                                    after a flush, addresses, routes, limits;
-                                    sessions live on
-  list [options]                    List configurations in their order and which
-                                    wins, attachments, and plugins with their
-                                    versions
-  explain [options] [object...]     Tell whose a container ID, address, host
-                                    port, link, rule, mark or file is, and what
-                                    is wrong with it
-  doctor [options] [container]      Find what is wrong with this node, or with
-                                    one container, and the cure; changes nothing
-  version [networks-or-plugins...]  Print the spec versions of the plugins of a
-                                    network, or of plugins by name, and those
-                                    all share
-  install [options] [names...]      Put every plugin and cnitool into a folder,
-                                    or those that are named; what is replaced is
-                                    kept
-  uninstall [options] [names...]    Remove what is ours from a folder, or the
-                                    plugins that are named, and put back what
-                                    was replaced
-  help [command]                    display help for command
 
 Environment:
   NETCONFPATH    folder with network configurations (default: /etc/cni/net.d)

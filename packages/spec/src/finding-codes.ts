@@ -338,12 +338,6 @@ export const findingCodes = {
     why: '`nft flush ruleset`, `iptables -F`, or a firewall that was loaded anew.',
     cure: '`cnitool repair --plan` shows what is missing, `cnitool repair` makes it again; connections live on.',
   },
-  CNI3009: {
-    title: 'This host does not forward packets',
-    meaning: 'Containers reach this host and each other on one bridge, and nothing beyond.',
-    why: 'Something set `net.ipv4.ip_forward` (for IPv6 `net.ipv6.conf.all.forwarding`) to 0 after the containers were attached.',
-    cure: 'Set it to 1 with `sysctl -w`, and in /etc/sysctl.d, so that it stays.',
-  },
   CNI3010: {
     title: 'Strict source checks drop packets of a second interface',
     meaning:
