@@ -17,6 +17,8 @@ afterEach(() => lab.close());
 const order = ['bridge', 'portmap', 'firewall', 'bandwidth'] as const;
 const count = 100;
 const firstPort = 8000;
+/** Attached side by side. */
+const atOnce = 5;
 
 /** What each of a hundred containers loses, besides the rules of all. */
 function damage(containers: readonly string[]): void {
@@ -64,7 +66,7 @@ test('a signal ends repair between two attachments, and says how many are left',
   for (const name of ['a', 'b', 'c']) await chain.run('add', lab.container(name));
   const folder = join(lab.dir, 'signalling');
   mkdirSync(folder);
-  const answer = `case $CNI_COMMAND in VALIDATE) echo '{"findings": []}';; *) kill -TERM $PPID; echo '{"repaired": []}';; esac`;
+  const answer = `case $CNI_COMMAND in VALIDATE) echo '{"findings": []}';; *) trap '' TERM; kill -TERM $PPID; echo '{"repaired": []}';; esac`;
   writeFileSync(join(folder, 'bridge'), `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
   const stopped = await lab.cnitool(['repair', '--exec'], { CNI_PATH: folder });
   expect(stopped).toMatchObject({
@@ -84,11 +86,10 @@ test.each(['nftables', 'iptables'] as const)(
   async (backend) => {
     const open = closeForwarding(lab, backend);
     const chain = new Chain(lab, 'web', 40, order, { backend, cniVersion: '1.1.0' });
-    const containers: string[] = [];
-    for (let i = 0; i < count; i++) {
-      const path = lab.container(`c${i}`);
-      await chain.run('add', path, { hostPort: firstPort + i });
-      containers.push(path);
+    const containers = Array.from({ length: count }, (_, i) => lab.container(`c${i}`));
+    for (let i = 0; i < count; i += atOnce) {
+      const some = containers.slice(i, i + atOnce);
+      await Promise.all(some.map((path, j) => chain.run('add', path, { hostPort: firstPort + i + j })));
     }
     const stop = echoIn(containers);
     const visitor = new Visitor(lab, firstPort, count);
