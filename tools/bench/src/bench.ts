@@ -14,6 +14,7 @@ import { commandLine, refuse } from '@cni-ts/setup/command-line';
 import type { Floor } from './busy.ts';
 import { svgChart } from './chart.ts';
 import { readAnew } from './fresh-programs.ts';
+import { frontChart } from './front-chart.ts';
 import { machine } from './machine.ts';
 import { page } from './page.ts';
 import { fetchPeers, peersVersion } from './peers.ts';
@@ -34,7 +35,7 @@ const usage = `npm run bench [-- options]
   --json FILE          writes what was measured, after each scenario (.cache/bench.json has the last run)
   --svg FILE           writes a chart of it, likewise
   --uml                in user-mode Linux, which has kinds of links that this kernel may lack: for ratios, not for times
-  --publish            writes docs/bench.json, docs/bench.svg and docs/bench.md when all is measured
+  --publish            writes docs/bench.{json,svg,md} and docs/speed.svg when all is measured
 `;
 
 const command = 'npm run bench';
@@ -149,6 +150,7 @@ async function enter(): Promise<void> {
   write(join(root, 'docs/bench.json'), jsonText(report));
   write(join(root, 'docs/bench.svg'), svgChart(report.rows, report.machine, report.peers));
   write(join(root, 'docs/bench.md'), page(report));
+  write(join(root, 'docs/speed.svg'), frontChart(report));
 }
 
 /** Where the last run is written to: nowhere on a tree that is read-only, as in user-mode Linux. */

@@ -12,6 +12,20 @@ const line = 19;
 const gap = 9;
 const head = 88;
 
+/** Text, lines and bars on light and on dark pages, as every chart has them. */
+export const themed = `
+      text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
+      .head { font-size: 16px; font-weight: 600 } .title { font-weight: 600 }
+      .tick, .label, .value, .foot { fill: #59636e } .unable { font-style: italic }
+      .grid { stroke: #d1d9e0 } .one { stroke: #59636e; stroke-width: 1.5 }
+      .faster { fill: #1f883d } .slower { fill: #cf222e }
+      @media (prefers-color-scheme: dark) {
+        text { fill: #f0f6fc } .tick, .label, .value, .foot { fill: #9198a1 }
+        .grid { stroke: #3d444d } .one { stroke: #9198a1 }
+        .faster { fill: #3fb950 } .slower { fill: #f85149 }
+      }
+    `;
+
 /** The rows that tell something to a reader who wants one look: times and rates that have a counterpart, or would have
  *  one if a side had not failed. */
 export function charted(rows: readonly Row[]): Row[] {
@@ -76,18 +90,7 @@ export function svgChart(rows: readonly Row[], machine: string, peers = ''): str
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`,
     `<title>Speed beside the Go plugins</title>`,
-    `<style>
-      text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
-      .head { font-size: 16px; font-weight: 600 } .title { font-weight: 600 }
-      .tick, .label, .value, .foot { fill: #59636e } .unable { font-style: italic }
-      .grid { stroke: #d1d9e0 } .one { stroke: #59636e; stroke-width: 1.5 }
-      .faster { fill: #1f883d } .slower { fill: #cf222e }
-      @media (prefers-color-scheme: dark) {
-        text { fill: #f0f6fc } .tick, .label, .value, .foot { fill: #9198a1 }
-        .grid { stroke: #3d444d } .one { stroke: #9198a1 }
-        .faster { fill: #3fb950 } .slower { fill: #f85149 }
-      }
-    </style>`,
+    `<style>${themed}</style>`,
     text(16, 28, 'How many times as fast as the Go plugins', 'head'),
     text(
       16,
@@ -112,7 +115,7 @@ function ticksOf(slower: number, octaves: number): number[] {
   return exponents.map((exponent) => 2 ** exponent);
 }
 
-function text(x: number, y: number, content: string, kind: string, anchor = 'start'): string {
+export function text(x: number, y: number, content: string, kind: string, anchor = 'start'): string {
   const safe = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   return `<text class="${kind}" x="${n(x)}" y="${n(y)}" text-anchor="${anchor}">${safe}</text>`;
 }

@@ -1,0 +1,100 @@
+/**
+ * A node for who follows a guide: namespaces of network, mounts and processes, where /etc, /opt, /run and /var/lib are
+ * copies or empty, so that commands can be typed as they stand there. eth0 leads to a namespace `outside`, which has
+ * 192.0.2.2 and answers; eth1 and eth2 lead there, too, and have no address. The kernel ends all of it with the node.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { ours } from './lab.ts';
+
+/** `archive` is what a reader has unpacked: our executables. */
+const furnish = `
+set -e
+mount -t tmpfs run /run
+mkdir -p /run/netns /run/lock /run/node/archive /run/node/etc
+cp -a "$OURS/." /run/node/archive
+cp -a /etc/. /run/node/etc 2>/dev/null || true
+rm -rf /run/node/etc/cni
+mkdir -p /run/node/etc/cni/net.d
+mount --bind /run/node/etc /etc
+mount -t tmpfs lib /var/lib
+mount -t tmpfs opt /opt
+mkdir -p /opt/cni/bin
+cp -a /run/node/archive/. /opt/cni/bin
+read -r pid rest </proc/self/stat
+mount -t proc proc /proc
+ip link set lo up
+ip netns add outside
+ip -n outside link set lo up
+for i in 0 1 2; do
+  ip link add eth$i type veth peer name far$i netns outside
+  ip link set eth$i up
+  ip -n outside link set far$i up
+done
+ip address add 192.0.2.1/24 dev eth0
+ip -n outside address add 192.0.2.2/24 dev far0
+ip route add default via 192.0.2.2
+echo "ready $pid"
+exec sleep 600
+`;
+
+export class GuideNode {
+  #room: ChildProcess | undefined;
+  #pid = '';
+
+  /** Throws with what a program said when this machine does not let it. */
+  async open(): Promise<void> {
+    const options = '--net --mount --pid --fork --kill-child --propagation private'.split(' ');
+    const env = { ...process.env, OURS: ours };
+    const room = spawn('unshare', [...options, 'bash', '-c', furnish], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env,
+    });
+    this.#room = room;
+    this.#pid = await new Promise((done, fail) => {
+      let said = '';
+      room.stderr.on('data', (text) => {
+        said += text;
+      });
+      room.stdout.on('data', (text) => done(String(text).trim().split(' ')[1] ?? ''));
+      room.on('error', fail);
+      room.on('close', () => fail(new Error(said)));
+    });
+  }
+
+  /** Runs commands as a reader types them: in the folder of the archive, each block in a shell of its own that ends with the
+   *  first command that fails. Output of both kinds is one text. What a block leaves running has the node's life. */
+  run(
+    commands: string,
+    env: Readonly<Record<string, string>> = {},
+  ): { status: number | null; output: string } {
+    const inside = ['-t', this.#pid, '--net', '--mount', '--pid'];
+    const { status, stdout, stderr, error } = spawnSync(
+      'nsenter',
+      [...inside, 'bash', '-e', '-c', `exec 2>&1; cd /run/node/archive\n${commands}`],
+      {
+        encoding: 'utf8',
+        timeout: 60_000,
+        env: {
+          PATH: `${process.env.PATH ?? ''}:/opt/cni/bin`,
+          HOME: '/root',
+          DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent/bus',
+          ...env,
+        },
+      },
+    );
+    return { status, output: `${stdout}${stderr}${error?.message ?? ''}` };
+  }
+
+  /** Writes a file, and the folders that it is in. */
+  write(path: string, text: string): void {
+    const { status, output } = this.run(`mkdir -p "$(dirname "$FILE")"; printf %s "$TEXT" >"$FILE"`, {
+      FILE: path,
+      TEXT: text,
+    });
+    if (status !== 0) throw new Error(`${path}: ${output}`);
+  }
+
+  close(): void {
+    this.#room?.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,165 @@
+/** docs/guides, followed to the letter on a node of their own; and every network configuration that a page shows. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { workspaceRoot } from '@cni-ts/bundle/workspace';
+import { afterAll, describe, expect, test } from 'vitest';
+import { commandsOfTool, missingLines, stepsOf, typesOf } from './guide.ts';
+import { capabilities, needsAnotherKernel } from './guide-chain.ts';
+import { GuideNode } from './guide-node.ts';
+import { ours, theirs } from './lab.ts';
+
+const guides = globSync('docs/guides/*.md', { cwd: workspaceRoot }).sort();
+const pageOf = (file: string) => readFileSync(join(workspaceRoot, file), 'utf8');
+
+/** Blocks that cannot be tried here, by guide: a new one is thought about. */
+const elsewhere: Readonly<Record<string, number>> = {
+  'docs/guides/chains.md': 1,
+  'docs/guides/kubernetes.md': 4,
+  'docs/guides/moving-a-node.md': 0,
+  'docs/guides/podman.md': 3,
+  'docs/guides/troubleshooting.md': 0,
+};
+
+/** The guide that begins with the Go plugins, where Debian's are installed. */
+const skipped = (file: string) => file.endsWith('moving-a-node.md') && !existsSync(theirs);
+
+/** What this build of cnitool can do. */
+const help = spawnSync(join(ours, 'cnitool'), ['help'], { encoding: 'utf8', env: {} }).stdout ?? '';
+const known = new Set([...help.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name = '']) => name));
+
+describe.each(guides.filter((file) => !skipped(file)))('%s', (file) => {
+  const steps = stepsOf(pageOf(file));
+  const node = new GuideNode();
+  let opened: Promise<void> | undefined;
+  afterAll(() => node.close());
+  /** After a step that failed the others say nothing. */
+  let broken = false;
+
+  test.for(steps.map((step, i) => [titleOf(step, i), step] as const))('%s', async ([, step], { skip }) => {
+    if (broken) skip('a step before it failed');
+    opened ??= node.open();
+    await opened;
+    broken = true;
+    if (step.kind === 'file') tryFile(step.path, step.text);
+    else if (step.kind === 'elsewhere') {
+      const { status, stderr } = spawnSync('bash', ['-n'], { input: step.text, encoding: 'utf8' });
+      expect([status, stderr]).toEqual([0, '']);
+    } else {
+      const lacking = commandsOfTool(step.text).filter((name) => !known.has(name));
+      if (lacking.length > 0) {
+        broken = false;
+        skip(`cnitool has no ${lacking.join(', ')}`);
+      }
+      const { status, output } = node.run(step.text);
+      expect(status, `${step.text}\n${output}`).toBe(step.status);
+      expect(missingLines(step.prints, output), output).toEqual([]);
+    }
+    broken = false;
+  });
+
+  test('blocks for elsewhere are as many as are known', () => {
+    expect(steps.filter(({ kind }) => kind === 'elsewhere')).toHaveLength(elsewhere[file] ?? 0);
+  });
+
+  /** A file is put where the page says. A list without a folder is a chain: it is validated, and an attachment made, checked
+   *  and removed, after which nothing is left. */
+  function tryFile(path: string | undefined, text: string): void {
+    JSON.parse(text);
+    if (path === undefined) return;
+    if (path.startsWith('/')) {
+      node.write(path, text);
+      return;
+    }
+    node.write(`/etc/cni/net.d/${path}`, text);
+    const checked = node.run(`cnitool validate /etc/cni/net.d/${path}`);
+    expect(checked, checked.output).toMatchObject({ status: 0 });
+    const list = typesOf(text);
+    if (!list || needsAnotherKernel(list.types)) return;
+    const before = node.run('ip -o link show type veth; ls /etc/cni/net.d');
+    for (const command of ['netns', 'add', 'check', 'del']) {
+      const line =
+        command === 'netns'
+          ? 'ip netns add box'
+          : `cnitool ${command} ${list.name} /run/netns/box >/dev/null`;
+      const { status, output } = node.run(line, { CAP_ARGS: capabilities });
+      expect(status, `${line}: ${output}`).toBe(0);
+    }
+    expect(node.run('ip netns del box; ip -o link show type veth; ls /etc/cni/net.d')).toEqual(before);
+    expect(
+      node.run(
+        `ls /var/lib/cni/results; ls /var/lib/cni/networks/${list.name} 2>/dev/null | grep '^[0-9]' || true`,
+      ).output,
+    ).toBe('');
+  }
+});
+
+function titleOf(step: ReturnType<typeof stepsOf>[number], i: number): string {
+  const [first = ''] = step.text.trim().split('\n');
+  const what = step.kind === 'file' ? `the file ${step.path ?? 'that is shown'}` : first.slice(0, 70);
+  return `${i + 1}: ${step.kind === 'commands' && step.hidden ? 'the scene' : what}`;
+}
+
+const pages = [
+  'README.md',
+  ...globSync('{docs,packages,tools}/**/*.md', {
+    cwd: workspaceRoot,
+    exclude: ['**/node_modules/**', '**/templates/**'],
+  }),
+];
+const shown = pages.flatMap((file) =>
+  [...pageOf(file).matchAll(/^```json[^\n]*\n([\s\S]*?)^```$/gm)].flatMap(([, text = '']) => {
+    const list = text.includes('"plugins"') ? typesOf(text) : undefined;
+    return list ? [{ file, name: list.name, text }] : [];
+  }),
+);
+
+test('pages show networks', () => {
+  expect(shown.length).toBeGreaterThan(25);
+});
+
+test.each(shown)('$file: the network $name is fine to cnitool validate', ({ text }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cni-guide-'));
+  try {
+    const file = join(folder, '10.conflist');
+    writeFileSync(file, text);
+    const { status, stdout, stderr } = spawnSync(join(ours, 'cnitool'), ['validate', file], {
+      encoding: 'utf8',
+      env: {},
+    });
+    expect([status, stdout, stderr]).toMatchObject([0, expect.stringContaining('0 errors, 0 warnings'), '']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.each(['README.md', ...globSync('docs/**/*.md', { cwd: workspaceRoot })])(
+  '%s names no file that is not there',
+  (file) => {
+    const links = [...pageOf(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
+    const folder = join(workspaceRoot, file, '..');
+    expect(links.filter((link) => globSync(link, { cwd: folder }).length === 0)).toEqual([]);
+  },
+);
+
+describe('how a guide is read', () => {
+  test('a block with a mark that nobody tries is refused', () => {
+    expect(() => stepsOf('```bash\ntrue\n```\n')).toThrow('a block that is marked "bash"');
+  });
+
+  test('what is printed is held against the block before, with … for what differs', () => {
+    const [step] = stepsOf('```sh finds\ncnitool validate\n```\n\n```text\na … c\n```\n');
+    expect(step).toMatchObject({ kind: 'commands', status: 1, prints: ['a … c'] });
+    expect(missingLines(['a … c', 'd'], 'x\na b c\nd\n')).toEqual([]);
+    expect(missingLines(['d', 'a … c'], 'x\na b c\nd\n')).toEqual(['a … c']);
+  });
+
+  test('commands of cnitool are known by their names', () => {
+    expect(commandsOfTool('cnitool add a b\n./cnitool install\nx | cnitool validate -')).toEqual([
+      'add',
+      'install',
+      'validate',
+    ]);
+  });
+});
