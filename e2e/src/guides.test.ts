@@ -10,7 +10,10 @@ import { capabilities, needsAnotherKernel } from './guide-chain.ts';
 import { GuideNode } from './guide-node.ts';
 import { ours, theirs } from './lab.ts';
 
-const guides = globSync('docs/guides/*.md', { cwd: workspaceRoot }).sort();
+const guides = globSync('docs/guides/*.md', { cwd: workspaceRoot })
+  .filter((file) => !file.endsWith('README.md'))
+  .sort()
+  .concat('docs/cnitool.md');
 const pageOf = (file: string) => readFileSync(join(workspaceRoot, file), 'utf8');
 
 /** Blocks that cannot be tried here, by guide: a new one is thought about. */
@@ -25,7 +28,7 @@ const elsewhere: Readonly<Record<string, number>> = {
 /** The guide that begins with the Go plugins, where Debian's are installed. */
 const skipped = (file: string) => file.endsWith('moving-a-node.md') && !existsSync(theirs);
 
-/** What this build of cnitool can do. */
+/** What this build of cnitool can do: `  name [arguments]  what it does`. */
 const help = spawnSync(join(ours, 'cnitool'), ['help'], { encoding: 'utf8', env: {} }).stdout ?? '';
 const known = new Set([...help.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name = '']) => name));
 
@@ -115,6 +118,12 @@ const shown = pages.flatMap((file) =>
   }),
 );
 
+test.each([...known])('docs/cnitool.md tells of cnitool %s, with an example', (name) => {
+  const [, section = ''] = pageOf('docs/cnitool.md').split(`\n## ${name}\n`);
+  const [own = ''] = section.split('\n## ');
+  expect(own).toMatch(new RegExp(`^\`\`\`sh[^\`]*cnitool ${name}\\b`, 'm'));
+});
+
 test('pages show networks', () => {
   expect(shown.length).toBeGreaterThan(25);
 });
@@ -140,8 +149,24 @@ test.each(['README.md', ...globSync('docs/**/*.md', { cwd: workspaceRoot })])(
     const links = [...pageOf(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
     const folder = join(workspaceRoot, file, '..');
     expect(links.filter((link) => globSync(link, { cwd: folder }).length === 0)).toEqual([]);
+    const places = [...pageOf(file).matchAll(/\]\(([^)#:]*)#([^)]*)\)/g)];
+    const lost = places.filter(([, link = '', place = '']) => {
+      const target = link === '' ? pageOf(file) : readFileSync(join(folder, link), 'utf8');
+      return !headings(target).includes(place);
+    });
+    expect(lost.map(([whole]) => whole)).toEqual([]);
   },
 );
+
+/** The places within a page that can be linked to. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 describe('how a guide is read', () => {
   test('a block with a mark that nobody tries is refused', () => {
