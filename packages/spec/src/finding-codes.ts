@@ -19,7 +19,7 @@ export const findingCodes = {
     meaning:
       'Nothing of the file is used. Runtimes skip it or give up on the whole folder, and none says where it is wrong.',
     why: 'A comma too many or too few, a quote or a bracket that is missing, a comment, a file that was cut short.',
-    cure: 'Look at the place that is told: what was expected there comes first, then what is there.',
+    cure: 'Look at the line and column that are told: what was expected there comes first, then what is there. JSON has no comments and no comma before a closing bracket.',
   },
   CNI1002: {
     title: 'The file is no network configuration',
@@ -31,7 +31,7 @@ export const findingCodes = {
     title: 'A key stands twice in an object',
     meaning: 'Only the last one counts, without a word from any runtime.',
     why: 'A block was copied, or two people added the same setting.',
-    cure: 'Remove one of them.',
+    cure: 'Remove one of the two. What has been in force so far is the last one.',
   },
   CNI1004: {
     title: 'A key that must be there is missing',
@@ -40,11 +40,11 @@ export const findingCodes = {
     cure: 'Add the key that is named.',
   },
   CNI1005: {
-    title: 'The name of the network is none',
+    title: 'The name of the network cannot be used',
     meaning:
       'The name becomes part of file names: it begins with a letter or digit and goes on with letters, digits, `_`, `.` and `-`.',
     why: 'It has a space, a slash or another character in it, or is empty.',
-    cure: 'Choose another name. Containers that are attached under the old one must be removed by it.',
+    cure: 'Choose another name, such as `web-1`. Remove the containers that are attached under the old name first: a DEL goes by the name.',
   },
   CNI1006: {
     title: 'cniVersion is no version of the specification',
@@ -69,7 +69,7 @@ export const findingCodes = {
     title: 'A value is of the wrong kind',
     meaning: 'The plugin refuses the configuration with the first container.',
     why: 'A number in quotes, `"true"` for `true`, one value where a list is expected, an object where a list of objects is.',
-    cure: 'Write what is expected at that place.',
+    cure: 'Write what is expected at that place: `1500` and not `"1500"`, `true` and not `"true"`, `[…]` where several may stand.',
   },
   CNI1011: {
     title: 'A value is not allowed here',
@@ -89,7 +89,7 @@ export const findingCodes = {
     meaning:
       'This version of the plugin passes over it. That is harmless for a comment or a label of another program.',
     why: 'It belongs to another plugin, to another place of the configuration, or to a newer or older version.',
-    cure: 'Nothing, where that is intended.',
+    cure: 'Nothing, where that is intended. Begin a key of your own with `_` or `x-`, and it is no longer told.',
   },
   CNI1014: {
     title: 'The plugin refuses its configuration',
@@ -101,7 +101,7 @@ export const findingCodes = {
     title: 'Settings contradict each other',
     meaning: 'The plugin refuses them together, or one of them has no effect.',
     why: 'Both were set, each for a reason of its own.',
-    cure: 'Decide for one of them.',
+    cure: 'Decide for one of them. The message names both; the README of the plugin says which of its fields go together.',
   },
   CNI1020: {
     title: 'A VLAN ID is outside 1 to 4094',
@@ -110,19 +110,19 @@ export const findingCodes = {
     cure: 'Write an ID from 1 to 4094.',
   },
   CNI1021: {
-    title: 'An MTU is none that a link can have',
+    title: 'No link can have that MTU',
     meaning: 'The kernel refuses the link, or IPv6 does not work on it.',
     why: 'An MTU is 68 to 65535; 0 or nothing is the default.',
     cure: 'Write the MTU of the link that packets leave the node by, or less.',
   },
   CNI1022: {
-    title: 'A name is none that a link can have',
+    title: 'No link can have that name',
     meaning: 'The kernel refuses the link.',
     why: 'A name has at most 15 bytes, no white space, no `/`, `:` or `%`, and is not `.`, `..`, `all` or `default`.',
     cure: 'Shorten the name, or take out the character that is told.',
   },
   CNI1023: {
-    title: 'A MAC address is none',
+    title: 'A MAC address cannot be read',
     meaning: 'The plugin refuses the configuration.',
     why: 'A MAC has six pairs of hexadecimal digits with colons between them; the first byte of one for a link is even.',
     cure: 'Write it as `02:00:00:00:00:01`.',
@@ -158,7 +158,7 @@ export const findingCodes = {
     meaning:
       'Both are called for each container, with the same names for what they make: the second finds its own things there.',
     why: 'A block was copied.',
-    cure: 'Remove one of them.',
+    cure: 'Remove one of the two, or join their settings in one.',
   },
   CNI1040: {
     title: 'Two files define the same network',
@@ -172,7 +172,7 @@ export const findingCodes = {
     meaning:
       'Runtimes read `*.conflist`, `*.conf` and `*.json` of the folder, in the order of their names, and no other.',
     why: 'The extension is another one, such as `.bak` or `.yaml`.',
-    cure: 'Nothing, where that is intended.',
+    cure: 'Nothing, where that is intended. Otherwise name the file `‹number›-‹network›.conflist`.',
   },
   CNI1042: {
     title: 'Two networks share a bridge and do not agree on it',
@@ -189,7 +189,7 @@ export const findingCodes = {
     cure: 'Use one kind for both networks, or VLANs of the master (the vlan plugin, or links made beforehand) as masters.',
   },
   CNI2001: {
-    title: 'An address is none',
+    title: 'An address cannot be read',
     meaning: 'The plugin refuses the configuration with the first container.',
     why: 'A part is above 255 or begins with a zero, a prefix length is missing or too long, or there is one where none belongs.',
     cure: 'A subnet is written `10.22.0.0/16`, an address `10.22.0.1`.',
@@ -204,7 +204,7 @@ export const findingCodes = {
     title: 'A range has no room',
     meaning: 'No container can get an address, or the first one takes the last.',
     why: 'The subnet has fewer than two host bits, or the gateway is the only address of the range.',
-    cure: 'Make the subnet or the range larger.',
+    cure: 'Make the subnet or the range larger: a /24 has room for 253 containers beside the gateway.',
   },
   CNI2004: {
     title: 'A gateway lies outside its subnet',
@@ -222,7 +222,7 @@ export const findingCodes = {
     title: 'Ranges of a network overlap',
     meaning: 'host-local refuses them.',
     why: 'A range was copied, or one is part of the other.',
-    cure: 'Separate them. Ranges of one set are used one after the other.',
+    cure: 'Separate them, or remove the one within the other. Ranges of one set are used one after the other.',
   },
   CNI2007: {
     title: 'Ranges of two networks overlap',
@@ -517,7 +517,7 @@ export const findingCodes = {
     meaning:
       'Its executable failed, or answered something that is no answer, when it was asked for its versions.',
     why: 'It is for another processor, damaged, or not executable.',
-    cure: 'Start it by hand with CNI_COMMAND=VERSION and look at what it says.',
+    cure: 'Start it by hand and look at what it says: `CNI_COMMAND=VERSION /opt/cni/bin/‹plugin› </dev/null`. `file` tells for which processor it is.',
   },
   CNI4004: {
     title: 'A file could not be read',
