@@ -13,7 +13,7 @@ import { ours, theirs } from './lab.ts';
 const guides = globSync('docs/guides/*.md', { cwd: workspaceRoot })
   .filter((file) => !file.endsWith('README.md'))
   .sort()
-  .concat('docs/cnitool.md');
+  .concat('docs/cnitool.md', 'README.md');
 const pageOf = (file: string) => readFileSync(join(workspaceRoot, file), 'utf8');
 
 /** Blocks that cannot be tried here, by guide: a new one is thought about. */
@@ -33,7 +33,9 @@ const help = spawnSync(join(ours, 'cnitool'), ['help'], { encoding: 'utf8', env:
 const known = new Set([...help.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name = '']) => name));
 
 describe.each(guides.filter((file) => !skipped(file)))('%s', (file) => {
-  const steps = stepsOf(pageOf(file));
+  // What the front page says of building and testing is `npm test` itself.
+  const [followed = ''] = pageOf(file).split('\n## See it, test it');
+  const steps = stepsOf(followed);
   const node = new GuideNode();
   let opened: Promise<void> | undefined;
   afterAll(() => node.close());
@@ -80,7 +82,8 @@ describe.each(guides.filter((file) => !skipped(file)))('%s', (file) => {
     expect(checked, checked.output).toMatchObject({ status: 0 });
     const list = typesOf(text);
     if (!list || needsAnotherKernel(list.types)) return;
-    const before = node.run('ip -o link show type veth; ls /etc/cni/net.d');
+    const left = `ip -o link show type veth | cut -d' ' -f2 | sort; ls /etc/cni/net.d`;
+    const before = node.run(left);
     for (const command of ['netns', 'add', 'check', 'del']) {
       const line =
         command === 'netns'
@@ -89,7 +92,7 @@ describe.each(guides.filter((file) => !skipped(file)))('%s', (file) => {
       const { status, output } = node.run(line, { CAP_ARGS: capabilities });
       expect(status, `${line}: ${output}`).toBe(0);
     }
-    expect(node.run('ip netns del box; ip -o link show type veth; ls /etc/cni/net.d')).toEqual(before);
+    expect(node.run(`ip netns del box; ${left}`)).toEqual(before);
     expect(
       node.run(
         `ls /var/lib/cni/results; ls /var/lib/cni/networks/${list.name} 2>/dev/null | grep '^[0-9]' || true`,
