@@ -65,10 +65,15 @@ function spaced(line: string): string {
   return line.trim().replace(/\s+/g, ' ');
 }
 
-/** The words after `cnitool` in commands, each once: which of its commands a block needs. */
-export function commandsOfTool(text: string): string[] {
-  const found = [...text.matchAll(/(?:^|[\s|(/])cnitool ([a-z]+)/gm)].map(([, name = '']) => name);
-  return [...new Set(found)];
+/** Which of cnitool's commands a block needs, and which options of theirs, as they stand on its lines. */
+export function commandsOfTool(text: string): { name: string; options: string[] }[] {
+  const calls = text
+    .replaceAll('\\\n', ' ')
+    .matchAll(/(?:^|[\s|(/])cnitool (?:--exec )?([a-z]+)([^\n|;&>#]*)/gm);
+  return [...calls].map(([, name = '', rest = '']) => ({
+    name,
+    options: rest.match(/(?<= )--[a-z-]+/g) ?? [],
+  }));
 }
 
 /** What is told of a network configuration: its name and all types of plugins in it, those of IPAM too. */
