@@ -225,6 +225,9 @@ Commands:
   doctor [options] [container]       Find what is wrong with this node, or with
                                      one container, and the cure; changes
                                      nothing
+  inspect [options]                  Show the node as a picture: bridges, links,
+                                     containers, their addresses, ports and
+                                     limits
   version [networks-or-plugins...]   Print the spec versions of the plugins of a
                                      network, or of plugins by name, and those
                                      all share
@@ -234,6 +237,12 @@ Commands:
   uninstall [options] [names...]     Remove what is ours from a folder, or the
                                      plugins that are named, and put back what
                                      was replaced
+  collect [options]                  Put what a bug report needs into one
+                                     archive: configurations, attachments,
+                                     links, rules, versions; secrets are masked
+  completion [shell]                 Print what a shell needs to complete
+                                     commands, options, networks and containers:
+                                     bash, zsh or fish
   help [command]                     display help for command
 
 Environment:
@@ -279,6 +288,14 @@ Global Options:
                          then eth0)
   --exec                 run every plugin as a process, also those that are part
                          of this program ($CNITOOL_EXEC=1)
+
+Examples:
+  # tell which attachments have lost their namespace
+  cnitool gc web --dry-run
+  # remove them, and what else nobody uses
+  cnitool gc web
+  # all but these two
+  cnitool gc web --keep c1/eth0 c2/eth0
 `);
 });
 

@@ -10,12 +10,13 @@ import { syncExecutor } from '@cni-ts/libcni/sync-executor';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { type CommandLine, type Option, readCommandLine } from './command-line.ts';
+import { commonOptions, helpOption, versionOption } from './common-options.ts';
 import { holdSignals, whichStopped } from './hold-signals.ts';
 import { kinship } from './kin.ts';
 import { pluginPath } from './settings.ts';
 import { type Chain, loggedExecutor } from './timeline/logged-executor.ts';
 import { timing } from './timeline/timing.ts';
-import { commonOptions, helpOf, helpOption, usageOf, versionOption } from './usage.ts';
+import { helpOf, usageOf } from './usage.ts';
 import { CannotLookError, UsageError } from './verb.ts';
 import { verbNamed, versionText } from './verbs.ts';
 

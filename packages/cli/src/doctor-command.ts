@@ -44,6 +44,10 @@ export interface Report {
 
 export const doctor: Verb = {
   about: 'Find what is wrong with this node, or with one container, and the cure; changes nothing',
+  examples: [
+    { call: 'cnitool doctor', about: 'all that can be wrong with this node' },
+    { call: 'cnitool doctor c1', about: 'with one container' },
+  ],
   needs: ['container'],
   least: 0,
   options: [{ name: 'json', about: 'print it as JSON (dist/schemas/cnitool-doctor.json)' }],

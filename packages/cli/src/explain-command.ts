@@ -7,6 +7,11 @@ import type { Verb } from './verb.ts';
 export const explain: Verb = {
   about:
     'Tell whose a container ID, address, host port, link, rule, mark or file is, and what is wrong with it',
+  examples: [
+    { call: 'cnitool explain 10.22.0.7', about: 'whose an address is, and all that its container has' },
+    { call: 'cnitool explain 8080/tcp', about: 'where a port of the host leads' },
+    { call: 'cnitool explain cni0', about: 'a link' },
+  ],
   needs: [],
   least: 1,
   takes: 'object',

@@ -18,6 +18,10 @@ const common: readonly Option[] = [
 
 export const installCommand: Verb = {
   about: 'Put every plugin and cnitool into a folder, or those that are named; what is replaced is kept',
+  examples: [
+    { call: 'cnitool install', about: 'every plugin and the tool into /opt/cni/bin' },
+    { call: 'cnitool install --dir /usr/lib/cni bridge portmap', about: 'two of them, elsewhere' },
+  ],
   needs: [],
   takes: 'names',
   holdsSignals: true,
@@ -34,6 +38,10 @@ export const installCommand: Verb = {
 
 export const uninstallCommand: Verb = {
   about: 'Remove what is ours from a folder, or the plugins that are named, and put back what was replaced',
+  examples: [
+    { call: 'cnitool uninstall', about: 'all that is ours, and what was there before comes back' },
+    { call: 'cnitool uninstall bridge', about: 'one of them' },
+  ],
   needs: [],
   takes: 'names',
   holdsSignals: true,

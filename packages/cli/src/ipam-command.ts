@@ -14,7 +14,17 @@ import { CannotLookError, UsageError, type Verb, type VerbCall } from './verb.ts
 
 export const ipamCommand: Verb = {
   about: 'Tell of addresses: show [network], why <address>, check [network], release --from-report <file>',
+  examples: [
+    { call: 'cnitool ipam show web', about: 'the ranges of a network, and who holds what' },
+    { call: 'cnitool ipam why 10.22.0.7', about: 'who has an address, or why nobody has it' },
+    {
+      call: 'cnitool ipam check -o report.json',
+      about: 'what is leaked, twice, or lies outside; for release',
+    },
+    { call: 'cnitool ipam release --from-report report.json', about: 'give back what is leaked' },
+  ],
   needs: [],
+  words: ['show', 'why', 'check', 'release'],
   takes: 'arguments',
   options: [
     { name: 'json', about: 'print it as JSON (dist/schemas/cnitool-ipam-….json)' },

@@ -39,6 +39,16 @@ interface Program {
 
 export const list: Verb = {
   about: 'List configurations in their order and which wins, attachments, and plugins with their versions',
+  examples: [
+    {
+      call: 'cnitool list',
+      about: 'what counts on this node, who is attached, which plugins there are',
+    },
+    {
+      call: 'cnitool list --why',
+      about: 'with the reason why each file counts or does not',
+    },
+  ],
   needs: [],
   options: [
     { name: 'why', about: 'tell for each file why it counts or does not' },

@@ -14,6 +14,11 @@ const nobody = '/no-container-in-particular';
 
 export const planCommand: Verb = {
   about: 'Tell what add would make, for the whole chain and its IPAM plugin; nothing is touched',
+  examples: [
+    { call: 'cnitool plan web', about: 'for a container that does not exist yet' },
+    { call: 'cnitool plan web /run/netns/test', about: 'for this one' },
+    { call: 'cnitool plan web --empty', about: 'as on a node that has nothing yet' },
+  ],
   needs: ['network', 'netns'],
   least: 1,
   callsKin: true,

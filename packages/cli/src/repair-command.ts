@@ -8,6 +8,14 @@ import type { Verb, VerbCall } from './verb.ts';
 export const repairCommand: Verb = {
   about:
     'Make what attachments need so again: rules after a flush, addresses, routes, limits; sessions live on',
+  examples: [
+    {
+      call: 'cnitool repair --plan',
+      about: 'tell what attached containers lack, as after "nft flush ruleset"',
+    },
+    { call: 'cnitool repair', about: 'make it so again; open connections live on' },
+    { call: 'cnitool repair web', about: 'of one network' },
+  ],
   needs: [],
   takes: 'networks',
   holdsSignals: true,

@@ -8,6 +8,12 @@ import { CannotLookError, type Verb } from './verb.ts';
 
 export const timeline: Verb = {
   about: 'Draw the calls of a CNI_LOG file, and how long each step took',
+  examples: [
+    {
+      call: 'cnitool timeline /var/log/cni.log',
+      about: 'what a runtime with CNI_LOG=/var/log/cni.log has written',
+    },
+  ],
   needs: ['file'],
   options: [
     { name: 'container', value: 'id', about: 'only the traces in which a container of this ID has a part' },

@@ -12,6 +12,10 @@ import { CannotLookError, UsageError, type Verb, type VerbCall } from './verb.ts
 
 export const trace: Verb = {
   about: 'Follow a packet of a container through the tables of the kernel, and name the hop that drops it',
+  examples: [
+    { call: 'cnitool trace c1 --to 192.0.2.1:80', about: 'hop by hop, to something outside' },
+    { call: 'cnitool trace c1 --to 192.0.2.1:80 --probe', about: 'and whether a packet really passes' },
+  ],
   needs: ['container'],
   options: [
     { name: 'to', value: 'addr:port', about: 'where it goes, also addr:port/udp, or an address for an echo' },

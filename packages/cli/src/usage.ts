@@ -1,23 +1,8 @@
 /** What the tool tells about itself. */
 import { flagsOf, type Option } from './command-line.ts';
+import { commonOptions, environment, helpOption, versionOption } from './common-options.ts';
 import type { Verb } from './verb.ts';
 import { verbNamed, verbs } from './verbs.ts';
-
-/** Every command has them, and they may also stand before it. */
-export const commonOptions: readonly Option[] = [
-  {
-    name: 'ifname',
-    short: '-i',
-    value: 'name',
-    about: 'interface inside the namespace (default: $CNI_IFNAME, then eth0)',
-  },
-  {
-    name: 'exec',
-    about: 'run every plugin as a process, also those that are part of this program ($CNITOOL_EXEC=1)',
-  },
-];
-export const versionOption: Option = { name: 'version', about: 'print the version of the tool' };
-export const helpOption: Option = { name: 'help', short: '-h', about: 'display help for command' };
 
 /** How to call the tool, or one of its commands. */
 export function usageOf(name?: string): string {
@@ -27,28 +12,21 @@ export function usageOf(name?: string): string {
 
 /** All that is told to who asks. */
 export function helpOf(name?: string): string {
-  return name === undefined ? usageOf() + environment : usageOf(name);
+  return name === undefined
+    ? `${usageOf()}\n${tableOf('Environment', environment)}`
+    : usageOf(name) + examplesOf(verbNamed(name));
 }
 
-const environment = `
-Environment:
-  NETCONFPATH    folder with network configurations (default: /etc/cni/net.d)
-  CNI_PATH       folders with plugins, separated by ":" (default: the folder of
-                 cnitool, then /opt/cni/bin)
-  CNI_ARGS       K=V;K=V for the plugins
-  CAP_ARGS       JSON object with values for the plugins' capabilities
-  CNI_IFNAME     interface name when --ifname is not given
-  CNI_CACHE_DIR  where attachments are remembered (default: /var/lib/cni)
-  CNI_LOG        file for the steps of each call and how long they took
-`;
+function examplesOf(verb: Verb | undefined): string {
+  const examples = verb?.examples ?? [];
+  const lines = examples.map(({ call, about }) => `  # ${about}\n  ${call}\n`);
+  return lines.length === 0 ? '' : `\nExamples:\n${lines.join('')}`;
+}
 
 function toolUsage(): string {
-  const commands = Object.entries(verbs).map(
-    ([name, verb]): Row => [
-      [name, ...(verb.options ? ['[options]'] : []), ...places(verb)].join(' '),
-      verb.about,
-    ],
-  );
+  const commands = Object.entries(verbs)
+    .filter(([, { hidden }]) => hidden !== true)
+    .map(([name, verb]): Row => [callOf(name, verb), verb.about]);
   return page('[options] [command]', 'Attach network namespaces to CNI networks by hand', {
     Options: [...commonOptions, versionOption, helpOption].map(rowOf),
     Commands: [...commands, ['help [command]', helpOption.about]],
@@ -60,6 +38,11 @@ function verbUsage(name: string, verb: Verb): string {
     Options: [...(verb.options ?? []), helpOption].map(rowOf),
     'Global Options': commonOptions.map(rowOf),
   });
+}
+
+/** `gc [options] [network] [netns]` */
+export function callOf(name: string, verb: Verb): string {
+  return [name, ...(verb.options ? ['[options]'] : []), ...places(verb)].join(' ');
 }
 
 /** In brackets: how many there must be is told by the reference tool's words, not by the usage text. */
@@ -77,14 +60,20 @@ const columns = 80;
 
 function page(call: string, about: string, tables: Readonly<Record<string, readonly Row[]>>): string {
   const width = Math.max(...Object.values(tables).flatMap((rows) => rows.map(([term]) => term.length)));
-  const told = Object.entries(tables).map(([title, rows]) => {
-    const lines = rows.map(([term, text]) => {
-      const start = `  ${term.padEnd(width)}  `;
-      return start + wrap(text, columns - start.length).join(`\n${' '.repeat(start.length)}`);
-    });
-    return `${title}:\n${lines.join('\n')}\n`;
-  });
+  const told = Object.entries(tables).map(([title, rows]) => tableOf(title, rows, width));
   return [`Usage: cnitool ${call}\n`, `${wrap(about, columns).join('\n')}\n`, ...told].join('\n');
+}
+
+function tableOf(
+  title: string,
+  rows: readonly Row[],
+  width = Math.max(...rows.map(([term]) => term.length)),
+): string {
+  const lines = rows.map(([term, text]) => {
+    const start = `  ${term.padEnd(width)}  `;
+    return start + wrap(text, columns - start.length).join(`\n${' '.repeat(start.length)}`);
+  });
+  return `${title}:\n${lines.join('\n')}\n`;
 }
 
 function wrap(text: string, width: number): string[] {

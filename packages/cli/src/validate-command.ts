@@ -22,6 +22,24 @@ import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 export const validateCommand: Verb = {
   about:
     'Check configurations, without one those of this node: files, a folder, - for stdin, or a network by its name',
+  examples: [
+    {
+      call: 'cnitool validate',
+      about: 'the configurations of this node',
+    },
+    {
+      call: 'cnitool validate 10-web.conflist',
+      about: 'a file, before it is put into place',
+    },
+    {
+      call: 'cnitool validate web',
+      about: 'the files of one network, and its plugins',
+    },
+    {
+      call: 'kubectl get net-attach-def -A -o yaml | cnitool validate -',
+      about: 'what Multus would hand out',
+    },
+  ],
   needs: [],
   takes: 'files',
   options: [

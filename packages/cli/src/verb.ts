@@ -10,8 +10,20 @@ export class CannotLookError extends Error {}
 /** How the tool was called is wrong: it ends with 2. */
 export class UsageError extends Error {}
 
+/** One way to call a command, for its help and its page of the manual. */
+export interface Example {
+  /** The whole line, as one types it. */
+  readonly call: string;
+  /** What it is good for, in a few words. */
+  readonly about: string;
+}
+
 export interface Verb {
   readonly about: string;
+  /** Called by shells, not by people: help does not tell of it. */
+  readonly hidden?: true;
+  /** Shown by `help`; the first is the most usual. */
+  readonly examples?: readonly Example[];
   /** Names of the arguments; all of them must be given, and no others unless it `takes` more. */
   readonly needs: readonly string[];
   /** How many of them are enough, where it does nothing with the last: the reference tool wants them all the same. */
@@ -20,6 +32,8 @@ export interface Verb {
   readonly freeWith?: readonly string[];
   /** Any number of arguments after those. */
   readonly takes?: string;
+  /** What the first argument may be, where it is one of a few: shells offer them. */
+  readonly words?: readonly string[];
   /** Besides those that every command has. */
   readonly options?: readonly Option[];
   /** Changes something, so a signal is to end it between two steps and not in the middle of one. */

@@ -7,10 +7,13 @@ import { hasGcAndStatus } from '@cni-ts/libcni/network-version';
 import { type Attachment, pluginVersion } from '@cni-ts/skeleton/plugin';
 import { specVersions } from '@cni-ts/spec/released-versions';
 import { printResult } from '@cni-ts/spec/result-version';
+import { collecting } from './collect-command.ts';
 import type { Option } from './command-line.ts';
+import { completing, completion } from './completion-command.ts';
 import { doctor } from './doctor-command.ts';
 import { explain } from './explain-command.ts';
 import { collectStale } from './gc/stale.ts';
+import { inspect } from './inspect-command.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
 import { ipamCommand } from './ipam-command.ts';
 import { list } from './list-command.ts';
@@ -30,6 +33,20 @@ const timingOption: Option = { name: 'timing', about: 'tell on stderr where the 
 export const verbs: Readonly<Record<string, Verb>> = {
   add: {
     about: 'Add a network interface to a network namespace and print the result',
+    examples: [
+      {
+        call: 'cnitool add web /run/netns/test',
+        about: 'attach a namespace, made by "ip netns add test", as eth0',
+      },
+      {
+        call: 'CAP_ARGS=\'{"portMappings":[{"hostPort":8080,"containerPort":80}]}\' cnitool add web /run/netns/test',
+        about: 'publish a port too',
+      },
+      {
+        call: 'cnitool add -i net1 web /run/netns/test',
+        about: 'as a second interface',
+      },
+    ],
     needs: onNamespace,
     options: [timingOption],
     holdsSignals: true,
@@ -41,6 +58,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   check: {
     about: "Check that a network namespace's interface is as ADD left it",
+    examples: [
+      {
+        call: 'cnitool check web /run/netns/test',
+        about: 'say what is not as ADD left it',
+      },
+    ],
     needs: onNamespace,
     options: [timingOption],
     async run(call) {
@@ -51,6 +74,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   del: {
     about: 'Remove the network interface from a network namespace',
+    examples: [
+      {
+        call: 'cnitool del web /run/netns/test',
+        about: 'take the attachment back; again is no error',
+      },
+    ],
     needs: onNamespace,
     options: [timingOption],
     holdsSignals: true,
@@ -62,6 +91,20 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   gc: {
     about: 'Remove the attachments of a network whose namespace is gone',
+    examples: [
+      {
+        call: 'cnitool gc web --dry-run',
+        about: 'tell which attachments have lost their namespace',
+      },
+      {
+        call: 'cnitool gc web',
+        about: 'remove them, and what else nobody uses',
+      },
+      {
+        call: 'cnitool gc web --keep c1/eth0 c2/eth0',
+        about: 'all but these two',
+      },
+    ],
     needs: onNamespace,
     least: 1,
     freeWith: ['stale', 'runtime'],
@@ -94,6 +137,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   status: {
     about: 'Ask whether a network could serve ADD now',
+    examples: [
+      {
+        call: 'cnitool status web',
+        about: 'exit status 0 where ADD could be served',
+      },
+    ],
     needs: onNamespace,
     least: 1,
     async run(call) {
@@ -110,8 +159,23 @@ export const verbs: Readonly<Record<string, Verb>> = {
   trace,
   explain,
   doctor,
+  inspect,
   version: {
     about: 'Print the spec versions of the plugins of a network, or of plugins by name, and those all share',
+    examples: [
+      {
+        call: 'cnitool version',
+        about: 'the version of the tool',
+      },
+      {
+        call: 'cnitool version web',
+        about: "versions of the network's plugins, and those all share",
+      },
+      {
+        call: 'cnitool version bridge portmap',
+        about: 'the same of plugins by their names',
+      },
+    ],
     needs: [],
     takes: 'networks-or-plugins',
     async run(call) {
@@ -130,6 +194,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   install: installCommand,
   uninstall: uninstallCommand,
+  collect: collecting(() => verbs),
+  completion,
+  __complete: completing(() => verbs),
 };
 
 export function versionText(): string {

@@ -11,6 +11,7 @@ import { writeSchemas } from './config-schemas.ts';
 import { installAs } from './executable.ts';
 import { bundlePath, sourcesOfBundles } from './javascript.ts';
 import { foreignPackages, licenceName } from './licences.ts';
+import { manualFile, writeManualPage } from './manual-page.ts';
 import { bundlePrograms, compilePrograms, pluginNames, toolName } from './programs.ts';
 import { type Cpu, isCpu, quickJs } from './quickjs.ts';
 import { writeRegistry } from './registry.ts';
@@ -45,6 +46,8 @@ const bin = join(workspaceRoot, cpu === process.arch ? 'dist/bin' : `dist/bin-${
 const work = join(workspaceRoot, 'dist/work');
 say(`  ${await writeSchemas()} files in dist/schemas`);
 const scripts = await bundlePrograms();
+writeManualPage();
+say(`  ${manualFile}`);
 say(`the engine for ${cpu} (fetched and compiled the first time)`);
 await during('the engine', quickJs(cpu), say);
 say(`compiling the plugins' program and ${toolName} for ${cpu}`);

@@ -5,6 +5,7 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inspectSchema } from '@cni-ts/cli/inspect/picture-schema';
 import { doctorSchema, explainSchema } from '@cni-ts/cli/node-report-schemas';
 import {
   gcSchema,
@@ -157,6 +158,7 @@ export async function configSchemas(
     ['cnitool-repair', repairSchema()],
     ['cnitool-explain', explainSchema()],
     ['cnitool-doctor', doctorSchema()],
+    ['cnitool-inspect', inspectSchema()],
   ] as const) {
     files.set(name, { ...z.toJSONSchema(schema, { target: draft }) } as JsonSchema); // reason: what zod makes is one
   }

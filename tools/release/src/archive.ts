@@ -9,6 +9,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Part } from '@cni-ts/bundle/linked-parts';
+import { manualPageText } from '@cni-ts/bundle/manual-page';
 import { workspaceRoot } from '@cni-ts/bundle/workspace';
 import { type Built, installInto, programNames } from './programs.ts';
 import type { Release } from './release-notes.ts';
@@ -23,7 +24,11 @@ export async function writeArchive(
 ): Promise<string> {
   mkdirSync(work, { recursive: true });
   await installInto(work, built);
-  const texts = { LICENSE: licenceText(built.parts), 'README.md': readme(built, version) };
+  const texts = {
+    LICENSE: licenceText(built.parts),
+    'README.md': readme(built, version),
+    'cnitool.8': manualPageText(),
+  };
   for (const [name, text] of Object.entries(texts)) {
     writeFileSync(join(work, name), text);
     chmodSync(join(work, name), 0o644);

@@ -1,0 +1,180 @@
+/** `cnitool completion` in the shells themselves, and what the tool answers them. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeProgram } from '@cni-ts/testing/shell';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cnitool } from './cnitool.ts';
+
+let dir: string;
+let env: Record<string, string>;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'cni-completion-'));
+  for (const one of ['net.d', 'cache/results', 'bin', 'files'])
+    mkdirSync(join(dir, one), { recursive: true });
+  for (const name of ['web', 'storage']) {
+    const list = { cniVersion: '1.0.0', name, plugins: [{ type: 'bridge' }, { type: 'portmap' }] };
+    writeFileSync(join(dir, 'net.d', `${name}.conflist`), JSON.stringify(list));
+  }
+  writeFileSync(join(dir, 'net.d', '00-broken.conflist'), '{');
+  writeFileSync(join(dir, 'files', 'weird.conflist'), '{}');
+  for (const id of ['c1', 'c2', '$(touch pwned)', 'a b']) {
+    const entry = {
+      kind: 'cniCacheV1',
+      containerId: id,
+      config: 'e30=',
+      ifName: 'eth0',
+      networkName: 'web',
+      netns: `/run/netns/${id}`,
+    };
+    writeFileSync(join(dir, 'cache/results', `web-${id}-eth0`), JSON.stringify(entry));
+  }
+  const main = join(import.meta.dirname, 'main.ts');
+  const quiet = '--disable-warning=ExperimentalWarning';
+  writeProgram(join(dir, 'bin/cnitool'), `#!/bin/sh\nexec ${process.execPath} ${quiet} ${main} "$@"\n`);
+  env = {
+    PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
+    HOME: dir,
+    NETCONFPATH: join(dir, 'net.d'),
+    CNI_CACHE_DIR: join(dir, 'cache'),
+    CNI_PATH: join(dir, 'bin'),
+  };
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+async function ask(...argv: string[]) {
+  let [stdout, stderr] = ['', ''];
+  const status = await cnitool(argv, {
+    env,
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+    names: () => ['bridge', 'portmap', 'cnitool'],
+  });
+  return { status, stdout, stderr };
+}
+
+/** What is offered for these words, the last of them being written. */
+async function offered(...words: string[]): Promise<string[]> {
+  const { stdout, status, stderr } = await ask('__complete', '--', ...words);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')[0] ?? '']));
+}
+
+describe('offered are', () => {
+  test('commands, and none that is hidden', async () => {
+    const all = await offered('');
+    expect(all).toEqual(expect.arrayContaining(['add', 'gc', 'validate', 'completion', 'help']));
+    expect(all).not.toContain('__complete');
+    expect(await offered('va')).toEqual(['validate']);
+    expect(await offered('help', 'st')).toEqual(['status']);
+  });
+
+  test('the options of the command, but those that were given', async () => {
+    const all = await offered('gc', 'web', '--');
+    expect(all).toEqual(
+      expect.arrayContaining(['--keep', '--all', '--dry-run', '--ifname', '--exec', '--help']),
+    );
+    const given = ['--all', '--dry-run'];
+    expect(await offered('gc', ...given, '--')).toEqual(all.filter((one) => !given.includes(one)));
+    expect(await offered('--')).toEqual(['--ifname', '--exec', '--version', '--help']);
+    expect(await offered('nobody', '--')).toEqual(['--ifname', '--exec', '--help']);
+  });
+
+  test('networks that can be loaded, by their plugins', async () => {
+    expect(await offered('add', '')).toEqual(['storage', 'web']);
+    expect((await ask('__complete', '--', 'add', 'w')).stdout).toBe('web\tbridge + portmap\n');
+    expect(await offered('-i', 'net1', 'add', 'w')).toEqual(['web']);
+    expect(await offered('validate', 'w')).toEqual(['web', ':files']);
+  });
+
+  test('namespaces of attachments, containers with interface, plugins', async () => {
+    expect(await offered('del', 'web', join('/run/netns/c'))).toEqual(
+      expect.arrayContaining(['/run/netns/c1', '/run/netns/c2']),
+    );
+    expect(await offered('gc', 'web', '--keep', '')).toEqual(['c1/eth0', 'c2/eth0']);
+    expect(await offered('gc', 'web', '--keep', 'c1/eth0', 'c')).toEqual(['c1/eth0', 'c2/eth0']);
+    expect(await offered('version', 'po')).toEqual(['portmap']);
+    expect(await offered('install', 'br')).toEqual(['bridge']);
+    expect(await offered('ipam', '')).toEqual(['show', 'why', 'check', 'release']);
+    expect(await offered('ipam', 'show', 'w')).toEqual(['web']);
+    expect(await offered('completion', '')).toEqual(['bash', 'zsh', 'fish']);
+  });
+
+  test('nothing that a shell would take for something else', async () => {
+    const all = [...(await offered('del', 'web', '')), ...(await offered('gc', 'web', '--keep', ''))];
+    expect(all.filter((word) => /[$( ]/.test(word))).toEqual([]);
+  });
+});
+
+test('a shell that nobody knows is refused with those that are known', async () => {
+  expect(await ask('completion', 'tcsh')).toMatchObject({
+    status: 2,
+    stderr: 'Error: there is no completion for tcsh: ask for bash, zsh, fish\n',
+  });
+});
+
+/** The last word is being written; what the shell would offer. */
+const shells: Readonly<Record<string, (words: readonly string[]) => readonly string[]>> = {
+  bash: (words) => [
+    'bash',
+    '--norc',
+    '-c',
+    `source <(cnitool completion bash); complete -p cnitool >/dev/null || exit 9
+     COMP_WORDS=(cnitool "$@"); COMP_CWORD=$#; _cnitool; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    'bash',
+    ...words,
+  ],
+  // What compinit has, with the one function replaced that writes to the screen.
+  zsh: (words) => [
+    'zsh',
+    '-f',
+    '-c',
+    `autoload -Uz compinit; compinit -u -D; source <(cnitool completion zsh)
+     [[ $_comps[cnitool] == _cnitool ]] || exit 9
+     _describe() { local one; for one in "\${(@P)3}"; do print -r -- "\${\${one//\\\\:/\\0}%%:*}"; done }
+     _files() { print -r -- *(N) }
+     words=(cnitool "$@"); CURRENT=$(( $# + 1 )); _cnitool`,
+    'zsh',
+    ...words,
+  ],
+  fish: (words) => [
+    'fish',
+    '--no-config',
+    '-c',
+    `cnitool completion fish | source; complete -C "cnitool ${words.join(' ')}" | string split -f1 \\t`,
+  ],
+};
+
+for (const [shell, command] of Object.entries(shells)) {
+  const found = ['/bin', '/usr/bin'].some((folder) => existsSync(join(folder, shell)));
+  if (!found) process.stderr.write(`skipped: ${shell} is not there (apt-get install ${shell})\n`);
+  const complete = (...words: string[]) => {
+    const [program = '', ...args] = command(words);
+    const { status, stdout, stderr } = spawnSync(program, args, {
+      encoding: 'utf8',
+      env,
+      cwd: join(dir, 'files'),
+      timeout: 60_000,
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    return stdout.trimEnd().split('\n').sort();
+  };
+
+  test.skipIf(!found)(
+    `${shell} completes commands, options, networks, containers and files`,
+    { timeout: 120_000 },
+    () => {
+      expect(complete('vali')).toEqual(['validate']);
+      expect(complete('gc', 'web', '--dr')).toEqual(['--dry-run']);
+      expect(complete('add', '')).toEqual(['storage', 'web']);
+      expect(complete('gc', 'web', '--keep', 'c2')).toEqual(['c2/eth0']);
+      expect(complete('validate', 'we')).toEqual(['web', 'weird.conflist']);
+      expect(existsSync(join(dir, 'files/pwned'))).toBe(false);
+    },
+  );
+}
