@@ -14,12 +14,12 @@ import type { Environment } from './environment.ts';
 import type { Executor } from './executor.ts';
 import { Failures, type GcArgs, staleAttachments } from './garbage-collection.ts';
 import type { NetworkList } from './network-list.ts';
-import { hasGcAndStatus, inVersionForDel, requireCheck } from './network-version.ts';
+import { hasGcAndStatus, requireCheck } from './network-version.ts';
 import { capabilitiesOf, type PluginConfig } from './plugin-config.ts';
 import { failed, naming, together, wasThereBefore } from './plugin-failure.ts';
 import { PluginRunner } from './plugin-runner.ts';
 import { attachmentRequest, gcRequest, type Network, statusRequest } from './request.ts';
-import type { SpanContext } from './trace-context.ts';
+import { takenBack } from './taking-back.ts';
 import { during, textOf } from './wrapped-error.ts';
 
 export interface OperationsOptions {
@@ -90,36 +90,9 @@ export class Operations {
     } catch (error) {
       if (options?.takeBack !== true || begun === 0) throw error;
       if (wasThere) throw wasThereBefore(error, list, conf);
-      throw await this.#takenBack(error, list, begun, conf, result, call.span);
+      const made = { list: { ...list, plugins: list.plugins.slice(0, begun) }, conf, last: result };
+      throw await takenBack(this.#plugins, error, made, call.span);
     }
-  }
-
-  /** DEL of the first `begun` plugins, all of them whatever happens. What is thrown then: the first failure, and what
-   *  else went wrong. */
-  async #takenBack(
-    error: unknown,
-    list: NetworkList,
-    begun: number,
-    conf: RuntimeConf,
-    last: VersionedResult | undefined,
-    span: SpanContext | undefined,
-  ): Promise<unknown> {
-    const result = inVersionForDel(last, list.cniVersion);
-    const first = textOf(error);
-    const left: string[] = [];
-    for (const plugin of list.plugins.slice(0, begun).reverse()) {
-      try {
-        // Without the signal that may have stopped the ADD: this is what has to be done after it.
-        await this.#plugins.attachment('DEL', list, plugin, conf, result, { signal: undefined, span });
-      } catch (thrown) {
-        const why = textOf(thrown);
-        left.push(first.includes(why) ? `${plugin.type} for the same reason` : `${plugin.type}: ${why}`);
-      }
-    }
-    if (left.length === 0) return error;
-    return new Error(`${first}; taking back what was made failed too, of ${left.join('; of ')}`, {
-      cause: error,
-    });
   }
 
   /** The same for a single plugin object, under its own name and version. */

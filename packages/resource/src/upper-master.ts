@@ -1,4 +1,5 @@
-import { findLink, findLinkByIndex, type Link, nameAdvice } from '@cni-ts/rtnetlink/link';
+import { findLink, findLinkByIndex, type Link } from '@cni-ts/rtnetlink/link';
+import { nameAdvice } from '@cni-ts/rtnetlink/link-name';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 import { mtuLimits } from './link-mtu.ts';
 import type { Place } from './place.ts';

@@ -1,6 +1,6 @@
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { changedLink } from './link.ts';
-import { checkNewName } from './new-name.ts';
+import { checkNewName } from './link-name.ts';
 
 /** What becomes of a link; what is left out stays. */
 export interface LinkChange {

@@ -10,7 +10,7 @@ import { ipvlan } from './kinds/ipvlan.ts';
 import { macvlan } from './kinds/macvlan.ts';
 import { tun } from './kinds/tun.ts';
 import { vlan } from './kinds/vlan.ts';
-import { checkNewName } from './new-name.ts';
+import { checkNewName, longestName, nameAdvice } from './link-name.ts';
 import { operStates } from './oper-state.ts';
 
 export const RTM_NEWLINK = 16;
@@ -144,9 +144,6 @@ export function linkData<K extends keyof typeof kinds>(
   return link.attributes.linkInfo?.data as Read<(typeof kinds)[K]> | undefined;
 }
 
-/** IFNAMSIZ is 16 with the closing zero byte. */
-const longestName = 15;
-
 /** The link of that name or alternative name; undefined if there is none. */
 export function findLink(nl: Netlink, name: string): Link | undefined {
   return getOne(nl, {
@@ -175,13 +172,6 @@ export function getLink(nl: Netlink, name: string): Link {
   const link = findLink(nl, name);
   if (!link) throw new Error(`failed to lookup "${name}": Link not found${nameAdvice(name)}`);
   return link;
-}
-
-/** What an operator should know of a name that no link was found by; '' where the name may be one. */
-export function nameAdvice(name: string): string {
-  const length = systemBytes(name).length;
-  if (length <= longestName) return '';
-  return `: the name is too long, it has ${length} bytes and a link's at most ${longestName} (and no link has it as an alternative name)`;
 }
 
 /** Every link of the namespace: a dump, so not for the hot path. */

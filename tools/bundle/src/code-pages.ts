@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CodeText, findingCodes } from '@cni-ts/spec/finding-codes';
+import type { CodeText } from '@cni-ts/spec/code-text';
+import { findingCodes } from '@cni-ts/spec/finding-codes';
 import { workspaceRoot } from './workspace.ts';
 
 const groups = [

@@ -1,7 +1,8 @@
 /** Which link of the host is meant, and what it was like before it was in any container. */
 import { formatMac, parseMac } from '@cni-ts/address/mac';
 import type { Site } from '@cni-ts/resource/site';
-import { findLink, type Link, listLinks, nameAdvice } from '@cni-ts/rtnetlink/link';
+import { findLink, type Link, listLinks } from '@cni-ts/rtnetlink/link';
+import { nameAdvice } from '@cni-ts/rtnetlink/link-name';
 import { failing } from '@cni-ts/spec/failing';
 import { checkInterfaceName } from '@cni-ts/spec/names';
 import type { Config } from './config.ts';
