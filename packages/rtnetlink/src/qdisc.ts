@@ -203,3 +203,9 @@ function change(
 ): void {
   nl.request({ name: names[type], type, flags, message: qdiscMessage, value });
 }
+
+/** Deletes whatever qdisc somebody gave the link; the kernel's own is none. */
+export function deleteRootQdisc(nl: Netlink, link: { readonly index: number }): void {
+  const { handle } = findQdisc(nl, link) ?? {};
+  if (handle) deleteQdisc(nl, link, { handle, parent: tcParent.root });
+}

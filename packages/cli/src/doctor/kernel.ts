@@ -1,8 +1,7 @@
 /** Probes of the kernel's settings and tables: forwarding, policies, source checks, connections. */
 import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { Netns } from '@cni-ts/libc/netns';
-import { isMissing } from '@cni-ts/libc/syscall-error';
-import { readSysctl } from '@cni-ts/libc/sysctl';
+import { readSysctlIfAny } from '@cni-ts/libc/sysctl';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { Attached } from '../node/attached.ts';
 import { hostEndOf } from '../node/links-here.ts';
@@ -104,16 +103,6 @@ function uplink({ host: { routes, links } }: Sight, family: 4 | 6): string | und
   return links.find((one) => one.index === index)?.name;
 }
 
-/** A switch of the kernel; undefined where it has none. Throws where it is not to be read. */
-function setting(key: string): string | undefined {
-  try {
-    return readSysctl(key);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
 export const forwarding: Probe = {
   name: 'forwarding',
   run(exam) {
@@ -125,7 +114,7 @@ export const forwarding: Probe = {
         family === 4
           ? ['net/ipv4/ip_forward', 'net.ipv4.ip_forward']
           : ['net/ipv6/conf/all/forwarding', 'net.ipv6.conf.all.forwarding'];
-      if (setting(key) !== '0') continue;
+      if (readSysctlIfAny(key) !== '0') continue;
       found.push({
         code: 'CNI3028',
         message: `${name} is 0: containers reach nothing beyond this host`,
@@ -142,7 +131,7 @@ export const bridged: Probe = {
   run(exam) {
     const { sight } = exam;
     const found: Found[] = [];
-    if (setting('net/bridge/bridge-nf-call-iptables') !== '1') return { found };
+    if (readSysctlIfAny('net/bridge/bridge-nf-call-iptables') !== '1') return { found };
     const neighbours = new Map<string, { one: Attached; own: Cidr }>();
     for (const one of sight.attached) {
       const [own] = one.addresses.filter(({ ip }) => ip.family === 4);
@@ -209,7 +198,7 @@ function strictAmong(path: string, attached: readonly Attached[]): Attached[] {
   try {
     return netns.run(() =>
       attached.filter(({ ifname }) => {
-        const values = ['all', ifname].map((name) => setting(`net/ipv4/conf/${name}/rp_filter`));
+        const values = ['all', ifname].map((name) => readSysctlIfAny(`net/ipv4/conf/${name}/rp_filter`));
         return Math.max(...values.map((value) => Number(value ?? 0))) === 1;
       }),
     );
@@ -224,7 +213,9 @@ const nearly = 0.9;
 export const connections: Probe = {
   name: 'connections',
   run() {
-    const [count, most] = ['count', 'max'].map((name) => setting(`net/netfilter/nf_conntrack_${name}`));
+    const [count, most] = ['count', 'max'].map((name) =>
+      readSysctlIfAny(`net/netfilter/nf_conntrack_${name}`),
+    );
     if (count === undefined || most === undefined) return { found: [] };
     if (Number(count) < Number(most) * nearly) return { found: [], fine: `${count} of ${most}` };
     const code = 'CNI3012';

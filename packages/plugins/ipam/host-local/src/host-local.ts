@@ -6,9 +6,15 @@
  *  interface name, and DEL and GC of the configuration nothing but where the directory is. */
 import { allocation } from '@cni-ts/ipam-kit/allocation';
 import { available, ipamPlugin } from '@cni-ts/ipam-kit/ipam-plugin';
+import { readRegular } from '@cni-ts/libc/file';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import { parseResolvConf } from '@cni-ts/spec/resolv-conf';
+import type { Dns } from '@cni-ts/spec/result';
 import { folderOf, parse, schema } from './config.ts';
-import { readResolvConf } from './resolv-conf.ts';
+
+/** Throws `open ‹path›: no such file or directory` and the like: callers of the reference match these texts. The path
+ *  may be a link, as /etc/resolv.conf often is; a FIFO is refused, for nobody knows when it ends. */
+const readResolvConf = (path: string): Dns => parseResolvConf(readRegular(path, true));
 
 /** The plugin with its indexes in a folder of its own, or without any. */
 export function hostLocalWith(indexFolder: string | undefined): Plugin {

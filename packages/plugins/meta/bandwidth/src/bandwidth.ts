@@ -4,6 +4,7 @@
  *  token bucket there is enough. What it sends comes in there: it is redirected to an ifb, a link that gives back
  *  all that it is sent, and the bucket stands at the ifb's exit. */
 import { chainedPlugin } from '@cni-ts/resource/chained-plugin';
+import { toCome } from '@cni-ts/resource/foretold';
 import { emptyNamespace } from '@cni-ts/resource/namespace';
 import type { Resource } from '@cni-ts/resource/resource';
 import { redirectIngress } from '@cni-ts/rtnetlink/filter';
@@ -24,12 +25,6 @@ const unlimited = (previous: Result): Resource => ({
   implied: true,
   describe: () => 'no limit',
   differences: (site) => (hostEnd(site, previous) ? [] : []),
-});
-
-/** In a dry run: what will stand at a link that is not there yet. */
-const toCome = (one: Resource): Resource => ({
-  describe: (site) => one.describe(site),
-  differences: () => [{ text: 'its link is not there yet' }],
 });
 
 /** Whom STATUS makes its links for. */

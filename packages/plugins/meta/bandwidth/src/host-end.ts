@@ -1,3 +1,4 @@
+import { foretoldLink } from '@cni-ts/resource/foretold';
 import { hostLinkName } from '@cni-ts/resource/link-name';
 import { recordedInterfaces } from '@cni-ts/resource/recorded-interfaces';
 import type { Site } from '@cni-ts/resource/site';
@@ -37,15 +38,7 @@ export function foretoldHostEnd(site: Site, { interfaces = [] }: Result): Link |
   const own = hostLinkName('veth', owner.network, owner.containerId, ifname);
   const name = (onHost.find((one) => one.name === own) ?? onHost.at(-1))?.name;
   if (name === undefined || findLink(site.host.route, name)) return undefined;
-  const unknown = {
-    index: 0,
-    mac: new Uint8Array(6),
-    mtu: 1500,
-    flags: 0,
-    operState: 'down',
-    attributes: {},
-  };
-  return { ...unknown, name, kind: 'veth', promiscuity: 0, txQueueLength: 0, master: 0, lower: 0 };
+  return foretoldLink(name, 'veth');
 }
 
 function noPeer(ifname: string, cause: string): Error {

@@ -2,12 +2,11 @@
 import { formatMac } from '@cni-ts/address/mac';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
-import type { Netlink } from '@cni-ts/netlink/socket';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { addRedirectingIngress, ingressRedirects } from '@cni-ts/rtnetlink/filter';
 import { getLink, IFF_UP, type Link, setUp } from '@cni-ts/rtnetlink/link';
-import { deleteQdisc, findQdisc, tcParent } from '@cni-ts/rtnetlink/qdisc';
+import { deleteRootQdisc, findQdisc, tcParent } from '@cni-ts/rtnetlink/qdisc';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import type { Interface } from '@cni-ts/spec/result';
@@ -48,7 +47,7 @@ export class Inward implements Resource {
 
   /** What stands in its place goes, and it is made anew. */
   mend({ host: { route } }: Site): false {
-    removeRoot(route, this.#want.veth);
+    deleteRootQdisc(route, this.#want.veth);
     return false;
   }
 }
@@ -64,8 +63,7 @@ export class Outward implements Resource {
 
   describe(site: Site): string {
     const { name } = this.entry(site);
-    const bucket = `link ${name}, ifb, with tbf: ${limitText(this.#want)}`;
-    return `${bucket}\ningress of ${this.#want.veth.name} redirected to ${name}`;
+    return `link ${name}, ifb, with tbf: ${limitText(this.#want)}\ningress of ${this.#want.veth.name} redirected to ${name}`;
   }
 
   ensure(site: Site): void {
@@ -118,7 +116,7 @@ export class Outward implements Resource {
     for (const other of ifbs) if (other !== ifb) removeIfb(route, other, veth);
     if (!(ifb.flags & IFF_UP)) setUp(route, ifb);
     if (bucketDrift(route, ifb, limit).length) {
-      removeRoot(route, ifb);
+      deleteRootQdisc(route, ifb);
       addBucket(site, ifb, bucket, 'create ifb qdisc: create qdisc');
     }
     if (!targets.includes(ifb.index)) {
@@ -133,12 +131,6 @@ export class Outward implements Resource {
     if (this.#ifb) return { name: this.#ifb.name, mac: formatMac(this.#ifb.mac) };
     return { name: freeName(route, owner, this.#want.veth) };
   }
-}
-
-/** Whatever qdisc somebody gave the link. */
-function removeRoot(route: Netlink, link: Link): void {
-  const { handle } = findQdisc(route, link) ?? {};
-  if (handle) deleteQdisc(route, link, { handle, parent: tcParent.root });
 }
 
 function limitText({ limit: { rate, burst } }: Want): string {

@@ -1,5 +1,6 @@
 import type { Drift } from '@cni-ts/resource/resource';
 import { type TokenBucket, tick } from '@cni-ts/rtnetlink/qdisc';
+import { ticksOfBurst } from '@cni-ts/rtnetlink/token-bucket';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Limit } from './config.ts';
 
@@ -77,26 +78,13 @@ function inBytes(bytes: bigint, rate: bigint, reference: number): { burst?: numb
   const furthest = rate / 500_000n + 16n;
   for (let away = 0n; away <= furthest && reference !== 0; away++) {
     for (const near of [bytes - away, bytes + away]) {
-      if (near > 0n && near < 0xffffffffn && toldTicks(near, rate) === reference) {
+      if (near > 0n && near < 0xffffffffn && ticksOfBurst(near, rate) === reference) {
         return { burst: Number(near), buffer: reference };
       }
     }
   }
   if (reference * tick >= oneSecond && admitsPackets(bytes, rate, reference)) return { buffer: reference };
-  return { burst: Number(bytes), buffer: toldTicks(bytes, rate) };
-}
-
-/** What the kernel tells of a burst given in bytes: psched_ratecfg_precompute in net/sched/sch_generic.c and
- *  psched_l2t_ns in include/net/sch_generic.h, of which 32 bits of ticks are shown. */
-function toldTicks(bytes: bigint, rate: bigint): number {
-  let [factor, shift, multiplier] = [1_000_000_000n, 0n, 1n];
-  for (;;) {
-    multiplier = factor / rate;
-    if (multiplier & (1n << 31n) || factor & (1n << 63n)) break;
-    factor <<= 1n;
-    shift++;
-  }
-  return uint32(((bytes * multiplier) >> shift) / BigInt(tick));
+  return { burst: Number(bytes), buffer: ticksOfBurst(bytes, rate) };
 }
 
 function queueLimit(bytesPerSecond: bigint, bytes: bigint): { limit: number; queue?: number } {

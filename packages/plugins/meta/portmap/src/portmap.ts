@@ -171,9 +171,8 @@ function mayHaveMappings({ netfilter }: Host, owner: Owner): boolean {
 
 /** Whether the runtime says that the container has ports, as far as the configuration is what it should be. */
 function saysPorts({ runtimeConfig }: Readonly<Record<string, unknown>>): boolean {
-  if (typeof runtimeConfig !== 'object' || runtimeConfig === null) return false;
-  if (!('portMappings' in runtimeConfig)) return false;
-  return Array.isArray(runtimeConfig.portMappings) && runtimeConfig.portMappings.length > 0;
+  const { portMappings }: { portMappings?: unknown } = Object(runtimeConfig);
+  return Array.isArray(portMappings) && portMappings.length > 0;
 }
 
 function removeEverywhere(host: Host, request: Request<Config>): void {

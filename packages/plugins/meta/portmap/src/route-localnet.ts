@@ -1,5 +1,5 @@
 import type { Ip } from '@cni-ts/address/ip';
-import { readSysctl } from '@cni-ts/libc/sysctl';
+import { readSysctl, readSysctlIfAny } from '@cni-ts/libc/sysctl';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { setSysctl } from '@cni-ts/resource/set-sysctl';
 import { findLink, findLinkByIndex } from '@cni-ts/rtnetlink/link';
@@ -34,16 +34,8 @@ export function loopbackChange(route: Netlink, container: Ip, link: string | und
   if (link === undefined) return [];
   const isThere = findLink(route, link) !== undefined;
   const key = isThere ? (keyFor(route, container) ?? keyOf(link)) : keyOf(link);
-  const known = readIfThere(key) ?? readIfThere(keyOf('default')) ?? '0';
+  const known = readSysctlIfAny(key) ?? readSysctlIfAny(keyOf('default')) ?? '0';
   return known === '1' ? [] : [{ sign: '~', text: `sysctl ${key.replaceAll('/', '.')} ${known} → 1` }];
-}
-
-function readIfThere(key: string): string | undefined {
-  try {
-    return readSysctl(key);
-  } catch {
-    return undefined; // reason: the link is not there
-  }
 }
 
 export function loopbackDifferences(route: Netlink, container: Ip): string[] {

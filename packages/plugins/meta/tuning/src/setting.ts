@@ -1,7 +1,7 @@
 /** Settings of the container's network namespace: files below /proc/sys/net. */
 import type { Netns } from '@cni-ts/libc/netns';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { readSysctl, writeSysctl } from '@cni-ts/libc/sysctl';
+import { isSameSysctl, readSysctl, writeSysctl } from '@cni-ts/libc/sysctl';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { messageOf } from '@cni-ts/spec/cni-error';
 
@@ -60,19 +60,15 @@ export function writeSettings(settings: readonly Setting[], container: Netns, un
 }
 
 /** `toCome`: a link that is not there yet; it will have the values that links have when they come. */
-export function settingDifferences(
-  settings: readonly Setting[],
-  container: Netns,
-  toCome?: string,
-): string[] {
-  if (settings.length === 0) return [];
+export function settingDifferences(all: readonly Setting[], container: Netns, toCome?: string): string[] {
+  if (all.length === 0) return [];
   const readable = (path: string) =>
     toCome === undefined ? path : path.replace(`/${toCome}/`, () => '/default/');
   return container.run(() =>
-    settings.flatMap(({ path, value }) => {
+    all.flatMap(({ path, value }) => {
       try {
         const current = readUnlessWriteOnly(readable(path));
-        if (current === undefined || sameValue(current, value)) return [];
+        if (current === undefined || isSameSysctl(current, value)) return [];
         return `Error: Tuning configured value of /proc/sys/${path} is ${value}, current value is ${current}`;
       } catch (error) {
         return messageOf(error);
@@ -89,15 +85,4 @@ function readUnlessWriteOnly(path: string): string | undefined {
     if (errnoOf(error) === 'EACCES') return undefined;
     throw error;
   }
-}
-
-/** The kernel prints `4096 87380 6291456` with tabs, and `01` as `1`. */
-function sameValue(a: string, b: string): boolean {
-  const [words, others] = [a.trim().split(/\s+/), b.trim().split(/\s+/)];
-  return words.length === others.length && words.every((word, i) => sameWord(word, others[i] ?? ''));
-}
-
-function sameWord(a: string, b: string): boolean {
-  const whole = /^-?\d{1,40}$/; // more digits than the kernel has for any number
-  return a === b || (whole.test(a) && whole.test(b) && BigInt(a) === BigInt(b));
 }

@@ -41,11 +41,10 @@ export class Tuned implements Resource {
   /** Which would change, from what to what. Throws for what the link cannot have. */
   describe({ request }: Site): string {
     const { container, settings, link } = this.#want;
-    const isThere = findLink(linksOf(request, container), request.ifname) !== undefined;
-    const lines = settingDifferences(settings, container, isThere ? undefined : request.ifname);
+    const there = findLink(linksOf(request, container), request.ifname);
+    const lines = settingDifferences(settings, container, there ? undefined : request.ifname);
     const names = toSet(link);
-    const there = names.length > 0 ? findLink(linksOf(request, container), request.ifname) : undefined;
-    if (there) {
+    if (names.length > 0 && there) {
       refuseImpossible(there, link);
       lines.push(...linkDifferences(there, { ...link, promisc: link.promisc || undefined }));
     } else {

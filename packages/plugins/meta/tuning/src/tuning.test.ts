@@ -11,12 +11,12 @@ import { join } from 'node:path';
 import { onKernelWrite } from '@cni-ts/libc/fault';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
+import { repeatedKey } from '@cni-ts/spec/repeated-key';
 import { call, succeed } from '@cni-ts/testing/call';
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, test as kernelTest } from '@cni-ts/testing/namespaces';
 import { describe, expect, test } from 'vitest';
 import { checkAllowed } from './allowlist.ts';
-import { repeatedSysctlKey } from './repeated-key.ts';
 import { settingsOf } from './setting.ts';
 import { tuningWith } from './tuning.ts';
 
@@ -273,7 +273,7 @@ describe('settings', () => {
     ['{"x":{"sysctl":{"a":"1","a":"2"}}}', undefined],
     ['{"x":1,"Sysctl":{"a":"}","b":"\\"","a":"2"}}', 'a'],
   ])('the repeated key of %s is %s', (text, key) => {
-    expect(repeatedSysctlKey(text)).toBe(key);
+    expect(repeatedKey(text, 'sysctl')).toBe(key);
   });
 
   test('two spellings of one setting may agree, not differ', () => {

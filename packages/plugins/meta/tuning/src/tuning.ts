@@ -10,12 +10,12 @@ import type { Site } from '@cni-ts/resource/site';
 import { openContainerNetns } from '@cni-ts/skeleton/own-netns';
 import type { Plugin, Request } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { repeatedKey } from '@cni-ts/spec/repeated-key';
 import type { Result } from '@cni-ts/spec/result';
 import { checkAllowed } from './allowlist.ts';
 import { type Config, parse, schema } from './config.ts';
 import { formerLink } from './former-link.ts';
 import { type SomeValues, toSet, wantedLink } from './link-values.ts';
-import { repeatedSysctlKey } from './repeated-key.ts';
 import { type Setting, settingsOf } from './setting.ts';
 import { Tuned } from './tuned.ts';
 
@@ -26,7 +26,7 @@ interface Wanted {
 }
 
 function wantedOf(config: Config, { stdin }: Request<unknown>, ifname: string): Wanted {
-  const repeated = repeatedSysctlKey(stdin);
+  const repeated = repeatedKey(stdin, 'sysctl');
   if (repeated !== undefined) {
     throw new CniError(
       ErrorCode.internal,

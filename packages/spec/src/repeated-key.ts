@@ -1,6 +1,7 @@
-/** Finds a key that stands twice in the `sysctl` object of a configuration. JSON.parse keeps the last and says
- *  nothing, and which one was meant only the author knows, so this reads the text. It is valid JSON. */
-export function repeatedSysctlKey(text: string): string | undefined {
+/** Finds a key that stands twice in an object that is a member of a JSON object, whose name is compared without regard to
+ *  case. JSON.parse keeps the last and says nothing, and which one was meant only the author knows, so this reads the text.
+ *  It is valid JSON. */
+export function repeatedKey(text: string, object: string): string | undefined {
   // As runtimes write it: what is the same after reading it has lost no key. Quicker than the look that follows.
   if (JSON.stringify(JSON.parse(text)) === text) return undefined;
   const seen = new Set<string>();
@@ -10,7 +11,7 @@ export function repeatedSysctlKey(text: string): string | undefined {
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:,]/gs)) {
     if (token === '{' || token === '[') {
       depth++;
-      if (depth === 2) inside = token === '{' && key?.toLowerCase() === 'sysctl';
+      if (depth === 2) inside = token === '{' && key?.toLowerCase() === object;
       key = undefined;
     } else if (token === '}' || token === ']') {
       depth--;

@@ -1,15 +1,8 @@
 /** resolv.conf(5) as a result's DNS, read the way the reference reads it. */
-import { readRegular } from '@cni-ts/libc/file';
-import type { Dns } from '@cni-ts/spec/result';
+import type { Dns } from './result.ts';
 
 /** The reference refuses a line this long, newline not counted. */
 const longestLine = 64 * 1024;
-
-/** Throws `open ‹path›: no such file or directory` and the like: callers of the reference match these texts. The path
- *  may be a link, as /etc/resolv.conf often is; a FIFO is refused, for nobody knows when it ends. */
-export function readResolvConf(path: string): Dns {
-  return parseResolvConf(readRegular(path, true));
-}
 
 /** `nameserver` lines add up, the last `domain` wins, `search` and `options` take all their words and add up too.
  *  What it does not know it skips; the text of addresses is not checked. */
