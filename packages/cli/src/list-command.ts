@@ -4,8 +4,7 @@ import { type NetworkList, networkListFromFile, networkListOf } from '@cni-ts/li
 import { pluginConfigFromFile } from '@cni-ts/libcni/plugin-config';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { errorText } from '@cni-ts/spec/cni-error';
-import { newestVersion } from '@cni-ts/spec/released-versions';
-import { takenResult } from '@cni-ts/spec/result-version';
+import { cachedResult } from './cached-result.ts';
 import { configDir, namespaceLives } from './settings.ts';
 import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 
@@ -143,18 +142,8 @@ function addresses(
   one: Parameters<Runtime['getNetworkListCachedResult']>[1] & { network: string },
   runtime: Runtime,
 ): string[] {
-  const named = {
-    name: one.network,
-    cniVersion: newestVersion,
-    disableCheck: false,
-    disableGC: false,
-    loadOnlyInlinedPlugins: false,
-    plugins: [],
-    bytes: new Uint8Array(),
-  };
   try {
-    const result = runtime.getNetworkListCachedResult(named, one);
-    return (result === undefined ? [] : (takenResult(result).ips ?? [])).map(({ address }) => address);
+    return (cachedResult(one, runtime).ips ?? []).map(({ address }) => address);
   } catch {
     return []; // damaged: the attachment is told all the same
   }

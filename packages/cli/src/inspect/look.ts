@@ -13,8 +13,7 @@ import { ingressRedirects } from '@cni-ts/rtnetlink/filter';
 import { IFF_UP, type Link, linkData, listLinks } from '@cni-ts/rtnetlink/link';
 import { findQdisc } from '@cni-ts/rtnetlink/qdisc';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
-import { newestVersion } from '@cni-ts/spec/released-versions';
-import { takenResult } from '@cni-ts/spec/result-version';
+import { cachedResult } from '../cached-result.ts';
 import type { VerbCall } from '../verb.ts';
 import type { Seen, SeenAttachment, SeenLink, SeenNamespace } from './seen.ts';
 
@@ -160,18 +159,8 @@ function portsOf(mappings: unknown): string[] {
 }
 
 function resultOf(one: CachedAttachment, runtime: Runtime): Pick<SeenAttachment, 'addresses' | 'hostLinks'> {
-  const list = {
-    name: one.network,
-    cniVersion: newestVersion,
-    disableCheck: false,
-    disableGC: false,
-    loadOnlyInlinedPlugins: false,
-    plugins: [],
-    bytes: new Uint8Array(),
-  };
   try {
-    const result = runtime.getNetworkListCachedResult(list, one);
-    const { ips = [], interfaces = [] } = result === undefined ? {} : takenResult(result);
+    const { ips = [], interfaces = [] } = cachedResult(one, runtime);
     const own = ips.filter(({ interface: at }) => at === undefined || interfaces[at]?.name === one.ifname);
     return {
       addresses: own.map(({ address }) => {

@@ -7,9 +7,8 @@ import { parseJson } from '@cni-ts/libcni/json';
 import type { Operations } from '@cni-ts/libcni/operations';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import { errorText } from '@cni-ts/spec/cni-error';
-import { newestVersion } from '@cni-ts/spec/released-versions';
 import type { Result } from '@cni-ts/spec/result';
-import { takenResult } from '@cni-ts/spec/result-version';
+import { cachedResult } from '../cached-result.ts';
 import { namespaceLives } from '../settings.ts';
 import type { Json } from '../validate/document.ts';
 
@@ -94,18 +93,8 @@ function isObject(value: unknown): value is Json {
 }
 
 function resultOf(cached: CachedAttachment, runtime: Operations): { result: Result; unread?: string } {
-  const list = {
-    name: cached.network,
-    cniVersion: newestVersion,
-    disableCheck: false,
-    disableGC: false,
-    loadOnlyInlinedPlugins: false,
-    plugins: [],
-    bytes: new Uint8Array(),
-  };
   try {
-    const result = runtime.getNetworkListCachedResult(list, cached);
-    return { result: result === undefined ? {} : takenResult(result) };
+    return { result: cachedResult(cached, runtime) };
   } catch (error) {
     return { result: {}, unread: errorText(error) };
   }

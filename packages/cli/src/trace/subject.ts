@@ -2,9 +2,7 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, type Ip } from '@cni-ts/address/ip';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
-import type { NetworkList } from '@cni-ts/libcni/network-list';
-import { newestVersion } from '@cni-ts/spec/released-versions';
-import { takenResult } from '@cni-ts/spec/result-version';
+import { cachedResult } from '../cached-result.ts';
 import { netnsPath } from '../netns-argument.ts';
 import { namespaceLives } from '../settings.ts';
 import { CannotLookError, type VerbCall } from '../verb.ts';
@@ -87,18 +85,8 @@ export function holdersOf(address: Ip, { runtime }: Known): Holder[] {
 }
 
 function addressesOf(one: CachedAttachment, runtime: VerbCall['runtime']): Ip[] {
-  const named: NetworkList = {
-    name: one.network,
-    cniVersion: newestVersion,
-    disableCheck: false,
-    disableGC: false,
-    loadOnlyInlinedPlugins: false,
-    plugins: [],
-    bytes: new Uint8Array(),
-  };
   try {
-    const result = runtime.getNetworkListCachedResult(named, one);
-    const ips = result === undefined ? [] : (takenResult(result).ips ?? []);
+    const { ips = [] } = cachedResult(one, runtime);
     return ips.flatMap(({ address }) => parseCidr(address)?.ip ?? []);
   } catch {
     return []; // damaged: it holds nothing that is known
