@@ -1,9 +1,7 @@
-/** `cnitool completion` in the shells themselves, and what the tool answers them. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** What the tool answers to shells that complete; the shells themselves: e2e/src/completion.test.ts. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeProgram } from '@cni-ts/testing/shell';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cnitool } from './cnitool.ts';
 
@@ -30,9 +28,6 @@ beforeAll(() => {
     };
     writeFileSync(join(dir, 'cache/results', `web-${id}-eth0`), JSON.stringify(entry));
   }
-  const main = join(import.meta.dirname, 'main.ts');
-  const quiet = '--disable-warning=ExperimentalWarning';
-  writeProgram(join(dir, 'bin/cnitool'), `#!/bin/sh\nexec ${process.execPath} ${quiet} ${main} "$@"\n`);
   env = {
     PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
     HOME: dir,
@@ -117,64 +112,3 @@ test('a shell that nobody knows is refused with those that are known', async () 
     stderr: 'Error: there is no completion for tcsh: ask for bash, zsh, fish\n',
   });
 });
-
-/** The last word is being written; what the shell would offer. */
-const shells: Readonly<Record<string, (words: readonly string[]) => readonly string[]>> = {
-  bash: (words) => [
-    'bash',
-    '--norc',
-    '-c',
-    `source <(cnitool completion bash); complete -p cnitool >/dev/null || exit 9
-     COMP_WORDS=(cnitool "$@"); COMP_CWORD=$#; _cnitool; printf '%s\\n' "\${COMPREPLY[@]}"`,
-    'bash',
-    ...words,
-  ],
-  // What compinit has, with the one function replaced that writes to the screen.
-  zsh: (words) => [
-    'zsh',
-    '-f',
-    '-c',
-    `autoload -Uz compinit; compinit -u -D; source <(cnitool completion zsh)
-     [[ $_comps[cnitool] == _cnitool ]] || exit 9
-     _describe() { local one; for one in "\${(@P)3}"; do print -r -- "\${\${one//\\\\:/\\0}%%:*}"; done }
-     _files() { print -r -- *(N) }
-     words=(cnitool "$@"); CURRENT=$(( $# + 1 )); _cnitool`,
-    'zsh',
-    ...words,
-  ],
-  fish: (words) => [
-    'fish',
-    '--no-config',
-    '-c',
-    `cnitool completion fish | source; complete -C "cnitool ${words.join(' ')}" | string split -f1 \\t`,
-  ],
-};
-
-for (const [shell, command] of Object.entries(shells)) {
-  const found = ['/bin', '/usr/bin'].some((folder) => existsSync(join(folder, shell)));
-  if (!found) process.stderr.write(`skipped: ${shell} is not there (apt-get install ${shell})\n`);
-  const complete = (...words: string[]) => {
-    const [program = '', ...args] = command(words);
-    const { status, stdout, stderr } = spawnSync(program, args, {
-      encoding: 'utf8',
-      env,
-      cwd: join(dir, 'files'),
-      timeout: 60_000,
-    });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    return stdout.trimEnd().split('\n').sort();
-  };
-
-  test.skipIf(!found)(
-    `${shell} completes commands, options, networks, containers and files`,
-    { timeout: 120_000 },
-    () => {
-      expect(complete('vali')).toEqual(['validate']);
-      expect(complete('gc', 'web', '--dr')).toEqual(['--dry-run']);
-      expect(complete('add', '')).toEqual(['storage', 'web']);
-      expect(complete('gc', 'web', '--keep', 'c2')).toEqual(['c2/eth0']);
-      expect(complete('validate', 'we')).toEqual(['web', 'weird.conflist']);
-      expect(existsSync(join(dir, 'files/pwned'))).toBe(false);
-    },
-  );
-}
