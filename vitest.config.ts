@@ -45,7 +45,7 @@ export default defineConfig({
           execArgv: [quiet, ...permissions],
         },
       },
-      { test: { ...kernel, name: 'kernel', exclude: [...exclude, byExecutablesAlone, ...pure] } },
+      { test: { ...kernel, name: 'kernel', exclude: [...exclude, ...byExecutablesAlone, ...pure] } },
     ],
   },
 });
