@@ -16,10 +16,12 @@ export const kernel = {
   execArgv: [quiet],
 };
 
-/** What these say of a daemon that lives long is about a process. They run against the executables alone; that it works from
- *  the sources, too, its other tests say. */
-export const byExecutablesAlone =
-  'packages/plugins/ipam/dhcp/src/{chain,ipv6,links,many,renewal,servers,survival}.test.ts';
+/** What these say is about processes: a daemon that lives long, many calls at once. They run against the executables alone;
+ *  that the sources work, too, other tests of these plugins say. */
+export const byExecutablesAlone = [
+  'packages/plugins/ipam/dhcp/src/{chain,ipv6,links,many,options,packets,renewal,servers,survival}.test.ts',
+  'packages/plugins/ipam/host-local/src/sharing.test.ts',
+];
 
 const pure = pureTests();
 /** The project whose tests these are, where nx keeps their outcome. */
