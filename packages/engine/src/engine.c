@@ -778,6 +778,8 @@ static void make_room_for_shapes(JSContext *context) {
     made[i] = JS_NewObject(context);
     JS_SetPropertyUint32(context, made[i], i, JS_TRUE);
   }
+  /* It looks whether the table is full when an object of another prototype is made, and at no other time. */
+  JS_FreeValue(context, JS_NewObjectProto(context, made[0]));
   for (int i = 0; i < enough; i++) JS_FreeValue(context, made[i]);
   /* Where there was room, nothing of it stays. */
   take_back_from(start);
