@@ -2,7 +2,6 @@
  * The operations of a runtime, by whatever way of running plugins they are given. They run the plugins of a network in
  * order, hand each the result of the one before, and remember on disk what a later CHECK, DEL or GC needs.
  */
-
 import { replyText } from '@cni-ts/invoke/call-plugin';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { VersionedResult } from '@cni-ts/spec/result-version';

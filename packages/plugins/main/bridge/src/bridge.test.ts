@@ -373,7 +373,7 @@ describe('addresses and gateways', () => {
       'ADD',
       withHostLocal(host, container, { isDefaultGateway: true, ipam: ipam(host, v6) }),
     );
-    outside.sh('ping -c 1 -W 1 2001:db8::2');
+    outside.sh('ping -c 1 -W 5 2001:db8::2');
   });
 
   test('a container with IPv6 switched off gets it for lo and its link only (bridge 11)', async ({

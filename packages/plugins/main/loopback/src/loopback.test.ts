@@ -46,7 +46,7 @@ describe('ADD', () => {
       interfaces: [{ name: 'lo', mac: '00:00:00:00:00:00', sandbox: container.path }],
       ips: [ipv4, ipv6],
     });
-    expect(container.sh('ping -c 1 -W 1 127.0.0.1')).toContain('1 received');
+    expect(container.sh('ping -c 1 -W 5 127.0.0.1')).toContain('1 received');
   });
 
   test('answers the same a second time (loopback 2)', async ({ container }) => {

@@ -174,7 +174,7 @@ describe('ADD', () => {
       `inet 10.1.2.1/32 scope global ${outer?.name}`,
     );
     expect(host.sh(`cat /proc/sys/net/ipv6/conf/${outer?.name}/accept_ra`).trim()).toBe('0');
-    expect(container.sh('ping -c 1 -W 1 10.1.2.1')).toContain('1 received');
+    expect(container.sh('ping -c 1 -W 5 10.1.2.1')).toContain('1 received');
     expect(host.sh('cat /proc/sys/net/ipv4/ip_forward').trim()).toBe('1');
     expect(host.sh('cat /proc/sys/net/ipv6/conf/all/forwarding').trim()).toBe('0');
   });
@@ -200,7 +200,7 @@ describe('ADD', () => {
       '2001:db8:1::/66 via 2001:db8:1::1 dev eth0 src 2001:db8:1::2 metric 1024',
       '2001:db8:1::1 dev eth0 src 2001:db8:1::2 metric 1024',
     ]);
-    container.sh('ping -c 1 -W 1 10.1.2.1 && ping -c 1 -W 1 2001:db8:1::1');
+    container.sh('ping -c 1 -W 5 10.1.2.1 && ping -c 1 -W 5 2001:db8:1::1');
     await succeed(ptp, 'CHECK', { ...base, config, prevResult: result });
     for (const key of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding']) {
       expect(host.sh(`cat /proc/sys/net/${key}`).trim()).toBe('1');
@@ -284,7 +284,7 @@ describe('ADD', () => {
       expect.stringMatching(/^10\.1\.2\.3 dev veth[0-9a-f]{8} scope host$/),
     ]);
     // They reach each other through the host, in one subnet though they are.
-    expect(container.sh('ping -c 1 -W 1 10.1.2.3')).toContain('ttl=63');
+    expect(container.sh('ping -c 1 -W 5 10.1.2.3')).toContain('ttl=63');
   });
 
   test('adds the default route that IPAM wants, and repeats it as IPAM said it (ptp 7)', async ({
@@ -321,7 +321,7 @@ describe('ADD', () => {
       '10.99.0.1 dev eth0 scope link src 10.1.2.2',
       'default via 10.99.0.1 dev eth0',
     ]);
-    container.sh('ping -c 1 -W 1 10.99.0.1');
+    container.sh('ping -c 1 -W 5 10.99.0.1');
     await succeed(ptp, 'CHECK', { ...base, config, prevResult: result });
   });
 
@@ -353,7 +353,7 @@ describe('ADD', () => {
       '169.254.1.1 dev eth0 scope link src 10.1.2.7',
       'default via 169.254.1.1 dev eth0',
     ]);
-    container.sh('ping -c 1 -W 1 169.254.1.1');
+    container.sh('ping -c 1 -W 5 169.254.1.1');
     await succeed(ptp, 'CHECK', { ...base, config, prevResult: result });
   });
 
@@ -365,7 +365,7 @@ describe('ADD', () => {
       '10.1.2.0/24 via 10.1.2.1 dev eth0 src 10.1.2.2',
       '10.1.2.1 dev eth0 scope link src 10.1.2.2',
     ]);
-    host.sh('ping -c 1 -W 1 10.1.2.2 && ping -c 1 -W 1 10.1.2.8');
+    host.sh('ping -c 1 -W 5 10.1.2.2 && ping -c 1 -W 5 10.1.2.8');
     await succeed(ptp, 'CHECK', { ...base, config, prevResult: result });
   });
 
@@ -456,8 +456,8 @@ describe('ADD', () => {
     expect(performance.now() - start).toBeLessThan(1000);
     expect(container.sh('ip -6 address show dev eth0 scope global')).not.toContain('tentative');
     expect(container.sh('cat /proc/sys/net/ipv6/conf/eth0/accept_dad').trim()).toBe('1');
-    container.sh('ping -c 1 -W 1 2001:db8::1');
-    host.sh('ping -c 1 -W 1 2001:db8::2');
+    container.sh('ping -c 1 -W 5 2001:db8::1');
+    host.sh('ping -c 1 -W 5 2001:db8::2');
   });
 
   test('lets in at once what the host forwards by IPv6', async ({ host, container }) => {
@@ -472,7 +472,7 @@ describe('ADD', () => {
       { routes: [{ dst: '::/0' }] },
     );
     await succeed(ptp, 'ADD', { ...at(host, container), config });
-    outside.sh('ping -c 1 -W 1 2001:db8::2');
+    outside.sh('ping -c 1 -W 5 2001:db8::2');
   });
 
   test('takes a link-local gateway', async ({ host, container }) => {
@@ -484,7 +484,7 @@ describe('ADD', () => {
     );
     const { result } = await succeed(ptp, 'ADD', { ...base, config });
     expect(routes6(container)).toContain('default via fe80::1 dev eth0 metric 1024');
-    host.sh('ping -c 1 -W 1 2001:db8::2');
+    host.sh('ping -c 1 -W 5 2001:db8::2');
     await succeed(ptp, 'CHECK', { ...base, config, prevResult: result });
   });
 
