@@ -62,6 +62,7 @@ function network(
       return netns;
     },
     doctor: (...args: string[]) => lab.cnitool(['doctor', ...args], env),
+    cnitool: (args: string[], more: Record<string, string>) => lab.cnitool(args, { ...env, ...more }),
   };
 }
 
@@ -238,6 +239,26 @@ test('two containers with one address are named', async () => {
       `✗ CNI3014 10\\.105\\.0\\.2 is of (${containerIdOf(a)}/eth0 of one and ${containerIdOf(b)}/eth0 of two|${containerIdOf(b)}/eth0 of two and ${containerIdOf(a)}/eth0 of one) → `,
     ),
   );
+});
+
+test("with cron's PATH iptables is found as well: no false alarm, and repair makes nothing twice", async () => {
+  const net = network('cron', 97, { backend: 'iptables', firewall: true });
+  await net.add('a', 8097);
+  const before = lab.sh('nft list ruleset');
+  for (const verb of ['doctor', 'repair']) {
+    const { status, stdout } = await net.cnitool([verb], { PATH: '/usr/bin:/bin' });
+    expect([status, stdout]).toEqual([
+      0,
+      expect.stringContaining(verb === 'doctor' ? '✓ checks: 1 attachment\n' : '1 attachment: 1 fine'),
+    ]);
+  }
+  expect(lab.sh('nft list ruleset')).toBe(before);
+});
+
+test('a full range is told in one sentence', async () => {
+  const net = network('full', 98, { ipam: { subnet: '10.98.0.0/30' } });
+  await net.add('a');
+  expect((await net.doctor()).stdout).toContain('✗ CNI2026 full: 10.98.0.0/30 is full: 1 of 1 addresses');
 });
 
 test('a disk that is nearly full is named', async () => {

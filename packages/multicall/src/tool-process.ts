@@ -1,5 +1,6 @@
 /** The operator's tool, which calls the plugins of this program instead of executing them. */
 import { cnitool } from '@cni-ts/cli/cnitool';
+import { systemPath } from '@cni-ts/cli/system-path';
 import { realPath } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
 import { write } from '@cni-ts/skeleton/main';
@@ -8,6 +9,8 @@ import { findPlugin, toolNames } from './called-as.ts';
 
 /** Serves the call this process was started for. */
 export function runTool(): void {
+  const { PATH } = process.env;
+  if (PATH !== undefined) process.env.PATH = systemPath(PATH);
   void cnitool(process.argv.slice(2), {
     env: process.env,
     stdout: (text) => write(1, text),
