@@ -249,8 +249,27 @@ test('who may not look is told so', async () => {
   const tool = join(ours, 'cnitool');
   lab.sh(`cp ${tool} ${lab.dir}/cnitool; chmod 755 ${lab.dir}; chmod 700 ${lab.state}`);
   const run = `setpriv --reuid 65534 --regid 65534 --clear-groups env CNI_CACHE_DIR=${lab.state}/cache ${lab.dir}/cnitool`;
-  const told = lab.sh(`${run} doctor 2>&1 || echo "status $?"`);
-  expect(told).toMatch(/^Error: what is remembered cannot be read, run it as root: .*\nstatus 3\n$/);
+  for (const command of [
+    'doctor',
+    'list',
+    'ipam show',
+    'repair --plan',
+    'gc --stale',
+    'explain 1',
+    'trace a --to 192.0.2.1',
+  ]) {
+    const told = lab.sh(`${run} ${command} 2>&1 || echo "status $?"`);
+    expect(told, command).toMatch(
+      /^Error: what is remembered cannot be read, run it as root: .*\nstatus 3\n$/,
+    );
+  }
+  const folder = lab.network('planned', [{ type: 'loopback' }]);
+  const planned = lab.sh(
+    `chmod 711 ${lab.state}; chmod 755 ${folder}; chmod 644 ${folder}/*; NETCONFPATH=${folder} ${run} plan planned 2>&1 || echo "status $?"`,
+  );
+  expect(planned).toMatch(
+    /^Error: a plan needs a network namespace to try in, run it as root: .*\nstatus 3\n$/,
+  );
 });
 
 test('what nobody knows is said, with exit status 3; a beginning of several is no answer', async () => {
@@ -261,6 +280,10 @@ test('what nobody knows is said, with exit status 3; a beginning of several is n
     stderr: expect.stringMatching(
       /^Error: no-such-thing is no container, address, .* remembers \d+ attachments\n$/,
     ),
+  });
+  expect(await one.explain('')).toMatchObject({
+    status: 3,
+    stderr: expect.stringMatching(/^Error: an empty word is no container, /),
   });
   expect(await one.explain('9/udp')).toMatchObject({
     status: 3,

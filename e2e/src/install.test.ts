@@ -132,7 +132,7 @@ test('what an install that was killed left behind goes with the next', async () 
 
 test('a name that the program does not have installs nothing', async () => {
   const { status, stderr } = await install('bridge', 'calico');
-  expect(status).toBe(1);
+  expect(status).toBe(2);
   expect(stderr).toMatch(/^Error: there is no calico in this program: it has .*bridge.*cnitool\n$/);
   expect(existsSync(folder)).toBe(false);
 });

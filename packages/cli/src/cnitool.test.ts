@@ -146,6 +146,15 @@ test('too few arguments are counted, with the usage of the command (protocol 107
   expect(told.stderr).toContain('\nUsage: cnitool add ');
 });
 
+test.each(['trace', 'plan', 'timeline', 'completion'])(
+  'too few arguments of a command that the reference has not end with 2: %s',
+  async (command) => {
+    const told = await run(command);
+    expect(told).toMatchObject({ status: 2, last: 'requires at least 1 arg(s), only received 0' });
+    expect(told.stderr).toContain(`\nUsage: cnitool ${command} `);
+  },
+);
+
 test.each([
   ['gc', 'net'],
   ['status', 'net'],

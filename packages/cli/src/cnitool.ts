@@ -63,6 +63,9 @@ class UnknownCommandError extends UsageError {
 
 class TooFewArgumentsError extends UsageError {}
 
+/** Commands of the reference tool, which ends with 1 for what it knows itself to be a wrong call. */
+const ofReference: readonly (string | undefined)[] = ['add', 'check', 'del', 'gc', 'status'];
+
 async function answerTo(
   { words, options, problem }: CommandLine,
   io: CnitoolIo,
@@ -165,6 +168,6 @@ function report(io: CnitoolIo, error: unknown, name: string | undefined): number
   else if (error instanceof TooFewArgumentsError) usage = `${usageOf(name)}\n`;
   io.stderr(usage === undefined ? `Error: ${reason}\n` : `Error: ${reason}\n${usage}${reason}\n`);
   if (error instanceof CannotLookError) return 3;
-  // The reference tool ends with 1 for what it knows itself.
-  return error instanceof UsageError && usage === undefined ? 2 : 1;
+  const isReferences = error instanceof UnknownCommandError || ofReference.includes(name);
+  return error instanceof UsageError && !(usage !== undefined && isReferences) ? 2 : 1;
 }

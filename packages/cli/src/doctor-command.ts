@@ -75,7 +75,7 @@ function chosen({ attached, cacheDir }: Sight, word: string | undefined): readon
   if (ids.size === 1) return found;
   throw new CannotLookError(
     ids.size === 0
-      ? `${cacheDir} remembers no container ${word}`
+      ? `${cacheDir} remembers no container ${word === '' ? 'without a name' : word}`
       : `${word} is the beginning of ${ids.size} containers: ${[...ids].slice(0, 5).join(', ')}`,
   );
 }

@@ -5,6 +5,7 @@ import { pluginConfigFromFile } from '@cni-ts/libcni/plugin-config';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { cachedResult } from './cached-result.ts';
+import { rememberedAttachments } from './remembered-attachments.ts';
 import { configDir, namespaceLives } from './settings.ts';
 import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 
@@ -123,7 +124,7 @@ function pathsIn(folder: string): string[] {
 }
 
 function attachments({ runtime }: VerbCall): Attached[] {
-  return runtime.getCachedAttachments().map((one) => {
+  return rememberedAttachments(runtime).map((one) => {
     const { network, containerId, ifname, netns = '' } = one;
     return {
       network,

@@ -1,13 +1,14 @@
 /** `cnitool plan`: what ADD would make for a whole chain. Nothing is touched. */
 import { Netns } from '@cni-ts/libc/netns';
 import type { RuntimeConf } from '@cni-ts/libcni/attachment';
+import { errorText } from '@cni-ts/spec/cni-error';
 import { netnsPath } from './netns-argument.ts';
 import { networkNamed } from './network-named.ts';
 import { type ChainPlan, type PlannedPlugin, planChain } from './plan/chain.ts';
 import { leaveForEmptyNode } from './plan/empty-node.ts';
 import { many } from './repair/outcome.ts';
 import { attachmentOf } from './settings.ts';
-import type { Verb, VerbCall } from './verb.ts';
+import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 
 /** Names follow from the container; one that is nowhere has one too. */
 const nobody = '/no-container-in-particular';
@@ -62,13 +63,23 @@ async function onStage(
   work: (conf: RuntimeConf) => Promise<ChainPlan>,
 ): Promise<ChainPlan> {
   if (conf.netns) return work(conf);
-  const stage = Netns.create();
+  const stage = newNamespace();
   try {
     const netns = `/proc/${process.pid}/fd/${stage.fd}`;
     const planned = JSON.stringify(await work({ ...conf, netns }));
     return JSON.parse(planned.replaceAll(JSON.stringify(netns), JSON.stringify(nobody)));
   } finally {
     stage.close();
+  }
+}
+
+function newNamespace(): Netns {
+  try {
+    return Netns.create();
+  } catch (error) {
+    throw new CannotLookError(
+      `a plan needs a network namespace to try in, run it as root: ${errorText(error)}`,
+    );
   }
 }
 

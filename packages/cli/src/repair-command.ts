@@ -1,6 +1,7 @@
 /** `cnitool repair`: what is remembered as attached is made so again. */
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import { written } from '@cni-ts/nftables/transaction';
+import { rememberedAttachments } from './remembered-attachments.ts';
 import { attend } from './repair/attachment.ts';
 import { type Outcome, outcomeText, reportOf, summary } from './repair/outcome.ts';
 import type { Verb, VerbCall } from './verb.ts';
@@ -49,7 +50,7 @@ export const repairCommand: Verb = {
 
 /** Those of the networks that are named, or all. */
 function attachmentsOf({ args, runtime, note }: VerbCall): readonly CachedAttachment[] {
-  if (args.length === 0) return runtime.getCachedAttachments();
+  if (args.length === 0) return rememberedAttachments(runtime);
   return args.flatMap((network) => {
     const { attachments, unreadable } = runtime.remembered(network);
     for (const { path, why } of unreadable) note(`${path}: ${why}; what it is about was not looked at`);

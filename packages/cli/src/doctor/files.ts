@@ -152,7 +152,7 @@ export const addresses: Probe = {
       else
         found.push({
           code,
-          message: `${network}: ${address ?? ''} ${message}`,
+          message: `${network}: ${address === undefined ? '' : `${address} `}${message}`,
           cure: `cnitool ipam check ${network}`,
         });
     }

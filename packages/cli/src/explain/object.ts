@@ -35,7 +35,7 @@ function nothing(sight: Sight, word: string): string {
   const remembered = sight.cacheIsThere
     ? `${sight.cacheDir} remembers ${sight.attached.length} attachments`
     : `there is no ${sight.cacheDir}/results: no attachment of this node is remembered`;
-  return `${word} is no container, address, port, link, rule, file or network of this node; ${remembered}`;
+  return `${word === '' ? 'an empty word' : word} is no container, address, port, link, rule, file or network of this node; ${remembered}`;
 }
 
 function explainWord(sight: Sight, word: string): Explanation | undefined {
@@ -130,6 +130,7 @@ function withContainer(sight: Sight, word: string, whole = false): Explanation |
 
 /** A container of which only its addresses are left. */
 function fromReservations(sight: Sight, word: string): Explanation | undefined {
+  if (word === '') return undefined;
   const found = sight.reservations.filter(({ containerId }) => containerId.startsWith(word));
   const ids = [...new Set(found.map(({ containerId }) => containerId))];
   if (ids.length !== 1 || ids[0] === undefined) return undefined;

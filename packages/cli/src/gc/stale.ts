@@ -13,6 +13,7 @@ import { release } from '../ipam/release.ts';
 import { reservationsIn } from '../ipam/reservations.ts';
 import { type Standing, Standings, youngNs } from '../ipam/standing.ts';
 import { type Holder, type NetworkView, survey, whose } from '../ipam/survey.ts';
+import { rememberedAttachments } from '../remembered-attachments.ts';
 import { CannotLookError, UsageError, type VerbCall } from '../verb.ts';
 import { removeLeftRules } from './leftovers.ts';
 import { podJudge } from './pods.ts';
@@ -50,7 +51,7 @@ export async function collectStale(call: VerbCall): Promise<string> {
   }
   const runtime = options('runtime')?.at(-1);
   // The cache is read before the runtime is asked: what was attached by then, the runtime has.
-  const before = call.runtime.getCachedAttachments();
+  const before = rememberedAttachments(call.runtime);
   const judge = runtime === undefined ? undefined : podJudge(runtime, call.env);
   const standings = new Standings(call, judge, before);
   const { networks } = survey(call, standings);

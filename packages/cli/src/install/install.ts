@@ -24,6 +24,7 @@ import { isThisProgram, type ProgramMark, programMark } from '@cni-ts/libc/progr
 import { wrapped } from '@cni-ts/libcni/wrapped-error';
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
+import { UsageError } from '../verb.ts';
 import { alone, sweep, temporary } from './folder-of-plugins.ts';
 import { type Kept, keep, keptOf, syncFolder } from './kept.ts';
 import { type Found, isNewer, nameOfFound, toolName, whatIsThere } from './what-is-there.ts';
@@ -56,7 +57,7 @@ export function chosen(wanted: readonly string[], names: readonly string[] | und
   }
   for (const name of wanted) {
     if (!names.includes(name))
-      throw new Error(`there is no ${name} in this program: it has ${names.join(', ')}`);
+      throw new UsageError(`there is no ${name} in this program: it has ${names.join(', ')}`);
   }
   return names.filter((name) => wanted.length === 0 || wanted.includes(name));
 }

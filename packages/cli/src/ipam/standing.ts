@@ -13,6 +13,7 @@ import { isSaid } from '@cni-ts/skeleton/owner-of';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { grouped } from '../grouped.ts';
+import { rememberedAttachments } from '../remembered-attachments.ts';
 import { namespaceLives } from '../settings.ts';
 import type { VerbCall } from '../verb.ts';
 import { addressesHere } from './addresses-here.ts';
@@ -60,7 +61,7 @@ export class Standings {
   constructor(
     { runtime, note, env }: Pick<VerbCall, 'runtime' | 'note' | 'env'>,
     judge: Judge = () => undefined,
-    cached: readonly CachedAttachment[] = runtime.getCachedAttachments(),
+    cached: readonly CachedAttachment[] = rememberedAttachments(runtime),
   ) {
     this.cached = cached;
     this.#byContainer = grouped(cached, ({ network, containerId }) => keyOf(network, containerId));

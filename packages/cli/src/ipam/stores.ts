@@ -13,6 +13,7 @@ import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { grouped } from '../grouped.ts';
+import { rememberedAttachments } from '../remembered-attachments.ts';
 import { rememberedList } from '../remembered-list.ts';
 import { configDir } from '../settings.ts';
 import { CannotLookError, type VerbCall } from '../verb.ts';
@@ -42,7 +43,7 @@ export interface AddressStore {
 /** All networks in the order of their files, then those that only cache or reservations know. */
 export function networksOf(
   call: Pick<VerbCall, 'env' | 'note' | 'runtime'>,
-  cached: readonly CachedAttachment[] = call.runtime.getCachedAttachments(),
+  cached: readonly CachedAttachment[] = rememberedAttachments(call.runtime),
 ): Network[] {
   const byNetwork = grouped(cached, ({ network }) => network);
   const found = new Map<string, { list: NetworkList; file?: string }>();

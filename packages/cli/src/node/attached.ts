@@ -132,7 +132,9 @@ export function goneSince(netns: string): number | undefined {
 
 /** Those of the container whose ID or pod this is, or else of all whose ID begins so. */
 export function attachedNamed(attached: readonly Attached[], word: string): readonly Attached[] {
+  // Who is no pod has the empty name of one.
+  if (word === '') return [];
   const exact = attached.filter(({ containerId, pod }) => containerId === word || pod === word);
-  if (exact.length > 0 || word === '') return exact;
+  if (exact.length > 0) return exact;
   return attached.filter(({ containerId }) => containerId.startsWith(word));
 }

@@ -88,7 +88,9 @@ export class HostHops {
       'host',
       'CNI3031',
       `the port leads to ${placeOf(destination, packet.destinationPort)}, ${whose}${by}`,
-      'remove what is left of it: "cnitool gc --stale", or delete that rule',
+      !gone && living
+        ? `it lives and has published that port: give one of both another, "cnitool explain ${packet.destinationPort}" tells whose rule it is`
+        : 'remove what is left of it: "cnitool gc --stale", or delete that rule',
     );
   }
 

@@ -4,6 +4,7 @@ import { equalIp, type Ip } from '@cni-ts/address/ip';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import { cachedResult } from '../cached-result.ts';
 import { netnsPath } from '../netns-argument.ts';
+import { rememberedAttachments } from '../remembered-attachments.ts';
 import { namespaceLives } from '../settings.ts';
 import { CannotLookError, type VerbCall } from '../verb.ts';
 
@@ -22,10 +23,12 @@ type Known = Pick<VerbCall, 'runtime'>;
 
 /** `word`: a container's ID or how it begins, else a namespace. Throws CannotLookError where nobody is meant. */
 export function subjectOf(word: string, ifname: string | undefined, call: Known): Subject {
-  const all = call.runtime.getCachedAttachments();
+  const all = rememberedAttachments(call.runtime);
   const own = (one: CachedAttachment) => ifname === undefined || one.ifname === ifname;
   let found = all.filter((one) => one.containerId === word && own(one));
-  if (found.length === 0) found = all.filter((one) => one.containerId.startsWith(word) && own(one));
+  if (found.length === 0 && word !== '') {
+    found = all.filter((one) => one.containerId.startsWith(word) && own(one));
+  }
   const names = [...new Set(found.map(({ containerId }) => containerId))];
   if (names.length > 1) {
     throw new CannotLookError(`${word} may be ${names.slice(0, 5).join(' or ')}: write more of it`);
@@ -74,8 +77,7 @@ export interface Holder {
 
 /** The containers that were given this address, as far as is remembered. */
 export function holdersOf(address: Ip, { runtime }: Known): Holder[] {
-  return runtime
-    .getCachedAttachments()
+  return rememberedAttachments(runtime)
     .filter((one) => addressesOf(one, runtime).some((own) => equalIp(own, address)))
     .map(({ containerId, netns = '' }) => ({
       name: containerId,

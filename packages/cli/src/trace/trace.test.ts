@@ -264,6 +264,16 @@ describe('trace', () => {
     expect(stale.status).toBe(1);
   });
 
+  test('a port of another container that lives is not called a leftover', async ({ world }) => {
+    const { host, outside } = world;
+    world.remember('other', outside.path, '10.22.0.9/16');
+    host.sh('iptables-nft -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.22.0.9:80');
+    const told = await world.trace('c1', '--from', '192.0.2.2', '--to', '192.0.2.1:8080');
+    expect(fault(told.stdout)).toContain('CNI3031 the port leads to 10.22.0.9:80, of other');
+    expect(told.stdout).toContain('cure: it lives and has published that port: give one of both another');
+    expect(told.stdout).not.toContain('gc --stale');
+  });
+
   test('of a container that nothing is remembered of is asked by its namespace', async ({ world }) => {
     rmSync(join(world.host.dir, 'cache'), { recursive: true });
     const { status, stdout } = await world.trace(world.container.path, ...to);
