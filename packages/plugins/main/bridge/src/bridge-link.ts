@@ -127,10 +127,12 @@ export class BridgeLink implements Resource {
   }
 
   mend(site: Site): boolean {
-    const link = site.find('host', this.name);
-    if (link?.kind !== 'bridge') return false;
+    const found = site.find('host', this.name);
+    if (found && found.kind !== 'bridge') return false;
     this.ensure(site);
-    if (this.#isPinned) {
+    // One that is made again has another MAC, which would be that of the first port by the time the gateway pins it.
+    const link = site.find('host', this.name);
+    if (link && this.#isPinned) {
       restoreMac(
         site.host,
         link,

@@ -62,6 +62,7 @@ conformance(bridge, [
     plugins,
     config: dual({ isDefaultGateway: true, ipMasq: true, ipMasqBackend: 'iptables' }),
     tamperings: {
+      'the bridge is gone': { by: (h) => h.sh('ip link del cni0'), says: /^Interface name cni0 not found/ },
       'an address is gone': {
         by: (_, c) => c.sh('ip address del 10.1.2.2/24 dev eth0'),
         says: /^Failed to match addr 10\.1\.2\.2\/24 on interface eth0/,
