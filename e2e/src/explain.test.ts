@@ -285,6 +285,10 @@ test('what nobody knows is said, with exit status 3; a beginning of several is n
     status: 3,
     stderr: expect.stringMatching(/^Error: an empty word is no container, /),
   });
+  expect(await lab.cnitool(['trace', '', '--to', '192.0.2.1'])).toMatchObject({
+    status: 3,
+    stderr: 'Error: an empty word is no container, and no network namespace\n',
+  });
   expect(await one.explain('9/udp')).toMatchObject({
     status: 3,
     stderr: expect.stringContaining('no rule of this node redirects port 9/udp'),

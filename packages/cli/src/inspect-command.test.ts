@@ -113,6 +113,17 @@ test('a bridge, its uplink, a container with address, port and limit are shown a
   expect((await inspect(host.dir, '--html')).stdout).toMatch(/^<!doctype html>/);
 });
 
+test('ports that no plugin of the network takes are not shown', async ({ host, container }) => {
+  const list = { cniVersion: '1.0.0', name: 'web', plugins: [{ type: 'macvlan' }] };
+  remember(host.dir, 'c1', container.path, result, {
+    config: Buffer.from(JSON.stringify(list)).toString('base64'),
+    capabilityArgs: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
+  });
+  const { stdout } = await inspect(host.dir);
+  expect(stdout).toContain('c1');
+  expect(stdout).not.toContain('8080');
+});
+
 test('what is broken is shown, with exit status 1: a lost address, an interface that is gone, a namespace that is gone', async ({
   host,
   container,

@@ -1,10 +1,11 @@
 /** `cnitool repair`: what is remembered as attached is made so again. */
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import { written } from '@cni-ts/nftables/transaction';
+import { networkNamed } from './network-named.ts';
 import { rememberedAttachments } from './remembered-attachments.ts';
 import { attend } from './repair/attachment.ts';
 import { type Outcome, outcomeText, reportOf, summary } from './repair/outcome.ts';
-import type { Verb, VerbCall } from './verb.ts';
+import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 
 export const repairCommand: Verb = {
   about:
@@ -49,12 +50,23 @@ export const repairCommand: Verb = {
 };
 
 /** Those of the networks that are named, or all. */
-function attachmentsOf({ args, runtime, note }: VerbCall): readonly CachedAttachment[] {
+function attachmentsOf(call: VerbCall): readonly CachedAttachment[] {
+  const { args, runtime, note } = call;
   if (args.length === 0) return rememberedAttachments(runtime);
   return args.flatMap((network) => {
     const { attachments, unreadable } = runtime.remembered(network);
     for (const { path, why } of unreadable) note(`${path}: ${why}; what it is about was not looked at`);
+    if (attachments.length + unreadable.length === 0) wantConfigured(network, call);
     if (attachments.length === 0) note(`nothing is remembered as attached to ${network}`);
     return attachments;
   });
+}
+
+/** A name that nobody knows is misspelt: that nothing is to repair of it says nothing. */
+function wantConfigured(network: string, call: VerbCall): void {
+  try {
+    networkNamed(network, call);
+  } catch {
+    throw new CannotLookError(`no network ${JSON.stringify(network)} is configured or remembered here`);
+  }
 }

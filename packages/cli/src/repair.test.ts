@@ -176,3 +176,15 @@ test('a program of the name of one of ours that does not answer as ours is not a
   expect(stdout).toMatch(/^\? CNI3042 bridge: /);
   expect(plugins.taken()).toEqual(['bridge VALIDATE']);
 });
+
+test('a network that nobody knows cannot be repaired; one that has no attachments is fine', async () => {
+  expect(await run('repair', 'nte')).toEqual({
+    status: 3,
+    stdout: '',
+    stderr: 'Error: no network "nte" is configured or remembered here\n',
+  });
+  expect(await run('repair', 'net')).toMatchObject({
+    status: 0,
+    stderr: 'cnitool: nothing is remembered as attached to net\n',
+  });
+});

@@ -14,6 +14,7 @@ import { IFF_UP, type Link, linkData, listLinks } from '@cni-ts/rtnetlink/link';
 import { findQdisc } from '@cni-ts/rtnetlink/qdisc';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 import { cachedResult } from '../cached-result.ts';
+import { takesPorts } from '../node/attached.ts';
 import type { VerbCall } from '../verb.ts';
 import type { Seen, SeenAttachment, SeenLink, SeenNamespace } from './seen.ts';
 
@@ -133,7 +134,7 @@ function attachmentOf(one: CachedAttachment, runtime: Runtime): SeenAttachment {
     pod: pod && `${argument('K8S_POD_NAMESPACE') || 'default'}/${pod}`,
     plugins: plugins.map(({ type }) => String(type ?? '?')),
     masquerade: plugins.some(({ ipMasq }) => ipMasq === true),
-    ports: portsOf(one.capabilityArgs?.portMappings),
+    ports: plugins.some(takesPorts) ? portsOf(one.capabilityArgs?.portMappings) : [],
     ...resultOf(one, runtime),
   };
 }

@@ -100,14 +100,18 @@ function resultOf(cached: CachedAttachment, runtime: Operations): { result: Resu
   }
 }
 
+/** Whether a plugin is given portMappings; runtimes have them for every network of a container, and libcni drops them. */
+export function takesPorts(plugin: Json): boolean {
+  return memberOf(objectMember(plugin, 'capabilities'), 'portMappings') === true;
+}
+
 /** Only where a plugin takes them. */
 function portsIn(
   capabilityArgs: Readonly<Record<string, unknown>>,
   plugins: readonly Json[],
 ): PublishedPort[] {
-  const takes = (one: Json) => memberOf(objectMember(one, 'capabilities'), 'portMappings') === true;
   const given = capabilityArgs.portMappings;
-  if (!Array.isArray(given) || !plugins.some(takes)) return [];
+  if (!Array.isArray(given) || !plugins.some(takesPorts)) return [];
   return given.flatMap((one): PublishedPort[] => {
     const [port, containerPort] = [memberOf(one, 'hostPort'), memberOf(one, 'containerPort')];
     if (typeof port !== 'number' || typeof containerPort !== 'number') return [];

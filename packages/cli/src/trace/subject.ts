@@ -39,6 +39,7 @@ export function subjectOf(word: string, ifname: string | undefined, call: Known)
     if (netns === '') throw new CannotLookError(`it is not remembered in which namespace ${containerId} is`);
     return subject(containerId, netns, first.ifname, first);
   }
+  if (word === '') throw new CannotLookError('an empty word is no container, and no network namespace');
   const path = netnsPath(word);
   if (!namespaceLives(path)) {
     throw new CannotLookError(
