@@ -255,6 +255,15 @@ test("with cron's PATH iptables is found as well: no false alarm, and repair mak
   expect(lab.sh('nft list ruleset')).toBe(before);
 });
 
+test('plugins that are missing are not counted as there', async () => {
+  const net = network('bare', 99);
+  const nowhere = { CNI_PATH: join(lab.dir, 'nowhere') };
+  const { status, stdout } = await net.cnitool(['doctor'], nowhere);
+  expect(stdout).toContain('there is no plugin "bridge" in the folders of CNI_PATH');
+  expect(stdout).not.toContain('✓ plugins');
+  expect(status).toBe(1);
+});
+
 test('a full range is told in one sentence', async () => {
   const net = network('full', 98, { ipam: { subnet: '10.98.0.0/30' } });
   await net.add('a');

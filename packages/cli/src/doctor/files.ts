@@ -50,11 +50,12 @@ export const plugins: Probe = {
     const types = [...new Set([...inFiles, ...inCache])].filter((one) => one !== '').sort();
     const releases = new Map<string, string[]>();
     const found: Found[] = [];
-    let late = 0;
+    let [late, missing] = [0, 0];
     for (const type of types) {
       const program = runtime.programOf(type);
       if (performance.now() > until) late++;
       else if (program === undefined) {
+        missing++;
         if (inFiles.has(type)) continue;
         found.push({
           code: 'CNI4001',
@@ -82,7 +83,8 @@ export const plugins: Probe = {
       });
     }
     const unknown = late === 0 ? [] : [`${many(late, 'plugin')} for want of time`];
-    return { found, fine: types.length === 0 ? undefined : many(types.length, 'plugin'), unknown };
+    const there = types.length - missing;
+    return { found, fine: there === 0 ? undefined : many(there, 'plugin'), unknown };
   },
 };
 
