@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { Child, type Command, type Ended } from '@cni-ts/libc/child';
 import type { Host } from './host.ts';
 
+const root = join(import.meta.dirname, '../../..');
+
 export type Verb = 'ADD' | 'CHECK' | 'DEL';
 
 /** A plugin's part of the list, as an operator writes it; `capabilities` get their values from the runtime. */
@@ -189,5 +191,7 @@ export function driveAll(
 export function succeeded({ host }: Attachment, verb: Verb, plugin: string, ended: Ended): void {
   if (ended.status === 0) return;
   const said = (ended.stdout + ended.stderr).trim();
-  throw new Error(`${verb} by ${host.file(plugin)} failed with exit status ${ended.status}: ${said}`);
+  // Published, so by its place in the repository if it is there.
+  const program = host.file(plugin).replace(`${root}/`, '');
+  throw new Error(`${verb} by ${program} failed with exit status ${ended.status}: ${said}`);
 }
