@@ -1,4 +1,5 @@
 import { parseMac } from '@cni-ts/address/mac';
+import { sleep } from '@cni-ts/libc/process';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { createLink, deleteLink, findLink, getLink, IFF_UP, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import type { Undo } from '@cni-ts/skeleton/undo';
@@ -50,7 +51,7 @@ export function createVethPair(
   undo.make(
     `veth ${hostName}`,
     () => {
-      try {
+      const create = () =>
         createLink(container.route, {
           name: containerName,
           mac,
@@ -68,6 +69,13 @@ export function createVethPair(
             },
           },
         });
+      try {
+        try {
+          create();
+        } catch (error) {
+          if (!isGoing(error, pair, host, container)) throw error;
+          create();
+        }
       } catch (error) {
         throw explain(error, pair, host, container);
       }
@@ -80,6 +88,24 @@ export function createVethPair(
   if (!pair.port) setUp(host.route, hostLink, pair.alias);
   trySysctl(`net/ipv6/conf/${hostName}/accept_ra`, '0');
   return { host: hostLink, container: getLink(container.route, containerName) };
+}
+
+/** In microseconds, and how often. */
+const aMoment = 5000;
+const moments = 60;
+
+/**
+ * Whether the host's link of that name goes by itself, as the kernel takes it some milliseconds after the namespace of its
+ * other end was removed: an engine starts the same container anew at once. Nothing tells such a link from one that stays, so
+ * this waits a little.
+ */
+function isGoing(error: unknown, pair: VethPair, host: Namespace, container: Namespace): boolean {
+  if (errnoOf(error) !== 'EEXIST' || findLink(container.route, pair.containerName)) return false;
+  for (let moment = 0; moment < moments; moment++) {
+    if (!findLink(host.route, pair.hostName)) return true;
+    sleep(aMoment);
+  }
+  return false;
 }
 
 /**

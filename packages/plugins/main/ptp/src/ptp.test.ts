@@ -305,6 +305,17 @@ describe('ADD', () => {
     expect(routes(container)).toContain('10.8.0.0/16 via 10.1.2.1 dev eth0');
   });
 
+  test('waits for the link of a namespace that is being removed', async ({ host }) => {
+    const base = at(host);
+    const config = fixed([{ address: '10.1.2.2/24', gateway: '10.1.2.1' }]);
+    for (let turn = 0; turn < 12; turn++) {
+      const container = host.container(`turn${turn}`);
+      await succeed(ptp, 'ADD', { ...base, container, config });
+      // The kernel goes on with that when nobody has it open any more.
+      container.remove();
+    }
+  });
+
   test('takes a gateway outside the subnet, also for the default route (ptp 9)', async ({
     host,
     container,
