@@ -9,8 +9,8 @@ import { hasLegacyTable } from '@cni-ts/iptables/legacy-table';
 import { findVariant, runProgram } from '@cni-ts/iptables/program';
 import { splitWords } from '@cni-ts/iptables/words';
 import type { Packet } from './packet.ts';
-import type { Deed, Ran } from './rule-machine.ts';
-import { done, type Ended, type Hook, type RulePlace, type Walk } from './walk-rules.ts';
+import { type Deed, harmlessTargets, type Ran } from './rule-machine.ts';
+import { type Hook, type RulePlace, runChain, type Step, type Walk } from './walk-rules.ts';
 
 type TableName = 'mangle' | 'nat' | 'filter';
 
@@ -54,7 +54,8 @@ export class LegacyBook {
       const table = this.#tables.get(name);
       if (!table || (name === 'nat' && packet.state !== 'new')) continue;
       const chain = hook.toUpperCase();
-      const ended = this.#run(table, chain, packet, unsure, 0);
+      const steps = (name: string) => this.#steps(table, name, packet);
+      const ended = runChain(chain, steps, packet, unsure);
       const by =
         ended.kind === 'drop'
           ? ended.at
@@ -68,25 +69,12 @@ export class LegacyBook {
     return { verdict: 'accept', by: undefined, dnat, snat, unsure };
   }
 
-  #run(table: LegacyTable, chain: string, packet: Packet, unsure: RulePlace[], depth: number): Ended {
-    if (depth > deepest) return { kind: 'end' };
+  *#steps(table: LegacyTable, chain: string, packet: Packet): Iterable<Step> {
     for (const [at, words] of (table.rules.get(chain) ?? []).entries()) {
       const { matches, deed, comment } = runWords(words, packet, this.#isLocal);
-      if (matches === 'no' || !deed) continue;
-      const place = this.#place(table, chain, at + 1, comment);
-      if (deed.kind === 'jump' || deed.kind === 'goto') {
-        const before = { ...packet };
-        const ended = this.#run(table, deed.chain, packet, unsure, depth + 1);
-        if (matches === 'perhaps') {
-          if (ended.kind !== 'end') unsure.push(place);
-          Object.assign(packet, before);
-        } else if (ended.kind !== 'end' || deed.kind === 'goto') return ended;
-        continue;
-      }
-      if (matches === 'perhaps') unsure.push(place);
-      else return deed.kind === 'return' ? { kind: 'end' } : done(deed, place, packet);
+      if (!deed || matches === 'no') continue;
+      yield { matches, deed, place: this.#place(table, chain, at + 1, comment) };
     }
-    return { kind: 'end' };
   }
 
   #place({ name }: LegacyTable, chain: string, rule: number | undefined, comment: string | undefined) {
@@ -94,8 +82,6 @@ export class LegacyBook {
     return { chain: `legacy ${family} ${name} ${chain}`, chainName: chain, rule, comment };
   }
 }
-
-const deepest = 16;
 
 function readTable(name: TableName, text: string): LegacyTable {
   const policies = new Map<string, string>();
@@ -213,9 +199,6 @@ function isAmong(text: string, port: number): boolean {
   });
 }
 
-/** Targets that let the packet go on. */
-const passing = ['LOG', 'NFLOG', 'CT', 'NOTRACK', 'CONNMARK', 'CHECKSUM', 'TCPMSS', 'TRACE', 'CLASSIFY'];
-
 function targetOf(
   target: string,
   isGoto: boolean,
@@ -248,6 +231,6 @@ function targetOf(
       return undefined;
     }
     default:
-      return passing.includes(target) ? undefined : { kind: isGoto ? 'goto' : 'jump', chain: target };
+      return harmlessTargets.includes(target) ? undefined : { kind: isGoto ? 'goto' : 'jump', chain: target };
   }
 }

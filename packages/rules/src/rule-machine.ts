@@ -39,7 +39,7 @@ const RTN_LOCAL = 2;
 
 /** What takes nothing away from a packet and asks nothing of it. */
 const harmless = ['counter', 'log', 'last', 'objref', 'notrack', 'dynset', 'flow_offload'];
-const harmlessTargets = [
+export const harmlessTargets: readonly string[] = [
   'LOG',
   'NFLOG',
   'CT',

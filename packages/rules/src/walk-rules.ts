@@ -60,7 +60,8 @@ export class RuleBook {
       // Address translation is decided once, by the first packet.
       const isNat = chain.base!.type === 'nat';
       if (isNat && (packet.state !== 'new' || dnat || snat)) continue;
-      const ended = this.#run(chain.table, chain.name, packet, unsure, 0);
+      const steps = (name: string) => this.#steps(chain.table, name, packet);
+      const ended = runChain(chain.name, steps, packet, unsure);
       if (ended.kind === 'drop') return { verdict: 'drop', by: ended.at, dnat, snat, unsure };
       if (ended.kind === 'dnat') dnat = ended.at;
       if (ended.kind === 'snat') snat = ended.at;
@@ -71,36 +72,14 @@ export class RuleBook {
     return { verdict: 'accept', by: undefined, dnat, snat, unsure };
   }
 
-  /** A chain to its end, or to what ends it. */
-  #run(table: Table, name: string, packet: Packet, unsure: RulePlace[], depth: number): Ended {
-    if (depth > deepest) return { kind: 'end' };
-    const chain = { table, name };
+  *#steps(table: Table, name: string, packet: Packet): Iterable<Step> {
     const world = { isLocal: this.#isLocal, set: (set: string) => this.#set(table, set) };
     const rules = this.#rulesOf(table).get(name) ?? [];
     for (const [at, rule] of rules.entries()) {
       const { matches, deed } = runRule(rule.expressions, packet, world);
-      if (matches === 'no' || !deed) continue;
-      const place = placeOf(chain, at + 1, rule.comment);
-      if (deed.kind === 'jump' || deed.kind === 'goto') {
-        const before = { ...packet };
-        const ended = this.#run(table, deed.chain, packet, unsure, depth + 1);
-        if (matches === 'perhaps') {
-          if (ended.kind !== 'end') unsure.push(place);
-          Object.assign(packet, before);
-          continue;
-        }
-        if (ended.kind !== 'end') return ended;
-        if (deed.kind === 'goto') return { kind: 'end' };
-        continue;
-      }
-      if (matches === 'perhaps') {
-        if (deed.kind !== 'return') unsure.push(place);
-        continue;
-      }
-      if (deed.kind === 'return') return { kind: 'end' };
-      return done(deed, place, packet);
+      if (!deed || matches === 'no' || (matches === 'perhaps' && deed.kind === 'return')) continue;
+      yield { matches, deed, place: placeOf({ table, name }, at + 1, rule.comment) };
     }
-    return { kind: 'end' };
   }
 
   #rulesOf(table: Table): Map<string, ListedRule[]> {
@@ -133,19 +112,52 @@ export type Ended =
   | { readonly kind: 'end' | 'accept' }
   | { readonly kind: 'drop' | 'dnat' | 'snat'; readonly at: RulePlace };
 
+/** A rule that matches a packet, or may. */
+export interface Step {
+  readonly matches: 'yes' | 'perhaps';
+  readonly deed: Deed;
+  readonly place: RulePlace;
+}
+
+/**
+ * A chain to its end, or to what ends it. `steps`: the rules of a chain of that name, each run on the packet as the ones
+ * before have left it. Those that may match are put into `unsure`, and change nothing.
+ */
+export function runChain(
+  name: string,
+  steps: (name: string) => Iterable<Step>,
+  packet: Packet,
+  unsure: RulePlace[],
+  depth = 0,
+): Ended {
+  if (depth > deepest) return { kind: 'end' };
+  for (const { matches, deed, place } of steps(name)) {
+    const before = { ...packet };
+    const jumps = deed.kind === 'jump' || deed.kind === 'goto';
+    const ended = jumps ? runChain(deed.chain, steps, packet, unsure, depth + 1) : undefined;
+    if (matches === 'perhaps') {
+      if (ended?.kind !== 'end') unsure.push(place);
+      Object.assign(packet, before);
+    } else if (ended === undefined) {
+      return deed.kind === 'return' ? { kind: 'end' } : done(deed, place, packet);
+    } else if (ended.kind !== 'end' || deed.kind === 'goto') return ended;
+  }
+  return { kind: 'end' };
+}
+
 /** What a rule that matches does with the packet. */
-export function done(deed: Deed, at: RulePlace, packet: Packet): Ended {
+function done(deed: Deed, at: RulePlace, packet: Packet): Ended {
   switch (deed.kind) {
     case 'drop':
       return { kind: 'drop', at };
     case 'dnat':
       if (deed.address) packet.destination = deed.address;
       if (deed.port !== undefined) packet.destinationPort = deed.port;
-      packet.translated.destination = true;
+      packet.translated = { ...packet.translated, destination: true };
       return { kind: 'dnat', at };
     case 'snat':
     case 'masquerade':
-      packet.translated.source = true;
+      packet.translated = { ...packet.translated, source: true };
       return { kind: 'snat', at };
     default:
       return { kind: 'accept' };
