@@ -3,11 +3,12 @@
  * our plugins in place of the distribution's. What podman keeps lies in a temporary folder, and /run and /var/lib are
  * empty there, so it meets neither the machine's containers nor its network; the kernel ends all of it with the room.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ours } from './lab.ts';
+import { openRoom, type Room } from './room.ts';
 
 /** The room's own: a crun that knows cgroup 2 only, and limits a container engine may set itself. */
 const furnish = `
@@ -44,24 +45,12 @@ export class EngineRoom {
   readonly dir = mkdtempSync(join(tmpdir(), 'cni-podman-'));
   /** Where podman looks for networks and keeps those it makes. */
   readonly networks = join(this.dir, 'net.d');
-  #room: ChildProcess | undefined;
-  #pid = '';
+  #room: Room | undefined;
 
   /** Furnishes the room; throws with what a program said when this machine does not let it. */
   async open(): Promise<void> {
     this.#layOut();
-    const options = '--net --mount --pid --fork --kill-child --propagation private'.split(' ');
-    const room = spawn('unshare', [...options, 'bash', '-c', furnish], { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#room = room;
-    this.#pid = await new Promise((done, fail) => {
-      let said = '';
-      room.stderr.on('data', (text) => {
-        said += text;
-      });
-      room.stdout.on('data', (text) => done(String(text).trim().split(' ')[1] ?? ''));
-      room.on('error', fail);
-      room.on('close', () => fail(new Error(said)));
-    });
+    this.#room = await openRoom(furnish);
   }
 
   #layOut(): void {
@@ -89,7 +78,7 @@ export class EngineRoom {
 
   /** Runs a shell command on the room's host: its output, and its exit status. */
   try(command: string): { status: number | null; stdout: string; stderr: string } {
-    const args = ['-t', this.#pid, '--net', '--mount', '--pid', 'bash', '-c', command];
+    const args = ['-t', this.#room?.pid ?? '', '--net', '--mount', '--pid', 'bash', '-c', command];
     const env = { ...process.env, CONTAINERS_CONF: join(this.dir, 'containers.conf') };
     return spawnSync('nsenter', args, { encoding: 'utf8', env, timeout: 30_000 });
   }
@@ -127,7 +116,7 @@ export class EngineRoom {
 
   /** Closes for good: every process of the room is killed, and its mounts and links go with it. */
   close(): void {
-    this.#room?.kill('SIGKILL');
+    this.#room?.close();
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }

@@ -3,8 +3,9 @@
  * copies or empty, so that commands can be typed as they stand there. eth0 leads to a namespace `outside`, which has
  * 192.0.2.2 and answers; eth1 and eth2 lead there, too, and have no address. The kernel ends all of it with the node.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { ours } from './lab.ts';
+import { openRoom, type Room } from './room.ts';
 
 /** `archive` is what a reader has unpacked: our executables. */
 const furnish = `
@@ -38,27 +39,11 @@ exec sleep 600
 `;
 
 export class GuideNode {
-  #room: ChildProcess | undefined;
-  #pid = '';
+  #room: Room | undefined;
 
   /** Throws with what a program said when this machine does not let it. */
   async open(): Promise<void> {
-    const options = '--net --mount --pid --fork --kill-child --propagation private'.split(' ');
-    const env = { ...process.env, OURS: ours };
-    const room = spawn('unshare', [...options, 'bash', '-c', furnish], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env,
-    });
-    this.#room = room;
-    this.#pid = await new Promise((done, fail) => {
-      let said = '';
-      room.stderr.on('data', (text) => {
-        said += text;
-      });
-      room.stdout.on('data', (text) => done(String(text).trim().split(' ')[1] ?? ''));
-      room.on('error', fail);
-      room.on('close', () => fail(new Error(said)));
-    });
+    this.#room = await openRoom(furnish, { ...process.env, OURS: ours });
   }
 
   /** Runs commands as a reader types them: in the folder of the archive, each block in a shell of its own that ends with the
@@ -67,7 +52,7 @@ export class GuideNode {
     commands: string,
     env: Readonly<Record<string, string>> = {},
   ): { status: number | null; output: string } {
-    const inside = ['-t', this.#pid, '--net', '--mount', '--pid'];
+    const inside = ['-t', this.#room?.pid ?? '', '--net', '--mount', '--pid'];
     const { status, stdout, stderr, error } = spawnSync(
       'nsenter',
       [...inside, 'bash', '-e', '-c', `exec 2>&1; cd /run/node/archive\n${commands}`],
@@ -95,6 +80,6 @@ export class GuideNode {
   }
 
   close(): void {
-    this.#room?.kill('SIGKILL');
+    this.#room?.close();
   }
 }
