@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runCnitool } from '../test/run-cnitool.ts';
 import { cnitool } from './cnitool.ts';
 import { containerIdOf, pluginPath } from './settings.ts';
 
@@ -45,19 +46,9 @@ const putList = (json: object) => {
 
 /** What an operator sees. */
 async function run(...argv: string[]) {
-  let stdout = '';
-  let stderr = '';
-  const status = await cnitool(argv, {
-    env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
-  });
-  const lines = stderr.trimEnd().split('\n');
-  return { status, stdout, stderr, first: lines[0], last: lines.at(-1)?.replace(/^Error: /, '') };
+  const told = await runCnitool(argv, { env });
+  const lines = told.stderr.trimEnd().split('\n');
+  return { ...told, first: lines[0], last: lines.at(-1)?.replace(/^Error: /, '') };
 }
 
 test('the container id follows from the path of the namespace (protocol 104)', () => {

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
-import { cnitool } from './cnitool.ts';
+import { runCnitool } from '../test/run-cnitool.ts';
 import { Bag } from './collect/bag.ts';
 import { Masker } from './collect/mask.ts';
 
@@ -108,17 +108,9 @@ function plant(host: Host, container: Container): Record<string, string> {
 }
 
 async function collect(env: Record<string, string>, file: string) {
-  let [stdout, stderr] = ['', ''];
-  const status = await cnitool(['collect', '-o', file], {
+  return runCnitool(['collect', '-o', file], {
     env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
   });
-  return { status, stdout, stderr };
 }
 
 /** Unpacked by tar(1); every file by its name below the archive's one folder. */

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cnitool } from './cnitool.ts';
+import { runCnitool } from '../test/run-cnitool.ts';
 
 let dir: string;
 let env: Record<string, string>;
@@ -39,18 +39,10 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 async function ask(...argv: string[]) {
-  let [stdout, stderr] = ['', ''];
-  const status = await cnitool(argv, {
+  return runCnitool(argv, {
     env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
     names: () => ['bridge', 'portmap', 'cnitool'],
   });
-  return { status, stdout, stderr };
 }
 
 /** What is offered for these words, the last of them being written. */

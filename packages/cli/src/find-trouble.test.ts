@@ -5,7 +5,7 @@ import { definePlugin, type Plugin } from '@cni-ts/skeleton/plugin';
 import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
-import { cnitool } from './cnitool.ts';
+import { runCnitool } from '../test/run-cnitool.ts';
 import { listSchema, validateSchema } from './report-schemas.ts';
 
 let plugins: RecordingPlugins;
@@ -42,18 +42,10 @@ const net = (name: string, more: object = {}) => ({
 });
 
 async function run(argv: readonly string[], inProcess?: (type: string) => Plugin | undefined) {
-  let [stdout, stderr] = ['', ''];
-  const status = await cnitool(argv, {
+  return runCnitool(argv, {
     env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
     ...(inProcess && { inProcess }),
   });
-  return { status, stdout, stderr };
 }
 
 describe('validate', () => {

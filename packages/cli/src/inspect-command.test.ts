@@ -6,7 +6,7 @@ import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { test } from '@cni-ts/testing/namespaces';
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
-import { cnitool } from './cnitool.ts';
+import { runCnitool } from '../test/run-cnitool.ts';
 import { inspectSchema } from './inspect/picture-schema.ts';
 
 /** What a runtime leaves in its cache. */
@@ -33,17 +33,9 @@ function remember(dir: string, id: string, netns: string, result: object, more: 
 }
 
 async function inspect(dir: string, ...options: string[]) {
-  let [stdout, stderr] = ['', ''];
-  const status = await cnitool(['inspect', ...options], {
+  return runCnitool(['inspect', ...options], {
     env: { CNI_CACHE_DIR: join(dir, 'cache'), COLUMNS: '90' },
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
   });
-  return { status, stdout, stderr };
 }
 
 const result = {

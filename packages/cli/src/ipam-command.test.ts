@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Host, test } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
-import { cnitool } from './cnitool.ts';
+import { runCnitool } from '../test/run-cnitool.ts';
 import { ipamCheckSchema, ipamReleaseSchema, ipamShowSchema, ipamWhySchema } from './report-schemas.ts';
 
 const hourAgo = Date.now() / 1000 - 3600;
@@ -66,17 +66,9 @@ class Node {
   }
 
   async run(...argv: string[]) {
-    let [stdout, stderr] = ['', ''];
-    const status = await cnitool(argv, {
+    return runCnitool(argv, {
       env: this.#env,
-      stdout: (text) => {
-        stdout += text;
-      },
-      stderr: (text) => {
-        stderr += text;
-      },
     });
-    return { status, stdout, stderr };
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { cnitool } from './cnitool.ts';
+import { runCnitool } from '../test/run-cnitool.ts';
 import { planSchema, repairSchema } from './report-schemas.ts';
 
 const own = '/proc/self/ns/net';
@@ -28,18 +28,9 @@ beforeEach(() => {
 afterEach(() => plugins.remove());
 
 async function run(...argv: string[]) {
-  let stdout = '';
-  let stderr = '';
-  const status = await cnitool(argv, {
+  return runCnitool(argv, {
     env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
   });
-  return { status, stdout, stderr };
 }
 
 const result = { cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24' }] };

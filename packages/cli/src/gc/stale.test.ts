@@ -6,7 +6,7 @@ import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { writeProgram } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect } from 'vitest';
 import * as z from 'zod/mini';
-import { cnitool } from '../cnitool.ts';
+import { runCnitool } from '../../test/run-cnitool.ts';
 import { gcSchema } from '../report-schemas.ts';
 
 const hourAgo = Date.now() / 1000 - 3600;
@@ -71,22 +71,14 @@ class Node {
   }
 
   async run(...argv: string[]) {
-    let [stdout, stderr] = ['', ''];
-    const status = await cnitool(argv, {
+    return runCnitool(argv, {
       env: {
         PATH: `${this.#bin}:${process.env.PATH}`,
         NETCONFPATH: join(this.dir, 'net.d'),
         CNI_PATH: plugins.path.join(':'),
         CNI_CACHE_DIR: join(this.dir, 'cache'),
       },
-      stdout: (text) => {
-        stdout += text;
-      },
-      stderr: (text) => {
-        stderr += text;
-      },
     });
-    return { status, stdout, stderr };
   }
 }
 

@@ -6,7 +6,7 @@ import { definePlugin, type Plugin } from '@cni-ts/skeleton/plugin';
 import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as z from 'zod/mini';
-import { cnitool } from '../cnitool.ts';
+import { runCnitool } from '../../test/run-cnitool.ts';
 import { timelineSchema } from '../report-schemas.ts';
 import { idOfStep } from './otlp.ts';
 
@@ -37,18 +37,10 @@ afterEach(() => {
 });
 
 async function run(argv: readonly string[], inProcess?: (type: string) => Plugin | undefined) {
-  let [stdout, stderr] = ['', ''];
-  const status = await cnitool(argv, {
+  return runCnitool(argv, {
     env,
-    stdout: (text) => {
-      stdout += text;
-    },
-    stderr: (text) => {
-      stderr += text;
-    },
     ...(inProcess && { inProcess, self: join(plugins.path[0] ?? '', 'p2') }),
   });
-  return { status, stdout, stderr };
 }
 
 const [trace, one, two] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331', 'b7ad6b7169203332'];

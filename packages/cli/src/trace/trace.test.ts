@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Container, type Host, test as kernelTest } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
-import { cnitool } from '../cnitool.ts';
+import { runCnitool } from '../../test/run-cnitool.ts';
 import { traceSchema } from '../report-schemas.ts';
 
 const result = {
@@ -45,17 +45,9 @@ const test = kernelTest.extend<{ world: World }>({
       container,
       outside,
       async trace(...argv) {
-        let [stdout, stderr] = ['', ''];
-        const status = await cnitool(['trace', ...argv], {
+        return runCnitool(['trace', ...argv], {
           env,
-          stdout: (text) => {
-            stdout += text;
-          },
-          stderr: (text) => {
-            stderr += text;
-          },
         });
-        return { status, stdout, stderr };
       },
       remember(id, netns, address) {
         const config = { cniVersion: '1.0.0', name: 'web', plugins: [{ type: 'bridge', ipMasq: true }] };
