@@ -799,14 +799,15 @@ static void prepare(const char *file) {
   if (!JS_IsFunction(heap->context, start)) refuse_preparation("it leaves no function engine.start to serve a call");
   JS_FreeValue(heap->context, start);
   make_room_for_shapes(heap->context);
-  if (heap->piece_end != arena_end) refuse_preparation("the arena is too small (arenaSize in tools/bundle/src/executable.ts)");
+  const char *too_small = "the arena is too small (arenaSize in tools/bundle/src/executable.ts)";
+  if (heap->piece_end != arena_end) refuse_preparation(too_small);
   if (mapped_blocks) refuse_preparation("a source keeps a block of more than 128 KiB, which lies outside of the arena; make it in the call");
   /* Where the stack is differs from run to run: QuickJS notes it (stack_top, stack_limit), and main tells it anew. */
   uintptr_t *words = (uintptr_t *)heap->runtime;
   for (size_t i = 0; i < usable_size(words) / sizeof *words; i++)
     if (words[i] > stack - most && words[i] < stack + most) words[i] = 0;
   /* What the program takes from now on lies elsewhere: a page of the file that is written to is copied first. */
-  give_up_free_blocks();
+  if (!give_up_free_blocks()) refuse_preparation(too_small);
   size_t length = heap->piece_at - arena_start;
   heap->piece_at = heap->piece_ready = heap->piece_end = NULL;
   int descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0644);

@@ -32,7 +32,7 @@ static void reserved(void) {
   assert(heap->piece_at == start && allocate(&state, 40) == old);
   release(&state, large);
   release(&state, old);
-  give_up_free_blocks();
+  assert(give_up_free_blocks());
   size_t size = 0;
   for (int i = 0; i < reserves; i++) size += heap->reserve[i].end - heap->reserve[i].at;
   assert(size >= least_reserve && heap->reserve[0].at == (uint8_t *)large - sizeof(struct block));

@@ -241,9 +241,9 @@ static void take_back_from(uint8_t *start) {
 /*
  * For a program that is prepared: what it took and gave back by then is not taken again, since a page that is written to
  * would be copied first. The largest of it become the reserve, with more from the arena's end where that is not enough.
- * Nothing is in any of it.
+ * Nothing is in any of it. Whether there was room for the reserve.
  */
-static void give_up_free_blocks(void) {
+static int give_up_free_blocks(void) {
   size_t have = 0, count = 0;
   for (uint32_t index = sizes + 1; index-- > 0;) {
     size_t size = size_of(index);
@@ -258,7 +258,8 @@ static void give_up_free_blocks(void) {
     heap->free_blocks[index] = NULL;
   }
   size_t more = have < least_reserve ? least_reserve - have : 0;
-  if ((size_t)(heap->piece_end - heap->piece_at) < more) return;
+  if ((size_t)(heap->piece_end - heap->piece_at) < more) return 0;
   heap->reserve[count] = (struct room){heap->piece_at, heap->piece_at + more};
   heap->piece_at += more;
+  return 1;
 }

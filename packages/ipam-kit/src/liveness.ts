@@ -4,8 +4,7 @@
  */
 import { formatIp, parseIp } from '@cni-ts/address/ip';
 import { readRegular } from '@cni-ts/libc/file';
-import { fileSystemOf } from '@cni-ts/libc/file-status';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import { bootTime } from './boot-time.ts';
 import { type RangeSet, rangeOf } from './ranges.ts';
 import type { Store } from './store.ts';
@@ -24,8 +23,6 @@ export interface Liveness {
 
 /** The lock is held meanwhile: no more than this are looked at. */
 const most = 4096;
-/** include/uapi/linux/magic.h */
-const NSFS_MAGIC = 0x6e736673;
 
 export function livenessOf(store: Store, set: RangeSet, network: string): Liveness {
   const found = { live: 0, beforeBoot: 0, gone: 0, unknown: 0, more: false };
@@ -36,7 +33,7 @@ export function livenessOf(store: Store, set: RangeSet, network: string): Livene
     if (!ip || formatIp(ip) !== name || !rangeOf(set, ip)) continue;
     if (looked++ === most) return { ...found, more: true };
     const netns = namespaceOf(store.holder(name) ?? '', network);
-    if (netns !== undefined && lives(netns)) found.live++;
+    if (netns !== undefined && (netns === '' || namespaceLives(netns))) found.live++;
     else if (boot !== undefined && store.isOlderThan(name, boot)) found.beforeBoot++;
     else if (netns === undefined) found.unknown++;
     else found.gone++;
@@ -70,15 +67,5 @@ function namespaceOf(holder: string, network: string): string | undefined {
     return typeof entry.netns === 'string' ? entry.netns : '';
   } catch {
     return undefined; // no entry, or a damaged one: nothing is known
-  }
-}
-
-/** What cannot be looked at for another reason than that it is missing may live. */
-function lives(netns: string): boolean {
-  if (netns === '') return true;
-  try {
-    return fileSystemOf(netns) === NSFS_MAGIC;
-  } catch (error) {
-    return !['ENOENT', 'ENOTDIR', 'ESRCH'].includes(errnoOf(error) ?? '');
   }
 }

@@ -53,6 +53,16 @@ function requireNamespace(path: string): void {
   throw new NetnsError(`unknown FS magic on "${path}": ${magic.toString(16)}`, true);
 }
 
+/** Whether a namespace is at this path. A plain file is left where one was mounted, and nothing where a process ended.
+ *  What cannot be looked at for another reason may live. */
+export function namespaceLives(path: string): boolean {
+  try {
+    return fileSystemOf(path) === NSFS_MAGIC;
+  } catch (error) {
+    return !['ENOENT', 'ENOTDIR', 'ESRCH'].includes(errnoOf(error) ?? '');
+  }
+}
+
 /**
  * A network namespace, held open: it lives as long as this object, whatever becomes of its path.
  * setns(2) and unshare(2) act on the calling thread only, and everything here is synchronous, so code outside
