@@ -1,6 +1,6 @@
 /** Spans of a CNI_LOG as OpenTelemetry's SDK has them. */
 
-import { idOfStep } from '@cni-ts/cli/timeline/otlp';
+import { idOfStep, spanAttributes, spanName } from '@cni-ts/cli/timeline/otlp';
 import type { LoggedSpan, LoggedStep } from '@cni-ts/cli/timeline/read-log';
 import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -22,21 +22,16 @@ export function readSpans(spans: readonly LoggedSpan[], serviceName: string): Re
     droppedLinksCount: 0,
   };
   return spans.flatMap((span): ReadableSpan[] => {
-    const { traceId, spanId, parentId, kind, verb, plugin, network, container } = span;
+    const { traceId, spanId, parentId, kind } = span;
     const context = (id: string) => ({ traceId, spanId: id, traceFlags: TraceFlags.SAMPLED });
     const whole: ReadableSpan = {
       ...common,
       ...timesOf(span),
-      name: kind === 'chain' ? `${verb} ${network}` : `${plugin} ${verb}`,
+      name: spanName(span),
       kind: kinds[kind],
       spanContext: () => context(spanId),
       ...(parentId !== undefined && { parentSpanContext: context(parentId) }),
-      attributes: {
-        'cni.network': network,
-        'cni.plugin': plugin,
-        'cni.container': container,
-        'cni.interface': span.interface,
-      },
+      attributes: spanAttributes(span),
     };
     const steps = span.steps.map(
       (step, at): ReadableSpan => ({

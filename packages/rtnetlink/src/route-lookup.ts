@@ -69,21 +69,8 @@ export function lookUpPath(
   }
 }
 
-/** RTM_GETROUTE for one address: a look-up, not a list. */
+/** The same for one address, where all that counts is where it leads: a look-up, not a list. Undefined without a route. */
 export function lookUpRoute(nl: Netlink, ip: Ip): RouteLookup | undefined {
-  const value = { family: AF[ip.family], dstLength: ip.bytes.length * 8, dst: ip };
-  try {
-    const found = nl.get({
-      name: 'RTM_GETROUTE',
-      type: RTM_GETROUTE,
-      flags: 0,
-      message: routeMessage,
-      value,
-    });
-    return { local: found.type === RTN_LOCAL, link: found.oif ?? 0 };
-  } catch (error) {
-    // No route, or one of the kinds that say so: the errno depends on the kind.
-    if (error instanceof SyscallError && error.call === 'RTM_GETROUTE') return undefined;
-    throw error;
-  }
+  const path = lookUpPath(nl, ip);
+  return typeof path === 'string' ? undefined : { local: path.type === 'local', link: path.link };
 }

@@ -1,4 +1,5 @@
 /** Calls as bars: one row for each span and step, below one another as they are within each other. */
+import { grouped } from '../grouped.ts';
 import type { LoggedSpan } from './read-log.ts';
 
 interface Row {
@@ -19,13 +20,7 @@ const least = 0.005;
 
 /** One block for each trace, in the order in which they began. */
 export function drawTraces(spans: readonly LoggedSpan[]): string {
-  const traces = new Map<string, LoggedSpan[]>();
-  for (const span of spans) {
-    const among = traces.get(span.traceId);
-    if (among) among.push(span);
-    else traces.set(span.traceId, [span]);
-  }
-  return [...traces.values()].map(drawTrace).join('\n');
+  return [...grouped(spans, ({ traceId }) => traceId).values()].map(drawTrace).join('\n');
 }
 
 function drawTrace(spans: readonly LoggedSpan[]): string {

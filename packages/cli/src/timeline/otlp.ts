@@ -21,18 +21,16 @@ export function otlpOf(spans: readonly LoggedSpan[]): object {
 }
 
 function withSteps(span: LoggedSpan): object[] {
-  const { traceId, spanId, parentId, kind, verb, plugin, network, container, interface: ifname } = span;
-  const name = kind === 'chain' ? `${verb} ${network}` : `${plugin} ${verb}`;
-  const about = { network, plugin, container, interface: ifname };
+  const { traceId, spanId, parentId, kind } = span;
   return [
     {
       traceId,
       spanId,
       ...(parentId !== undefined && { parentSpanId: parentId }),
-      name,
+      name: spanName(span),
       kind: SPAN_KIND[kind],
       ...times(span),
-      attributes: Object.entries(about).map(([key, value]) => attribute(`cni.${key}`, value)),
+      attributes: Object.entries(spanAttributes(span)).map(([key, value]) => attribute(key, value)),
       ...status(span.error),
     },
     ...span.steps.map((step, at) => ({
@@ -45,6 +43,20 @@ function withSteps(span: LoggedSpan): object[] {
       ...status(step.error),
     })),
   ];
+}
+
+/** `ADD web` of a chain, `bridge ADD` of a plugin. */
+export function spanName({ kind, verb, plugin, network }: LoggedSpan): string {
+  return kind === 'chain' ? `${verb} ${network}` : `${plugin} ${verb}`;
+}
+
+export function spanAttributes(span: LoggedSpan): Record<string, string> {
+  return {
+    'cni.network': span.network,
+    'cni.plugin': span.plugin,
+    'cni.container': span.container,
+    'cni.interface': span.interface,
+  };
 }
 
 function attribute(key: string, value: string): object {

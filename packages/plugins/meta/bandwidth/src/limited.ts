@@ -75,12 +75,11 @@ export class Outward implements Resource {
     redirect(site, this.#want.veth, ifb);
   }
 
-  differences({ host: { route }, owner, ifname }: Site): Drift[] {
+  differences(site: Site): Drift[] {
+    const { owner, ifname } = site;
+    const { route } = site.host;
     const { veth, limit } = this.#want;
-    const targets = ingressRedirects(route, veth);
-    // Of another interface than eth0 the reference's ifb has another name than ours.
-    const found = ifbsOf(route, owner, veth);
-    const ifb = found.find(({ index }) => targets.includes(index)) ?? found[0];
+    const { targets, ifb } = this.#standing(site);
     if (!ifb)
       return [{ text: 'get ifb device: Link not found', detail: `the link ${ifbName(owner)} is gone` }];
     const { name } = ifb;
@@ -105,9 +104,7 @@ export class Outward implements Resource {
   mend(site: Site): boolean {
     const { route } = site.host;
     const { veth, limit, bucket } = this.#want;
-    const ifbs = ifbsOf(route, site.owner, veth);
-    const targets = ingressRedirects(route, veth);
-    const ifb = ifbs.find(({ index }) => targets.includes(index)) ?? ifbs[0];
+    const { ifbs, targets, ifb } = this.#standing(site);
     if (!ifb) {
       release(route, veth, []);
       return false;
@@ -124,6 +121,13 @@ export class Outward implements Resource {
       redirect(site, veth, ifb);
     }
     return true;
+  }
+
+  /** Of another interface than eth0 the reference's ifb has another name than ours. */
+  #standing({ host: { route }, owner }: Site) {
+    const targets = ingressRedirects(route, this.#want.veth);
+    const ifbs = ifbsOf(route, owner, this.#want.veth);
+    return { targets, ifbs, ifb: ifbs.find(({ index }) => targets.includes(index)) ?? ifbs[0] };
   }
 
   /** The ifb in the result. In a dry run it is not there yet. */
