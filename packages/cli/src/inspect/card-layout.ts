@@ -130,11 +130,7 @@ function linesOf(card: Card, room: number, isMany: boolean): CardLine[] {
     lines.push([dim(`⇄ ${ends.map(({ hostLink }) => hostLink).join(', ')}`)]);
   }
   lines.push(...portLines(card.ports, room, isMany ? 2 : 6));
-  const { toContainer, fromContainer } = limits;
-  const both = [
-    ...(toContainer === undefined ? [] : [`↓ ${bitsText(toContainer)}`]),
-    ...(fromContainer === undefined ? [] : [`↑ ${bitsText(fromContainer)}`]),
-  ];
+  const both = limitTexts(limits);
   if (both.length > 0) lines.push([{ text: both.join('  '), role: 'limit', size: 11, mono: false }]);
   if (elsewhere.length > 0) lines.push([dim(`also ${elsewhere.join(', ')}`)]);
   for (const problem of problems.slice(0, 3))
@@ -178,6 +174,14 @@ function portLines(ports: readonly string[], room: number, most: number): CardLi
     }
   }
   return lines;
+}
+
+/** `↓ 20 Mbit/s`, `↑ 5 Mbit/s`: those that there are. */
+export function limitTexts({ toContainer, fromContainer }: Card['limits']): string[] {
+  return [
+    ...(toContainer === undefined ? [] : [`↓ ${bitsText(toContainer)}`]),
+    ...(fromContainer === undefined ? [] : [`↑ ${bitsText(fromContainer)}`]),
+  ];
 }
 
 /** 12500000 → `12.5 Mbit/s`. */

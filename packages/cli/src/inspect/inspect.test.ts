@@ -1,4 +1,5 @@
 /** What the picture shows, that its texts never meet, and that names cannot break out of it. Nothing is looked at. */
+import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { describe, expect, test } from 'vitest';
 import type { Layout, TextBox } from './drawing.ts';
 import { layOut, layOutWhole } from './layout.ts';
@@ -115,6 +116,16 @@ describe('the picture', () => {
     expect(
       pictureOf({ ...seen, links }).groups.flatMap(({ cards }) => cards)[0]?.interfaces[0]?.hostLink,
     ).toBe('');
+  });
+
+  test('knows a host end by its mark, also of a container whose ID is too long for it', () => {
+    const seen = sampleNode(1);
+    const containerId = 'long'.repeat(30);
+    const alias = linkOwner({ network: 'web', containerId, ifname: 'eth0' }, 'bridge');
+    const links = seen.links.map((one) => (one.kind === 'veth' ? { ...one, lower: 77, alias } : one));
+    const attachments = seen.attachments.map((one) => ({ ...one, containerId }));
+    const [card] = pictureOf({ ...seen, links, attachments }).groups.flatMap(({ cards }) => cards);
+    expect(card?.interfaces[0]?.hostLink).toBe(links.find(({ kind }) => kind === 'veth')?.name);
   });
 
   test('shows namespaces that CNI has not attached, apart', () => {

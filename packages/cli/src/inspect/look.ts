@@ -1,8 +1,8 @@
 /** Looks at this node: the kernel's links, here and in each namespace of an attachment, and what libcni remembers. */
+
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, isLinkLocal6 } from '@cni-ts/address/ip';
 import { textOf } from '@cni-ts/libc/file';
-import { listFolder } from '@cni-ts/libc/folder';
 import { type NamespaceId, Netns, NetnsError } from '@cni-ts/libc/netns';
 import { readSysctl } from '@cni-ts/libc/sysctl';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
@@ -14,13 +14,13 @@ import { IFF_UP, type Link, linkData, listLinks } from '@cni-ts/rtnetlink/link';
 import { findQdisc } from '@cni-ts/rtnetlink/qdisc';
 import { listRoutes, RT_TABLE_MAIN } from '@cni-ts/rtnetlink/route';
 import { cachedResult } from '../cached-result.ts';
+import { listed } from '../listed.ts';
+import { namedNamespaces } from '../netns-argument.ts';
 import { takesPorts } from '../node/attached.ts';
 import type { VerbCall } from '../verb.ts';
 import type { Seen, SeenAttachment, SeenLink, SeenNamespace } from './seen.ts';
 
 type Runtime = VerbCall['runtime'];
-
-const namedNamespaces = '/run/netns';
 
 /** Throws where the kernel refuses to list the host's links; a namespace that cannot be entered is told as unknown. */
 export function lookAtNode(runtime: Runtime): Seen {
@@ -81,21 +81,12 @@ function namespacesOf(paths: readonly string[]): SeenNamespace[] {
   const seen: SeenNamespace[] = [];
   const ids: NamespaceId[] = [Netns.here().id];
   for (const path of new Set(paths.filter((one) => one !== ''))) seen.push(namespaceAt(path, ids, true));
-  for (const name of namesIn(namedNamespaces)) {
+  for (const name of listed(namedNamespaces)) {
     const found = namespaceAt(`${namedNamespaces}/${name}`, ids, false);
     // What is left of one that is gone is no news here.
     if (found.state === 'lives') seen.push(found);
   }
   return seen;
-}
-
-/** A folder that is not there has none. */
-function namesIn(folder: string): string[] {
-  try {
-    return listFolder(folder).sort();
-  } catch {
-    return []; // nobody has named a namespace on this node, or it is not for us to see
-  }
 }
 
 /** `again`: also where it has been looked into under another path; else that one is left out, as gone. */

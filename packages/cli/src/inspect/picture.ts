@@ -2,7 +2,9 @@
  * A node as a picture: what hangs on what, before anybody knows where it stands on the page. One card for each container
  * at each thing that carries it; a container with two networks has two, which name one another.
  */
-import { readLinkOwner } from '@cni-ts/skeleton/link-owner';
+
+import { namesAnother, readLinkOwner } from '@cni-ts/skeleton/link-owner';
+import { grouped } from '../grouped.ts';
 import type { Seen, SeenAttachment, SeenLink, SeenNamespace } from './seen.ts';
 
 export interface Picture {
@@ -77,8 +79,7 @@ export interface CardInterface {
 
 export function pictureOf(seen: Seen): Picture {
   const placed = withTheirLikes(seen.attachments.map((one) => place(one, seen)));
-  const groups = new Map<string, Placed[]>();
-  for (const one of placed) groups.set(one.group, [...(groups.get(one.group) ?? []), one]);
+  const groups = grouped(placed, (one) => one.group);
   // A bridge is worth a picture also while nobody is at it.
   for (const { kind, name } of seen.links) {
     if (kind === 'bridge' && !groups.has(`bridge ${name}`)) groups.set(`bridge ${name}`, []);
@@ -171,7 +172,7 @@ function withTheirLikes(placed: readonly Placed[]): Placed[] {
 
 /** A veth's other end must point back: an index alone may be that of a link in another namespace. */
 function hostLinkOf(
-  { network, containerId, ifname, hostLinks }: SeenAttachment,
+  attachment: SeenAttachment,
   inner: SeenLink | undefined,
   links: readonly SeenLink[],
 ): SeenLink | undefined {
@@ -180,11 +181,8 @@ function hostLinkOf(
     if (inner.kind !== 'veth') return end;
     if (end?.kind === 'veth' && end.lower === inner.index) return end;
   }
-  const marked = links.find(({ alias, kind }) => {
-    const owner = kind === 'veth' ? readLinkOwner(alias) : undefined;
-    return owner?.network === network && owner.containerId === containerId && owner.ifname === ifname;
-  });
-  return marked ?? links.find(({ name, kind }) => kind === 'veth' && hostLinks.includes(name));
+  const marked = links.find(({ alias, kind }) => kind === 'veth' && isMarked(alias, attachment));
+  return marked ?? links.find(({ name, kind }) => kind === 'veth' && attachment.hostLinks.includes(name));
 }
 
 function groupTitle(
@@ -216,11 +214,7 @@ function group(title: string, members: readonly Placed[], all: readonly Placed[]
   const mode = isUpper && first?.inner?.mode ? `, mode ${first.inner.mode}` : '';
   const owned = new Set(members.map(({ hostLink }) => hostLink?.index));
   const ports = seen.links.filter(({ master, index }) => master === carrier?.index && !owned.has(index));
-  const containers = new Map<string, Placed[]>();
-  for (const one of members) {
-    const key = `${one.attachment.containerId} ${one.attachment.netns}`;
-    containers.set(key, [...(containers.get(key) ?? []), one]);
-  }
+  const containers = grouped(members, ({ attachment }) => `${attachment.containerId} ${attachment.netns}`);
   return {
     kind,
     title: `${title}${mode}`,
@@ -269,9 +263,12 @@ function card(own: readonly Placed[], all: readonly Placed[], { links }: Seen): 
 /** By where the host's end sends what it receives; the Go plugin leaves no mark on its ifb. */
 function isItsIfb(ifb: SeenLink, attachment: SeenAttachment, hostLink: SeenLink | undefined): boolean {
   if (hostLink?.sendsTo !== undefined) return ifb.index === hostLink.sendsTo;
-  const owner = readLinkOwner(ifb.alias);
-  const { network, containerId, ifname } = attachment;
-  return owner?.network === network && owner.containerId === containerId && owner.ifname === ifname;
+  return isMarked(ifb.alias, attachment);
+}
+
+/** Long names are hashes in an alias. */
+function isMarked(alias: string, attachment: SeenAttachment): boolean {
+  return readLinkOwner(alias) !== undefined && !namesAnother(alias, attachment);
 }
 
 function interfaceOf({ attachment, inner, hostLink }: Placed): CardInterface {

@@ -1,5 +1,5 @@
 /** The picture for a terminal: a tree, in which many containers become a table. No line is wider than asked for. */
-import { bitsText } from './card-layout.ts';
+import { limitTexts } from './card-layout.ts';
 import { withoutControls } from './control-letter.ts';
 import type { Card, Group, Picture, PictureLink } from './picture.ts';
 
@@ -134,11 +134,7 @@ function cardBranch({
   elsewhere,
   problems,
 }: Card): Branch {
-  const { toContainer, fromContainer } = limits;
-  const both = [
-    ...(toContainer === undefined ? [] : [`↓ ${bitsText(toContainer)}`]),
-    ...(fromContainer === undefined ? [] : [`↑ ${bitsText(fromContainer)}`]),
-  ];
+  const both = limitTexts(limits);
   const leaf = (line: string, colour?: Colour): Branch => ({
     line: withoutControls(line),
     colour,
@@ -178,7 +174,6 @@ function mark(problems: readonly string[], state: Card['state']): string {
 function tableOf(cards: readonly Card[], width: number): Branch[] {
   const rows = cards.map((card) => {
     const [first] = card.interfaces;
-    const { toContainer, fromContainer } = card.limits;
     return {
       problems: card.problems,
       name: withoutControls(`${mark(card.problems, card.state)} ${card.title}`),
@@ -188,8 +183,7 @@ function tableOf(cards: readonly Card[], width: number): Branch[] {
         [
           ...card.interfaces.flatMap(({ addresses }, at) => addresses.slice(at === 0 ? 1 : 0)),
           ...card.ports.map((port) => port.replaceAll(' ', '')),
-          ...(toContainer === undefined ? [] : [`↓${bitsText(toContainer).replace(' ', '')}`]),
-          ...(fromContainer === undefined ? [] : [`↑${bitsText(fromContainer).replace(' ', '')}`]),
+          ...limitTexts(card.limits).map((one) => one.replaceAll(' ', '')),
           ...card.elsewhere.map((one) => `also ${one}`),
           ...card.problems,
         ].join(' '),
