@@ -1,10 +1,10 @@
 /** `cnitool completion`, and the command that its scripts call. */
-import { listFolder } from '@cni-ts/libc/folder';
-import { configFiles } from '@cni-ts/libcni/config-files';
-import { networkListFromFile, networkListOf } from '@cni-ts/libcni/network-list';
-import { pluginConfigFromFile } from '@cni-ts/libcni/plugin-config';
+
 import { type Candidate, candidates, type Known, shells } from './completion/candidates.ts';
 import { scripts } from './completion/scripts.ts';
+import { configPaths, networkListAt } from './config-lists.ts';
+import { listed } from './listed.ts';
+import { namedNamespaces } from './netns-argument.ts';
 import { configDir } from './settings.ts';
 import { UsageError, type Verb, type VerbCall } from './verb.ts';
 
@@ -65,32 +65,20 @@ function knownTo({ env, runtime, names }: VerbCall, verbs: Known['verbs']): Know
   };
 }
 
-const namedNamespaces = '/run/netns';
-
 /** One that cannot be loaded is for `validate` to tell: nobody wants to hear of it in the middle of a word. */
 function networksIn(folder: string): Candidate[] {
   let paths: string[];
   try {
-    paths = configFiles(folder, ['.conflist', '.conf', '.json']);
+    paths = configPaths(folder);
   } catch {
     return []; // no folder, no networks
   }
   return paths.flatMap((path) => {
     try {
-      const { name, plugins } = path.endsWith('.conflist')
-        ? networkListFromFile(path)
-        : networkListOf(pluginConfigFromFile(path));
+      const { name, plugins } = networkListAt(path);
       return [{ word: name, about: plugins.map(({ type }) => type).join(' + ') }];
     } catch {
       return [];
     }
   });
-}
-
-function listed(folder: string): string[] {
-  try {
-    return listFolder(folder).sort();
-  } catch {
-    return []; // nothing to offer from there
-  }
 }

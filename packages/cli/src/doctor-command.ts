@@ -1,11 +1,13 @@
 /** `cnitool doctor`: all that can be wrong with this node and its containers, looked at, and named with its cure. */
+
 import { endProgramsAfter } from '@cni-ts/libc/program';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { addresses, cache, configurations, plugins, room } from './doctor/files.ts';
 import { bridged, connections, forwarding, forwardPolicy, sourceChecks } from './doctor/kernel.ts';
-import { type Exam, type Found, many, type Probe } from './doctor/probe.ts';
+import type { Exam, Found, Probe } from './doctor/probe.ts';
 import { ports, tables } from './doctor/rules.ts';
 import { checks, dhcp, duplicates, leftOver } from './doctor/state.ts';
+import { many } from './many.ts';
 import { type Attached, attachedNamed } from './node/attached.ts';
 import { Sight } from './node/sight.ts';
 import { CannotLookError, type Verb } from './verb.ts';

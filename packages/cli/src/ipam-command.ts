@@ -129,7 +129,8 @@ function release(call: VerbCall): string {
   } catch (error) {
     throw new CannotLookError(`${file}: ${errorText(error)}`);
   }
-  const done = releaseLeaked(findings, networksOf(call), new Standings(call));
+  const standings = new Standings(call);
+  const done = releaseLeaked(findings, networksOf(call, standings.cached), standings);
   if (call.options('json') !== undefined) return json({ released: done });
   const left = done.filter(({ left: why }) => why !== undefined).length;
   return [

@@ -3,14 +3,7 @@
 import { runToEnd } from '@cni-ts/libc/program';
 import { isThisProgram } from '@cni-ts/libc/program-file';
 import type { Environment } from '@cni-ts/libcni/environment';
-import { chainedPlugins, interfacePlugins, ipamPlugins } from './validate/plugin-types.ts';
-
-const types: ReadonlySet<string> = new Set([
-  ...interfacePlugins,
-  ...chainedPlugins,
-  ...ipamPlugins,
-  'loopback',
-]);
+import { referencePlugins } from './validate/plugin-types.ts';
 
 /**
  * Tells of a program whether it is a plugin of ours, each asked once. Another build's is known by its answer to VALIDATE,
@@ -23,7 +16,9 @@ export function kinship(env: Environment, self?: string): (program: string) => b
     let isOurs = known.get(program);
     if (isOurs === undefined) {
       const type = program.slice(program.lastIndexOf('/') + 1);
-      isOurs = types.has(type) && (isThisProgram(program, self) || answersAsOurs(program, type, env));
+      isOurs =
+        referencePlugins.includes(type) &&
+        (isThisProgram(program, self) || answersAsOurs(program, type, env));
       known.set(program, isOurs);
     }
     return isOurs;

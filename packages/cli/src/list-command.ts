@@ -1,13 +1,13 @@
 /** `cnitool list`: the files of the node's folder in their order, which one counts, who is attached, and what plugins there are. */
-import { configFiles } from '@cni-ts/libcni/config-files';
-import { type NetworkList, networkListFromFile, networkListOf } from '@cni-ts/libcni/network-list';
-import { pluginConfigFromFile } from '@cni-ts/libcni/plugin-config';
+
+import { namespaceLives } from '@cni-ts/libc/netns';
+import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
-import { errorText } from '@cni-ts/spec/cni-error';
 import { cachedResult } from './cached-result.ts';
+import { networkListAt, wantedConfigPaths } from './config-lists.ts';
 import { rememberedAttachments } from './remembered-attachments.ts';
-import { configDir, namespaceLives } from './settings.ts';
-import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
+import { configDir } from './settings.ts';
+import type { Verb, VerbCall } from './verb.ts';
 
 interface File {
   readonly file: string;
@@ -81,13 +81,11 @@ function filesOf(folder: string, attached: readonly Attached[]): { files: File[]
   const lists: NetworkList[] = [];
   const names = new Map<string, string>();
   let winner: string | undefined;
-  for (const path of pathsIn(folder)) {
+  for (const path of wantedConfigPaths(folder)) {
     const file = path.slice(path.lastIndexOf('/') + 1);
     let found: NetworkList;
     try {
-      found = path.endsWith('.conflist')
-        ? networkListFromFile(path)
-        : networkListOf(pluginConfigFromFile(path));
+      found = networkListAt(path);
     } catch (error) {
       const text = textOf(error).replace(/^error parsing configuration( list)?: /, '');
       files.push({ file, error: text, wins: false, why: 'it cannot be loaded' });
@@ -113,14 +111,6 @@ function filesOf(folder: string, attached: readonly Attached[]): { files: File[]
     });
   }
   return { files, lists };
-}
-
-function pathsIn(folder: string): string[] {
-  try {
-    return configFiles(folder, ['.conflist', '.conf', '.json']);
-  } catch (error) {
-    throw new CannotLookError(errorText(error));
-  }
 }
 
 function attachments({ runtime }: VerbCall): Attached[] {

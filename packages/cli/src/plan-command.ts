@@ -2,11 +2,11 @@
 import { Netns } from '@cni-ts/libc/netns';
 import type { RuntimeConf } from '@cni-ts/libcni/attachment';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { many } from './many.ts';
 import { netnsPath } from './netns-argument.ts';
 import { networkNamed } from './network-named.ts';
 import { type ChainPlan, type PlannedPlugin, planChain } from './plan/chain.ts';
 import { leaveForEmptyNode } from './plan/empty-node.ts';
-import { many } from './repair/outcome.ts';
 import { attachmentOf } from './settings.ts';
 import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 

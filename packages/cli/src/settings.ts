@@ -1,9 +1,10 @@
 /** What cnitool takes from its arguments and environment. An empty variable counts as absent, always. */
+
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { realPath } from '@cni-ts/libc/file';
-import { fileSystemOf, tryStat } from '@cni-ts/libc/file-status';
+import { tryStat } from '@cni-ts/libc/file-status';
 import { hashedName } from '@cni-ts/libc/name-hash';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import type { Argument, RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { CachedArguments } from '@cni-ts/libcni/cache';
 import type { Environment } from '@cni-ts/libcni/environment';
@@ -118,19 +119,6 @@ function isSameNamespace(one: string, other: string): boolean {
   if (withoutLinks(one) === withoutLinks(other)) return true;
   const [a, b] = [tryStat(one), tryStat(other)];
   return a !== undefined && a.dev === b?.dev && a.ino === b.ino && namespaceLives(one);
-}
-
-/** include/uapi/linux/magic.h */
-const NSFS_MAGIC = 0x6e736673;
-
-/** Whether a namespace is at this path. A plain file is left where one was mounted, and nothing where a process ended.
- *  What cannot be looked at for another reason may live. */
-export function namespaceLives(path: string): boolean {
-  try {
-    return fileSystemOf(path) === NSFS_MAGIC;
-  } catch (error) {
-    return !['ENOENT', 'ENOTDIR', 'ESRCH'].includes(errnoOf(error) ?? '');
-  }
 }
 
 function readArgs(text: string | undefined): Argument[] {

@@ -1,4 +1,5 @@
 /** What each command of cnitool does, once its arguments are there. */
+import { namespaceLives } from '@cni-ts/libc/netns';
 import type { RuntimeConf } from '@cni-ts/libcni/attachment';
 import { NetworkNotFoundError, NoConfigsFoundError } from '@cni-ts/libcni/discovery';
 import { staleAttachments } from '@cni-ts/libcni/garbage-collection';
@@ -20,7 +21,7 @@ import { list } from './list-command.ts';
 import { networkNamed } from './network-named.ts';
 import { planCommand } from './plan-command.ts';
 import { repairCommand } from './repair-command.ts';
-import { attachmentOf, namespaceLives } from './settings.ts';
+import { attachmentOf } from './settings.ts';
 import { timeline } from './timeline-command.ts';
 import { trace } from './trace-command.ts';
 import { validateCommand } from './validate-command.ts';

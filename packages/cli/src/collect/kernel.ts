@@ -42,33 +42,12 @@ function orWhy(list: () => unknown[]): unknown[] {
   }
 }
 
-function linkOf({
-  index,
-  name,
-  kind,
-  mac,
-  mtu,
-  flags,
-  operState,
-  promiscuity,
-  txQueueLength,
-  master,
-  lower,
-  attributes,
-}: Link) {
-  const { ifAlias, altNames, linkNetnsId, linkInfo } = attributes;
+function linkOf(link: Link) {
+  const { ifAlias, altNames, linkNetnsId, linkInfo } = link.attributes;
   return {
-    index,
-    name,
-    kind,
-    mac: mac.length === 6 ? formatMac(mac) : mac,
-    mtu,
-    flags,
-    operState,
-    promiscuity,
-    txQueueLength,
-    master,
-    lower,
+    ...link,
+    mac: link.mac.length === 6 ? formatMac(link.mac) : link.mac,
+    attributes: undefined, // those that are told stand below
     alias: ifAlias,
     otherNames: altNames?.altIfname,
     namespaceOfLower: linkNetnsId,

@@ -8,9 +8,11 @@ import { errorText } from '@cni-ts/spec/cni-error';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import { findingsIn } from '../ipam/check.ts';
 import { survey, usesOf } from '../ipam/survey.ts';
+import { many } from '../many.ts';
 import { attachmentProblems, nameOf, unique } from '../node/problem.ts';
+import { referencePlugins } from '../validate/plugin-types.ts';
 import { nodeFindings } from '../validate-command.ts';
-import { type Found, many, type Probe } from './probe.ts';
+import type { Found, Probe } from './probe.ts';
 
 /** What `validate` finds in the node's folder, errors alone. */
 export const configurations: Probe = {
@@ -32,12 +34,6 @@ export const configurations: Probe = {
     return { found, fine: `${many(files, 'file')} in ${sight.folder}${more}` };
   },
 };
-
-/** Those of containernetworking: of others nobody knows what belongs together. */
-const known =
-  'bandwidth bridge dhcp dummy firewall host-device host-local ipvlan loopback macvlan portmap ptp sbr static tap tuning vlan vrf'.split(
-    ' ',
-  );
 
 export const plugins: Probe = {
   name: 'plugins',
@@ -62,7 +58,7 @@ export const plugins: Probe = {
           message: `${type}, which attachments were made with, is in none of ${runtime.path.join(', ')}`,
           cure: 'install it again, or DEL fails: "cnitool install" puts ours there',
         });
-      } else if (known.includes(type)) {
+      } else if (referencePlugins.includes(type)) {
         const release = releaseOf(program);
         if (release !== undefined) releases.set(release, [...(releases.get(release) ?? []), type]);
       } else if (!inFiles.has(type)) {

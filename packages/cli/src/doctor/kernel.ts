@@ -1,14 +1,17 @@
 /** Probes of the kernel's settings and tables: forwarding, policies, source checks, connections. */
+
 import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { Netns } from '@cni-ts/libc/netns';
 import { readSysctlIfAny } from '@cni-ts/libc/sysctl';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { grouped } from '../grouped.ts';
+import { many } from '../many.ts';
 import type { Attached } from '../node/attached.ts';
 import { hostEndOf } from '../node/links-here.ts';
 import type { HostChain } from '../node/rules-here.ts';
 import type { Sight } from '../node/sight.ts';
 import { droppingChains, type Packet, type Verdict, verdictOf } from './forwarding.ts';
-import { type Exam, type Found, isForwarded, many, type Probe } from './probe.ts';
+import { type Exam, type Found, isForwarded, type Probe } from './probe.ts';
 
 /** Attachments that live and whose packets this host forwards, by network and subnet. */
 function forwarded({ attached }: Exam): { network: string; subnet: Cidr; one: Attached; own: Cidr }[] {
@@ -161,7 +164,7 @@ export const sourceChecks: Probe = {
   run({ attached }) {
     const found: Found[] = [];
     const unknown: string[] = [];
-    const places = Map.groupBy(
+    const places = grouped(
       attached.filter(({ lives, addresses }) => lives && addresses.some(({ ip }) => ip.family === 4)),
       ({ netns }) => netns,
     );

@@ -35,11 +35,6 @@ export interface Probe {
   run(exam: Exam): Diagnosis | Promise<Diagnosis>;
 }
 
-/** `3 attachments`, `1 attachment` */
-export function many(number: number, word: string): string {
-  return `${number} ${word}${number === 1 ? '' : 's'}`;
-}
-
 /** Types of plugins whose containers reach the world through the host's own routes and rules. */
 export function isForwarded({ plugins: [main] }: Attached): boolean {
   return main?.type === 'bridge' || main?.type === 'ptp';

@@ -1,14 +1,17 @@
 /** Probes of rules: whether those of attachments stand, and where published ports lead. */
+
+import { equalIp } from '@cni-ts/address/ip';
 import { findProgram } from '@cni-ts/iptables/program';
 import { iptablesChains, nftChains, usualInterface } from '@cni-ts/portmap/owner';
 import { masqueradeChains } from '@cni-ts/rules/masquerade-chains';
 import { memberOf, textMember } from '@cni-ts/skeleton/config-findings';
 import { portState, unreadRules } from '../explain/of-port.ts';
+import { many } from '../many.ts';
 import type { Attached } from '../node/attached.ts';
 import { nameOf, unique } from '../node/problem.ts';
 import type { Sight } from '../node/sight.ts';
 import type { Json } from '../validate/document.ts';
-import { type Found, many, type Probe } from './probe.ts';
+import type { Found, Probe } from './probe.ts';
 
 /** Something that must stand: what all attachments share, and what is this one's. */
 interface Expected {
@@ -146,7 +149,7 @@ function letThrough(sight: Sight, one: Attached, plugin: Json, family: 4 | 6): E
   const ownStands = sight.rules.rules.some(
     ({ chain, spec: { when } }) =>
       chain === 'CNI-FORWARD' &&
-      one.addresses.some(({ ip }) => when.from !== undefined && sameAddress(when.from.ip.bytes, ip.bytes)),
+      one.addresses.some(({ ip }) => when.from !== undefined && equalIp(when.from.ip, ip)),
   );
   return [
     {
@@ -156,10 +159,6 @@ function letThrough(sight: Sight, one: Attached, plugin: Json, family: 4 | 6): E
       ownStands,
     },
   ];
-}
-
-function sameAddress(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, i) => byte === other[i]);
 }
 
 /** Ports that another container answers, or nobody. */

@@ -1,14 +1,16 @@
 /** Probes of the attachments themselves: their links and addresses, what their plugins' CHECK says, and what is left over. */
+
 import { formatIp } from '@cni-ts/address/ip';
 import { UnixSocket } from '@cni-ts/libc/unix-socket';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { stateProblems } from '../explain/of-container.ts';
+import { many } from '../many.ts';
 import { nameOf } from '../node/problem.ts';
 import { ruleName } from '../node/rules-here.ts';
 import { rememberedList } from '../remembered-list.ts';
-import { type Found, many, type Probe } from './probe.ts';
+import type { Found, Probe } from './probe.ts';
 
 /** CHECK of each, by its plugins, with what it was added with. */
 export const checks: Probe = {

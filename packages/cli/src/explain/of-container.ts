@@ -1,6 +1,6 @@
 /** All that a container has: interfaces, addresses, ports, rules, limits, reservations, and what is wrong with it. */
-import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
-import { equalIp, formatIp } from '@cni-ts/address/ip';
+import { type Cidr, formatCidr, isHost } from '@cni-ts/address/cidr';
+import { equalIp, formatIp, isLinkLocal6 } from '@cni-ts/address/ip';
 import type { Attached } from '../node/attached.ts';
 import { hostEndOf, type LinkHere, rateOf } from '../node/links-here.ts';
 import { attachmentProblems, type Problem, unique } from '../node/problem.ts';
@@ -16,7 +16,7 @@ export function explainContainer(sight: Sight, attached: readonly Attached[]): E
   const problems: Problem[] = [];
   const unknown: string[] = [];
   for (const one of attached) {
-    facts.push(...pluginFacts(sight, one), ...linkFacts(sight, one, unknown), ...portFacts(sight, one));
+    facts.push(...pluginFacts(sight, one), ...linkFacts(sight, one, unknown), ...portFacts(one));
     facts.push(...ruleFacts(sight, one), ...reservationFacts(sight, one));
     problems.push(...attachmentProblems(sight, one), ...stateProblems(sight, one));
     for (const { protocol, port } of one.ports)
@@ -51,7 +51,7 @@ function linkFacts(sight: Sight, one: Attached, unknown: string[]): string[] {
   if (!inner) return [`interface ${one.ifname} was given ${given}, and is not there`];
   const has =
     inner.addresses
-      .filter(({ ip }) => !isLinkLocal(ip))
+      .filter(({ ip }) => !isLinkLocal6(ip))
       .map(formatCidr)
       .join(', ') || 'no address';
   const facts = [
@@ -79,11 +79,7 @@ function linkFacts(sight: Sight, one: Attached, unknown: string[]): string[] {
   return facts;
 }
 
-function isLinkLocal({ family, bytes }: Cidr['ip']): boolean {
-  return family === 6 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
-}
-
-function portFacts(_sight: Sight, { ports, addresses }: Attached): string[] {
+function portFacts({ ports, addresses }: Attached): string[] {
   const [to] = addresses;
   return ports.map(({ protocol, port, containerPort, hostIP }) => {
     const host = hostIP === '' ? '' : `${hostIP}:`;
@@ -106,8 +102,7 @@ function ruleFacts(sight: Sight, one: Attached): string[] {
 /** The firewall's rules in iptables name no owner. */
 function namesAddress({ when }: { when: { from?: Cidr | undefined; to?: Cidr | undefined } }, one: Attached) {
   const is = (cidr: Cidr | undefined) =>
-    cidr?.prefix === (cidr?.ip.bytes.length ?? 0) * 8 &&
-    one.addresses.some(({ ip }) => cidr !== undefined && equalIp(ip, cidr.ip));
+    cidr !== undefined && isHost(cidr) && one.addresses.some(({ ip }) => equalIp(ip, cidr.ip));
   return is(when.from) || is(when.to);
 }
 

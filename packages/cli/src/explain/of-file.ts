@@ -1,12 +1,13 @@
 /** Whose a file is: a reservation, a configuration, a namespace, an entry of the cache; and what a network has. */
+
 import { formatIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import { timeText } from '../node/clock.ts';
 import type { ConfigFile } from '../node/config-places.ts';
 import { attachmentProblems, eachProblems, type Problem, unique } from '../node/problem.ts';
 import { reservationAt } from '../node/reservations.ts';
 import type { Sight } from '../node/sight.ts';
-import { namespaceLives } from '../settings.ts';
 import { type Explanation, madeBy } from './explanation.ts';
 import { staleReservation } from './of-address.ts';
 import { explainContainer } from './of-container.ts';

@@ -1,12 +1,13 @@
 /** What containerd or CRI-O itself says of its pods, asked by crictl. */
+
 import { mayAccess } from '@cni-ts/libc/file-status';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import { type Ended, runToEnd } from '@cni-ts/libc/program';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { isJsonObject, parseJson } from '@cni-ts/libcni/json';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { type Judge, youngNs } from '../ipam/standing.ts';
-import { namespaceLives } from '../settings.ts';
 import { CannotLookError, UsageError } from '../verb.ts';
 
 /** Where they listen, unless CONTAINER_RUNTIME_ENDPOINT says otherwise. */

@@ -3,6 +3,7 @@
  * GC, so somebody has to. It tells, and with --yes removes: attachments by DEL through the chain they were made by, then
  * the plugins' GC, then reservations that are left.
  */
+
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
@@ -13,6 +14,7 @@ import { release } from '../ipam/release.ts';
 import { reservationsIn } from '../ipam/reservations.ts';
 import { type Standing, Standings, youngNs } from '../ipam/standing.ts';
 import { type Holder, type NetworkView, survey, whose } from '../ipam/survey.ts';
+import { many } from '../many.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
 import { CannotLookError, UsageError, type VerbCall } from '../verb.ts';
 import { removeLeftRules } from './leftovers.ts';
@@ -219,7 +221,6 @@ function summary(
 ): string {
   const gone = plans.reduce((sum, one) => sum + one.gone.length, 0);
   const leaked = plans.reduce((sum, one) => sum + one.leaked.length, 0);
-  const many = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`;
   const counted = `${many(gone, 'attachment')} and ${many(leaked, 'leaked reservation')}`;
   if (gone + leaked === 0) return 'nothing is stale\n';
   if (yes) return `${counted} removed\n`;

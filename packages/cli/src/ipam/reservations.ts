@@ -1,5 +1,5 @@
 /** What lies in a folder of reservations: ours and the Go plugin's are alike. */
-import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { compareIp, formatIp, parseIp } from '@cni-ts/address/ip';
 import { readRegular } from '@cni-ts/libc/file';
 import { statLink } from '@cni-ts/libc/file-status';
 import { listFolder } from '@cni-ts/libc/folder';
@@ -72,17 +72,9 @@ function addressesIn(folder: string): string[] {
       const ip = parseIp(name);
       return ip && formatIp(ip) === name ? [ip] : [];
     });
-    return ips.sort((a, b) => a.family - b.family || compareBytes(a.bytes, b.bytes)).map(formatIp);
+    return ips.sort(compareIp).map(formatIp);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw new CannotLookError(errorText(error));
   }
-}
-
-function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < a.length; i++) {
-    const difference = a[i]! - b[i]!;
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

@@ -2,8 +2,10 @@
  * Who is really alive: what cache, namespaces and links of this node tell of an attachment. What cannot be known counts as
  * alive, for its address would go to somebody else.
  */
+
 import { bootTime } from '@cni-ts/ipam-kit/boot-time';
 import { tryStat } from '@cni-ts/libc/file-status';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import { Netlink } from '@cni-ts/netlink/socket';
 import { listLinks } from '@cni-ts/rtnetlink/link';
@@ -14,7 +16,6 @@ import type { Attachment } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { grouped } from '../grouped.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
-import { namespaceLives } from '../settings.ts';
 import type { VerbCall } from '../verb.ts';
 import { addressesHere } from './addresses-here.ts';
 
@@ -81,11 +82,6 @@ export class Standings {
   /** Nothing at all is remembered of anybody: the runtime's cache may be elsewhere. */
   get knowsNobody(): boolean {
     return this.cached.length === 0;
-  }
-
-  /** When this host was booted, in milliseconds since 1970. */
-  get bootMs(): number | undefined {
-    return this.#boot === undefined ? undefined : Number(this.#boot / 1_000_000n);
   }
 
   /** Of an attachment that the cache has. */

@@ -1,22 +1,22 @@
 /** Which networks of this node keep reservations, where, and of which ranges. */
+
 import { parseIp } from '@cni-ts/address/ip';
 import { defaultDataDir, rangesOf, schema } from '@cni-ts/host-local/config';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
 import type { RangeSet } from '@cni-ts/ipam-kit/ranges';
 import { namesIn } from '@cni-ts/libc/folder';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
-import { configFiles } from '@cni-ts/libcni/config-files';
 import { isJsonObject, type JsonObject } from '@cni-ts/libcni/json';
-import { type NetworkList, networkListFromFile, networkListOf } from '@cni-ts/libcni/network-list';
-import { pluginConfigFromFile } from '@cni-ts/libcni/plugin-config';
+import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { networkListAt, wantedConfigPaths } from '../config-lists.ts';
 import { grouped } from '../grouped.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
 import { rememberedList } from '../remembered-list.ts';
 import { configDir } from '../settings.ts';
-import { CannotLookError, type VerbCall } from '../verb.ts';
+import type { VerbCall } from '../verb.ts';
 
 /** A network that there is, or was. */
 export interface Network {
@@ -47,11 +47,9 @@ export function networksOf(
 ): Network[] {
   const byNetwork = grouped(cached, ({ network }) => network);
   const found = new Map<string, { list: NetworkList; file?: string }>();
-  for (const path of paths(configDir(call.env))) {
+  for (const path of wantedConfigPaths(configDir(call.env))) {
     try {
-      const list = path.endsWith('.conflist')
-        ? networkListFromFile(path)
-        : networkListOf(pluginConfigFromFile(path));
+      const list = networkListAt(path);
       if (!found.has(list.name)) found.set(list.name, { list, file: path });
     } catch (error) {
       call.note(`${path} was skipped: ${textOf(error)}`);
@@ -73,14 +71,6 @@ export function networksOf(
     return { name, list, ...(file !== undefined && { file }), attachments, stores, others };
   });
   return [...networks, ...orphans(call, networks, cached)];
-}
-
-function paths(folder: string): string[] {
-  try {
-    return configFiles(folder, ['.conflist', '.conf', '.json']);
-  } catch (error) {
-    throw new CannotLookError(errorText(error));
-  }
 }
 
 /** Folders beside the cache that no configuration speaks of, such as those of a network that was removed. */

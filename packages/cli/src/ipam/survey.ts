@@ -1,6 +1,6 @@
 /** Who holds what of each network, and who of them lives. */
 import { formatCidr } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, parseIp } from '@cni-ts/address/ip';
+import { equalIp, parseIp } from '@cni-ts/address/ip';
 import { describe, type RangeSet, rangeOf, sizeOf } from '@cni-ts/ipam-kit/ranges';
 import type { VerbCall } from '../verb.ts';
 import { dhcpFolder, type Lease, leasesOf } from './leases.ts';
@@ -122,10 +122,4 @@ export function whose({ containerId, ifname }: { containerId: string; ifname?: s
 
 export function timeText(ns: bigint): string {
   return new Date(Number(ns / 1_000_000n)).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-/** The address as formatIp writes it; undefined for what is none. */
-export function canonical(text: string): string | undefined {
-  const ip = parseIp(text);
-  return ip && formatIp(ip);
 }

@@ -1,7 +1,9 @@
 /** What is remembered of attachments, with what is to be seen of them without looking into their namespaces. */
+
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
 import { parseIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import { parseJson } from '@cni-ts/libcni/json';
 import type { Operations } from '@cni-ts/libcni/operations';
@@ -9,7 +11,6 @@ import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-find
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { cachedResult } from '../cached-result.ts';
-import { namespaceLives } from '../settings.ts';
 import type { Json } from '../validate/document.ts';
 
 /** A port of the host that leads to the container, as the runtime asked for it. */

@@ -1,7 +1,8 @@
 /** Where in the node's folder a network and its plugins stand. */
+
 import { readBytes, textOf } from '@cni-ts/libc/file';
-import { configFiles } from '@cni-ts/libcni/config-files';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
+import { configPaths } from '../config-lists.ts';
 import { type ConfigDocument, readDocuments } from '../validate/document.ts';
 import { note } from '../validate/finding.ts';
 import { Source } from '../validate/source.ts';
@@ -23,7 +24,7 @@ export interface ConfigFile {
 export function configFilesIn(folder: string): ConfigFile[] {
   let paths: string[];
   try {
-    paths = configFiles(folder, ['.conflist', '.conf', '.json']);
+    paths = configPaths(folder);
   } catch {
     return []; // no folder: nothing can be said of where a network stands, which is what the caller says
   }

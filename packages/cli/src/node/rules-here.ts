@@ -1,4 +1,5 @@
 /** The rules of this host, whoever made them and in whichever kind of table they are: read, never changed. */
+
 import type { Ip } from '@cni-ts/address/ip';
 import type { Family } from '@cni-ts/iptables/program';
 import { legacyTable } from '@cni-ts/iptables/save';
@@ -14,6 +15,7 @@ import { readRule } from '@cni-ts/rules/read-rule';
 import type { ReadRule } from '@cni-ts/rules/rule-spec';
 import { readWords, ruleWords } from '@cni-ts/rules/words-language';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { grouped } from '../grouped.ts';
 
 /** Of nf_tables `ip nat`, of the older kind `iptables nat`. */
 export interface HostChain {
@@ -106,13 +108,7 @@ export function rulesHere(): HostRules {
 }
 
 export function hostRules(all: Omit<HostRules, 'of'>): HostRules {
-  const byChain = new Map<string, HostRule[]>();
-  for (const rule of all.rules) {
-    const key = `${rule.table} ${rule.chain}`;
-    const known = byChain.get(key);
-    if (known) known.push(rule);
-    else byChain.set(key, [rule]);
-  }
+  const byChain = grouped(all.rules, ({ table, chain }) => `${table} ${chain}`);
   return { ...all, of: (table, chain) => byChain.get(`${table} ${chain}`) ?? [] };
 }
 

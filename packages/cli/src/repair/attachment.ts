@@ -1,4 +1,5 @@
 /** One attachment is held against what is there, and made so again. */
+import { namespaceLives } from '@cni-ts/libc/netns';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import type { PluginConfig } from '@cni-ts/libcni/plugin-config';
@@ -7,7 +8,6 @@ import type { VersionedResult } from '@cni-ts/spec/result-version';
 import { compareVersions } from '@cni-ts/spec/spec-version';
 import { networkNamed } from '../network-named.ts';
 import { rememberedList } from '../remembered-list.ts';
-import { namespaceLives } from '../settings.ts';
 import type { VerbCall } from '../verb.ts';
 import type { Outcome, PluginOutcome } from './outcome.ts';
 

@@ -1,4 +1,5 @@
 /** What became of attachments that were looked at, for people and for programs. */
+import { many } from '../many.ts';
 
 /** Of one plugin of a chain. `foreign`: it is not ours and has no REPAIR; `unseen`: that cannot be known beforehand. */
 export interface PluginOutcome {
@@ -108,8 +109,4 @@ export function summary({
   const total = `${many(attachments.length, 'attachment')}: ${parts.join(', ')}`;
   if (interrupted) return `${total}; interrupted by ${interrupted.signal}, ${interrupted.left} not looked at`;
   return total;
-}
-
-export function many(number: number, word: string): string {
-  return `${number} ${word}${number === 1 ? '' : 's'}`;
 }

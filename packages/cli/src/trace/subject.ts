@@ -1,11 +1,12 @@
 /** Who is traced: a container that the cache knows, or a namespace that it does not. */
+
 import { parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, type Ip } from '@cni-ts/address/ip';
+import { namespaceLives } from '@cni-ts/libc/netns';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import { cachedResult } from '../cached-result.ts';
 import { netnsPath } from '../netns-argument.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
-import { namespaceLives } from '../settings.ts';
 import { CannotLookError, type VerbCall } from '../verb.ts';
 
 export interface Subject {

@@ -20,12 +20,17 @@ export const chainedPlugins: readonly string[] = ['portmap', 'firewall', 'bandwi
 
 export const ipamPlugins: readonly string[] = ['host-local', 'static', 'dhcp'];
 
-/** For names that are near. */
-export const wellKnown: readonly string[] = [
+/** Those of containernetworking, which are ours as well. */
+export const referencePlugins: readonly string[] = [
   ...interfacePlugins,
   ...chainedPlugins,
   ...ipamPlugins,
   'loopback',
+];
+
+/** For names that are near. */
+export const wellKnown: readonly string[] = [
+  ...referencePlugins,
   'flannel',
   'calico',
   'calico-ipam',

@@ -1,4 +1,5 @@
 /** Findings as people and programs read them. */
+import { many } from '../many.ts';
 import { nameOf } from './file-rules.ts';
 import type { Finding, FindingLevel } from './finding.ts';
 import type { Outcome } from './validate.ts';
@@ -39,7 +40,6 @@ export function findingText({
 
 function summary({ findings, winner }: Outcome, files: number, isFolder: boolean): string {
   const counted = counts(findings);
-  const many = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`;
   const parts = [many(counted.errors, 'error'), many(counted.warnings, 'warning')];
   if (counted.notes > 0) parts.push(many(counted.notes, 'note'));
   const total = `${parts.join(', ')} in ${many(files, 'file')}`;
