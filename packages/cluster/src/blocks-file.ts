@@ -23,6 +23,8 @@ export interface HeldBlock extends Block {
   readonly claim: string;
   /** Of a fixed or sticky address (a block of one): whose it is. Nobody else gets it. */
   readonly owner?: string;
+  /** The address stays its owner's when it is freed. */
+  readonly sticky?: boolean;
 }
 
 export interface BlocksFile {
@@ -73,7 +75,7 @@ export function parseBlocks(text: string, path: string): BlocksFile {
     node,
     boot,
     blocks: blocks.map((one: Partial<Record<string, unknown>>, i) => {
-      const { first, length, state, space, revision, claim, owner } = one ?? {};
+      const { first, length, state, space, revision, claim, owner, sticky } = one ?? {};
       const ip = typeof first === 'string' ? parseIp(first) : undefined;
       const fits = ip && typeof length === 'number' && length >= 0 && length <= bitsOf(ip);
       const known = state === 'held' || state === 'draining' || state === 'lost';
@@ -87,6 +89,7 @@ export function parseBlocks(text: string, path: string): BlocksFile {
         revision,
         claim,
         ...(typeof owner === 'string' && { owner }),
+        ...(sticky === true && { sticky }),
       };
     }),
   };
