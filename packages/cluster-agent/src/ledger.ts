@@ -14,8 +14,13 @@ export interface Ledger {
   look(space: string, block: Block): Promise<Entry | undefined>;
   /** Only if its create revision is still this one. False: it was not. */
   giveBack(space: string, block: Block, revision: string): Promise<boolean>;
+  /** Writes the entry again as it is, only if its key is unchanged since `entry.modified`, so that whoever means to delete
+   *  what was there before does not. How a node takes up after a boot what it had: a read alone would prove nothing. The
+   *  revision is the one to give it back by. */
+  confirm(entry: Entry): Promise<{ revision: string } | 'changed'>;
   pin(pin: NewPin): Promise<{ revision: string } | { takenBy: string }>;
-  /** A sticky pin stays, held by nobody; a fixed one goes. Only if unchanged. */
+  /** A sticky pin stays, held by nobody; a fixed one goes. Only if unchanged: its last change has this revision (what `pin`
+   *  or `confirm` answered). Who takes a sticky pin over does not create its key anew. */
   unpin(space: string, address: Ip, revision: string, keep: boolean): Promise<boolean>;
   /** Blocks and pins, of a space or all; a hint. */
   entries(filter: { space?: string; within?: Block }): Promise<Entry[]>;
