@@ -1,0 +1,330 @@
+/** Two nodes and etcd as one state, and every step that can be taken from it. Requests and answers lie in `net` until they are
+ *  delivered: at any time, never, or (requests) twice. Whoever waits for one may give up at any time. So there is no clock. */
+import { decide } from '../src/decide.ts';
+import { type Action, type Event, type Hold, type Pool, startPool } from '../src/pool.ts';
+import * as rules from './etcd-rules.ts';
+import type { Compare, Etcd, Rules, Who } from './etcd-rules.ts';
+
+/** What a node's own side leaves out, beside what etcd's does. */
+export type LeftOut = Compare | 'boot confirm' | 'claim equality' | 'draining in the file before the delete';
+
+export interface Setting {
+  readonly nodes: readonly [Who, Who];
+  /** What can be wanted: blocks, and addresses of one owner (`pin/p`). */
+  readonly slots: readonly string[];
+  readonly sticky?: boolean;
+  /** The addresses of each block. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** Those that containers get. */
+  readonly given: string;
+  readonly budget: Readonly<Record<Budget, number>>;
+  readonly without?: LeftOut;
+}
+type Budget = 'claim' | 'crash' | 'off' | 'again' | 'fence' | 'look';
+
+interface Machine {
+  on: boolean;
+  /** Of the agent; null while it does not run. */
+  pool: Pool | null;
+  file: { holds: readonly Hold[]; fresh: boolean };
+  /** Addresses of living containers. */
+  used: string;
+}
+type Request = Exclude<Action, { do: 'write' | 'settle' }>;
+type Message = { node: number; ask: Request } | { node: number; tell: Event };
+
+export interface World {
+  etcd: Etcd;
+  machines: [Machine, Machine];
+  net: Message[];
+  /** What a running `fence --off` has still to delete. */
+  fence: { node: string; rest: [slot: string, modified: string][] } | null;
+  left: Record<Budget, number>;
+}
+
+export interface Step {
+  readonly label: string;
+  readonly world: World;
+}
+
+export function firstWorld({ budget }: Setting): World {
+  const machine = (): Machine => ({ on: true, pool: null, file: { holds: [], fresh: false }, used: '' });
+  return {
+    etcd: { entries: {}, nodes: {} },
+    machines: [machine(), machine()],
+    net: [],
+    fence: null,
+    left: { ...budget },
+  };
+}
+
+/** Whether one block lies in the other by their addresses. */
+export const insideOf =
+  (addresses: Setting['addresses']): rules.Geometry =>
+  (outer, inner) =>
+    outer !== inner &&
+    addresses[outer]!.length > addresses[inner]!.length &&
+    addresses[outer]!.includes(addresses[inner]!);
+
+function rulesOf({ addresses, without }: Setting): Rules {
+  // reason: what else may be left out the rules do not know
+  return { inside: insideOf(addresses), without: without as Compare | undefined };
+}
+
+/** Every step from here. */
+export function steps(world: World, setting: Setting): Step[] {
+  const all: Step[] = [];
+  const compares = rulesOf(setting);
+  const step = (label: string, change: (next: World) => void) => {
+    const next: World = {
+      ...world,
+      machines: [{ ...world.machines[0] }, { ...world.machines[1] }],
+      net: [...world.net],
+      left: { ...world.left },
+    };
+    change(next);
+    all.push({ label, world: next });
+  };
+  const spend = (what: Budget, label: string, change: (next: World) => void) => {
+    if (world.left[what] === 0) return;
+    step(label, (next) => {
+      next.left[what]--;
+      change(next);
+    });
+  };
+
+  for (const [i, machine] of world.machines.entries()) {
+    const name = `${'AB'[i]}`;
+    const happen = (label: string, event: Event) =>
+      step(`${name}: ${label}`, (next) => happens(next, i, event, setting));
+    if (!machine.on) {
+      step(`${name} is switched on`, (next) => {
+        next.machines[i]!.on = true;
+        if (setting.without === 'boot confirm') next.machines[i]!.file = { ...machine.file, fresh: true };
+      });
+      continue;
+    }
+    spend('off', `${name} loses its power`, (next) => {
+      next.machines[i] = { on: false, pool: null, file: { ...machine.file, fresh: false }, used: '' };
+      next.net = next.net.filter((one) => one.node !== i || 'ask' in one);
+    });
+    for (const { key, state } of machine.file.holds) {
+      if (!machine.file.fresh || state !== 'held') continue;
+      for (const address of setting.addresses[key]!) {
+        if (machine.used.includes(address) || !setting.given.includes(address)) continue;
+        step(`${name}: ADD gives ${address} of ${key}`, (next) => {
+          next.machines[i]!.used = [...machine.used, address].sort().join('');
+        });
+      }
+    }
+    for (const address of machine.used) {
+      step(`${name}: DEL frees ${address}`, (next) => {
+        next.machines[i]!.used = machine.used.replace(address, '');
+      });
+    }
+    const { pool } = machine;
+    if (!pool) {
+      step(`${name}: the agent starts`, (next) => {
+        next.machines[i]!.pool = startPool(machine.file.holds, machine.file.fresh);
+        happens(next, i, { what: 'tick' }, setting);
+      });
+      continue;
+    }
+    spend('crash', `${name}: the agent is killed`, (next) => {
+      next.machines[i]!.pool = null;
+      next.net = next.net.filter((one) => one.node !== i || 'ask' in one);
+    });
+    if (!pool.registered) happen('registers', { what: 'tick' });
+    else if (!pool.look) {
+      spend('look', `${name}: looks what etcd has`, (next) => happens(next, i, { what: 'tick' }, setting));
+    }
+    if (pool.registered && pool.fresh && pool.tries.length === 0 && !pool.fencing) {
+      for (const slot of setting.slots) {
+        const [kind, key] = rules.split(slot);
+        if (pool.holds.some((one) => one.key === key && one.state !== 'lost')) continue;
+        spend('claim', `${name}: wants ${slot}`, (next) => {
+          const owner = kind === 'pin' && { owner: 'o', ...(setting.sticky && { sticky: true }) };
+          const claim = newName('c', world);
+          happens(next, i, { what: 'want', key, claim, ...owner }, setting);
+        });
+      }
+    }
+    for (const { claim, looking } of pool.tries) {
+      if (looking) happen(`gives up the look for ${claim}`, { what: 'unlooked', claim });
+      else happen(`has no answer to ${claim}`, { what: 'unanswered', claim });
+    }
+    for (const { claim } of pool.confirming)
+      happen(`${claim} is not confirmed`, { what: 'unconfirmed', claim });
+    for (const claim of pool.returning) happen(`has no answer to the return`, { what: 'unreturned', claim });
+    if (pool.look) {
+      step(`${name}: has no answer to its look`, (next) => {
+        next.net = next.net.filter((one) => one.node !== i || !isListing(one));
+        happens(next, i, { what: 'unlisted' }, setting);
+      });
+    }
+    for (const { key, claim } of pool.holds) {
+      const empty = ![...setting.addresses[key]!].some((one) => machine.used.includes(one));
+      if (empty && !pool.returning.includes(claim)) happen(`${key} is empty`, { what: 'idle', key });
+    }
+    if (pool.fencing) happen('the request to drain is gone', { what: 'fence', asked: false });
+    else
+      spend('fence', `${name}: is asked to drain`, (next) =>
+        happens(next, i, { what: 'fence', asked: true }, setting),
+      );
+  }
+
+  // A person's word that the machine of that name is off.
+  for (const [i, { node, uid }] of setting.nodes.entries()) {
+    if (world.machines[i]!.on || world.fence || world.etcd.nodes[node] !== uid) continue;
+    spend('fence', `somebody fences ${node}, which is off`, (next) => {
+      const its = Object.entries(world.etcd.entries).filter(([, one]) => one.node === node);
+      next.fence = { node, rest: its.map(([slot, { modified }]) => [slot, modified]) };
+    });
+  }
+  if (world.fence) {
+    const { node, rest } = world.fence;
+    const [first, ...others] = rest;
+    step(`the fence deletes ${first?.[0] ?? `the name ${node}`}`, (next) => {
+      if (first) next.etcd = rules.fenceOne(world.etcd, ...first, compares);
+      else {
+        const { [node]: _, ...nodes } = world.etcd.nodes;
+        next.etcd = { ...world.etcd, nodes };
+      }
+      next.fence = first ? { node, rest: others } : null;
+    });
+  }
+
+  for (const [at, message] of world.net.entries()) {
+    const { node } = message;
+    if ('tell' in message) {
+      step(`${'AB'[node]}: hears ${JSON.stringify(message.tell)}`, (next) => {
+        next.net.splice(at, 1);
+        happens(next, node, message.tell, setting);
+      });
+      continue;
+    }
+    const arrives = (next: World) => {
+      const { etcd, tell } = carryOut(world, message.ask, node, setting);
+      next.etcd = etcd;
+      // Answers go to the process that asked, and it may have been killed.
+      if (world.machines[node]!.pool) next.net.push({ node, tell });
+    };
+    const label = `etcd: carries out for ${'AB'[node]} ${describe(message.ask)}`;
+    step(label, (next) => {
+      next.net.splice(at, 1);
+      arrives(next);
+    });
+    spend('again', `${label} (and will once more)`, arrives);
+  }
+  return all;
+}
+
+function isListing(one: Message): boolean {
+  return 'ask' in one ? one.ask.do === 'list' : one.tell.what === 'listed';
+}
+
+function describe(ask: Request): string {
+  if (ask.do === 'claim' || ask.do === 'look') return `${ask.do} ${rules.slotOf(ask.try)} ${ask.try.claim}`;
+  if (ask.do === 'giveBack') return `give back ${rules.slotOf(ask.hold)} at ${ask.hold.revision}`;
+  return ask.do === 'confirm' ? `confirm ${rules.slotOf(ask.entry)}` : ask.do;
+}
+
+/** The agent decides; its file is written at once, its requests go into the net. */
+function happens(world: World, i: number, event: Event, setting: Setting): void {
+  const machine = world.machines[i]!;
+  if (!machine.pool) return;
+  const { pool, actions } = decide(machine.pool, event);
+  machine.pool = pool;
+  for (const action of actions) {
+    if (action.do === 'write') {
+      const late = setting.without === 'draining in the file before the delete';
+      const holds = late ? pool.holds.map((one) => ({ ...one, state: 'held' as const })) : pool.holds;
+      machine.file = { holds, fresh: pool.fresh };
+    } else if (action.do === 'register') {
+      const { etcd, tell } = carryOut(world, action, i, setting);
+      world.etcd = etcd;
+      happens(world, i, tell, setting);
+    } else if (action.do !== 'settle') world.net.push({ node: i, ask: action });
+  }
+}
+
+function carryOut(
+  world: World,
+  ask: Request,
+  node: number,
+  setting: Setting,
+): { etcd: Etcd; tell: Event } {
+  const { etcd } = world;
+  const compares = rulesOf(setting);
+  const who = setting.nodes[node]!;
+  const now = newName('r', world);
+  switch (ask.do) {
+    case 'register': {
+      const after = rules.register(etcd, who, compares);
+      return { etcd: after ?? etcd, tell: { what: after ? 'registered' : 'halted' } };
+    }
+    case 'list': {
+      const used = (key: string) =>
+        [...setting.addresses[key]!].some((one) => world.machines[node]!.used.includes(one));
+      const entries = rules.entriesOf(etcd, who).map((one) => ({ ...one, inUse: used(one.key) }));
+      return { etcd, tell: { what: 'listed', entries } };
+    }
+    case 'confirm': {
+      const { claim } = ask.entry;
+      const after = rules.confirm(etcd, ask.entry, who, now, compares);
+      if (!after) return { etcd, tell: { what: 'unconfirmed', claim } };
+      return { etcd: after.etcd, tell: { what: 'confirmed', claim, revision: after.revision } };
+    }
+    case 'claim': {
+      const { claim } = ask.try;
+      const after = rules.claim(etcd, ask.try, who, now, compares);
+      if (!after) return { etcd, tell: { what: 'taken', claim } };
+      return { etcd: after.etcd, tell: { what: 'claimed', claim, revision: after.revision } };
+    }
+    case 'look': {
+      const { claim } = ask.try;
+      const there = etcd.entries[rules.slotOf(ask.try)];
+      if (!there) return { etcd, tell: { what: 'looked', claim } };
+      const seen = setting.without === 'claim equality' ? claim : there.claim;
+      return {
+        etcd,
+        tell: { what: 'looked', claim, found: { claim: seen, revision: rules.revisionOf(there) } },
+      };
+    }
+    case 'giveBack':
+      return {
+        etcd: rules.giveBack(etcd, ask.hold, now, compares) ?? etcd,
+        tell: { what: 'returned', claim: ask.hold.claim },
+      };
+  }
+}
+
+/** One that nothing in the world remembers; canonical.ts names them anew. */
+function newName(letter: 'r' | 'c', { etcd, machines, net, fence }: World): string {
+  const text = JSON.stringify([etcd, machines, net, fence]);
+  for (let i = 1; ; i++) if (!text.includes(`"${letter}${i}"`)) return letter + i;
+}
+
+/** What is wrong in this world, of I1, I2 and I3. */
+export function violation({ etcd, machines }: World, { addresses, nodes }: Setting): string | undefined {
+  const slots = Object.keys(etcd.entries);
+  for (const one of slots) {
+    for (const other of slots) {
+      const [a, b] = [rules.split(one)[1], rules.split(other)[1]];
+      if (one !== other && (a === b || insideOf(addresses)(a, b))) return `I2: ${other} lies in ${one}`;
+    }
+  }
+  for (const [i, { used }] of machines.entries()) {
+    for (const address of used) {
+      if (machines[1 - i]!.used.includes(address)) return `I1: two containers have ${address}`;
+      const its = Object.entries(etcd.entries).find(([slot]) =>
+        addresses[rules.split(slot)[1]]!.includes(address),
+      );
+      const who = nodes[i]!;
+      if (its?.[1].node !== who.node || its[1].uid !== who.uid) {
+        return `I3: a container of ${'AB'[i]} has ${address}, and etcd has no block of that node for it`;
+      }
+    }
+  }
+  return undefined;
+}
