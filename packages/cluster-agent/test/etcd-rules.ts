@@ -55,7 +55,8 @@ export function claim(etcd: Etcd, wanted: Try, who: Who, now: string, { inside, 
   const isPin = wanted.owner !== undefined;
   const there = etcd.entries[own];
   const takesOver = isPin && there?.node === '' && there.owner === wanted.owner;
-  if (there && !takesOver && without !== (isPin ? 'pin absent or unheld' : 'own key absent')) return undefined;
+  if (there && !takesOver && without !== (isPin ? 'pin absent or unheld' : 'own key absent'))
+    return undefined;
   for (const slot of Object.keys(etcd.entries)) {
     const [kind, key = ''] = split(slot);
     const same = key === wanted.key;
@@ -78,10 +79,16 @@ export function claim(etcd: Etcd, wanted: Try, who: Who, now: string, { inside, 
 }
 
 /** A block goes; a sticky pin stays, held by nobody. */
-export function giveBack(etcd: Etcd, hold: Omit<Hold, 'state'>, now: string, { without }: Rules): Etcd | undefined {
+export function giveBack(
+  etcd: Etcd,
+  hold: Omit<Hold, 'state'>,
+  now: string,
+  { without }: Rules,
+): Etcd | undefined {
   const slot = slotOf(hold);
   const there = etcd.entries[slot];
-  if (!there || (revisionOf(there) !== hold.revision && without !== 'unchanged on give-back')) return undefined;
+  if (!there || (revisionOf(there) !== hold.revision && without !== 'unchanged on give-back'))
+    return undefined;
   const unheld = { ...there, node: '', uid: '', claim: '', modified: now };
   return hold.sticky ? withEntry(etcd, slot, unheld) : withoutEntry(etcd, slot);
 }
@@ -111,11 +118,19 @@ export function fenceOne(etcd: Etcd, slot: string, modified: string, { without }
 export function entriesOf(etcd: Etcd, { node, uid }: Who): Omit<Seen, 'inUse'>[] {
   return Object.entries(etcd.entries)
     .filter(([, one]) => one.node === node && one.uid === uid)
-    .map(([slot, { node: _, uid: __, ...one }]) => ({ ...one, key: split(slot)[1], revision: revisionOf(one) }));
+    .map(([slot, { node: _, uid: __, ...one }]) => ({
+      ...one,
+      key: split(slot)[1],
+      revision: revisionOf(one),
+    }));
 }
 
 /** A sticky address changes hands without being created anew: its last change tells its holder. */
-export function revisionOf({ owner, revision, modified }: Pick<Stored, 'owner' | 'revision' | 'modified'>): string {
+export function revisionOf({
+  owner,
+  revision,
+  modified,
+}: Pick<Stored, 'owner' | 'revision' | 'modified'>): string {
   return owner === undefined ? revision : modified;
 }
 

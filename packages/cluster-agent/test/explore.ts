@@ -45,7 +45,9 @@ export function explore(
 /** The same text for states that differ only in the order of what has none, and in the names of revisions and claims, of
  *  which only the equality counts. */
 export function canonical(world: World): string {
-  const net = [...new Set(world.net.filter((one) => !isOver(world, one)).map((one) => JSON.stringify(one)))].sort();
+  const net = [
+    ...new Set(world.net.filter((one) => !isOver(world, one)).map((one) => JSON.stringify(one))),
+  ].sort();
   const entries = Object.entries(world.etcd.entries).sort(([a], [b]) => (a < b ? -1 : 1));
   const text = JSON.stringify({
     ...world,

@@ -2,8 +2,8 @@
  *  delivered: at any time, never, or (requests) twice. Whoever waits for one may give up at any time. So there is no clock. */
 import { decide } from '../src/decide.ts';
 import { type Action, type Event, type Hold, type Pool, startPool } from '../src/pool.ts';
-import * as rules from './etcd-rules.ts';
 import type { Compare, Etcd, Rules, Who } from './etcd-rules.ts';
+import * as rules from './etcd-rules.ts';
 
 /** What a node's own side leaves out, beside what etcd's does. */
 export type LeftOut = Compare | 'boot confirm' | 'claim equality' | 'draining in the file before the delete';
@@ -248,12 +248,7 @@ function happens(world: World, i: number, event: Event, setting: Setting): void 
   }
 }
 
-function carryOut(
-  world: World,
-  ask: Request,
-  node: number,
-  setting: Setting,
-): { etcd: Etcd; tell: Event } {
+function carryOut(world: World, ask: Request, node: number, setting: Setting): { etcd: Etcd; tell: Event } {
   const { etcd } = world;
   const compares = rulesOf(setting);
   const who = setting.nodes[node]!;

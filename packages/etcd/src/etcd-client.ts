@@ -1,0 +1,257 @@
+/** etcd's keys and values by its JSON gateway (etcd's api/etcdserverpb/rpc.proto): texts here, base64 there; numbers of 64 bits
+ *  are texts of decimal digits on both sides, and members that are zero, false or empty are absent there. */
+import { EtcdError } from './etcd-error.ts';
+import { type EtcdSettings, Gateway } from './gateway.ts';
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+  readonly createRevision: string;
+  readonly modRevision: string;
+  /** '0' for none. */
+  readonly lease: string;
+}
+
+/** What must be so for a transaction to happen. With `end` it must be so of every key from `key` up to it, `end` not included. */
+export type Compare = { readonly key: string; readonly end?: string } & (
+  | { readonly created: string } // '0': there is no such key
+  | { readonly modified: string }
+  | { readonly value: string }
+);
+
+export type Write =
+  | { readonly put: string; readonly value: string; readonly lease?: string }
+  | { readonly remove: string; readonly end?: string }
+  | { readonly read: string; readonly end?: string };
+
+export interface Range {
+  readonly keys: KeyValue[];
+  readonly revision: string;
+  readonly clusterId: string;
+}
+
+export interface Outcome {
+  readonly succeeded: boolean;
+  readonly revision: string;
+  /** Of each `read`, in order. */
+  readonly reads: readonly (readonly KeyValue[])[];
+}
+
+interface Header {
+  readonly cluster_id?: string;
+  readonly revision?: string;
+}
+interface RawKey {
+  readonly key: string;
+  readonly value?: string;
+  readonly create_revision?: string;
+  readonly mod_revision?: string;
+  readonly lease?: string;
+}
+interface RawRange {
+  readonly header?: Header;
+  readonly kvs?: RawKey[];
+  readonly more?: boolean;
+}
+interface RawTxn {
+  readonly header?: Header;
+  readonly succeeded?: boolean;
+  readonly responses?: { readonly response_range?: RawRange }[];
+}
+
+/** How many keys one answer brings. */
+const page = 1000;
+
+export class EtcdClient {
+  readonly #gateway: Gateway;
+
+  /** Throws an Error for settings that cannot be. */
+  constructor(settings: EtcdSettings) {
+    this.#gateway = new Gateway(settings);
+  }
+
+  /** All keys from `key` up to `end` (not included), or the one key; as of one revision. */
+  async range(key: string, end?: string, signal?: AbortSignal): Promise<Range> {
+    const keys: KeyValue[] = [];
+    let from = key;
+    let revision = '0';
+    for (;;) {
+      const asked = {
+        key: encoded(from),
+        ...(end !== undefined && { range_end: encoded(end), limit: page }),
+        ...(revision !== '0' && { revision }),
+      };
+      const answer = await this.#gateway.post<RawRange>('/v3/kv/range', asked, { write: false, signal });
+      for (const one of answer.kvs ?? []) keys.push(decoded(one));
+      if (revision === '0') revision = answer.header?.revision ?? '0';
+      const last = keys.at(-1);
+      if (!answer.more || !last) return { keys, revision, clusterId: answer.header?.cluster_id ?? '0' };
+      from = `${last.key}\0`;
+    }
+  }
+
+  /** Does the writes when all compares hold. Rejects with an EtcdError; `unknown` where it may have happened. */
+  async transact(
+    compares: readonly Compare[],
+    writes: readonly Write[],
+    otherwise: readonly Write[] = [],
+  ): Promise<Outcome> {
+    const body = {
+      compare: compares.map(rawCompare),
+      success: writes.map(rawWrite),
+      failure: otherwise.map(rawWrite),
+    };
+    const changes = [...writes, ...otherwise].some((one) => !('read' in one));
+    const answer = await this.#gateway.post<RawTxn>('/v3/kv/txn', body, { write: changes });
+    return {
+      succeeded: answer.succeeded ?? false,
+      revision: answer.header?.revision ?? '0',
+      reads: (answer.responses ?? []).flatMap(({ response_range: found }) =>
+        found ? [(found.kvs ?? []).map(decoded)] : [],
+      ),
+    };
+  }
+
+  async put(key: string, value: string, lease?: string): Promise<string> {
+    const body = { key: encoded(key), value: encoded(value), ...(lease !== undefined && { lease }) };
+    const { header } = await this.#gateway.post<{ header?: Header }>('/v3/kv/put', body, { write: true });
+    return header?.revision ?? '0';
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.#gateway.post('/v3/kv/deleterange', { key: encoded(key) }, { write: true });
+  }
+
+  /** A lease that ends so many seconds after it was last kept alive: its number. */
+  async grantLease(seconds: number): Promise<string> {
+    const { ID } = await this.#gateway.post<{ ID: string }>(
+      '/v3/lease/grant',
+      { TTL: String(seconds) },
+      { write: true },
+    );
+    return ID;
+  }
+
+  /** False for one that has ended. */
+  async keepLease(id: string): Promise<boolean> {
+    const { result } = await this.#gateway.post<{ result?: { TTL?: string } }>(
+      '/v3/lease/keepalive',
+      { ID: id },
+      { write: true },
+    );
+    return result?.TTL !== undefined && result.TTL !== '0';
+  }
+
+  async revokeLease(id: string): Promise<void> {
+    await this.#gateway.post('/v3/lease/revoke', { ID: id }, { write: true });
+  }
+
+  /** Tells each change of the keys from `key` up to `end` after that revision until the signal. Rejects when etcd ends it (with
+   *  trouble `compacted` where the revision is gone): whoever watches reads anew and watches from there. */
+  async watch(
+    key: string,
+    end: string,
+    revision: string,
+    onChange: (change: {
+      readonly key: string;
+      readonly value: string | undefined;
+      readonly revision: string;
+    }) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const start_revision = String(BigInt(revision) + 1n);
+    const body = { create_request: { key: encoded(key), range_end: encoded(end), start_revision } };
+    await this.#gateway.stream(
+      '/v3/watch',
+      body,
+      (line) => {
+        // As etcd's WatchResponse; what is absent there is handled here.
+        const { result } = line as {
+          result?: {
+            canceled?: boolean;
+            compact_revision?: string;
+            cancel_reason?: string;
+            events?: { type?: string; kv: RawKey }[];
+          };
+        };
+        if (result?.canceled) throw watchEnded(result);
+        for (const { type, kv } of result?.events ?? []) {
+          const { key: name, value, modRevision } = decoded(kv);
+          onChange({ key: name, value: type === 'DELETE' ? undefined : value, revision: modRevision });
+        }
+      },
+      signal,
+    );
+  }
+
+  close(): void {
+    this.#gateway.close();
+  }
+}
+
+/** The end of a range that holds every key with this prefix. */
+export function prefixEnd(prefix: string): string {
+  const bytes = Buffer.from(prefix);
+  const last = bytes.length - 1;
+  bytes[last] = bytes[last]! + 1; // texts' bytes are below 255
+  return bytes.toString('latin1');
+}
+
+function watchEnded({
+  compact_revision,
+  cancel_reason,
+}: {
+  compact_revision?: string;
+  cancel_reason?: string;
+}): EtcdError {
+  if (compact_revision !== undefined && compact_revision !== '0') {
+    return new EtcdError('compacted', `etcd has forgotten the changes before revision ${compact_revision}`);
+  }
+  return new EtcdError('refused', `etcd ended a watch: ${cancel_reason ?? 'it does not say why'}`);
+}
+
+function encoded(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function decoded({
+  key,
+  value = '',
+  create_revision = '0',
+  mod_revision = '0',
+  lease = '0',
+}: RawKey): KeyValue {
+  const text = (one: string) => Buffer.from(one, 'base64').toString();
+  return {
+    key: text(key),
+    value: text(value),
+    createRevision: create_revision,
+    modRevision: mod_revision,
+    lease,
+  };
+}
+
+function rawCompare(compare: Compare) {
+  const what =
+    'created' in compare
+      ? { target: 'CREATE', create_revision: compare.created }
+      : 'modified' in compare
+        ? { target: 'MOD', mod_revision: compare.modified }
+        : { target: 'VALUE', value: encoded(compare.value) };
+  return {
+    key: encoded(compare.key),
+    result: 'EQUAL',
+    ...(compare.end !== undefined && { range_end: encoded(compare.end) }),
+    ...what,
+  };
+}
+
+function rawWrite(write: Write) {
+  if ('put' in write) {
+    const lease = write.lease === undefined ? {} : { lease: write.lease };
+    return { request_put: { key: encoded(write.put), value: encoded(write.value), ...lease } };
+  }
+  const [key, kind] =
+    'remove' in write ? [write.remove, 'request_delete_range'] : [write.read, 'request_range'];
+  return { [kind]: { key: encoded(key), ...(write.end !== undefined && { range_end: encoded(write.end) }) } };
+}
