@@ -46,6 +46,6 @@ test('what with-tools does not know is refused before anything is installed', ()
   );
   expect({ status, stderr }).toEqual({
     status: 2,
-    stderr: 'setup: --for tset: must be build, bench, demo, test, fresh or lint\n',
+    stderr: 'setup: --for tset: must be build, bench, demo, cluster, test, fresh or lint\n',
   });
 });

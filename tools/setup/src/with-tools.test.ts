@@ -33,6 +33,7 @@ beforeEach(() => {
   // Where it is called by someone who is not root, it is as if it were.
   program('id', '[ "$*" = -u ] && echo 0');
   for (const name of ['kea-dhcp4', 'kea-dhcp6']) debian(`${name}-server`, `usr/sbin/${name}`);
+  debian('etcd-server', 'usr/sbin/etcd');
 });
 afterEach(() => rmSync(machine, { recursive: true }));
 
@@ -171,7 +172,7 @@ test('lint, types and format work in a fresh clone: they go through with-tools',
   const { scripts } = JSON.parse(readFileSync(resolve(setup, '../../package.json'), 'utf8'));
   for (const [name, line] of Object.entries(scripts)) {
     expect(line, name).toMatch(
-      /^bash tools\/setup\/(with-tools --for (build|bench|demo|test|fresh|lint) |setup$)/,
+      /^bash tools\/setup\/(with-tools --for (build|bench|demo|cluster|test|fresh|lint) |setup$)/,
     );
   }
 });
