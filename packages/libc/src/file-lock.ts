@@ -36,12 +36,20 @@ export function lockFile(path: string, mode: number, open = openFile): { unlock(
 
 /** Takes the lock of a folder, without waiting; undefined where another process has it. Throws a file error. */
 export function tryLockFolder(path: string): { unlock(): void } | undefined {
-  const fd = openFile(path, openFlags.readOnly);
+  return tryLock(openFile(path, openFlags.readOnly), path);
+}
+
+function tryLock(fd: number, path: string): { unlock(): void } | undefined {
   if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return { unlock: () => closeFile(fd) };
   const errno = libc().errno();
   closeFile(fd);
   if (errno === EAGAIN) return undefined;
   throw fileError('flock', path, new SyscallError('flock', errno));
+}
+
+/** As `lockFile`, without waiting; undefined where another process has the lock. Throws a file error. */
+export function tryLockFile(path: string, mode: number, open = openFile): { unlock(): void } | undefined {
+  return tryLock(open(path, openFlags.readOnly | openFlags.create, mode), path);
 }
 
 /** Who has the lock, by /proc/locks: `1: FLOCK  ADVISORY  WRITE 3151 00:25:1049 0 EOF`, the file's inode the last. */
