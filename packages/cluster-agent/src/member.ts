@@ -12,7 +12,7 @@ export type Asked<T> =
   | { readonly ok: false; readonly unknown: boolean; readonly why: string };
 
 /** A plugin is answered within 1.8 s, and an answer that did not come has to be looked for before that. */
-const requestMs = 800;
+const requestMs = 900;
 
 export interface MemberOptions {
   /** How logs, metrics and the state folder call this etcd. */

@@ -59,7 +59,7 @@ async function freeAddress(network: Network, ranges: readonly NumberedRange[]): 
 
 function taken(network: Network, ip: Ip, by: string | undefined): Refused {
   const entry = network.hints.find((one) => isInside(one, oneOf(ip)));
-  const who = entry ? `node ${entry.node || 'nobody'} by ${nameOf(entry)}` : `node ${by ?? 'another'}`;
+  const who = entry ? `node ${entry.node || 'nobody'} by ${nameOf(entry)}` : (by ?? 'another node');
   return new Refused(
     `the address ${formatIp(ip)} is not free in the cluster: it is held by ${who}`,
     'start the container on that node, or ask for another address; "cnitool ipam spaces" shows who holds what',

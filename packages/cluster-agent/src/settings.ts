@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { defaultAgentSocket, type EtcdSettings } from '@cni-ts/cluster/agent-talk';
 import { defaultStateFolder } from '@cni-ts/cluster/blocks-file';
+import { parseEndpoint } from '@cni-ts/etcd/endpoint';
 import * as z from 'zod/mini';
 
 export interface Settings {
@@ -187,8 +188,11 @@ function fileText(path: string): string {
 }
 
 function checkEndpoint(text: string): void {
-  if (/^(?:https?|unix):\/\/\S+$/.test(text)) return;
-  throw new SettingsError(`the endpoint "${text}" is no URL: http://HOST:2379, https://… or unix://PATH`);
+  try {
+    parseEndpoint(text, false);
+  } catch (error) {
+    throw new SettingsError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function secondsOf(name: string, text: string): number {

@@ -50,6 +50,7 @@ export class StateFolder {
   /** The node's file is made at the first start. Throws for one that is damaged: a new uid would be another node. */
   constructor(path: string) {
     this.path = path;
+    mkdirSync(path, { recursive: true, mode: 0o755 });
     mkdirSync(this.#own(''), { recursive: true, mode: 0o700 });
     this.#node = this.#readNode();
   }
