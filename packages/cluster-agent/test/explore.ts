@@ -1,5 +1,6 @@
 /** Every state that can be reached, shortest way first. */
-import { firstWorld, type Setting, steps, violation, type World } from './model.ts';
+import { hash } from 'node:crypto';
+import { type Fair, firstWorld, type Setting, steps, textOf, violation, type World } from './model.ts';
 
 export interface Explored {
   readonly states: number;
@@ -8,67 +9,84 @@ export interface Explored {
   readonly counterexample?: readonly string[];
 }
 
-/** `visit` sees each state once. Throws where there are more than `most`. */
-export function explore(
-  setting: Setting,
-  { most, visit }: { most: number; visit?: (world: World, at: number) => void },
-): Explored {
-  const first = canonical(firstWorld(setting));
-  const seen = new Map<string, number>([[first, 0]]);
-  const texts = [first];
+export interface Limits {
+  /** Throws where there are more states. */
+  readonly most: number;
+  /** Sees each state once. */
+  readonly visit?: (world: World, at: number) => void;
+}
+
+export function explore(setting: Setting, { most, visit }: Limits): Explored {
+  const first = firstWorld(setting);
+  const seen = new Set([hash('md5', canonical(first), 'base64')]);
+  const worlds: (World | undefined)[] = [first];
   const cameFrom: number[] = [-1];
-  const labels: string[] = [''];
+  const labels: (() => string)[] = [() => ''];
   let transitions = 0;
-  for (let at = 0; at < texts.length; at++) {
-    const world: World = JSON.parse(texts[at]!);
+  for (let at = 0; at < worlds.length; at++) {
+    const world = worlds[at]!;
+    worlds[at] = undefined;
     visit?.(world, at);
     for (const { label, world: next } of steps(world, setting)) {
       transitions++;
-      const text = canonical(next);
-      if (seen.has(text)) continue;
-      seen.set(text, texts.length);
-      texts.push(text);
+      const name = hash('md5', canonical(next), 'base64');
+      if (seen.has(name)) continue;
+      seen.add(name);
+      worlds.push(next);
       cameFrom.push(at);
       labels.push(label);
       const wrong = violation(next, setting);
       if (wrong === undefined) continue;
       const way = [wrong];
-      for (let i = texts.length - 1; i > 0; i = cameFrom[i]!) way.unshift(labels[i]!);
-      return { states: texts.length, transitions, counterexample: way };
+      for (let i = worlds.length - 1; i > 0; i = cameFrom[i]!) way.unshift(labels[i]!());
+      return { states: worlds.length, transitions, counterexample: way };
     }
-    if (texts.length > most) throw new Error(`more than ${most} states: give the model less to do`);
-    texts[at] = '';
+    if (worlds.length > most) throw new Error(`more than ${most} states: give the model less to do`);
   }
-  return { states: texts.length, transitions };
+  return { states: worlds.length, transitions };
 }
 
 /** The same text for states that differ only in the order of what has none, and in the names of revisions and claims, of
  *  which only the equality counts. */
-export function canonical(world: World): string {
-  const net = [
-    ...new Set(world.net.filter((one) => !isOver(world, one)).map((one) => JSON.stringify(one))),
-  ].sort();
-  const entries = Object.entries(world.etcd.entries).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify({
-    ...world,
-    etcd: { entries: Object.fromEntries(entries), nodes: world.etcd.nodes },
-    net: [],
-  });
-  const whole = `${text.slice(0, text.indexOf('"net":[]'))}"net":[${net.join()}]${text.slice(text.indexOf('"net":[]') + 8)}`;
+export function canonical({ etcd, machines, net, fence, left }: World): string {
+  let text = textOf(etcd);
+  for (const { on, pool, file, used } of machines) {
+    text += `|${on}${used}${pool ? textOf(pool) : ''}${textOf(file)}`;
+  }
+  text += `|${net.map(textOf).sort().join()}|${fence ? textOf(fence) : ''}|${textOf(left)}`;
   const names = new Map<string, string>();
-  return whole.replace(/"[rc]\d+"/g, (name) => {
+  return text.replace(/"[rc]\d+"/g, (name) => {
     const known = names.get(name);
     if (known !== undefined) return known;
-    const given = `"${name[1]}${names.size + 1}"`;
+    const given = `"${name[1]}${names.size}"`;
     names.set(name, given);
     return given;
   });
 }
 
-/** Answers to a claim that is settled: it never comes back, so they say nothing any more. */
-function isOver({ machines }: World, one: World['net'][number]): boolean {
-  if (!('tell' in one)) return false;
-  const { tell } = one;
-  if (tell.what !== 'claimed' && tell.what !== 'taken' && tell.what !== 'looked') return false;
-  return !machines[one.node]!.pool?.tries.some(({ claim }) => claim === tell.claim);
+const mostFair = 120;
+const order: readonly Fair[] = ['message', 'rise', 'rest', 'look'];
+
+/** What etcd still has as somebody's after a while in which nothing goes wrong and every container ends. */
+export function afterFairWeather(from: World, setting: Setting): string[] {
+  let world = from;
+  const isLeft = () =>
+    Object.entries(world.etcd.entries).flatMap(([slot, { node }]) => (node === '' ? [] : slot));
+  for (let i = 0; i < mostFair; i++) {
+    const quiet =
+      world.net.length === 0 && world.fence === null && world.machines.every(({ used }) => used === '');
+    if (quiet && isLeft().length === 0) return [];
+    const left = { ...world.left, look: 1, again: 0 };
+    const here = { ...world, left };
+    const text = canonical(here);
+    // Some steps change nothing yet.
+    const all = steps(here, setting).filter((one) => one.fair === 'look' || canonical(one.world) !== text);
+    const next = order.flatMap((fair) => all.filter((one) => one.fair === fair));
+    // The turn changes among those of a kind, so that no node waits for ever.
+    const same = next.filter(({ fair }) => fair === next[0]?.fair);
+    const taken = same[i % Math.max(1, same.length)];
+    if (!taken) break;
+    world = taken.world;
+  }
+  return isLeft();
 }

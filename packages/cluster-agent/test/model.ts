@@ -17,10 +17,13 @@ export interface Setting {
   readonly addresses: Readonly<Record<string, string>>;
   /** Those that containers get. */
   readonly given: string;
-  readonly budget: Readonly<Record<Budget, number>>;
+  /** How often it may happen, in all. */
+  readonly budget: Readonly<Partial<Record<Budget, number>>>;
   readonly without?: LeftOut;
 }
-type Budget = 'claim' | 'crash' | 'off' | 'again' | 'fence' | 'look';
+/** message: one is delivered. rise: a machine or agent comes up. rest: what is in use is freed and goes back. */
+export type Fair = 'message' | 'rise' | 'rest' | 'look';
+type Budget = 'claim' | 'crash' | 'off' | 'again' | 'fence' | 'look' | 'drain';
 
 interface Machine {
   on: boolean;
@@ -39,22 +42,32 @@ export interface World {
   net: Message[];
   /** What a running `fence --off` has still to delete. */
   fence: { node: string; rest: [slot: string, modified: string][] } | null;
-  left: Record<Budget, number>;
+  left: Readonly<Record<Budget, number>>;
+  /** Names of revisions and claims that were given. */
+  names: number;
 }
 
 export interface Step {
-  readonly label: string;
+  /** For people: made only where it is shown. */
+  readonly label: () => string;
+  /** Of what happens while nothing goes wrong and nobody wants anything: earlier ones first. */
+  readonly fair?: Fair;
   readonly world: World;
 }
 
-export function firstWorld({ budget }: Setting): World {
-  const machine = (): Machine => ({ on: true, pool: null, file: { holds: [], fresh: false }, used: '' });
+/** Two agents that run and hold nothing; the second of one name is not yet started. */
+export function firstWorld({ budget, nodes }: Setting): World {
+  const [a, b] = nodes;
+  const fresh = { holds: [], fresh: true };
+  const running = { on: true, pool: { ...startPool([], true), registered: true }, file: fresh, used: '' };
+  const names = a.node === b.node ? { [a.node]: a.uid } : { [a.node]: a.uid, [b.node]: b.uid };
   return {
-    etcd: { entries: {}, nodes: {} },
-    machines: [machine(), machine()],
+    etcd: { entries: {}, nodes: names },
+    machines: [running, a.node === b.node ? { ...running, pool: null } : running],
     net: [],
     fence: null,
-    left: { ...budget },
+    left: { claim: 0, crash: 0, off: 0, again: 0, fence: 0, look: 0, drain: 0, ...budget },
+    names: 0,
   };
 }
 
@@ -75,33 +88,42 @@ function rulesOf({ addresses, without }: Setting): Rules {
 export function steps(world: World, setting: Setting): Step[] {
   const all: Step[] = [];
   const compares = rulesOf(setting);
-  const step = (label: string, change: (next: World) => void) => {
+  const step = (label: string | (() => string), change: (next: World) => void, fair?: Fair) => {
     const next: World = {
       ...world,
       machines: [{ ...world.machines[0] }, { ...world.machines[1] }],
       net: [...world.net],
-      left: { ...world.left },
     };
     change(next);
-    all.push({ label, world: next });
+    all.push({ label: typeof label === 'string' ? () => label : label, world: next, ...(fair && { fair }) });
   };
-  const spend = (what: Budget, label: string, change: (next: World) => void) => {
+  const spend = (
+    what: Budget,
+    label: string | (() => string),
+    change: (next: World) => void,
+    fair?: Fair,
+  ) => {
     if (world.left[what] === 0) return;
-    step(label, (next) => {
-      next.left[what]--;
+    const spent = (next: World) => {
+      next.left = { ...world.left, [what]: world.left[what] - 1 };
       change(next);
-    });
+    };
+    step(label, spent, fair);
   };
 
   for (const [i, machine] of world.machines.entries()) {
     const name = `${'AB'[i]}`;
-    const happen = (label: string, event: Event) =>
-      step(`${name}: ${label}`, (next) => happens(next, i, event, setting));
+    const happen = (label: string, event: Event, fair?: Fair) =>
+      step(`${name}: ${label}`, (next) => happens(next, i, event, setting), fair);
     if (!machine.on) {
-      step(`${name} is switched on`, (next) => {
-        next.machines[i]!.on = true;
-        if (setting.without === 'boot confirm') next.machines[i]!.file = { ...machine.file, fresh: true };
-      });
+      step(
+        `${name} is switched on`,
+        (next) => {
+          next.machines[i]!.on = true;
+          if (setting.without === 'boot confirm') next.machines[i]!.file = { ...machine.file, fresh: true };
+        },
+        'rise',
+      );
       continue;
     }
     spend('off', `${name} loses its power`, (next) => {
@@ -118,25 +140,38 @@ export function steps(world: World, setting: Setting): Step[] {
       }
     }
     for (const address of machine.used) {
-      step(`${name}: DEL frees ${address}`, (next) => {
-        next.machines[i]!.used = machine.used.replace(address, '');
-      });
+      step(
+        `${name}: DEL frees ${address}`,
+        (next) => {
+          next.machines[i]!.used = machine.used.replace(address, '');
+        },
+        'rest',
+      );
     }
     const { pool } = machine;
     if (!pool) {
-      step(`${name}: the agent starts`, (next) => {
-        next.machines[i]!.pool = startPool(machine.file.holds, machine.file.fresh);
-        happens(next, i, { what: 'tick' }, setting);
-      });
+      step(
+        `${name}: the agent starts`,
+        (next) => {
+          next.machines[i]!.pool = startPool(machine.file.holds, machine.file.fresh);
+          happens(next, i, { what: 'tick' }, setting);
+        },
+        'rise',
+      );
       continue;
     }
     spend('crash', `${name}: the agent is killed`, (next) => {
       next.machines[i]!.pool = null;
       next.net = next.net.filter((one) => one.node !== i || 'ask' in one);
     });
-    if (!pool.registered) happen('registers', { what: 'tick' });
+    if (!pool.registered) happen('registers', { what: 'tick' }, 'rise');
     else if (!pool.look) {
-      spend('look', `${name}: looks what etcd has`, (next) => happens(next, i, { what: 'tick' }, setting));
+      spend(
+        'look',
+        `${name}: looks what etcd has`,
+        (next) => happens(next, i, { what: 'tick' }, setting),
+        'look',
+      );
     }
     if (pool.registered && pool.fresh && pool.tries.length === 0 && !pool.fencing) {
       for (const slot of setting.slots) {
@@ -144,31 +179,36 @@ export function steps(world: World, setting: Setting): Step[] {
         if (pool.holds.some((one) => one.key === key && one.state !== 'lost')) continue;
         spend('claim', `${name}: wants ${slot}`, (next) => {
           const owner = kind === 'pin' && { owner: 'o', ...(setting.sticky && { sticky: true }) };
-          const claim = newName('c', world);
+          const claim = newName('c', next);
           happens(next, i, { what: 'want', key, claim, ...owner }, setting);
         });
       }
     }
     for (const { claim, looking } of pool.tries) {
-      if (looking) happen(`gives up the look for ${claim}`, { what: 'unlooked', claim });
-      else happen(`has no answer to ${claim}`, { what: 'unanswered', claim });
+      if (looking) happen(`gives up the look for ${claim}`, { what: 'unlooked', claim }, 'look');
+      else happen(`has no answer to ${claim}`, { what: 'unanswered', claim }, 'look');
     }
     for (const { claim } of pool.confirming)
-      happen(`${claim} is not confirmed`, { what: 'unconfirmed', claim });
-    for (const claim of pool.returning) happen(`has no answer to the return`, { what: 'unreturned', claim });
+      happen(`${claim} is not confirmed`, { what: 'unconfirmed', claim }, 'look');
+    for (const claim of pool.returning)
+      happen(`has no answer to the return`, { what: 'unreturned', claim }, 'look');
     if (pool.look) {
-      step(`${name}: has no answer to its look`, (next) => {
-        next.net = next.net.filter((one) => one.node !== i || !isListing(one));
-        happens(next, i, { what: 'unlisted' }, setting);
-      });
+      step(
+        `${name}: has no answer to its look`,
+        (next) => {
+          next.net = next.net.filter((one) => one.node !== i || !isListing(one));
+          happens(next, i, { what: 'unlisted' }, setting);
+        },
+        'look',
+      );
     }
     for (const { key, claim } of pool.holds) {
       const empty = ![...setting.addresses[key]!].some((one) => machine.used.includes(one));
-      if (empty && !pool.returning.includes(claim)) happen(`${key} is empty`, { what: 'idle', key });
+      if (empty && !pool.returning.includes(claim)) happen(`${key} is empty`, { what: 'idle', key }, 'rest');
     }
-    if (pool.fencing) happen('the request to drain is gone', { what: 'fence', asked: false });
+    if (pool.fencing) happen('the request to drain is gone', { what: 'fence', asked: false }, 'rest');
     else
-      spend('fence', `${name}: is asked to drain`, (next) =>
+      spend('drain', `${name}: is asked to drain`, (next) =>
         happens(next, i, { what: 'fence', asked: true }, setting),
       );
   }
@@ -184,37 +224,49 @@ export function steps(world: World, setting: Setting): Step[] {
   if (world.fence) {
     const { node, rest } = world.fence;
     const [first, ...others] = rest;
-    step(`the fence deletes ${first?.[0] ?? `the name ${node}`}`, (next) => {
-      if (first) next.etcd = rules.fenceOne(world.etcd, ...first, compares);
-      else {
-        const { [node]: _, ...nodes } = world.etcd.nodes;
-        next.etcd = { ...world.etcd, nodes };
-      }
-      next.fence = first ? { node, rest: others } : null;
-    });
+    step(
+      `the fence deletes ${first?.[0] ?? node}`,
+      (next) => {
+        if (first) next.etcd = rules.fenceOne(world.etcd, ...first, compares);
+        else {
+          const { [node]: _, ...nodes } = world.etcd.nodes;
+          next.etcd = { ...world.etcd, nodes };
+        }
+        next.fence = first ? { node, rest: others } : null;
+      },
+      'rest',
+    );
   }
 
   for (const [at, message] of world.net.entries()) {
     const { node } = message;
     if ('tell' in message) {
-      step(`${'AB'[node]}: hears ${JSON.stringify(message.tell)}`, (next) => {
-        next.net.splice(at, 1);
-        happens(next, node, message.tell, setting);
-      });
+      step(
+        () => `${'AB'[node]}: hears ${JSON.stringify(message.tell)}`,
+        (next) => {
+          next.net.splice(at, 1);
+          happens(next, node, message.tell, setting);
+        },
+        'message',
+      );
       continue;
     }
     const arrives = (next: World) => {
-      const { etcd, tell } = carryOut(world, message.ask, node, setting);
+      const { etcd, tell } = carryOut(next, message.ask, node, setting);
       next.etcd = etcd;
       // Answers go to the process that asked, and it may have been killed.
-      if (world.machines[node]!.pool) next.net.push({ node, tell });
+      if (!isOver(next, node, tell)) send(next, { node, tell });
     };
-    const label = `etcd: carries out for ${'AB'[node]} ${describe(message.ask)}`;
-    step(label, (next) => {
-      next.net.splice(at, 1);
-      arrives(next);
-    });
-    spend('again', `${label} (and will once more)`, arrives);
+    const label = () => `etcd: carries out for ${'AB'[node]} ${describe(message.ask)}`;
+    step(
+      label,
+      (next) => {
+        next.net.splice(at, 1);
+        arrives(next);
+      },
+      'message',
+    );
+    spend('again', () => `${label()} (and will once more)`, arrives);
   }
   return all;
 }
@@ -244,8 +296,23 @@ function happens(world: World, i: number, event: Event, setting: Setting): void 
       const { etcd, tell } = carryOut(world, action, i, setting);
       world.etcd = etcd;
       happens(world, i, tell, setting);
-    } else if (action.do !== 'settle') world.net.push({ node: i, ask: action });
+    } else if (action.do !== 'settle') send(world, { node: i, ask: action });
   }
+  world.net = world.net.filter((one) => 'ask' in one || one.node !== i || !isOver(world, i, one.tell));
+}
+
+/** The same once more changes nothing that the budget for it does not. */
+function send(world: World, message: Message): void {
+  const text = textOf(message);
+  if (!world.net.some((one) => textOf(one) === text)) world.net.push(message);
+}
+
+/** Nobody hears it, or a claim that is settled: it never comes back, so the answer says nothing any more. */
+function isOver({ machines }: World, node: number, tell: Event): boolean {
+  const { pool } = machines[node]!;
+  if (!pool) return true;
+  if (tell.what !== 'claimed' && tell.what !== 'taken' && tell.what !== 'looked') return false;
+  return !pool.tries.some(({ claim }) => claim === tell.claim);
 }
 
 function carryOut(world: World, ask: Request, node: number, setting: Setting): { etcd: Etcd; tell: Event } {
@@ -294,10 +361,10 @@ function carryOut(world: World, ask: Request, node: number, setting: Setting): {
   }
 }
 
-/** One that nothing in the world remembers; canonical.ts names them anew. */
-function newName(letter: 'r' | 'c', { etcd, machines, net, fence }: World): string {
-  const text = JSON.stringify([etcd, machines, net, fence]);
-  for (let i = 1; ; i++) if (!text.includes(`"${letter}${i}"`)) return letter + i;
+/** explore.ts names them anew, so that states that differ in nothing else are one. */
+function newName(letter: 'r' | 'c', world: World): string {
+  world.names++;
+  return `${letter}${world.names}`;
 }
 
 /** What is wrong in this world, of I1, I2 and I3. */
@@ -322,4 +389,15 @@ export function violation({ etcd, machines }: World, { addresses, nodes }: Setti
     }
   }
   return undefined;
+}
+
+/** Parts of a world are never changed, and most are parts of many. */
+const texts = new WeakMap<object, string>();
+export function textOf(part: object): string {
+  let text = texts.get(part);
+  if (text === undefined) {
+    text = JSON.stringify(part);
+    texts.set(part, text);
+  }
+  return text;
 }
