@@ -42,3 +42,8 @@ export const registry: Readonly<Record<string, Plugin>> = {
   vlan,
   vrf,
 };
+
+/** Names of other plugins, whose configuration one of ours reads. Nothing is installed under them unless it is asked for. */
+export const otherNames: Readonly<Record<string, Plugin>> = {
+  whereabouts: clusterPool,
+};
