@@ -88,7 +88,7 @@ function reserve(
 }
 
 /** The first address of the walk that is free and can be taken; that it is free is a hint until it is taken. */
-function takeFree(
+export function takeFree(
   store: Store,
   set: RangeSet,
   index: number,
@@ -109,7 +109,7 @@ function takeFree(
 }
 
 /** What the attachment has of the set already. */
-function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefined {
+export function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefined {
   for (const names of [exact, legacy]) {
     for (const name of names) {
       const ip = parseIp(name);
@@ -124,7 +124,7 @@ function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefin
  * Gives an address free that the attachment itself has from before the boot: nothing of it is alive, and an engine that
  * keeps a container's ID starts it again without a DEL. One from this boot stays: it may be in use.
  */
-function takeOver(store: Store, { ip }: Candidate, request: Asking): boolean {
+export function takeOver(store: Store, { ip }: Candidate, request: Asking): boolean {
   const name = formatIp(ip);
   if (!isHeldBy(store.holder(name), request)) return false;
   const boot = bootTime();
@@ -133,7 +133,7 @@ function takeOver(store: Store, { ip }: Candidate, request: Asking): boolean {
   return true;
 }
 
-function busy(store: Store, set: RangeSet, ip: Ip): CniError {
+export function busy(store: Store, set: RangeSet, ip: Ip): CniError {
   const name = formatIp(ip);
   return new CniError(
     ErrorCode.internal,
@@ -153,7 +153,7 @@ function exhausted(store: Store, set: RangeSet, { network }: Asking): CniError {
   );
 }
 
-function allocationError(set: number, thrown: unknown): CniError {
+export function allocationError(set: number, thrown: unknown): CniError {
   const { code, message, details } = toCniError(thrown);
   return new CniError(code, `failed to allocate for range ${set}: ${message}`, details, { cause: thrown });
 }

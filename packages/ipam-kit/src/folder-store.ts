@@ -29,11 +29,14 @@ import { type Owned, ownerOf, type Reservations, type Store } from './store.ts';
 export class Folder implements Reservations {
   readonly where: string;
   readonly #indexFolder: string | undefined;
+  /** Told of an address that is about to be given free, under the lock. */
+  readonly beforeRelease: ((name: string) => void) | undefined;
 
   /** `indexFolder`: where indexes may be kept (reservation-index.ts); undefined for none. */
-  constructor(directory: string, indexFolder: string | undefined) {
+  constructor(directory: string, indexFolder: string | undefined, beforeRelease?: (name: string) => void) {
     this.where = directory;
     this.#indexFolder = indexFolder;
+    this.beforeRelease = beforeRelease;
   }
 
   /** Creates the directory when it is absent. Waits for the lock for as long as it takes: the kernel takes it from a
@@ -86,6 +89,10 @@ class FolderStore implements Store {
 
   get where(): string {
     return this.#folder.where;
+  }
+
+  get isGlance(): boolean {
+    return false;
   }
 
   constructor(folder: Folder, index?: ReservationIndex) {
@@ -164,6 +171,7 @@ class FolderStore implements Store {
   release(name: string): void {
     const owner = this.holder(name);
     this.#index?.announceChange();
+    if (owner !== undefined) this.#folder.beforeRelease?.(name);
     removeFile(this.#path(name));
     this.#all?.delete(name);
     if (owner !== undefined) this.#index?.remove(owner, name);
@@ -232,6 +240,10 @@ class FolderStore implements Store {
 class PeekedStore extends FolderStore {
   readonly #reserved = new Set<string>();
   readonly #released = new Set<string>();
+
+  override get isGlance(): boolean {
+    return true;
+  }
 
   override take(name: string): boolean {
     if (!this.isFree(name)) return false;

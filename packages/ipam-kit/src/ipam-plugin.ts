@@ -14,6 +14,7 @@ import {
   ownerOf,
   type Reservations,
   type Store,
+  Wanting,
 } from './store.ts';
 
 interface Ipam<S extends z.core.$ZodType, C> {
@@ -22,9 +23,13 @@ interface Ipam<S extends z.core.$ZodType, C> {
   readonly parse: (raw: z.output<S>, request: RawRequest) => C;
   /** What it answers besides addresses. Read before anything is taken. */
   readonly rest: (config: C) => Omit<Result, 'ips'>;
+  /** Addresses that everybody gets besides, and nothing remembers. */
+  readonly more?: (config: C) => readonly Given[];
   /** What CHECK and STATUS ask besides. */
   readonly check?: (request: Request<C>) => void;
   readonly status?: (config: C) => void;
+  /** What only VALIDATE says. */
+  readonly refuse?: (config: C, request: RawRequest) => void;
 }
 
 /** Of a plugin that remembers nothing. */
@@ -44,6 +49,8 @@ interface Kept<C> {
   /** Whether STATUS fails while a set has no address left. That is no reason to fail unless it is asked for: a runtime
    *  whose network's STATUS fails takes the whole node for not ready, and some then never get to the GC that would help. */
   readonly failsWhenFull: (config: C) => boolean;
+  /** For CHECK and REPAIR: why an address, though reserved, is not this host's to have (any more); undefined where it is. */
+  readonly lost?: (config: C) => (name: string) => string | undefined;
 }
 
 export type IpamPlugin<S extends z.core.$ZodType, C> = Ipam<S, C> & (Unkept<C> | Kept<C>);
@@ -61,20 +68,26 @@ export function ipamPlugin<S extends z.core.$ZodType, C>(ipam: IpamPlugin<S, C>)
     type,
     config,
     parse,
+    refuse: ipam.refuse,
     add(request) {
       const rest = ipam.rest(request.config);
-      return resultOf(
-        given(ipam, request, (store, work) => store.hold(work)),
-        rest,
-      );
+      const all = given(ipam, request, heldWithAll);
+      return resultOf(withMore(ipam, request, all), rest);
     },
     plan(request) {
       const rest = ipam.rest(request.config);
-      const all = given(ipam, request, (store, work) => work(store.peek()));
+      let all: readonly Given[];
+      try {
+        all = given(ipam, request, (store, work) => work(store.peek()));
+      } catch (thrown) {
+        if (!(thrown instanceof Wanting)) throw thrown;
+        return { changes: [{ sign: '+', text: thrown.what }], result: rest };
+      }
       const where = ipam.store?.(request).where;
       const line = ({ cidr }: Given) =>
         ({ sign: '+', text: `reservation of ${formatIp(cidr.ip)} in ${where}` }) as const;
-      return { changes: where === undefined ? [] : all.map(line), result: resultOf(all, rest) };
+      const result = resultOf(withMore(ipam, request, all), rest);
+      return { changes: where === undefined ? [] : all.map(line), result };
     },
     check(request) {
       ipam.check?.(request);
@@ -96,7 +109,10 @@ export function ipamPlugin<S extends z.core.$ZodType, C>(ipam: IpamPlugin<S, C>)
   });
 }
 
-type KeptPlugin<C> = Kept<C> & { readonly type: string };
+type KeptPlugin<C> = Kept<C> & {
+  readonly type: string;
+  readonly more?: ((config: C) => readonly Given[]) | undefined;
+};
 
 function given<S extends z.core.$ZodType, C>(
   ipam: IpamPlugin<S, C>,
@@ -108,6 +124,30 @@ function given<S extends z.core.$ZodType, C>(
   return at(ipam.store(request), (store) => choice(store, request));
 }
 
+/** Each of a choice's wants is something new; one that never has enough is an error of its own. */
+const mostWants = 16;
+
+/** Runs the choice in a hold, and again when it has what it wanted, which nobody waits for in a hold. */
+function heldWithAll(store: Reservations, work: (store: Store) => readonly Given[]): readonly Given[] {
+  for (let wants = 0; ; wants++) {
+    try {
+      return store.hold(work);
+    } catch (thrown) {
+      if (!(thrown instanceof Wanting) || wants === mostWants) throw thrown;
+      thrown.get();
+    }
+  }
+}
+
+function withMore<C>(
+  { more }: { readonly more?: ((config: C) => readonly Given[]) | undefined },
+  { config }: Request<C>,
+  all: readonly Given[],
+): readonly Given[] {
+  const added = more?.(config) ?? [];
+  return added.length === 0 ? all : [...all, ...added];
+}
+
 function resultOf(all: readonly Given[], rest: Omit<Result, 'ips'>): Result {
   const ips = all.map(({ cidr, gateway }) => ({
     address: formatCidr(cidr),
@@ -117,11 +157,13 @@ function resultOf(all: readonly Given[], rest: Omit<Result, 'ips'>): Result {
 }
 
 /** Those of the result that are of our sets: other plugins' addresses in it are none of ours. */
-function givenBefore<C>({ sets }: Kept<C>, { config, prevResult }: Request<C>): string[] {
+function givenBefore<C>({ sets, more }: KeptPlugin<C>, { config, prevResult }: Request<C>): string[] {
   const own = sets(config);
+  const unkept = more?.(config) ?? [];
   return (prevResult?.ips ?? []).flatMap(({ address }) => {
     const ip = parseCidr(address)?.ip;
-    return ip && own.some((set) => rangeOf(set, ip)) ? formatIp(ip) : [];
+    if (!ip || !own.some((set) => rangeOf(set, ip))) return [];
+    return unkept.some(({ cidr }) => equalIp(cidr.ip, ip)) ? [] : formatIp(ip);
   });
 }
 
@@ -134,7 +176,10 @@ function checkHeld<C>(ipam: KeptPlugin<C>, request: Request<C>): void {
     const { exact, legacy } = store.ownedForSure(request);
     if (exact.length + legacy.length === 0) throw new CniError(ErrorCode.internal, failure);
     const lost = all.filter((name) => !isHeldBy(store.holder(name), request));
-    if (lost.length === 0) return;
+    if (lost.length === 0) {
+      refuseLost(ipam, request.config, all, failure);
+      return;
+    }
     const stories = lost.map((name) =>
       store.isFree(name)
         ? `${name} is reserved for nobody`
@@ -144,19 +189,27 @@ function checkHeld<C>(ipam: KeptPlugin<C>, request: Request<C>): void {
   });
 }
 
+/** Others may have by now what is reserved here, but is not this host's. */
+function refuseLost<C>({ lost }: Kept<C>, config: C, names: readonly string[], failure: string): void {
+  const why = lost?.(config);
+  const stories = why ? names.flatMap((name) => why(name) ?? []) : [];
+  if (stories.length > 0) throw new CniError(ErrorCode.internal, `${failure}: ${stories.join('; ')}`);
+}
+
 /** Reservations that are gone are made again; an address that somebody else has by now is an error. */
 function takeAgain<C>(ipam: KeptPlugin<C>, request: Request<C>): string[] {
   const all = givenBefore(ipam, request);
-  return ipam.store(request).hold((store) =>
-    all.flatMap((name) => {
+  return ipam.store(request).hold((store) => {
+    refuseLost(ipam, request.config, all, `${ipam.type}: an address of container ${request.containerId}`);
+    return all.flatMap((name) => {
       if (isHeldBy(store.holder(name), request)) return [];
       if (store.take(name, request)) return `the reservation of ${name} was gone`;
       throw new CniError(
         ErrorCode.internal,
         `${name} of container ${request.containerId} is held by ${holderText(store.holder(name))}`,
       );
-    }),
-  );
+    });
+  });
 }
 
 /** Whatever the attachment owns goes, whatever the sets are today. */

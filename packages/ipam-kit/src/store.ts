@@ -21,6 +21,8 @@ export interface Reservations {
 export interface Store {
   /** Where an operator finds them. */
   readonly where: string;
+  /** What is taken here is remembered in this look alone: nothing may be written. */
+  readonly isGlance?: boolean;
   /** Takes the address for the attachment; false when somebody has it. */
   take(name: string, at: Attachment): boolean;
   /** Gives an address free; it may be so already. */
@@ -59,6 +61,20 @@ export interface Given {
 
 /** Gives an attachment its addresses: takes them in the store, and registers the undo of that. */
 export type Choice = (store: Store, request: Request<unknown>) => readonly Given[];
+
+/** Thrown by a choice that can go on once something has come from elsewhere, which is waited for without the hold. */
+export class Wanting extends Error {
+  /** What is missing, for a dry run: `a block of addresses …`. */
+  readonly what: string;
+  /** Gets it, or throws why it cannot be had: also when it has been tried often enough. */
+  readonly get: () => void;
+
+  constructor(what: string, get: () => void) {
+    super(`${what} is needed first`);
+    this.what = what;
+    this.get = get;
+  }
+}
 
 /** How a reservation names its attachment. */
 export function ownerOf({ containerId, ifname }: Attachment): string {

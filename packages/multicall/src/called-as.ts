@@ -1,5 +1,5 @@
 import type { Plugin } from '@cni-ts/skeleton/plugin';
-import { registry } from './registry.ts';
+import { otherNames, registry } from './registry.ts';
 
 /** The operator's tool: a program of its own, which has the plugins too. */
 export const toolName = 'cnitool';
@@ -11,15 +11,16 @@ export function calledAs(argv0: string): string {
 
 /** Whether there is a plugin of that name. */
 export function isPlugin(name: string): boolean {
-  return Object.hasOwn(registry, name);
+  return Object.hasOwn(registry, name) || Object.hasOwn(otherNames, name);
 }
 
 /** The plugin of that name; undefined for a name that none has. */
 export function findPlugin(name: string): Plugin | undefined {
-  return isPlugin(name) ? registry[name] : undefined;
+  if (Object.hasOwn(registry, name)) return registry[name];
+  return Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
 }
 
-/** Every name the plugins' program goes by. */
+/** Every name the plugins' program goes by, but for those of other plugins. */
 export function pluginNames(): string[] {
   return Object.keys(registry);
 }

@@ -1,6 +1,7 @@
 // Generated from the folders in packages/plugins by `npm run build`. Do not edit.
 import { bandwidth } from '@cni-ts/bandwidth/bandwidth';
 import { bridge } from '@cni-ts/bridge/bridge';
+import { clusterPool } from '@cni-ts/cluster-pool/cluster-pool';
 import { dhcp } from '@cni-ts/dhcp/dhcp';
 import { dummy } from '@cni-ts/dummy/dummy';
 import { firewall } from '@cni-ts/firewall/firewall';
@@ -23,6 +24,7 @@ import { vrf } from '@cni-ts/vrf/vrf';
 export const registry: Readonly<Record<string, Plugin>> = {
   bandwidth,
   bridge,
+  'cluster-pool': clusterPool,
   dhcp,
   dummy,
   firewall,
@@ -39,4 +41,9 @@ export const registry: Readonly<Record<string, Plugin>> = {
   tuning,
   vlan,
   vrf,
+};
+
+/** Names of other plugins, whose configuration one of ours reads. Nothing is installed under them unless it is asked for. */
+export const otherNames: Readonly<Record<string, Plugin>> = {
+  whereabouts: clusterPool,
 };

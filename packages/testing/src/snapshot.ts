@@ -262,8 +262,9 @@ function contents(folder: string, under = ''): Record<string, string> {
     const kind = lstatSync(path);
     if (kind.isDirectory()) Object.assign(found, contents(path, `${under}${name}/`));
     else if (kind.isSymbolicLink()) found[under + name] = `-> ${readlinkSync(path)}`;
-    // Where the next allocation starts, and who locks: neither is somebody's.
-    else if (!/^(lock|last_reserved_ip\.\d+)$/.test(name)) found[under + name] = readFileSync(path, 'latin1');
+    // Where the next allocation starts, what nobody has any more, and who locks: none of it is somebody's.
+    else if (!/^(lock|resting|last_reserved_ip\.\d+)$/.test(name))
+      found[under + name] = readFileSync(path, 'latin1');
   }
   return found;
 }

@@ -12,7 +12,7 @@ import { installAs } from './executable.ts';
 import { bundlePath, sourcesOfBundles } from './javascript.ts';
 import { foreignPackages, licenceName } from './licences.ts';
 import { manualFile, writeManualPage } from './manual-page.ts';
-import { bundlePrograms, compilePrograms, pluginNames, toolName } from './programs.ts';
+import { bundlePrograms, compilePrograms, otherNames, pluginNames, toolName } from './programs.ts';
 import { type Cpu, isCpu, quickJs } from './quickjs.ts';
 import { writeRegistry } from './registry.ts';
 import { packages, workspaceRoot } from './workspace.ts';
@@ -57,7 +57,7 @@ rmSync(work, { recursive: true });
 const sizes = { plugins: size(plugins), tool: size(tool) };
 installAs(
   [
-    { file: plugins, names: pluginNames },
+    { file: plugins, names: [...pluginNames, ...otherNames] },
     { file: tool, names: [toolName] },
   ],
   bin,

@@ -36,6 +36,19 @@ test.each(plugins)('called as $name it is that plugin', ({ name }) => {
   }
 });
 
+test.each(plugins.flatMap(({ name, alsoCalled }) => alsoCalled.map((other) => ({ name, other }))))(
+  'called as $other it is $name',
+  ({ name, other }) => {
+    for (const file of [program, tool]) {
+      const env = { CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere' };
+      const config = JSON.stringify({ cniVersion: '1.1.0', name: 'net', type: other, ipam: 1 });
+      const answers = [name, other].map((as) => callAs(as, env, config, file).stdout);
+      expect(JSON.parse(answers[0] ?? '').code).toBe(50);
+      expect(answers[1]).toBe(answers[0]);
+    }
+  },
+);
+
 test('the tool is a program of its own, and as the plugins’ program it says so', () => {
   expect(callAs('cnitool', {}, '', tool, ['--version']).stdout).toMatch(/^cnitool v/);
   expect(callAs('cnitool', {}, '', program, ['--version'])).toMatchObject({

@@ -16,6 +16,11 @@ export const pluginNames: readonly string[] = pluginFolders()
   .map(({ name }) => name)
   .sort();
 
+/** Other names that some of them have; they are no part of a release, whose files may replace another's. */
+export const otherNames: readonly string[] = pluginFolders()
+  .filter(hasSource)
+  .flatMap(({ alsoCalled }) => alsoCalled);
+
 export interface Scripts {
   readonly plugins: Program;
   readonly tool: Program;

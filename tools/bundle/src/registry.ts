@@ -21,6 +21,12 @@ ${imports.map(({ from, what }) => `import ${what} from '${from}';\n`).join('')}
 /** Every plugin by its name. */
 export const registry: Readonly<Record<string, Plugin>> = {
 ${plugins.map(({ name, exportName }) => `  ${member(name, exportName)},\n`).join('')}};
+
+/** Names of other plugins, whose configuration one of ours reads. Nothing is installed under them unless it is asked for. */
+export const otherNames: Readonly<Record<string, Plugin>> = {
+${plugins
+  .flatMap(({ alsoCalled, exportName }) => alsoCalled.map((name) => `  ${member(name, exportName)},\n`))
+  .join('')}};
 `;
 }
 

@@ -15,6 +15,8 @@ export interface PluginFolder {
   readonly folder: string;
   /** Name under which src/‹name›.ts exports the plugin: host-local → hostLocal, static → staticPlugin. */
   readonly exportName: string;
+  /** Other names it can be called by (`alsoCalled` in its package.json): those of plugins whose configuration it reads. */
+  readonly alsoCalled: readonly string[];
 }
 
 const kinds: readonly PluginKind[] = ['ipam', 'main', 'meta'];
@@ -28,9 +30,14 @@ export function pluginFolders(root: string = workspaceRoot): PluginFolder[] {
         kind,
         folder: join(root, 'packages/plugins', kind, name),
         exportName: exportNameOf(name),
+        alsoCalled: otherNames(join(root, 'packages/plugins', kind, name)),
       })),
     )
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function otherNames(folder: string): readonly string[] {
+  return existsSync(join(folder, 'package.json')) ? (readManifest(folder).alsoCalled ?? []) : [];
 }
 
 /** A plugin whose source has begun; a folder with package.json alone has nothing to build yet. */
@@ -57,6 +64,7 @@ export interface Manifest {
   dependencies?: Record<string, string>;
   devDependencies?: Record<string, string>;
   optionalDependencies?: Record<string, string>;
+  alsoCalled?: string[];
   nx?: { name?: string; tags?: string[]; targets?: Record<string, { outputs?: string[] }> };
 }
 
