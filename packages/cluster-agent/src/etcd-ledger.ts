@@ -6,7 +6,7 @@ import { type Compare, EtcdClient, type KeyValue, type Write } from '@cni-ts/etc
 import { EtcdError } from '@cni-ts/etcd/etcd-error';
 import type { EtcdSettings } from '@cni-ts/etcd/gateway';
 import { Keys, type Named, single } from './keys.ts';
-import type { Entry, Grid, Ledger, NewBlock, NewPin, NodeRecord, NodeState } from './ledger.ts';
+import type { Entry, Grid, Ledger, NewBlock, NewPin, NodeRecord, NodeState, Place } from './ledger.ts';
 
 /** Seconds after which a node that says nothing is shown as away. Nothing is freed by it. */
 const aliveFor = 60;
@@ -42,9 +42,12 @@ export class EtcdLedger implements Ledger {
     this.#keys = new Keys(prefix);
   }
 
-  async place(): Promise<{ clusterId: string; revision: string }> {
-    const { clusterId, revision } = await this.#etcd.range(this.#keys.node(''));
-    return { clusterId, revision };
+  place(): Promise<Place> {
+    return this.#etcd.place(this.#keys.node(''));
+  }
+
+  accept(place: Place): void {
+    this.#etcd.accept(place);
   }
 
   async grid(space: string, wanted: Grid): Promise<Grid> {
@@ -168,8 +171,9 @@ export class EtcdLedger implements Ledger {
     );
     const names = (keys: readonly KeyValue[] = []) => new Set(keys.map(({ key }) => this.#keys.nodeOf(key)));
     const [living, fenced] = [names(alive), names(fencing)];
-    return (nodes ?? []).map((one) => {
+    return (nodes ?? []).flatMap((one) => {
       const node = this.#keys.nodeOf(one.key);
+      if (node === undefined) return [];
       return { node, ...nodeValue(one), alive: living.has(node), fencing: fenced.has(node) };
     });
   }
@@ -188,20 +192,27 @@ export class EtcdLedger implements Ledger {
 
   async fenceOff(node: string): Promise<Entry[] | 'alive' | 'unknown node'> {
     const returned: Entry[] = [];
-    const [own, alive] = [this.#keys.node(node), this.#keys.alive(node)];
-    const known = (await this.#etcd.range(own)).keys[0];
+    const [own, alive, fence] = [this.#keys.node(node), this.#keys.alive(node), this.#keys.fence(node)];
     for (let round = 0; round < rounds; round++) {
+      const there = (await this.#etcd.range(own)).keys[0];
       const left = (await this.entries({})).filter((one) => one.node === node);
-      if (left.length === 0) break;
+      if (round === 0 && !there && left.length === 0) return 'unknown node';
       for (let i = 0; i < left.length; i += batch) {
         if (!(await this.#takeAway(left.slice(i, i + batch), alive, returned))) return 'alive';
       }
+      if (left.length > 0) continue;
+      // Last, and only while it is the name of who was fenced: who finds it free finds nothing of the node before.
+      const unchanged: Compare = { key: own, modified: there?.modRevision ?? '0' };
+      const writes: Write[] = [{ remove: own }, { remove: fence }];
+      const dead: Compare = { key: alive, created: '0' };
+      const answer = await this.#etcd.transact([dead, unchanged], writes, [{ read: alive }]);
+      if (answer.succeeded) return returned;
+      if (answer.reads[0]?.length) return 'alive';
     }
-    if (!known) return returned.length > 0 ? returned : 'unknown node';
-    // Last: who finds the name free finds nothing of the node before.
-    const writes: Write[] = [{ remove: own }, { remove: this.#keys.fence(node) }];
-    const gone = await this.#etcd.transact([{ key: alive, created: '0' }], writes);
-    return gone.succeeded ? returned : 'alive';
+    throw new EtcdError(
+      'refused',
+      `the keys of node ${node} are changed while they are deleted: is it alive all the same?`,
+    );
   }
 
   async close(): Promise<void> {

@@ -52,20 +52,20 @@ export class Keys {
   }
 
   node(node: string): string {
-    return `${this.prefix}node/${encodeURIComponent(node)}`;
+    return `${this.prefix}node/${writeName(node)}`;
   }
 
   alive(node: string): string {
-    return `${this.prefix}alive/${encodeURIComponent(node)}`;
+    return `${this.prefix}alive/${writeName(node)}`;
   }
 
   fence(node: string): string {
-    return `${this.prefix}fence/${encodeURIComponent(node)}`;
+    return `${this.prefix}fence/${writeName(node)}`;
   }
 
-  /** The node of a key that node, alive or fence wrote. */
-  nodeOf(key: string): string {
-    return decodeURIComponent(key.slice(key.lastIndexOf('/') + 1));
+  /** The node of a key that node, alive or fence wrote; undefined for any other key. */
+  nodeOf(key: string): string | undefined {
+    return readName(key.slice(key.lastIndexOf('/') + 1));
   }
 
   /** What block or pin wrote; undefined for any other key. */
@@ -76,11 +76,24 @@ export class Keys {
     if (kind === 'pin' && length !== undefined) return undefined;
     if (kind !== 'block' && kind !== 'pin') return undefined;
     const block = parseBlockKey(`${digits}/${kind === 'pin' ? '128' : length}`);
-    return block && { kind, space: decodeURIComponent(space), block };
+    const name = readName(space);
+    return block && name !== undefined ? { kind, space: name, block } : undefined;
   }
 
   #space(space: string): string {
-    return `${this.prefix}space/${encodeURIComponent(space)}/`;
+    return `${this.prefix}space/${writeName(space)}/`;
+  }
+}
+
+function writeName(name: string): string {
+  return encodeURIComponent(name.toWellFormed());
+}
+
+function readName(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined; // somebody else's key
   }
 }
 

@@ -5,7 +5,10 @@ import type { Block } from '@cni-ts/cluster/block';
 /** What etcd knows, as the agent asks it. Everything rejects with an EtcdError that says whether the outcome is unknown. */
 export interface Ledger {
   /** Cluster id, and the revision of the answer: how a restored etcd is noticed. */
-  place(): Promise<{ clusterId: string; revision: string }>;
+  place(): Promise<Place>;
+  /** A person has said that etcd as it is now is to be worked with. Until then every answer of another cluster, or from before
+   *  what was seen, rejects (EtcdTrouble `restored`): a claim in such a copy is none. */
+  accept(place: Place): void;
   /** The limits of the space's grid; the first agent writes them. */
   grid(space: string, wanted: Grid): Promise<Grid>;
   /** One transaction (the compares of BRIEF15). 'taken' tells that something is in the way. Unknown outcomes reject with `unknown: true`. */
@@ -34,6 +37,10 @@ export interface Ledger {
   /** Deletes all that the node holds, each if unchanged, and its node key; refuses ('alive') while the node is. */
   fenceOff(node: string): Promise<Entry[] | 'alive' | 'unknown node'>;
   close(): Promise<void>;
+}
+export interface Place {
+  readonly clusterId: string;
+  readonly revision: string;
 }
 export interface Grid {
   readonly largest: { readonly 4: number; readonly 6: number };

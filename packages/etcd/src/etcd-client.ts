@@ -1,7 +1,7 @@
 /** etcd's keys and values by its JSON gateway (etcd's api/etcdserverpb/rpc.proto): texts here, base64 there; numbers of 64 bits
  *  are texts of decimal digits on both sides, and members that are zero, false or empty are absent there. */
-import { EtcdError } from './etcd-error.ts';
-import { type EtcdSettings, Gateway } from './gateway.ts';
+import { answeredError, EtcdError } from './etcd-error.ts';
+import { type EtcdSettings, Gateway, type PostOptions } from './gateway.ts';
 
 export interface KeyValue {
   readonly key: string;
@@ -24,10 +24,8 @@ export type Write =
   | { readonly remove: string; readonly end?: string }
   | { readonly read: string; readonly end?: string };
 
-export interface Range {
+export interface Range extends Place {
   readonly keys: KeyValue[];
-  readonly revision: string;
-  readonly clusterId: string;
 }
 
 export interface Outcome {
@@ -59,11 +57,21 @@ interface RawTxn {
   readonly responses?: { readonly response_range?: RawRange }[];
 }
 
-/** How many keys one answer brings. */
+/** Where etcd is in its history: a cluster's, and so many changes. */
+export interface Place {
+  readonly clusterId: string;
+  readonly revision: string;
+}
+
+/** How many keys one answer brings, how many are read at most, and how often a reading begins anew. */
 const page = 1000;
+const mostKeys = 2_000_000;
+const readings = 3;
 
 export class EtcdClient {
   readonly #gateway: Gateway;
+  /** The newest that an answer told. */
+  #seen: Place | undefined;
 
   /** Throws an Error for settings that cannot be. */
   constructor(settings: EtcdSettings) {
@@ -72,22 +80,26 @@ export class EtcdClient {
 
   /** All keys from `key` up to `end` (not included), or the one key; as of one revision. */
   async range(key: string, end?: string, signal?: AbortSignal): Promise<Range> {
-    const keys: KeyValue[] = [];
-    let from = key;
-    let revision = '0';
-    for (;;) {
-      const asked = {
-        key: encoded(from),
-        ...(end !== undefined && { range_end: encoded(end), limit: page }),
-        ...(revision !== '0' && { revision }),
-      };
-      const answer = await this.#gateway.post<RawRange>('/v3/kv/range', asked, { write: false, signal });
-      for (const one of answer.kvs ?? []) keys.push(decoded(one));
-      if (revision === '0') revision = answer.header?.revision ?? '0';
-      const last = keys.at(-1);
-      if (!answer.more || !last) return { keys, revision, clusterId: answer.header?.cluster_id ?? '0' };
-      from = `${last.key}\0`;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#readAll(key, end, signal);
+      } catch (error) {
+        // The revision that was being read is compacted between two answers.
+        if (!(error instanceof EtcdError) || error.trouble !== 'compacted' || tries === readings) throw error;
+      }
     }
+  }
+
+  /** Where etcd is now, also where that is before what was seen. `key`: any that may be read. */
+  async place(key: string): Promise<Place> {
+    const asked = { key: encoded(key), count_only: true };
+    return placeOf(await this.#gateway.post<RawRange>('/v3/kv/range', asked, { write: false }));
+  }
+
+  /** From now on this is what answers may not be before. Until then those of another cluster, or of an earlier revision than
+   *  was seen, reject with trouble `restored`: etcd is then a copy of an earlier time, and knows less than was told before. */
+  accept(place: Place): void {
+    this.#seen = place;
   }
 
   /** Does the writes when all compares hold. Rejects with an EtcdError; `unknown` where it may have happened. */
@@ -102,7 +114,7 @@ export class EtcdClient {
       failure: otherwise.map(rawWrite),
     };
     const changes = [...writes, ...otherwise].some((one) => !('read' in one));
-    const answer = await this.#gateway.post<RawTxn>('/v3/kv/txn', body, { write: changes });
+    const answer = await this.#post<RawTxn>('/v3/kv/txn', body, { write: changes });
     return {
       succeeded: answer.succeeded ?? false,
       revision: answer.header?.revision ?? '0',
@@ -114,12 +126,11 @@ export class EtcdClient {
 
   async put(key: string, value: string, lease?: string): Promise<string> {
     const body = { key: encoded(key), value: encoded(value), ...(lease !== undefined && { lease }) };
-    const { header } = await this.#gateway.post<{ header?: Header }>('/v3/kv/put', body, { write: true });
-    return header?.revision ?? '0';
+    return placeOf(await this.#post('/v3/kv/put', body, { write: true })).revision;
   }
 
   async remove(key: string): Promise<void> {
-    await this.#gateway.post('/v3/kv/deleterange', { key: encoded(key) }, { write: true });
+    await this.#post('/v3/kv/deleterange', { key: encoded(key) }, { write: true });
   }
 
   /** A lease that ends so many seconds after it was last kept alive: its number. */
@@ -187,14 +198,56 @@ export class EtcdClient {
   close(): void {
     this.#gateway.close();
   }
+
+  async #readAll(key: string, end: string | undefined, signal: AbortSignal | undefined): Promise<Range> {
+    const keys: KeyValue[] = [];
+    let from = encoded(key);
+    let first: Place | undefined;
+    for (;;) {
+      const asked = {
+        key: from,
+        ...(end !== undefined && { range_end: encoded(end), limit: page }),
+        ...(first && { revision: first.revision }),
+      };
+      const answer = await this.#post<RawRange>('/v3/kv/range', asked, { write: false, signal });
+      const found = answer.kvs ?? [];
+      for (const one of found) keys.push(decoded(one));
+      first ??= placeOf(answer);
+      const last = found.at(-1);
+      if (!answer.more || !last) return { keys, ...first };
+      if (keys.length > mostKeys) throw new EtcdError('refused', `more than ${mostKeys} keys from ${key}`);
+      // By its bytes: a key of somebody else need not be a text.
+      from = Buffer.concat([Buffer.from(last.key, 'base64'), Buffer.of(0)]).toString('base64');
+    }
+  }
+
+  /** Of kv/* alone: these answers are in the order of etcd's history, whichever member gives them. */
+  async #post<T extends { header?: Header }>(path: string, body: unknown, options: PostOptions): Promise<T> {
+    const before = this.#seen;
+    const answer = await this.#gateway.post<T>(path, body, options);
+    const place = placeOf(answer);
+    if (before && isBefore(place, before)) {
+      const what =
+        place.clusterId === before.clusterId
+          ? `revision went back from ${before.revision} to ${place.revision}`
+          : `cluster is ${place.clusterId}, and was ${before.clusterId}`;
+      throw new EtcdError(
+        'restored',
+        `etcd is not as it was: its ${what}. Was it restored from an older copy, or are the endpoints of two clusters?`,
+        { unknown: options.write },
+      );
+    }
+    if (!this.#seen || isBefore(this.#seen, place)) this.#seen = place;
+    return answer;
+  }
 }
 
-/** The end of a range that holds every key with this prefix. */
-export function prefixEnd(prefix: string): string {
-  const bytes = Buffer.from(prefix);
-  const last = bytes.length - 1;
-  bytes[last] = bytes[last]! + 1; // texts' bytes are below 255
-  return bytes.toString('latin1');
+function placeOf({ header }: { header?: Header }): Place {
+  return { clusterId: header?.cluster_id ?? '0', revision: header?.revision ?? '0' };
+}
+
+function isBefore(place: Place, other: Place): boolean {
+  return place.clusterId !== other.clusterId || BigInt(place.revision) < BigInt(other.revision);
 }
 
 function watchEnded({
@@ -207,7 +260,8 @@ function watchEnded({
   if (compact_revision !== undefined && compact_revision !== '0') {
     return new EtcdError('compacted', `etcd has forgotten the changes before revision ${compact_revision}`);
   }
-  return new EtcdError('refused', `etcd ended a watch: ${cancel_reason ?? 'it does not say why'}`);
+  const message = `it ended a watch: ${cancel_reason || 'it does not say why'}`;
+  return answeredError('the endpoint in use', 200, JSON.stringify({ message }), false);
 }
 
 function encoded(text: string): string {

@@ -1,26 +1,19 @@
 /** etcd's JSON gateway: one POST for each request, to the endpoint that answered last. Where one gives no answer the next is
  *  asked, but for a write that may have happened. */
-import { readFileSync, statSync } from 'node:fs';
-import {
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Connections, type TlsFiles } from './connections.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
-import { answeredError, connectionError, EtcdError } from './etcd-error.ts';
+import { answeredError, connectionError, EtcdError, lateError } from './etcd-error.ts';
+import { Tokens } from './tokens.ts';
 
-export interface EtcdSettings {
+/** The files of TLS are read again when they change. */
+export interface EtcdSettings extends TlsFiles {
   /** As parseEndpoint reads them. */
   readonly endpoints: readonly string[];
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  /** PEM files; read again when they change. */
-  readonly caFile?: string | undefined;
-  readonly certFile?: string | undefined;
-  readonly keyFile?: string | undefined;
   /** Milliseconds for one try (1,000), and for a request with all its tries (3,000). */
   readonly tryFor?: number | undefined;
   readonly waitFor?: number | undefined;
@@ -31,233 +24,202 @@ export interface PostOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Longest answer that is read. */
+/** One request on its way: to whom it may go, and until when. */
+interface Errand extends PostOptions {
+  readonly path: string;
+  readonly body: string;
+  readonly token: string;
+  /** Of performance.now(). */
+  readonly until: number;
+  readonly tryFor: number;
+}
+
+/** What became of a try. */
+interface Way {
+  /** Whether etcd may have got it. */
+  sent: boolean;
+}
+
+/** Longest answer, and longest line of a stream, that is read. */
 const mostBytes = 64 << 20;
+/** Where a watch sees no change etcd tells so every ten minutes. */
+const quietMs = 11 * 60 * 1000;
+/** etcd checks a password for a third of a second, and one after the other where many ask (after it was started). */
+const authenticateTryMs = 4000;
+const authenticateMs = 12_000;
 
 export class Gateway {
-  readonly #settings: EtcdSettings;
+  readonly #tryFor: number;
+  readonly #waitFor: number;
   readonly #endpoints: readonly Endpoint[];
+  readonly #connections: Connections;
+  readonly #tokens: Tokens | undefined;
   #first = 0;
-  #token: string | undefined;
-  #authenticating: Promise<string> | undefined;
-  #agents: { readonly stamp: string; readonly http: HttpAgent; readonly https: HttpsAgent } | undefined;
 
   /** Throws an Error for settings that cannot be. */
   constructor(settings: EtcdSettings) {
-    const { endpoints, caFile, certFile, keyFile } = settings;
+    const { endpoints, caFile, certFile, username, password = '', tryFor = 1000, waitFor = 3000 } = settings;
     if (endpoints.length === 0) throw new Error('etcd needs an endpoint, such as https://10.0.0.1:2379');
-    if ((certFile === undefined) !== (keyFile === undefined)) {
-      throw new Error('a client certificate for etcd needs its file and the file of its key');
+    const tls = caFile !== undefined || certFile !== undefined;
+    this.#endpoints = endpoints.map((text) => parseEndpoint(text, tls));
+    this.#connections = new Connections(settings);
+    this.#tryFor = tryFor;
+    this.#waitFor = waitFor;
+    if (username !== undefined) {
+      this.#tokens = new Tokens((path) => this.#authenticate(path, { name: username, password }));
     }
-    this.#settings = settings;
-    this.#endpoints = endpoints.map((text) =>
-      parseEndpoint(text, caFile !== undefined || certFile !== undefined),
-    );
   }
 
-  /** The answer's JSON. Rejects with an EtcdError, or with the signal's reason. */
-  post<T>(path: string, body: unknown, options: PostOptions): Promise<T> {
-    return this.#withToken(async (token) =>
-      parsed<T>(await this.#overEndpoints(path, JSON.stringify(body), token, options), path),
-    );
+  /** The answer, which has a header. Rejects with an EtcdError, or with the signal's reason. */
+  post<T extends object>(path: string, body: unknown, options: PostOptions): Promise<T> {
+    const until = performance.now() + this.#waitFor;
+    const text = JSON.stringify(body);
+    return this.#withToken(until, options.signal, async (token) => {
+      const errand = { ...options, path, body: text, token, until, tryFor: this.#tryFor };
+      return this.#overEndpoints<T>(errand);
+    });
   }
 
   /** A stream of lines from the endpoint in use; `onLine` gets each line's JSON. Ends when etcd ends it; rejects with an
    *  EtcdError, or with the signal's reason. */
-  stream(path: string, body: unknown, onLine: (json: unknown) => void, signal: AbortSignal): Promise<void> {
-    return this.#withToken(async (token) => {
+  stream(path: string, body: unknown, onLine: (json: object) => void, signal: AbortSignal): Promise<void> {
+    const until = performance.now() + this.#waitFor;
+    return this.#withToken(until, signal, async (token) => {
       const one = this.#endpoints[this.#first]!;
+      const way: Way = { sent: false };
+      const text = JSON.stringify(body);
       try {
-        const response = await this.#send(one, path, JSON.stringify(body), token, { write: false, signal });
-        if (response.statusCode !== 200) {
-          throw answeredError(one.text, response.statusCode ?? 0, await whole(response), false);
-        }
-        let rest = '';
-        for await (const piece of response.setEncoding('utf8')) {
-          const lines = `${rest}${piece}`.split('\n');
-          rest = lines.pop() ?? '';
-          if (rest.length > mostBytes) throw new Error(`a line of more than ${mostBytes} bytes`);
-          for (const line of lines) if (line !== '') onLine(parsed(line, path));
-        }
+        const errand = { path, body: text, token, write: false, until, tryFor: quietMs };
+        await this.#exchange(one, errand, signal, way, async (response) => {
+          response.setTimeout(quietMs, () => response.destroy(new Error('silence')));
+          for await (const line of lines(response)) onLine(answer(one, path, line, false));
+        });
       } catch (thrown) {
         signal.throwIfAborted();
-        this.#skip(one);
-        throw thrown instanceof EtcdError ? thrown : connectionError(one.text, thrown, false, true);
+        const error = thrown instanceof EtcdError ? thrown : connectionError(one.text, thrown, false, true);
+        if (error.trouble !== 'compacted') this.#skip(one);
+        throw error;
       }
     });
   }
 
   close(): void {
-    this.#agents?.http.destroy();
-    this.#agents?.https.destroy();
-    this.#agents = undefined;
+    this.#connections.close();
   }
 
-  async #withToken<T>(work: (token: string | undefined) => Promise<T>): Promise<T> {
-    if (this.#settings.username === undefined) return work(undefined);
-    const token = this.#token ?? (await this.#authenticate());
+  async #withToken<T>(
+    until: number,
+    signal: AbortSignal | undefined,
+    work: (token: string) => Promise<T>,
+  ): Promise<T> {
+    const tokens = this.#tokens;
+    if (!tokens) return work('');
+    const token = await tokens.get(until, signal);
     try {
       return await work(token);
     } catch (error) {
-      // Tokens end after some minutes, and with the member that made them.
+      // Tokens end after some minutes, with the member that made them, and where etcd's users are changed.
       if (!(error instanceof EtcdError) || error.trouble !== 'unauthenticated') throw error;
-      if (this.#token === token) this.#token = undefined;
-      return work(this.#token ?? (await this.#authenticate()));
+      tokens.forget(token);
+      return work(await tokens.get(until, signal));
     }
   }
 
-  /** etcd checks passwords by bcrypt, which takes it a third of a second: once for all who wait, and the token is kept. */
-  #authenticate(): Promise<string> {
-    const { username: name, password = '' } = this.#settings;
-    const path = '/v3/auth/authenticate';
-    const ask = async () => {
-      const text = await this.#overEndpoints(path, JSON.stringify({ name, password }), undefined, {
-        write: false,
-      });
-      const { token } = parsed<{ token?: string }>(text, path);
-      if (token === undefined)
-        throw new EtcdError('unauthenticated', 'etcd gave no token for the name and password');
-      this.#token = token;
-      return token;
-    };
-    this.#authenticating ??= ask().finally(() => {
-      this.#authenticating = undefined;
-    });
-    return this.#authenticating;
+  #authenticate(path: string, who: { name: string; password: string }): Promise<{ token?: string }> {
+    const until = performance.now() + authenticateMs;
+    const body = JSON.stringify(who);
+    return this.#overEndpoints({ path, body, token: '', write: false, until, tryFor: authenticateTryMs });
   }
 
-  async #overEndpoints(
-    path: string,
-    body: string,
-    token: string | undefined,
-    options: PostOptions,
-  ): Promise<string> {
-    const until = performance.now() + (this.#settings.waitFor ?? 3000);
+  async #overEndpoints<T extends object>(errand: Errand): Promise<T> {
+    const { signal, until } = errand;
     const failures: EtcdError[] = [];
     for (let tries = 1; tries <= this.#endpoints.length * 2; tries++) {
-      options.signal?.throwIfAborted();
-      const left = until - performance.now();
-      if (left <= 0) break;
+      signal?.throwIfAborted();
+      if (performance.now() >= until) break;
       const one = this.#endpoints[this.#first]!;
       try {
-        return await this.#ask(
-          one,
-          path,
-          body,
-          token,
-          options,
-          Math.min(left, this.#settings.tryFor ?? 1000),
-        );
+        return await this.#ask<T>(one, errand);
       } catch (thrown) {
         if (!(thrown instanceof EtcdError)) throw thrown;
         if (!['unreachable', 'unavailable', 'untrusted'].includes(thrown.trouble)) throw thrown;
         this.#skip(one);
         if (thrown.unknown) throw thrown;
         failures.push(thrown);
-        // A second round only after a breath: perhaps a leader is being chosen.
-        if (tries === this.#endpoints.length)
-          await pause(Math.min(100, left), undefined, { signal: options.signal });
       }
+      // A second round only after a breath: perhaps a leader is being chosen.
+      if (tries === this.#endpoints.length) await pause(100, undefined, { signal });
     }
     throw together(failures);
   }
 
-  async #ask(
-    one: Endpoint,
-    path: string,
-    body: string,
-    token: string | undefined,
-    options: PostOptions,
-    milliseconds: number,
-  ): Promise<string> {
-    const timeout = AbortSignal.timeout(Math.ceil(milliseconds));
-    const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  async #ask<T extends object>(one: Endpoint, errand: Errand): Promise<T> {
+    const { path, write, signal: asked } = errand;
+    const milliseconds = Math.max(1, Math.ceil(Math.min(errand.until - performance.now(), errand.tryFor)));
+    const timeout = AbortSignal.timeout(milliseconds);
+    const signal = asked ? AbortSignal.any([asked, timeout]) : timeout;
+    const way: Way = { sent: false };
     try {
-      const response = await this.#send(one, path, body, token, { ...options, signal });
-      const text = await whole(response);
-      if (response.statusCode === 200) return text;
-      throw answeredError(one.text, response.statusCode ?? 0, text, options.write);
+      let text = '';
+      await this.#exchange(one, errand, signal, way, async (response) => {
+        text = await whole(response);
+      });
+      return answer<T>(one, path, text, write);
     } catch (thrown) {
-      options.signal?.throwIfAborted();
-      if (thrown instanceof EtcdError && !timeout.aborted) throw thrown;
-      if (!timeout.aborted) throw connectionError(one.text, thrown, options.write, true);
-      const text = `no answer from etcd at ${one.text} within ${Math.ceil(milliseconds)} ms`;
-      throw new EtcdError('unreachable', text, { unknown: options.write, cause: thrown });
+      asked?.throwIfAborted();
+      if (thrown instanceof EtcdError) throw thrown;
+      if (timeout.aborted) throw lateError(one.text, milliseconds, write, way.sent);
+      throw connectionError(one.text, thrown, write, way.sent);
     }
   }
 
-  /** The answer's head. Rejects with an EtcdError, or the abortion. */
-  #send(
+  /** Sends it and hands the answer to `read`. Rejects with an EtcdError for what etcd says, else with what went wrong. */
+  async #exchange(
     one: Endpoint,
-    path: string,
-    body: string,
-    token: string | undefined,
-    { write, signal }: PostOptions,
-  ): Promise<IncomingMessage> {
-    const agents = this.#currentAgents();
-    const options: RequestOptions = {
-      ...one.where,
-      method: 'POST',
-      path,
-      headers: {
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
-        ...(token !== undefined && { authorization: token }),
-      },
-      ...(signal && { signal }),
-    };
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const request = one.tls
-      ? httpsRequest({ ...options, agent: agents.https })
-      : httpRequest({ ...options, agent: agents.http });
-    // What is not connected has sent nothing.
-    let sent = false;
-    request.on('socket', (socket) => {
-      if (request.reusedSocket || !socket.connecting) {
-        sent = true;
-        return;
-      }
-      socket.once(one.tls ? 'secureConnect' : 'connect', () => {
-        sent = true;
+    { path, body, token, write }: Errand,
+    signal: AbortSignal,
+    way: Way,
+    read: (response: IncomingMessage) => Promise<void>,
+  ): Promise<void> {
+    const kept = this.#connections.borrow();
+    try {
+      const options: RequestOptions = {
+        ...one.where,
+        method: 'POST',
+        path,
+        headers: {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+          ...(token !== '' && { authorization: token }),
+        },
+        signal,
+      };
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+      const request = one.tls
+        ? httpsRequest({ ...options, agent: kept.https })
+        : httpRequest({ ...options, agent: kept.http });
+      // What is not connected has sent nothing.
+      request.on('socket', (socket) => {
+        if (request.reusedSocket || !socket.connecting) way.sent = true;
+        else {
+          socket.once(one.tls ? 'secureConnect' : 'connect', () => {
+            way.sent = true;
+          });
+        }
       });
-    });
-    request.on('response', resolve);
-    request.on('error', (error) =>
-      reject(signal?.aborted ? error : connectionError(one.text, error, write, sent)),
-    );
-    request.end(body);
-    return promise;
+      request.on('response', resolve);
+      request.on('error', reject);
+      request.end(body);
+      const response = await promise;
+      if (response.statusCode === 200) await read(response);
+      else throw answeredError(one.text, response.statusCode ?? 0, await whole(response), write);
+    } finally {
+      this.#connections.giveBack(kept);
+    }
   }
 
   #skip(one: Endpoint): void {
     if (this.#endpoints[this.#first] === one) this.#first = (this.#first + 1) % this.#endpoints.length;
-  }
-
-  /** New ones when a file of a certificate has changed. Throws an EtcdError for a file that cannot be read. */
-  #currentAgents() {
-    const { caFile, certFile, keyFile } = this.#settings;
-    const stamp = [caFile, certFile, keyFile]
-      .map((path) => ofFile(path, (one) => statSync(one).mtimeMs))
-      .join();
-    if (this.#agents?.stamp === stamp) return this.#agents;
-    const [ca, cert, key] = [caFile, certFile, keyFile].map((path) =>
-      ofFile(path, (one) => readFileSync(one)),
-    );
-    this.close();
-    const keep = { keepAlive: true, maxSockets: 64 };
-    const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-    this.#agents = { stamp, http: new HttpAgent(keep), https: new HttpsAgent({ ...keep, ...tls }) };
-    return this.#agents;
-  }
-}
-
-function ofFile<T>(path: string | undefined, work: (path: string) => T): T | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return work(path);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new EtcdError('untrusted', `the file ${path} for etcd's TLS cannot be read: ${why}`, { cause });
   }
 }
 
@@ -272,14 +234,50 @@ async function whole(response: IncomingMessage): Promise<string> {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-function parsed<T>(text: string, path: string): T {
-  try {
-    // What etcd answers on this path; members are looked at where they are used.
-    return JSON.parse(text) as T;
-  } catch (cause) {
-    const shown = JSON.stringify(text.slice(0, 80));
-    throw new EtcdError('refused', `what answers ${path} is no etcd: ${shown} is no JSON`, { cause });
+async function* lines(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = '';
+  for await (const piece of response.setEncoding('utf8')) {
+    const parts = `${rest}${piece}`.split('\n');
+    rest = parts.pop() ?? '';
+    if (rest.length > mostBytes) throw new Error(`a line of more than ${mostBytes} bytes`);
+    for (const line of parts) if (line !== '') yield line;
   }
+}
+
+/** An answer, or a stream's line, with status 200. Every one of etcd has a header, also below `result`: who answers without
+ *  one is not etcd, and its "no such key" means nothing. */
+function answer<T extends object>(
+  { text: endpoint }: Endpoint,
+  path: string,
+  text: string,
+  write: boolean,
+): T {
+  const json = jsonOf(text);
+  if (json !== undefined) {
+    const { header, result, error } = json;
+    if (error !== undefined) throw answeredError(endpoint, 200, text, write);
+    if (isObject(header) || (isObject(result) && isObject(result.header))) {
+      // What etcd answers on this path; members are looked at where they are used.
+      return json as T;
+    }
+  }
+  const shown = JSON.stringify(text.slice(0, 80));
+  throw new EtcdError('refused', `what answers ${path} at ${endpoint} is no etcd: ${shown}`, {
+    unknown: write,
+  });
+}
+
+function jsonOf(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    return isObject(json) ? json : undefined;
+  } catch {
+    return undefined; // the caller says so
+  }
+}
+
+function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
 
 function together(failures: readonly EtcdError[]): EtcdError {
