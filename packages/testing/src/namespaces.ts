@@ -7,9 +7,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
-import { type Ended, runToEnd } from '@cni-ts/libc/program';
+import type { Ended } from '@cni-ts/libc/program';
 import { writeSysctl } from '@cni-ts/libc/sysctl';
 import { test as base } from 'vitest';
+import { runProgram } from './programs.ts';
+import { output } from './shell.ts';
 
 /** A namespace one can type commands into. */
 export interface Place {
@@ -46,8 +48,8 @@ function shell(command: string): Ended {
   const [name = '', ...args] = plainWords.test(command) ? command.split(' ') : [];
   const program = programNamed(name);
   return program === ''
-    ? runToEnd('/bin/bash', ['-c', command], process.env, '')
-    : runToEnd(program, args, process.env, '');
+    ? runProgram('/bin/bash', ['-c', command], process.env, '')
+    : runProgram(program, args, process.env, '');
 }
 
 /** '' for what only a shell knows. A test may have a PATH of its own. */
@@ -60,15 +62,6 @@ function programNamed(name: string): string {
   const found = folders.map((folder) => `${folder}/${name}`).find((file) => existsSync(file)) ?? '';
   programs.set(key, found);
   return found;
-}
-
-function run(
-  command: string,
-  enter: (work: () => ReturnType<typeof shell>) => ReturnType<typeof shell>,
-): string {
-  const { status, stdout, stderr } = enter(() => shell(command));
-  if (status !== 0) throw new Error(`${command}: exit status ${status}: ${stderr || stdout}`);
-  return stdout;
 }
 
 /** Moves the thread into a fresh namespace, as every `host` is; for tests that need no fixture. */
@@ -87,7 +80,11 @@ function makeContainer(dir: string, name: string, prepare: () => void): Containe
   return {
     path,
     netns,
-    sh: (command) => run(command, (work) => netns.run(work)),
+    sh: (command) =>
+      output(
+        command,
+        netns.run(() => shell(command)),
+      ),
     succeeds: (command) => netns.run(() => shell(command)).status === 0,
     remove() {
       // Another one may have the name by now, and another file the descriptor.
@@ -111,7 +108,7 @@ export function makeHost(prepare: () => void = () => undefined): { host: Host; e
   const host: Host = {
     dir,
     bin,
-    sh: (command) => run(command, (work) => work()),
+    sh: (command) => output(command, shell(command)),
     succeeds: (command) => shell(command).status === 0,
     container(name) {
       const made = makeContainer(folder, name, prepare);
