@@ -76,12 +76,16 @@ export type ClusterQuestion =
       readonly node: string /** A person's word that it is off. */;
       readonly off: boolean;
     }
-  | {
-      readonly ask: 'import';
-      readonly reservations: readonly ImportedAddress[];
-      readonly space: string;
-      readonly yes: boolean;
-    };
+  | ImportQuestion;
+
+/** Addresses of containers that live on the agent's node, given by another plugin: each becomes a pin of this node, for this
+ *  network. The tool has reserved them in the network's folder before it asks, so DEL and GC give them back like any other. */
+export interface ImportQuestion extends NetworkQuestion {
+  readonly ask: 'import';
+  readonly reservations: readonly ImportedAddress[];
+  /** False: only what would be taken over is told, and nothing is reserved yet. */
+  readonly yes: boolean;
+}
 
 /** An address that another plugin has given. */
 export interface ImportedAddress {
