@@ -169,8 +169,9 @@ export const addresses: Probe = {
     for (const { network, stores: views } of seen.networks) {
       for (const view of views) {
         stores++;
-        for (const { range, used, usable, live } of usesOf(view)) {
-          if (used < usable * nearly || used >= usable) continue;
+        for (const { range, used, usable, live, blocks } of usesOf(view)) {
+          // Of the cluster's there may be more.
+          if (used < usable * nearly || used >= usable || blocks !== undefined) continue;
           found.push({
             code: 'CNI4017',
             message: `${network.name}: ${range} is nearly used up: ${used} of ${usable} addresses, ${live} of them by who lives`,
