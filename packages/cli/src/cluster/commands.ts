@@ -87,8 +87,8 @@ function socketOf(call: VerbCall, networks: readonly NetworkView[]): string {
 
 function toldBy(socket: string, space: string | undefined): Told {
   const status = askAgent<AgentStatus>(socket, { ask: 'status' }, shortPatience);
-  if (isRefusal(status)) throw new CannotLookError(`cluster-agent refuses: ${refusalText(status)}`);
+  if (isRefusal(status)) throw new CannotLookError(refusalText(status));
   const answer = askAgent<SpacesAnswer>(socket, { ask: 'spaces', ...(space !== undefined && { space }) });
-  if (isRefusal(answer)) throw new CannotLookError(`cluster-agent refuses: ${refusalText(answer)}`);
+  if (isRefusal(answer)) throw new CannotLookError(refusalText(answer));
   return { spaces: answer.spaces, nodes: answer.nodes, status };
 }

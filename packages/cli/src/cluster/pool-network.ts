@@ -32,7 +32,7 @@ export function poolNetworkOf(
   if (!clusterIpam.includes(type)) return undefined;
   const folder = `${withoutSlashes(textMember(ipam, 'dataDir') || defaultDataDir)}/${network}`;
   const blocks = blocksPath(withoutSlashes(textMember(ipam, 'stateDir') || defaultStateFolder), network);
-  const socket = textMember(ipam, 'socket') || defaultAgentSocket;
+  const socket = textMember(ipam, 'agentSocket') || defaultAgentSocket;
   if (type !== 'cluster-pool' && !tryStat(blocks) && !tryStat(socket) && !isOurs(type)) return undefined;
   const cooldown = memberOf(ipam, 'cooldown');
   const prefix = textMember(ipam, 'prefix');

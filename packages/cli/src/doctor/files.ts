@@ -6,6 +6,7 @@ import { runToEnd } from '@cni-ts/libc/program';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
+import { poolCodes } from '../cluster/pool-problems.ts';
 import { findingsIn } from '../ipam/check.ts';
 import { survey, usesOf } from '../ipam/survey.ts';
 import { many } from '../many.ts';
@@ -145,7 +146,8 @@ export const addresses: Probe = {
     const found: Found[] = [];
     const leaked = new Map<string, string[]>();
     for (const { code, level, network, message, address } of findingsIn(seen)) {
-      if (level === 'note') continue;
+      // The probe of the cluster has told those.
+      if (level === 'note' || poolCodes.includes(code)) continue;
       if (code === 'CNI2020') leaked.set(network, [...(leaked.get(network) ?? []), address ?? '']);
       else
         found.push({
