@@ -6,7 +6,7 @@
 import { equalIp } from '@cni-ts/address/ip';
 import type { ImportAnswer, ImportedAddress } from '@cni-ts/cluster/agent-talk';
 import { Folder } from '@cni-ts/ipam-kit/folder-store';
-import { holderText } from '@cni-ts/ipam-kit/store';
+import { holderText, isHeldBy } from '@cni-ts/ipam-kit/store';
 import { grouped } from '../grouped.ts';
 import type { Attached } from '../node/attached.ts';
 import { askAgent, isRefusal, refusalText } from './agent.ts';
@@ -161,12 +161,13 @@ class Reserving {
   takeBack(): void {
     if (this.#made.size === 0) return;
     this.#folder.hold((store) => {
-      for (const { address, at } of this.#made.values()) store.giveBack(address, at);
+      for (const { address, at } of this.#made.values()) {
+        if (isHeldBy(store.holder(address), at)) store.release(address);
+      }
     });
   }
 }
 
 function conflict(holder: string | undefined, { at }: Mine): string | undefined {
-  if (holder === `${at.containerId}\r\n${at.ifname}`) return undefined;
-  return `it is reserved here for ${holderText(holder)}`;
+  return isHeldBy(holder, at) ? undefined : `it is reserved here for ${holderText(holder)}`;
 }
