@@ -61,7 +61,13 @@ export function ipamImportSchema() {
     done: z.boolean(),
     pools: count(),
     taken: z.array(
-      z.strictObject({ ...of, pool: z.string(), network: z.string(), ifname: z.string(), podRef: optional() }),
+      z.strictObject({
+        ...of,
+        pool: z.string(),
+        network: z.string(),
+        ifname: z.string(),
+        podRef: optional(),
+      }),
     ),
     refused: z.array(z.strictObject({ ...of, why: z.string() })),
     left: z.array(z.strictObject({ ...of, pool: z.string(), why: z.string(), isGone: z.boolean() })),

@@ -26,7 +26,10 @@ export const ipamCommand: Verb = {
     },
     { call: 'cnitool ipam release --from-report report.json', about: 'give back what is leaked' },
     { call: 'cnitool ipam spaces', about: "which node holds which of the cluster's addresses" },
-    { call: 'cnitool ipam fence node2 --off --yes', about: 'take back what a node holds that is off for good' },
+    {
+      call: 'cnitool ipam fence node2 --off --yes',
+      about: 'take back what a node holds that is off for good',
+    },
     {
       call: 'cnitool ipam import --whereabouts ippools.json',
       about: "which addresses of whereabouts' this node would take over",
@@ -96,9 +99,7 @@ function looked(call: VerbCall, name: string | undefined): Survey {
 
 function isTroubled({ stores }: NetworkView): boolean {
   return stores.some(
-    (one) =>
-      one.holders.some(({ standing }) => standing.stale !== undefined) ||
-      usesOf(one).some(isFull),
+    (one) => one.holders.some(({ standing }) => standing.stale !== undefined) || usesOf(one).some(isFull),
   );
 }
 

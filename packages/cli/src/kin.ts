@@ -17,8 +17,7 @@ export function kinship(env: Environment, self?: string): (program: string) => b
     if (isOurs === undefined) {
       const type = program.slice(program.lastIndexOf('/') + 1);
       isOurs =
-        ourPlugins.includes(type) &&
-        (isThisProgram(program, self) || answersAsOurs(program, type, env));
+        ourPlugins.includes(type) && (isThisProgram(program, self) || answersAsOurs(program, type, env));
       known.set(program, isOurs);
     }
     return isOurs;

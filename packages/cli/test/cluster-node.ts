@@ -18,12 +18,22 @@ export class ClusterNode {
   constructor(dir: string) {
     this.dir = dir;
     this.socket = join(dir, 'cluster.sock');
-    for (const folder of ['net.d', 'cache/results', 'cluster']) mkdirSync(join(dir, folder), { recursive: true });
-    this.#env = { NETCONFPATH: join(dir, 'net.d'), CNI_PATH: dir, CNI_CACHE_DIR: join(dir, 'cache'), PATH: '' };
+    for (const folder of ['net.d', 'cache/results', 'cluster'])
+      mkdirSync(join(dir, folder), { recursive: true });
+    this.#env = {
+      NETCONFPATH: join(dir, 'net.d'),
+      CNI_PATH: dir,
+      CNI_CACHE_DIR: join(dir, 'cache'),
+      PATH: '',
+    };
   }
 
   network(name: string, ipam: object = { range: '10.214.0.0/16' }, type = 'cluster-pool'): void {
-    const at = { dataDir: join(this.dir, 'networks'), stateDir: join(this.dir, 'cluster'), agentSocket: this.socket };
+    const at = {
+      dataDir: join(this.dir, 'networks'),
+      stateDir: join(this.dir, 'cluster'),
+      agentSocket: this.socket,
+    };
     const plugins = [{ type: 'bridge', ipam: { type, ...at, ...ipam } }];
     writeFileSync(
       join(this.dir, 'net.d', `10-${name}.conflist`),
@@ -34,7 +44,13 @@ export class ClusterNode {
   /** As the agent writes it. */
   blocks(network: string, blocks: readonly TestBlock[], boot = bootNow()): string {
     const path = join(this.dir, 'cluster', `${network}.json`);
-    const whole = blocks.map((one, i) => ({ state: 'held', space: 'default', revision: `${i + 1}`, claim: `c${i}`, ...one }));
+    const whole = blocks.map((one, i) => ({
+      state: 'held',
+      space: 'default',
+      revision: `${i + 1}`,
+      claim: `c${i}`,
+      ...one,
+    }));
     writeFileSync(path, JSON.stringify({ node: 'node1', boot, blocks: whole }));
     return path;
   }

@@ -33,11 +33,9 @@ createServer((c) => {
 
 /** `answers`: by what is asked. 'nothing' is a silence; without an answer the connection ends. */
 export async function fakeAgent(folder: string, answers: Record<string, unknown>): Promise<FakeAgent> {
-  const [socket, said, log] = ['cluster.sock', 'answers.json', 'asked.jsonl'].map((one) => join(folder, one)) as [
-    string,
-    string,
-    string,
-  ];
+  const [socket, said, log] = ['cluster.sock', 'answers.json', 'asked.jsonl'].map((one) =>
+    join(folder, one),
+  ) as [string, string, string];
   writeFileSync(said, JSON.stringify(answers));
   const child = spawn(process.execPath, ['-e', program, socket, said, log]);
   await new Promise((resolve, reject) => {

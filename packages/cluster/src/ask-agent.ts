@@ -22,7 +22,11 @@ const hintMs = 20;
  * answered, is tried again for a second. Throws its refusal as CniError; CniError 11 where it is away, or says nothing in
  * time.
  */
-export function askAgent<A extends { readonly ok: true }>(socket: string, question: Question, until: number): A {
+export function askAgent<A extends { readonly ok: true }>(
+  socket: string,
+  question: Question,
+  until: number,
+): A {
   const away = Math.min(until, performance.now() + longestAwayMs);
   for (;;) {
     let text: string;

@@ -123,7 +123,7 @@ export const addressCodes = {
   CNI2042: {
     title: 'A block of addresses is lost',
     meaning:
-      'etcd has the block no more as this node\'s: another node may give the same addresses. Containers that have them are named.',
+      "etcd has the block no more as this node's: another node may give the same addresses. Containers that have them are named.",
     why: 'The node was fenced while it was away, its claim was removed by hand, or etcd was restored from an older copy.',
     cure: 'Attach the containers that are named anew: the block leaves the list with the last of them.',
   },
@@ -146,7 +146,7 @@ export const addressCodes = {
     cure: 'For two nodes of one name: give one another name. For a lost disk: `cnitool ipam fence NODE --off` from another node. For a restored etcd: start the agent once with `--accept-restored`.',
   },
   CNI2046: {
-    title: "A reservation lies in no block of this node",
+    title: 'A reservation lies in no block of this node',
     meaning: 'The container goes on with an address that another node may give as well.',
     why: 'The block was lost and its list removed, files were copied from another node, or a take-over from another plugin was broken off.',
     cure: 'Attach the container anew. After a take-over that was broken off: `cnitool ipam import` again.',

@@ -5,11 +5,7 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  ipamFenceSchema,
-  ipamImportSchema,
-  ipamSpacesSchema,
-} from '@cni-ts/cli/cluster-report-schemas';
+import { ipamFenceSchema, ipamImportSchema, ipamSpacesSchema } from '@cni-ts/cli/cluster-report-schemas';
 import { inspectSchema } from '@cni-ts/cli/inspect/picture-schema';
 import { doctorSchema, explainSchema } from '@cni-ts/cli/node-report-schemas';
 import {

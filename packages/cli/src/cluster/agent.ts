@@ -19,7 +19,8 @@ export function askAgent<A extends { readonly ok: true }>(
   try {
     return askByPlugin<A>(socket, question, performance.now() + milliseconds);
   } catch (error) {
-    if (!(error instanceof CniError)) throw new CannotLookError(`cluster-agent at ${socket}: ${errorText(error)}`);
+    if (!(error instanceof CniError))
+      throw new CannotLookError(`cluster-agent at ${socket}: ${errorText(error)}`);
     const { code, message, details } = error;
     return { error: { code, message, ...(details !== '' && { details }) } };
   }

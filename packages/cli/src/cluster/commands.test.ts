@@ -16,7 +16,13 @@ const status = {
   etcd: { reachable: true, since },
   trouble: [],
 };
-const node = (name: string, alive = true, fencing = false) => ({ node: name, alive, since, version: '0.1.0', fencing });
+const node = (name: string, alive = true, fencing = false) => ({
+  node: name,
+  alive,
+  since,
+  version: '0.1.0',
+  fencing,
+});
 const block = (cidr: string, of: string, network = 'web', owner?: string) => ({
   block: cidr,
   node: of,
@@ -60,7 +66,10 @@ describe('cnitool ipam spaces', () => {
     here.reserve('web', '10.214.0.5', 'c1');
     await withAgent(here, { status, spaces: twoNodes }, async () => {
       const { status: ends, stdout, stderr } = await here.run('ipam', 'spaces');
-      const lines = stdout.trimEnd().split('\n').map((line) => line.replace(/ {2,}/g, '  '));
+      const lines = stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.replace(/ {2,}/g, '  '));
       expect(lines).toEqual([
         'space default',
         `  10.214.0.0/26  node1  web  ${since}  1 of 63 used`,
@@ -89,7 +98,9 @@ describe('cnitool ipam spaces', () => {
     });
   });
 
-  test('says that it could not look where the agent is away, refuses, or is something else', async ({ host }) => {
+  test('says that it could not look where the agent is away, refuses, or is something else', async ({
+    host,
+  }) => {
     const here = new ClusterNode(host.dir);
     here.network('web');
     const away = await here.run('ipam', 'spaces');
@@ -126,7 +137,9 @@ describe('cnitool ipam spaces', () => {
 });
 
 describe('cnitool ipam fence', () => {
-  test('tells what a node would return, swears with --off, and does nothing without --yes', async ({ host }) => {
+  test('tells what a node would return, swears with --off, and does nothing without --yes', async ({
+    host,
+  }) => {
     const here = new ClusterNode(host.dir);
     here.network('web');
     await withAgent(here, { status, spaces: twoNodes }, async (agent) => {
@@ -145,7 +158,9 @@ describe('cnitool ipam fence', () => {
         '--off swears: node2 is off, no container of it runs any more, and it comes back only through a boot; else addresses are given twice\n',
       );
       const living = await here.run('ipam', 'fence', 'node1', '--off');
-      expect(living.stdout).toContain('✗ refused: node1 is alive: power it off, or wait a minute after that\n');
+      expect(living.stdout).toContain(
+        '✗ refused: node1 is alive: power it off, or wait a minute after that\n',
+      );
       expect([asked.status, off.status, living.status]).toEqual([1, 1, 1]);
       expect(agent.asked().filter(({ ask }) => ask === 'fence')).toEqual([]);
       expect((await here.run('ipam', 'fence', 'node2')).stdout).toContain('node2 is away, and hears nothing');
@@ -188,7 +203,9 @@ describe('cnitool ipam fence', () => {
       });
       expect(await here.run('ipam', 'fence', 'node9')).toMatchObject({
         status: 3,
-        stderr: expect.stringContaining('etcd knows no node node9, and no block of one; there are node1, node2'),
+        stderr: expect.stringContaining(
+          'etcd knows no node node9, and no block of one; there are node1, node2',
+        ),
       });
       expect((await here.run('ipam', 'fence')).status).toBe(2);
     });
@@ -267,8 +284,14 @@ describe('cnitool ipam import', () => {
         },
       ]);
       expect(existsSync(join(host.dir, 'networks/web/10.214.0.5'))).toBe(false);
-      const json: unknown = JSON.parse((await here.run('ipam', 'import', '--whereabouts', file, '--json')).stdout);
-      expect(z.parse(ipamImportSchema(), json)).toMatchObject({ done: false, pools: 2, taken: [{ network: 'web' }] });
+      const json: unknown = JSON.parse(
+        (await here.run('ipam', 'import', '--whereabouts', file, '--json')).stdout,
+      );
+      expect(z.parse(ipamImportSchema(), json)).toMatchObject({
+        done: false,
+        pools: 2,
+        taken: [{ network: 'web' }],
+      });
     });
   });
 
@@ -278,7 +301,11 @@ describe('cnitool ipam import', () => {
   }) => {
     const { here, file } = prepared(host.dir, container.path);
     const path = join(host.dir, 'networks/web/10.214.0.5');
-    const refused = { ok: true, taken: [], refused: [{ address: '10.214.0.5', why: 'node2 holds 10.214.0.0/26' }] };
+    const refused = {
+      ok: true,
+      taken: [],
+      refused: [{ address: '10.214.0.5', why: 'node2 holds 10.214.0.0/26' }],
+    };
     await withAgent(here, { import: refused }, async (agent) => {
       const first = await here.run('ipam', 'import', '--whereabouts', file, '--yes');
       expect(first.stdout).toContain('✗ CNI2049 10.214.0.5 of container living: node2 holds 10.214.0.0/26\n');
@@ -321,7 +348,9 @@ metadata: { name: six }
     );
     await withAgent(here, { import: { ok: true, taken: ['fd00:214::1:0'], refused: [] } }, async () => {
       const { stdout } = await here.run('ipam', 'import', '--whereabouts', file);
-      expect(stdout).toContain('would take over fd00:214::1:0 of container 0123456789, interface eth0, network six');
+      expect(stdout).toContain(
+        'would take over fd00:214::1:0 of container 0123456789, interface eth0, network six',
+      );
       expect(stdout).toContain('1 NodeSlicePool passed over');
     });
   });

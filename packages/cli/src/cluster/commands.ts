@@ -1,9 +1,5 @@
 /** `cnitool ipam spaces|fence|import`: the addresses that this node shares with a cluster. */
-import {
-  type AgentStatus,
-  defaultAgentSocket,
-  type SpacesAnswer,
-} from '@cni-ts/cluster/agent-talk';
+import { type AgentStatus, defaultAgentSocket, type SpacesAnswer } from '@cni-ts/cluster/agent-talk';
 import { readText } from '@cni-ts/libc/file';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { type NetworkView, survey } from '../ipam/survey.ts';
@@ -59,7 +55,9 @@ export function importPools(call: VerbCall): string {
   }
   if (read.pools === 0) throw new CannotLookError(`${file} has no IPPool of whereabouts`);
   const named = call.options('socket')?.at(-1);
-  const pools = poolsIn(networksHere(call)).map((one) => (named === undefined ? one : { ...one, socket: named }));
+  const pools = poolsIn(networksHere(call)).map((one) =>
+    named === undefined ? one : { ...one, socket: named },
+  );
   const byName = new Map(pools.map((one) => [one.network, one]));
   const { attached } = new Sight(call);
   const sorted = sortAllocations(read.allocations, attached, byName);

@@ -37,7 +37,9 @@ export function fence(
   );
   if (!known && held.length === 0) {
     const names = told.nodes.map((one) => one.node).join(', ');
-    throw new CannotLookError(`etcd knows no node ${node}, and no block of one; there are ${names || 'none'}`);
+    throw new CannotLookError(
+      `etcd knows no node ${node}, and no block of one; there are ${names || 'none'}`,
+    );
   }
   const alive = known?.alive ?? false;
   const report = { node, off, alive, held, done: false, returned: [], waiting: [] };
@@ -58,9 +60,13 @@ export function fenceText({ node, off, done, alive, held, returned, waiting, ref
     if (held.length === 0) lines.push(`${node} holds nothing`);
     if (off) lines.push(oath(node));
     else if (alive) {
-      lines.push(`${node} would claim no more, and give back what is empty; what is in use waits for its containers`);
+      lines.push(
+        `${node} would claim no more, and give back what is empty; what is in use waits for its containers`,
+      );
     } else {
-      lines.push(`${node} is away, and hears nothing until it is back; if it is off for good: cnitool ipam fence ${node} --off`);
+      lines.push(
+        `${node} is away, and hears nothing until it is back; if it is off for good: cnitool ipam fence ${node} --off`,
+      );
     }
     if (refused !== undefined) lines.push(`✗ refused: ${refused}`);
     lines.push(refused === undefined ? 'nothing was done: --yes does it' : 'nothing was done');

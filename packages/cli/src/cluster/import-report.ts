@@ -15,9 +15,12 @@ export function importText({ read, done, taken, refused, left, elsewhere }: Impo
       ({ address, at, podRef }) =>
         `${verb} ${address} of container ${at.containerId}, interface ${at.ifname}, network ${at.network}${podRef === '' ? '' : ` (pod ${podRef})`}`,
     ),
-    ...refused.map(({ address, containerId, why }) => `✗ CNI2049 ${address} of container ${containerId}: ${why}`),
+    ...refused.map(
+      ({ address, containerId, why }) => `✗ CNI2049 ${address} of container ${containerId}: ${why}`,
+    ),
     ...left.map(
-      ({ address, containerId, why, isGone }) => `${isGone ? ' ' : '✗ CNI2049'} ${address} of container ${containerId} is left: ${why}`,
+      ({ address, containerId, why, isGone }) =>
+        `${isGone ? ' ' : '✗ CNI2049'} ${address} of container ${containerId} is left: ${why}`,
     ),
     ...read.damaged.map((one) => `✗ CNI2048 ${one}`),
     ...[...read.passedOver].map(

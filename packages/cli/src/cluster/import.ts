@@ -68,7 +68,11 @@ export function sortAllocations(
 
 export interface Taken {
   readonly taken: readonly Mine[];
-  readonly refused: readonly { readonly address: string; readonly containerId: string; readonly why: string }[];
+  readonly refused: readonly {
+    readonly address: string;
+    readonly containerId: string;
+    readonly why: string;
+  }[];
 }
 
 /** The agent is asked network by network. With `yes` an address is reserved before that: one that is in no use the agent

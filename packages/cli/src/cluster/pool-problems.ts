@@ -38,7 +38,8 @@ export function poolProblems({ store: { pool }, holders }: StoreView): PoolProbl
     found.push({
       code: 'CNI2042',
       level: 'error',
-      message: names.length === 0 ? `${lost}; no container has one of them here` : `${lost}; here ${some(names)}`,
+      message:
+        names.length === 0 ? `${lost}; no container has one of them here` : `${lost}; here ${some(names)}`,
       cure: names.length === 0 ? 'none is needed: the agent drops it' : 'restart these containers',
     });
   }

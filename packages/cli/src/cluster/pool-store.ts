@@ -95,4 +95,3 @@ export function stateText({ state, owner }: HeldBlock): string {
       return `lost: etcd has it no more as this node's${whose}`;
   }
 }
-

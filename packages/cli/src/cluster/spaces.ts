@@ -95,7 +95,8 @@ function useOf(
 export function spacesText(told: Told, rows: readonly SpaceRow[]): string {
   const { nodes, status } = told;
   const lines: string[] = [];
-  if (!status.etcd.reachable) lines.push(`✗ etcd is not reached since ${status.etcd.since}: ${status.etcd.error ?? 'no reason'}`);
+  if (!status.etcd.reachable)
+    lines.push(`✗ etcd is not reached since ${status.etcd.since}: ${status.etcd.error ?? 'no reason'}`);
   lines.push(...status.trouble.map((one) => `✗ ${one}`));
   for (const { space, blocks } of rows) {
     lines.push(`space ${space}`);
@@ -103,11 +104,21 @@ export function spacesText(told: Told, rows: readonly SpaceRow[]): string {
     lines.push(...table(blocks.map(blockCells)));
   }
   if (rows.length === 0) lines.push('nobody holds a block of any space');
-  const held = (name: string) => rows.flatMap(({ blocks }) => blocks).filter(({ node }) => node === name).length;
+  const held = (name: string) =>
+    rows.flatMap(({ blocks }) => blocks).filter(({ node }) => node === name).length;
   lines.push('nodes', ...table(nodes.map((one) => nodeCells(one, held(one.node), status.node))));
-  const others = rows.some(({ blocks }) => blocks.some(({ node, used }) => used === undefined && node !== ''));
-  if (others) lines.push(`? how many addresses other nodes use is known there: reservations are on each node's disk`);
-  const stale = [...new Set(rows.flatMap(({ blocks }) => blocks.flatMap(({ node, stale: why }) => (why === undefined ? [] : [node]))))];
+  const others = rows.some(({ blocks }) =>
+    blocks.some(({ node, used }) => used === undefined && node !== ''),
+  );
+  if (others)
+    lines.push(`? how many addresses other nodes use is known there: reservations are on each node's disk`);
+  const stale = [
+    ...new Set(
+      rows.flatMap(({ blocks }) =>
+        blocks.flatMap(({ node, stale: why }) => (why === undefined ? [] : [node])),
+      ),
+    ),
+  ];
   lines.push(...stale.map(fenceCure));
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -124,7 +135,11 @@ function blockCells({ block, owner, node, network, since, used, usable, stale }:
     node === '' ? '(no node)' : node,
     network,
     since,
-    [...(owner === undefined ? [] : [`of ${owner}`]), ...(use === '' ? [] : [use]), ...(stale === undefined ? [] : [stale])].join(', '),
+    [
+      ...(owner === undefined ? [] : [`of ${owner}`]),
+      ...(use === '' ? [] : [use]),
+      ...(stale === undefined ? [] : [stale]),
+    ].join(', '),
   ];
 }
 
@@ -159,6 +174,12 @@ export function spacesJson({ nodes, status }: Told, rows: readonly SpaceRow[]): 
     etcd: status.etcd,
     trouble: status.trouble,
     spaces: rows,
-    nodes: nodes.map(({ node, alive, since, version, fencing }) => ({ node, alive, since, version, fencing })),
+    nodes: nodes.map(({ node, alive, since, version, fencing }) => ({
+      node,
+      alive,
+      since,
+      version,
+      fencing,
+    })),
   };
 }

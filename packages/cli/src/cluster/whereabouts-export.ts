@@ -62,7 +62,9 @@ class Reading implements Export {
     const spec = objectMember(json, 'spec');
     const range = parseCidr(textMember(spec, 'range'));
     if (!range) {
-      this.damaged.push(`pool ${pool}: its range ${JSON.stringify(memberOf(spec, 'range') ?? '')} is no subnet`);
+      this.damaged.push(
+        `pool ${pool}: its range ${JSON.stringify(memberOf(spec, 'range') ?? '')} is no subnet`,
+      );
       return;
     }
     const allocations = objectMember(spec, 'allocations') ?? {};

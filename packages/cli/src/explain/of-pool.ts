@@ -1,11 +1,19 @@
 /** What the cluster says of an address: space, block, node and owner. The node's own files first, then the agent. */
-import { formatIp, type Ip } from '@cni-ts/address/ip';
+
 import { contains, parseCidr } from '@cni-ts/address/cidr';
-import { isInside } from '@cni-ts/cluster/block';
+import { formatIp, type Ip } from '@cni-ts/address/ip';
 import type { SpacesAnswer } from '@cni-ts/cluster/agent-talk';
+import { isInside } from '@cni-ts/cluster/block';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
 import { askAgent, isRefusal, refusalText, shortPatience } from '../cluster/agent.ts';
-import { blocksOf, blockText, blockWith, isUnconfirmed, type PoolStore, stateText } from '../cluster/pool-store.ts';
+import {
+  blocksOf,
+  blockText,
+  blockWith,
+  isUnconfirmed,
+  type PoolStore,
+  stateText,
+} from '../cluster/pool-store.ts';
 import { type AddressStore, networksOf } from '../ipam/stores.ts';
 import type { Problem } from '../node/problem.ts';
 import type { Sight } from '../node/sight.ts';
@@ -49,13 +57,17 @@ function inPool(pool: PoolStore, ip: Ip, isOurs: boolean): OfCluster {
   const block = blockWith(pool, formatIp(ip));
   if (!block) return askedOf(pool, ip, isOurs);
   const text = blockText(block);
-  const facts = [`in block ${text} of space ${block.space}, network ${pool.network}: ${stateText(block)} by this node (${pool.blocks})`];
+  const facts = [
+    `in block ${text} of space ${block.space}, network ${pool.network}: ${stateText(block)} by this node (${pool.blocks})`,
+  ];
   const problems: Problem[] = [];
   if (block.state === 'lost') {
     const message = `block ${text} is lost: another node may give ${formatIp(ip)} too`;
     problems.push({ code: 'CNI2042', message, cure: 'restart the container' });
   }
-  const unknown = isUnconfirmed(pool) ? [`whether block ${text} is still ours: it is not confirmed since this boot`] : [];
+  const unknown = isUnconfirmed(pool)
+    ? [`whether block ${text} is still ours: it is not confirmed since this boot`]
+    : [];
   return { facts, problems, unknown };
 }
 
@@ -73,7 +85,8 @@ function askedOf(pool: PoolStore, ip: Ip, isOurs: boolean): OfCluster {
     : [];
   const { socket, space, network } = pool;
   const answer = askAgent<SpacesAnswer>(socket, { ask: 'spaces', space, network }, shortPatience);
-  if (isRefusal(answer)) return { facts: [], problems, unknown: [`which node has it: ${refusalText(answer)}`] };
+  if (isRefusal(answer))
+    return { facts: [], problems, unknown: [`which node has it: ${refusalText(answer)}`] };
   const found = answer.spaces
     .filter((one) => one.space === space)
     .flatMap(({ blocks }) => blocks)
@@ -88,7 +101,10 @@ function askedOf(pool: PoolStore, ip: Ip, isOurs: boolean): OfCluster {
   const { block, node, owner } = found;
   const whose = owner === undefined ? '' : `, kept for ${owner}`;
   const at = node === '' ? 'of no node now' : `of node ${node}`;
-  const ask = node === '' ? [] : [`not this node's: which container has it node ${node} knows: cnitool explain ${text}, there`];
+  const ask =
+    node === ''
+      ? []
+      : [`not this node's: which container has it node ${node} knows: cnitool explain ${text}, there`];
   return { facts: [`in block ${block} of space ${space}, ${at}${whose}`, ...ask], problems, unknown: [] };
 }
 
@@ -103,9 +119,17 @@ export function explainBlocks(sight: Sight, path: string): Explanation | undefin
   const problems: Problem[] =
     pool.damaged === undefined
       ? []
-      : [{ code: 'CNI2044', message: pool.damaged, cure: 'systemctl restart cluster-agent: it writes the list anew' }];
+      : [
+          {
+            code: 'CNI2044',
+            message: pool.damaged,
+            cure: 'systemctl restart cluster-agent: it writes the list anew',
+          },
+        ];
   const facts = blocksOf(pool).map((one) => {
-    const used = addresses.filter(({ ip }) => isInside(one, { first: ip, length: ip.bytes.length * 8 })).length;
+    const used = addresses.filter(({ ip }) =>
+      isInside(one, { first: ip, length: ip.bytes.length * 8 }),
+    ).length;
     return `block ${blockText(one)} ${stateText(one)}: ${used} used`;
   });
   return {
@@ -114,7 +138,9 @@ export function explainBlocks(sight: Sight, path: string): Explanation | undefin
     attached,
     facts,
     problems,
-    unknown: isUnconfirmed(pool) ? ['whether they are still ours: the agent has not confirmed them since this boot'] : [],
+    unknown: isUnconfirmed(pool)
+      ? ['whether they are still ours: the agent has not confirmed them since this boot']
+      : [],
   };
 }
 

@@ -1,6 +1,7 @@
 /** `cnitool ipam show`: a line for each range, then who holds what. */
-import { many } from '../many.ts';
+
 import { blockLines, poolJson } from '../cluster/pool-show.ts';
+import { many } from '../many.ts';
 import { type Holder, isFull, type NetworkView, timeText, type Use, usesOf, whose } from './survey.ts';
 
 /** `named`: the network was asked for by its name, so its holders are told too. */
@@ -78,7 +79,9 @@ export function cure(network: string, holders: readonly Holder[], uses: readonly
   if (stale > 0) {
     const held = stale === 1 ? '1 address is' : `${stale} addresses are`;
     const beginning = full ? 'the range is full: ' : '';
-    return [`${beginning}${held} held by attachments that are gone; cure: cnitool gc ${network} --stale --yes`];
+    return [
+      `${beginning}${held} held by attachments that are gone; cure: cnitool gc ${network} --stale --yes`,
+    ];
   }
   return full
     ? ['the range is full, and all who hold its addresses may live; cure: give the network a larger range']
