@@ -79,7 +79,7 @@ describe('cnitool ipam spaces', () => {
         `  node1 (here)  alive  1 held  0.1.0  since ${since}`,
         `✗  node2  away  2 held  0.1.0  since ${since}`,
         "? how many addresses other nodes use is known there: reservations are on each node's disk",
-        'cure: nothing, if node2 comes back; if it is off for good: cnitool ipam fence node2 --off',
+        'CNI2047 node2 is away and holds blocks; cure: nothing, if it comes back; if it is off for good: cnitool ipam fence node2 --off',
       ]);
       expect(ends).toBe(1);
       expect(stderr).toContain('no attachment is remembered');

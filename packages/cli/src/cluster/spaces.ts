@@ -124,7 +124,7 @@ export function spacesText(told: Told, rows: readonly SpaceRow[]): string {
 }
 
 function fenceCure(node: string): string {
-  return `cure: nothing, if ${node} comes back; if it is off for good: cnitool ipam fence ${node} --off`;
+  return `CNI2047 ${node} is away and holds blocks; cure: nothing, if it comes back; if it is off for good: cnitool ipam fence ${node} --off`;
 }
 
 function blockCells({ block, owner, node, network, since, used, usable, stale }: BlockRow): string[] {
