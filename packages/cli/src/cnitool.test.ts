@@ -201,7 +201,9 @@ Commands:
   status [network] [netns]           Ask whether a network could serve ADD now
   ipam [options] [arguments...]      Tell of addresses: show [network], why
                                      <address>, check [network], release
-                                     --from-report <file>
+                                     --from-report <file>; of a cluster: spaces
+                                     [space], fence <node>, import --whereabouts
+                                     <file>
   validate [options] [files...]      Check configurations, without one those of
                                      this node: files, a folder, - for stdin, or
                                      a network by its name

@@ -87,7 +87,15 @@ describe('offered are', () => {
     expect(await offered('gc', 'web', '--keep', 'c1/eth0', 'c')).toEqual(['c1/eth0', 'c2/eth0']);
     expect(await offered('version', 'po')).toEqual(['portmap']);
     expect(await offered('install', 'br')).toEqual(['bridge']);
-    expect(await offered('ipam', '')).toEqual(['show', 'why', 'check', 'release']);
+    expect(await offered('ipam', '')).toEqual([
+      'show',
+      'why',
+      'check',
+      'release',
+      'spaces',
+      'fence',
+      'import',
+    ]);
     expect(await offered('ipam', 'show', 'w')).toEqual(['web']);
     expect(await offered('completion', '')).toEqual(['bash', 'zsh', 'fish']);
   });

@@ -2,6 +2,7 @@
 
 import { endProgramsAfter } from '@cni-ts/libc/program';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { cluster } from './doctor/cluster.ts';
 import { addresses, cache, configurations, plugins, room } from './doctor/files.ts';
 import { bridged, connections, forwarding, forwardPolicy, sourceChecks } from './doctor/kernel.ts';
 import type { Exam, Found, Probe } from './doctor/probe.ts';
@@ -24,6 +25,7 @@ const probes: readonly Probe[] = [
   ports,
   checks,
   sourceChecks,
+  cluster,
   addresses,
   duplicates,
   leftOver,

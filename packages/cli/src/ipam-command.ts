@@ -1,19 +1,22 @@
-/** `cnitool ipam show|why|check|release`: the addresses of the node's networks, who has them, and which are lost. */
+/** `cnitool ipam`: the addresses of the node's networks, who has them, and which are lost; and those that it shares with a
+ *  cluster. */
 import { parseIp } from '@cni-ts/address/ip';
 import { readText, replaceRegular } from '@cni-ts/libc/file';
 import { parseJson } from '@cni-ts/libcni/json';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { fenceNode, importPools, spaces } from './cluster/commands.ts';
 import { findingLine, findingsIn, type IpamFinding, readReport } from './ipam/check.ts';
 import { releaseLeaked } from './ipam/release.ts';
 import { showJson, showText } from './ipam/show.ts';
 import { Standings } from './ipam/standing.ts';
 import { networksOf } from './ipam/stores.ts';
-import { type NetworkView, type Survey, survey, usesOf, whose } from './ipam/survey.ts';
+import { isFull, type NetworkView, type Survey, survey, usesOf, whose } from './ipam/survey.ts';
 import { reasonsOf } from './ipam/why.ts';
 import { CannotLookError, UsageError, type Verb, type VerbCall } from './verb.ts';
 
 export const ipamCommand: Verb = {
-  about: 'Tell of addresses: show [network], why <address>, check [network], release --from-report <file>',
+  about:
+    'Tell of addresses: show [network], why <address>, check [network], release --from-report <file>; of a cluster: spaces [space], fence <node>, import --whereabouts <file>',
   examples: [
     { call: 'cnitool ipam show web', about: 'the ranges of a network, and who holds what' },
     { call: 'cnitool ipam why 10.22.0.7', about: 'who has an address, or why nobody has it' },
@@ -22,9 +25,18 @@ export const ipamCommand: Verb = {
       about: 'what is leaked, twice, or lies outside; for release',
     },
     { call: 'cnitool ipam release --from-report report.json', about: 'give back what is leaked' },
+    { call: 'cnitool ipam spaces', about: "which node holds which of the cluster's addresses" },
+    {
+      call: 'cnitool ipam fence node2 --off --yes',
+      about: 'take back what a node holds that is off for good',
+    },
+    {
+      call: 'cnitool ipam import --whereabouts ippools.json',
+      about: "which addresses of whereabouts' this node would take over",
+    },
   ],
   needs: [],
-  words: ['show', 'why', 'check', 'release'],
+  words: ['show', 'why', 'check', 'release', 'spaces', 'fence', 'import'],
   takes: 'arguments',
   options: [
     { name: 'json', about: 'print it as JSON (dist/schemas/cnitool-ipam-….json)' },
@@ -34,10 +46,21 @@ export const ipamCommand: Verb = {
       value: 'file',
       about: 'release: give back what that report calls leaked (CNI2020), where it is still so',
     },
+    {
+      name: 'off',
+      about: 'fence: the node is off and its containers are gone, which you swear: take back all it holds',
+    },
+    {
+      name: 'whereabouts',
+      value: 'file',
+      about: 'import: what "kubectl get ippools.whereabouts.cni.cncf.io -A -o json" (or yaml) printed',
+    },
+    { name: 'yes', about: 'fence and import: do what they tell' },
+    { name: 'socket', value: 'file', about: 'spaces, fence and import: where cluster-agent listens' },
   ],
   run(call) {
     const [what = 'show', ...args] = call.args;
-    const most = what === 'release' ? 0 : 1;
+    const most = what === 'release' || what === 'import' ? 0 : 1;
     if (args.length > most) throw new UsageError(`ipam ${what} takes ${most} arg(s), got ${args.join(' ')}`);
     switch (what) {
       case 'show':
@@ -48,8 +71,14 @@ export const ipamCommand: Verb = {
         return Promise.resolve(check(call, args[0]));
       case 'release':
         return Promise.resolve(release(call));
+      case 'spaces':
+        return Promise.resolve(spaces(call, args[0]));
+      case 'fence':
+        return Promise.resolve(fenceNode(call, args[0]));
+      case 'import':
+        return Promise.resolve(importPools(call));
       default:
-        throw new UsageError(`ipam ${what}: write ipam show, why, check or release`);
+        throw new UsageError(`ipam ${what}: write ipam show, why, check, release, spaces, fence or import`);
     }
   },
 };
@@ -70,9 +99,7 @@ function looked(call: VerbCall, name: string | undefined): Survey {
 
 function isTroubled({ stores }: NetworkView): boolean {
   return stores.some(
-    (one) =>
-      one.holders.some(({ standing }) => standing.stale !== undefined) ||
-      usesOf(one).some(({ used, usable }) => used >= usable),
+    (one) => one.holders.some(({ standing }) => standing.stale !== undefined) || usesOf(one).some(isFull),
   );
 }
 

@@ -3,7 +3,7 @@
 import { runToEnd } from '@cni-ts/libc/program';
 import { isThisProgram } from '@cni-ts/libc/program-file';
 import type { Environment } from '@cni-ts/libcni/environment';
-import { referencePlugins } from './validate/plugin-types.ts';
+import { ourPlugins } from './validate/plugin-types.ts';
 
 /**
  * Tells of a program whether it is a plugin of ours, each asked once. Another build's is known by its answer to VALIDATE,
@@ -17,8 +17,7 @@ export function kinship(env: Environment, self?: string): (program: string) => b
     if (isOurs === undefined) {
       const type = program.slice(program.lastIndexOf('/') + 1);
       isOurs =
-        referencePlugins.includes(type) &&
-        (isThisProgram(program, self) || answersAsOurs(program, type, env));
+        ourPlugins.includes(type) && (isThisProgram(program, self) || answersAsOurs(program, type, env));
       known.set(program, isOurs);
     }
     return isOurs;

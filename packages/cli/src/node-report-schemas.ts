@@ -23,6 +23,7 @@ export function explainSchema() {
       'rule',
       'mark',
       'reservation',
+      'list of blocks',
       'configuration',
       'network',
       'namespace',

@@ -1,5 +1,6 @@
 /** What `--json` prints, for dist/schemas and for tests: nothing that the tool itself loads. */
 import * as z from 'zod/mini';
+import { poolPart } from './cluster-report-schemas.ts';
 
 const level = () => z.enum(['error', 'warning', 'note']);
 const count = () => z.int().check(z.minimum(0));
@@ -142,8 +143,10 @@ export function ipamShowSchema() {
                 namespaceGone: count(),
                 forgotten: count(),
                 aside: count(),
+                blocks: z.optional(count()),
               }),
             ),
+            pool: z.optional(poolPart()),
             holders: z.array(
               z.strictObject({
                 address: z.string(),

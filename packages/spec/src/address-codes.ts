@@ -106,4 +106,67 @@ export const addressCodes = {
     why: 'Reservations are leaked (CNI2020), or there are more containers than addresses.',
     cure: '`cnitool ipam show NETWORK` tells who holds them; `cnitool gc NETWORK --stale --yes` releases what is leaked. Otherwise add a range.',
   },
+  CNI2040: {
+    title: 'cluster-agent does not answer',
+    meaning:
+      'Containers get addresses while blocks of this node have some. When they are full, ADD fails; freed blocks do not return to the cluster.',
+    why: 'The agent is not running, its socket is elsewhere, or it hangs.',
+    cure: '`systemctl status cluster-agent`, or the log of its DaemonSet. Removing containers needs no agent.',
+  },
+  CNI2041: {
+    title: 'cluster-agent does not reach etcd',
+    meaning:
+      'Containers get addresses while blocks of this node have some. No block can be claimed or given back, and nobody can tell what other nodes hold.',
+    why: 'etcd is down or has lost its majority, an endpoint or a certificate is wrong, or the network is cut.',
+    cure: 'The message has what etcd or the network said. `etcdctl endpoint status` from this node, with the settings of the agent.',
+  },
+  CNI2042: {
+    title: 'A block of addresses is lost',
+    meaning:
+      "etcd has the block no more as this node's: another node may give the same addresses. Containers that have them are named.",
+    why: 'The node was fenced while it was away, its claim was removed by hand, or etcd was restored from an older copy.',
+    cure: 'Attach the containers that are named anew: the block leaves the list with the last of them.',
+  },
+  CNI2043: {
+    title: "This node's blocks are not confirmed since the boot",
+    meaning: 'ADD asks the agent first, and fails while that does not reach etcd. Nothing else is touched.',
+    why: 'The node was started and the agent has not yet compared its list with etcd: the node may have been fenced meanwhile.',
+    cure: 'Start the agent, and let it reach etcd; it confirms the list by itself.',
+  },
+  CNI2044: {
+    title: "The list of this node's blocks is damaged",
+    meaning: 'ADD fails until the agent has written it anew. Addresses in use stay in use.',
+    why: 'The file was edited, or the disk lost a part of it.',
+    cure: '`systemctl restart cluster-agent`: it writes the list anew from what etcd has.',
+  },
+  CNI2045: {
+    title: 'cluster-agent claims no blocks',
+    meaning: 'Containers get addresses while blocks of this node have some, then no more.',
+    why: 'Two nodes have one name, the node has lost its disk, or etcd was restored from an older copy and nobody has confirmed that. The message says which.',
+    cure: 'For two nodes of one name: give one another name. For a lost disk: `cnitool ipam fence NODE --off` from another node. For a restored etcd: start the agent once with `--accept-restored`.',
+  },
+  CNI2046: {
+    title: 'A reservation lies in no block of this node',
+    meaning: 'The container goes on with an address that another node may give as well.',
+    why: 'The block was lost and its list removed, files were copied from another node, or a take-over from another plugin was broken off.',
+    cure: 'Attach the container anew. After a take-over that was broken off: `cnitool ipam import` again.',
+  },
+  CNI2047: {
+    title: 'A node that is away holds blocks',
+    meaning: 'Their addresses are given to nobody else, however long it is away.',
+    why: 'The node is off, or its agent is.',
+    cure: 'Nothing, if it comes back. If it is off for good: `cnitool ipam fence NODE --off` gives its blocks back at once.',
+  },
+  CNI2048: {
+    title: 'An allocation of whereabouts cannot be read',
+    meaning: 'It is not taken over.',
+    why: 'The export was edited, or whereabouts left a damaged entry: an offset that is no number or outside of the range, or no container.',
+    cure: 'Look at the pool that is named: `kubectl get ippools -A -o yaml`. An entry without a container is of nobody.',
+  },
+  CNI2049: {
+    title: 'An address cannot be taken over',
+    meaning: 'Its container goes on with it, but another node may give it too.',
+    why: 'Somebody else has it in the cluster by now, or it is reserved for another container here.',
+    cure: 'Attach the container anew.',
+  },
 } as const satisfies Record<string, CodeText>;

@@ -5,6 +5,7 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ipamFenceSchema, ipamImportSchema, ipamSpacesSchema } from '@cni-ts/cli/cluster-report-schemas';
 import { inspectSchema } from '@cni-ts/cli/inspect/picture-schema';
 import { doctorSchema, explainSchema } from '@cni-ts/cli/node-report-schemas';
 import {
@@ -151,8 +152,11 @@ export async function configSchemas(
     ['cnitool-install', installSchema()],
     ['cnitool-gc', gcSchema()],
     ['cnitool-ipam-check', ipamCheckSchema()],
+    ['cnitool-ipam-fence', ipamFenceSchema()],
+    ['cnitool-ipam-import', ipamImportSchema()],
     ['cnitool-ipam-release', ipamReleaseSchema()],
     ['cnitool-ipam-show', ipamShowSchema()],
+    ['cnitool-ipam-spaces', ipamSpacesSchema()],
     ['cnitool-ipam-why', ipamWhySchema()],
     ['cnitool-plan', planSchema()],
     ['cnitool-repair', repairSchema()],

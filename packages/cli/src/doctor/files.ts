@@ -6,6 +6,7 @@ import { runToEnd } from '@cni-ts/libc/program';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
+import { poolCodes } from '../cluster/pool-problems.ts';
 import { findingsIn } from '../ipam/check.ts';
 import { survey, usesOf } from '../ipam/survey.ts';
 import { many } from '../many.ts';
@@ -145,7 +146,8 @@ export const addresses: Probe = {
     const found: Found[] = [];
     const leaked = new Map<string, string[]>();
     for (const { code, level, network, message, address } of findingsIn(seen)) {
-      if (level === 'note') continue;
+      // The probe of the cluster has told those.
+      if (level === 'note' || poolCodes.includes(code)) continue;
       if (code === 'CNI2020') leaked.set(network, [...(leaked.get(network) ?? []), address ?? '']);
       else
         found.push({
@@ -169,8 +171,9 @@ export const addresses: Probe = {
     for (const { network, stores: views } of seen.networks) {
       for (const view of views) {
         stores++;
-        for (const { range, used, usable, live } of usesOf(view)) {
-          if (used < usable * nearly || used >= usable) continue;
+        for (const { range, used, usable, live, blocks } of usesOf(view)) {
+          // Of the cluster's there may be more.
+          if (used < usable * nearly || used >= usable || blocks !== undefined) continue;
           found.push({
             code: 'CNI4017',
             message: `${network.name}: ${range} is nearly used up: ${used} of ${usable} addresses, ${live} of them by who lives`,

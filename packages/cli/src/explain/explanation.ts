@@ -13,6 +13,7 @@ export type Kind =
   | 'rule'
   | 'mark'
   | 'reservation'
+  | 'list of blocks'
   | 'configuration'
   | 'network'
   | 'namespace'

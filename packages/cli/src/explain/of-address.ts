@@ -7,13 +7,20 @@ import { attachmentProblems, eachProblems, nameOf, type Problem, unique } from '
 import type { Sight } from '../node/sight.ts';
 import { type Explanation, madeBy } from './explanation.ts';
 import { stateProblems } from './of-container.ts';
+import { clusterOf } from './of-pool.ts';
 
 export function explainAddress(sight: Sight, ip: Ip): Explanation | undefined {
   const attached = sight.attached.filter(({ addresses }) => addresses.some((one) => equalIp(one.ip, ip)));
   const reserved = sight.reservations.filter((one) => equalIp(one.ip, ip));
   const links = sight.host.links.filter(({ addresses }) => addresses.some((one) => equalIp(one.ip, ip)));
-  if (attached.length === 0 && reserved.length === 0 && links.length === 0) return undefined;
+  const isHere = attached.length > 0 || reserved.length > 0;
+  const cluster = clusterOf(sight, ip, isHere);
   const text = formatIp(ip);
+  if (!isHere && links.length === 0) {
+    const { facts, problems, unknown } = cluster;
+    if (facts.length === 0 && unknown.length === 0) return undefined;
+    return { kind: 'address', title: `address ${text} of the cluster`, attached, facts, problems, unknown };
+  }
   const facts = [
     ...links.map(({ name, kind }) => `on link ${name} of this host${kind === '' ? '' : `, a ${kind}`}`),
     ...reserved.map(({ path, containerId, ifname, since }) => {
@@ -25,6 +32,7 @@ export function explainAddress(sight: Sight, ip: Ip): Explanation | undefined {
       const type = textMember(ipam?.ipam, 'type');
       return type === '' ? [] : [`given${madeBy(sight, type, network)}`];
     }),
+    ...cluster.facts,
     ...portsTo(sight, ip),
   ];
   const problems: Problem[] = eachProblems(attached, (one) => [
@@ -39,17 +47,17 @@ export function explainAddress(sight: Sight, ip: Ip): Explanation | undefined {
       cure: 'restart one of them, after "cnitool doctor" finds their networks to be apart',
     });
   }
-  problems.push(...reserved.flatMap((one) => staleReservation(sight, one) ?? []));
+  problems.push(...reserved.flatMap((one) => staleReservation(sight, one) ?? []), ...cluster.problems);
   const [owner] = attached;
   const title = owner
     ? `address ${text} of ${owner.ifname} of ${owner.containerId}`
     : reserved[0]
       ? `address ${text}, reserved for ${reserved[0].containerId}`
       : `address ${text} of this host's ${links.map(({ name }) => name).join(', ')}`;
-  const unknown =
-    attached.length === 0 && reserved.length > 0
-      ? [`whether ${reserved[0]?.containerId} lives: ${sight.cacheDir} has nothing of it`]
-      : [];
+  const unknown = [...cluster.unknown];
+  if (attached.length === 0 && reserved.length > 0) {
+    unknown.push(`whether ${reserved[0]?.containerId} lives: ${sight.cacheDir} has nothing of it`);
+  }
   const own = attached[0]?.addresses.find((one) => equalIp(one.ip, ip));
   if (own) facts.unshift(`as ${formatCidr(own)}`);
   return { kind: 'address', title, attached, facts, problems: unique(problems), unknown };

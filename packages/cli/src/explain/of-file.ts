@@ -3,20 +3,24 @@
 import { formatIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { namespaceLives } from '@cni-ts/libc/netns';
+import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import { timeText } from '../node/clock.ts';
 import type { ConfigFile } from '../node/config-places.ts';
 import { attachmentProblems, eachProblems, type Problem, unique } from '../node/problem.ts';
 import { reservationAt } from '../node/reservations.ts';
 import type { Sight } from '../node/sight.ts';
+import { clusterIpam } from '../validate/plugin-types.ts';
 import { type Explanation, madeBy } from './explanation.ts';
 import { staleReservation } from './of-address.ts';
 import { explainContainer } from './of-container.ts';
+import { explainBlocks } from './of-pool.ts';
 
 /** Undefined for a file that has nothing to do with CNI, and for none. */
 export function explainFile(sight: Sight, path: string): Explanation | undefined {
   return (
     ofNamespace(sight, path) ??
     ofReservation(sight, path) ??
+    explainBlocks(sight, path) ??
     ofCacheEntry(sight, path) ??
     ofConfig(sight, path)
   );
@@ -64,7 +68,7 @@ function ofReservation(sight: Sight, path: string): Explanation | undefined {
     title: `reservation of ${formatIp(ip)} of network ${network} for ${containerId}${ifname === '' ? '' : `/${ifname}`}`,
     attached,
     facts: [
-      `made${madeBy(sight, 'host-local', network)}${since === undefined ? '' : `, ${timeText(since)}`}`,
+      `made${madeBy(sight, ipamOf(sight, network), network)}${since === undefined ? '' : `, ${timeText(since)}`}`,
       ...(ifname === '' ? ['in the form of an old version: the interface is not told'] : []),
     ],
     problems: unique([
@@ -76,6 +80,17 @@ function ofReservation(sight: Sight, path: string): Explanation | undefined {
         ? [`whether ${containerId} lives: ${sight.cacheDir} has nothing of it on ${network}`]
         : [],
   };
+}
+
+/** Reservations are in one format, whichever plugin makes them. */
+function ipamOf({ files, attached }: Sight, network: string): string {
+  const types = [
+    ...files.filter((one) => one.network === network).flatMap(({ ipam }) => ipam.map(({ type }) => type)),
+    ...attached
+      .filter((one) => one.network === network)
+      .flatMap(({ plugins }) => plugins.map((one) => textMember(objectMember(one, 'ipam'), 'type'))),
+  ];
+  return types.find((one) => clusterIpam.includes(one)) ?? 'host-local';
 }
 
 function ofCacheEntry(sight: Sight, path: string): Explanation | undefined {

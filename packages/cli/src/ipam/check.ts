@@ -6,7 +6,8 @@ import { Netlink } from '@cni-ts/netlink/socket';
 import { listAddresses } from '@cni-ts/rtnetlink/address';
 import { findLink } from '@cni-ts/rtnetlink/link';
 import type { FindingCode, FindingLevel } from '@cni-ts/spec/finding-codes';
-import { type Holder, type NetworkView, type Survey, setOf, usesOf, whose } from './survey.ts';
+import { poolProblems } from '../cluster/pool-problems.ts';
+import { type Holder, isFull, type NetworkView, type Survey, setOf, usesOf, whose } from './survey.ts';
 
 export interface IpamFinding {
   readonly code: FindingCode;
@@ -26,6 +27,7 @@ export function findingsIn({ networks, standings }: Survey): IpamFinding[] {
   const found = networks.flatMap((view) => [
     ...leaks(view),
     ...outside(view),
+    ...inBlocks(view),
     ...odd(view),
     ...full(view),
     ...onLinks(view, (one) => standings.ofCached(one).stale === undefined),
@@ -76,6 +78,18 @@ function outside({ network, stores }: NetworkView): IpamFinding[] {
   );
 }
 
+function inBlocks({ network, stores }: NetworkView): IpamFinding[] {
+  return stores.flatMap((one) =>
+    poolProblems(one).map(({ code, message, level, address }) => ({
+      code,
+      level,
+      network: network.name,
+      ...(address !== undefined && { address }),
+      message,
+    })),
+  );
+}
+
 function odd({ network, stores }: NetworkView): IpamFinding[] {
   return stores.flatMap(({ odd: files }) =>
     files.map(({ address, path, why, isTaken }) => ({
@@ -92,7 +106,7 @@ function odd({ network, stores }: NetworkView): IpamFinding[] {
 function full({ network, stores }: NetworkView): IpamFinding[] {
   return stores.flatMap((one) =>
     usesOf(one)
-      .filter(({ used, usable }) => used >= usable)
+      .filter(isFull)
       .map(({ range, used, usable, live }) => ({
         code: 'CNI2026' as const,
         level: 'error' as const,

@@ -1,5 +1,8 @@
 /** `cnitool ipam show`: a line for each range, then who holds what. */
-import { type Holder, type NetworkView, timeText, type Use, usesOf, whose } from './survey.ts';
+
+import { blockLines, poolJson } from '../cluster/pool-show.ts';
+import { many } from '../many.ts';
+import { type Holder, isFull, type NetworkView, timeText, type Use, usesOf, whose } from './survey.ts';
 
 /** `named`: the network was asked for by its name, so its holders are told too. */
 export function showText(networks: readonly NetworkView[], named: boolean): string {
@@ -13,7 +16,7 @@ function networkText(view: NetworkView, named: boolean): string {
   for (const one of stores) {
     const uses = usesOf(one);
     for (const use of uses) lines.push(`${network.name} ${useText(use)}`);
-    const { unknown, folder } = one.store;
+    const { unknown, folder, pool } = one.store;
     if (unknown !== undefined) {
       lines.push(
         `${network.name} ${one.holders.length} used in ${folder}; its ranges are not known: ${unknown}`,
@@ -22,6 +25,7 @@ function networkText(view: NetworkView, named: boolean): string {
     const outside = one.holders.filter(({ set }) => set === undefined).length;
     if (outside > 0 && unknown === undefined)
       lines.push(`${network.name} ${outside} used outside of its ranges`);
+    if (named || pool?.damaged !== undefined) lines.push(...blockLines(one));
     if (named) {
       lines.push(...one.holders.map(holderText));
       lines.push(...one.odd.map(({ address, path, why }) => `  ${address} ${path}: ${why}`));
@@ -48,8 +52,10 @@ export function useText({
   namespaceGone,
   forgotten,
   aside,
+  blocks,
 }: Use): string {
-  const parts = [`${range} ${count(usable)} usable ${used} used ${live} live`];
+  const inBlocks = blocks === undefined ? '' : ` in ${many(blocks, 'block')} here`;
+  const parts = [`${range} ${count(usable)} usable${inBlocks} ${used} used ${live} live`];
   if (beforeBoot > 0) parts.push(`${beforeBoot} from before boot`);
   if (namespaceGone > 0) parts.push(`${namespaceGone} namespace gone`);
   if (forgotten > 0) parts.push(`${forgotten} nobody remembers`);
@@ -69,13 +75,15 @@ export function holderText({ address, since, standing, ...of }: Holder): string 
 
 export function cure(network: string, holders: readonly Holder[], uses: readonly Use[]): string[] {
   const stale = holders.filter(({ standing }) => standing.stale !== undefined).length;
-  const isFull = uses.some(({ used, usable }) => used >= usable);
+  const full = uses.some(isFull);
   if (stale > 0) {
     const held = stale === 1 ? '1 address is' : `${stale} addresses are`;
-    const full = isFull ? 'the range is full: ' : '';
-    return [`${full}${held} held by attachments that are gone; cure: cnitool gc ${network} --stale --yes`];
+    const beginning = full ? 'the range is full: ' : '';
+    return [
+      `${beginning}${held} held by attachments that are gone; cure: cnitool gc ${network} --stale --yes`,
+    ];
   }
-  return isFull
+  return full
     ? ['the range is full, and all who hold its addresses may live; cure: give the network a larger range']
     : [];
 }
@@ -89,6 +97,7 @@ export function showJson(networks: readonly NetworkView[]): object {
         folder: one.store.folder,
         ...(one.store.unknown !== undefined && { unknown: one.store.unknown }),
         ranges: usesOf(one),
+        ...(one.store.pool && { pool: poolJson(one, one.store.pool) }),
         holders: one.holders.map(({ address, containerId, ifname, since, standing, set }) => ({
           address,
           containerId,

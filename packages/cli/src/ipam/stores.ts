@@ -11,6 +11,8 @@ import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { poolNetworkOf } from '../cluster/pool-network.ts';
+import { type PoolStore, poolStoreOf, setsOf } from '../cluster/pool-store.ts';
 import { networkListAt, wantedConfigPaths } from '../config-lists.ts';
 import { grouped } from '../grouped.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
@@ -38,11 +40,13 @@ export interface AddressStore {
   readonly sets: readonly RangeSet[];
   /** Why the ranges are not known. */
   readonly unknown?: string;
+  /** Its ranges are the cluster's, of which this node has blocks. */
+  readonly pool?: PoolStore;
 }
 
 /** All networks in the order of their files, then those that only cache or reservations know. */
 export function networksOf(
-  call: Pick<VerbCall, 'env' | 'note' | 'runtime'>,
+  call: Pick<VerbCall, 'env' | 'note' | 'runtime' | 'isOurs'>,
   cached: readonly CachedAttachment[] = rememberedAttachments(call.runtime),
 ): Network[] {
   const byNetwork = grouped(cached, ({ network }) => network);
@@ -65,9 +69,13 @@ export function networksOf(
       );
     }
   }
+  const isOurs = (type: string) => {
+    const program = call.runtime.programOf(type);
+    return program !== undefined && call.isOurs(program);
+  };
   const networks = [...found].map(([name, { list, file }]): Network => {
     const attachments = byNetwork.get(name) ?? [];
-    const { stores, others } = storesOf(list, attachments);
+    const { stores, others } = storesOf(list, attachments, isOurs);
     return { name, list, ...(file !== undefined && { file }), attachments, stores, others };
   });
   return [...networks, ...orphans(call, networks, cached)];
@@ -93,12 +101,18 @@ function orphans(
 function storesOf(
   list: NetworkList,
   attachments: readonly CachedAttachment[],
+  isOurs: (type: string) => boolean,
 ): Pick<Network, 'stores' | 'others'> {
   const stores = new Map<string, AddressStore>();
   const others: string[] = [];
   for (const { json } of list.plugins) {
     const { ipam } = json;
     if (!isJsonObject(ipam) || typeof ipam.type !== 'string') continue;
+    const pool = poolNetworkOf(list.name, ipam, isOurs);
+    if (pool) {
+      stores.set(pool.folder, poolStore(poolStoreOf(pool, ipam)));
+      continue;
+    }
     if (ipam.type !== 'host-local') {
       others.push(ipam.type);
       continue;
@@ -111,6 +125,12 @@ function storesOf(
     stores.set(folder, { folder, sets: [...before, ...sets], ...(unknown !== undefined && { unknown }) });
   }
   return { stores: [...stores.values()], others };
+}
+
+function poolStore(pool: PoolStore): AddressStore {
+  const sets = setsOf(pool.ranges);
+  const unknown = sets.length === 0 ? 'its configuration has none that can be read' : undefined;
+  return { folder: pool.folder, sets, pool, ...(unknown !== undefined && { unknown }) };
 }
 
 /** Ranges may come by a capability: then those of the attachments that are remembered count as well. */

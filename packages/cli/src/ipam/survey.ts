@@ -2,6 +2,7 @@
 import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, parseIp } from '@cni-ts/address/ip';
 import { describe, type RangeSet, rangeOf, sizeOf } from '@cni-ts/ipam-kit/ranges';
+import { blocksOf, roomHere, roomIn } from '../cluster/pool-store.ts';
 import type { VerbCall } from '../verb.ts';
 import { dhcpFolder, type Lease, leasesOf } from './leases.ts';
 import { type OddFile, type Reservation, reservationsIn } from './reservations.ts';
@@ -96,6 +97,12 @@ export interface Use {
   readonly forgotten: number;
   /** By no attachment, but kept aside by a file. */
   readonly aside: number;
+  /** How many blocks of it this node has, where it is the cluster's: what is usable is theirs, and there may be more. */
+  readonly blocks?: number;
+}
+
+export function isFull({ used, usable, blocks }: Use): boolean {
+  return used >= usable && blocks === undefined;
 }
 
 export function usesOf({ store, holders, odd }: StoreView): Use[] {
@@ -105,7 +112,7 @@ export function usesOf({ store, holders, odd }: StoreView): Use[] {
     const of = (cause: string | undefined) => own.filter(({ standing }) => standing.stale === cause).length;
     return {
       range: rangeText(set),
-      usable: Number(sizeOf(set)),
+      ...usableOf(store, at),
       used: own.length + aside,
       live: of(undefined),
       beforeBoot: of('boot'),
@@ -114,6 +121,13 @@ export function usesOf({ store, holders, odd }: StoreView): Use[] {
       aside,
     };
   });
+}
+
+function usableOf({ pool, sets }: AddressStore, at: number): Pick<Use, 'usable' | 'blocks'> {
+  if (!pool) return { usable: Number(sizeOf(sets[at] ?? [])) };
+  const ranges = pool.ranges.slice(at, at + 1);
+  const blocks = blocksOf(pool).filter((one) => one.state === 'held' && roomIn(one, ranges) > 0).length;
+  return { usable: roomHere(pool, ranges), blocks };
 }
 
 export function whose({ containerId, ifname }: { containerId: string; ifname?: string }): string {

@@ -2,6 +2,7 @@
 import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
+import { blockText, blockWith, type PoolStore, stateText } from '../cluster/pool-store.ts';
 import { rangeText, type Survey, timeText, whose } from './survey.ts';
 
 export interface Reason {
@@ -36,9 +37,10 @@ export function reasonsOf(ip: Ip, { networks }: Survey): Reason[] {
       const range = set && rangeOf(set, ip);
       if (!isHeld && range) {
         const isGateway = equalIp(range.gateway, ip);
+        const pool = store.pool && !isGateway ? freeInPool(store.pool, address) : undefined;
         const text = isGateway
           ? `the gateway of ${formatCidr(range.subnet)}, which is given to nobody`
-          : `free, ${where}; a released address is given again after a full turn`;
+          : (pool ?? `free, ${where}; a released address is given again after a full turn`);
         found.push({ network: name, text, isStale: false });
       }
     }
@@ -47,4 +49,14 @@ export function reasonsOf(ip: Ip, { networks }: Survey): Reason[] {
     }
   }
   return found;
+}
+
+function freeInPool(pool: PoolStore, address: string): string {
+  const block = blockWith(pool, address);
+  if (block === undefined) {
+    return `in no block of this node: another may have it (cnitool explain ${address} asks the cluster)`;
+  }
+  if (block.owner !== undefined) return `kept for ${block.owner}`;
+  const rests = block.state === 'held' ? '; a released address rests before it is given again' : '';
+  return `free, in block ${blockText(block)} of space ${block.space}, which is ${stateText(block)}${rests}`;
 }

@@ -1,10 +1,11 @@
-/** The reservations of host-local on this node: a folder for each network, a file for each address. */
+/** The reservations of host-local and cluster-pool on this node: a folder for each network, a file for each address. */
 import { type Ip, parseIp } from '@cni-ts/address/ip';
 import { readRegular } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { type FolderEntry, folderEntries } from '@cni-ts/libc/folder';
 import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import type { Json } from '../validate/document.ts';
+import { clusterIpam } from '../validate/plugin-types.ts';
 
 export const defaultDataDir = '/var/lib/cni/networks';
 
@@ -24,7 +25,7 @@ export function dataDirs(plugins: readonly Json[]): string[] {
   const named = plugins.flatMap((one) => {
     const ipam = objectMember(one, 'ipam');
     const folder = textMember(ipam, 'dataDir').replace(/\/+$/, '');
-    return textMember(ipam, 'type') === 'host-local' && folder !== '' ? [folder] : [];
+    return ['host-local', ...clusterIpam].includes(textMember(ipam, 'type')) && folder !== '' ? [folder] : [];
   });
   return [...new Set([defaultDataDir, ...named])];
 }

@@ -25,7 +25,7 @@ export interface Whose {
 export const nobody: Whose = { attached: [], said: undefined, plugin: undefined };
 
 export class Sight {
-  readonly call: Pick<VerbCall, 'env' | 'runtime' | 'plugin'>;
+  readonly call: Pick<VerbCall, 'env' | 'runtime' | 'plugin' | 'isOurs'>;
   readonly cacheDir: string;
   readonly folder: string;
   #attached: readonly Attached[] | undefined;
@@ -36,7 +36,7 @@ export class Sight {
   #reservations: readonly Reservation[] | undefined;
   #names: ReadonlyMap<string, readonly { readonly of: Attached; readonly name: OwnedName }[]> | undefined;
 
-  constructor(call: Pick<VerbCall, 'env' | 'runtime' | 'plugin'>) {
+  constructor(call: Sight['call']) {
     this.call = call;
     this.cacheDir = call.env.CNI_CACHE_DIR || defaultCacheDir;
     this.folder = configDir(call.env);

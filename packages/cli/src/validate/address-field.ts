@@ -10,6 +10,8 @@ export interface GivenRange {
   readonly start: Ip;
   readonly end: Ip;
   readonly path: Path;
+  /** Addresses of a cluster: networks of one space share them. */
+  readonly space?: string;
 }
 
 /** An address without a prefix length. */

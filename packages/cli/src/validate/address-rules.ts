@@ -2,11 +2,12 @@
 import { type Cidr, contains, formatCidr, isHost, lastOf, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { compareIp, equalIp, formatIp, type Ip, nextIp, parseIp, previousIp } from '@cni-ts/address/ip';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
+import { poolRanges } from '../cluster/pool-ranges.ts';
 import { addressField, type GivenRange } from './address-field.ts';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, note, type Path, warning } from './finding.ts';
 import { isOfIpam, pluginsOf } from './list-rules.ts';
-import { interfacePlugins } from './plugin-types.ts';
+import { clusterIpam, interfacePlugins } from './plugin-types.ts';
 import { routeFindings } from './route-rules.ts';
 
 export interface Addresses {
@@ -22,9 +23,10 @@ export function addressesOf(document: ConfigDocument): Addresses {
     const ipam = objectMember(json, 'ipam');
     if (!ipam) continue;
     const kind = textMember(ipam, 'type');
+    const at = [...path, 'ipam'];
+    if (clusterIpam.includes(kind)) ranges.push(...ofCluster(ipam, at));
     if (kind !== 'host-local' && kind !== 'static') continue;
     const found: Draft[] = [];
-    const at = [...path, 'ipam'];
     const given = kind === 'host-local' ? hostLocal(ipam, json, at, found) : fixed(ipam, json, at, found);
     const routes = memberOf(ipam, 'routes');
     if (Array.isArray(routes))
@@ -37,6 +39,18 @@ export function addressesOf(document: ConfigDocument): Addresses {
     );
   }
   return { findings, ranges };
+}
+
+/** What is wrong with them the plugin itself tells. */
+function ofCluster(ipam: Json, path: Path): GivenRange[] {
+  const space = textMember(ipam, 'network_name') || 'default';
+  return poolRanges(ipam).map(({ subnet, start, end, path: at }) => ({
+    subnet,
+    start,
+    end,
+    path: [...path, ...at],
+    space,
+  }));
 }
 
 function hostLocal(ipam: Json, plugin: Json, path: Path, found: Draft[]): GivenRange[] {

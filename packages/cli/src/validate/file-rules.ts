@@ -48,11 +48,25 @@ function sharedRanges(one: Network, other: Network): Draft[] {
   const masters = [masterOf(one.document), masterOf(other.document)];
   if (masters[0] !== undefined && masters[1] !== undefined && masters[0] !== masters[1]) return [];
   return one.ranges.flatMap((range) => {
-    const met = other.ranges.find((theirs) => overlap(range, theirs));
+    const met = other.ranges.find((theirs) => overlap(range, theirs) && !isShared(range, theirs));
     if (!met) return [];
-    const message = `${rangeText(range)} overlaps ${rangeText(met)} of network ${nameOf(other.document)} in ${other.document.source.file}`;
-    return [warning('CNI2007', [...range.path, 'subnet'], message)];
+    const message = `${rangeText(range)} overlaps ${rangeText(met)} of network ${nameOf(other.document)} in ${other.document.source.file}${apart(range, met)}`;
+    return [warning('CNI2007', [...range.path, range.space === undefined ? 'subnet' : 'range'], message)];
   });
+}
+
+/** Of one space no address is given twice, whichever of its networks asks. */
+function isShared(one: GivenRange, other: GivenRange): boolean {
+  return one.space !== undefined && one.space === other.space;
+}
+
+/** Why two networks of which at least one is the cluster's do not know of each other. */
+function apart(one: GivenRange, other: GivenRange): string {
+  if (one.space === undefined && other.space === undefined) return '';
+  if (one.space !== undefined && other.space !== undefined) {
+    return `, and spaces ${one.space} and ${other.space} (network_name) do not know of each other`;
+  }
+  return ', and host-local on this node does not know what the cluster gives: leave out of one what the other has';
 }
 
 /** The link of the node that a network stands on, where it has one. */

@@ -1,0 +1,69 @@
+/** What is wrong with a network's blocks on this node, by the node's own files: no agent is asked. */
+import type { FindingCode, FindingLevel } from '@cni-ts/spec/finding-codes';
+import type { StoreView } from '../ipam/survey.ts';
+import { addressesIn, blocksOf, blockText, blockWith, isUnconfirmed } from './pool-store.ts';
+
+export interface PoolProblem {
+  readonly code: FindingCode;
+  readonly level: FindingLevel;
+  readonly message: string;
+  readonly cure: string;
+  readonly address?: string;
+}
+
+/** Codes that only these problems have. */
+export const poolCodes: readonly FindingCode[] = ['CNI2042', 'CNI2043', 'CNI2044', 'CNI2046'];
+
+export function poolProblems({ store: { pool }, holders }: StoreView): PoolProblem[] {
+  if (!pool) return [];
+  if (pool.damaged !== undefined) {
+    const cure = 'systemctl restart cluster-agent: it writes the list anew';
+    return [{ code: 'CNI2044', level: 'error', message: pool.damaged, cure }];
+  }
+  const found: PoolProblem[] = [];
+  if (isUnconfirmed(pool)) {
+    found.push({
+      code: 'CNI2043',
+      level: 'warning',
+      message: `${pool.blocks} is from before this boot, and the agent has not confirmed its blocks yet`,
+      cure: 'systemctl start cluster-agent; it needs etcd for this',
+    });
+  }
+  const addresses = holders.map(({ address }) => address);
+  for (const one of blocksOf(pool)) {
+    if (one.state !== 'lost') continue;
+    const inside = new Set(addressesIn(one, addresses));
+    const names = holders.filter(({ address }) => inside.has(address)).map(nameOf);
+    const lost = `block ${blockText(one)} of space ${one.space} is lost: another node may give its addresses`;
+    found.push({
+      code: 'CNI2042',
+      level: 'error',
+      message:
+        names.length === 0 ? `${lost}; no container has one of them here` : `${lost}; here ${some(names)}`,
+      cure: names.length === 0 ? 'none is needed: the agent drops it' : 'restart these containers',
+    });
+  }
+  for (const one of holders) {
+    // One that is gone has its own cure.
+    if (one.standing.stale !== undefined || blockWith(pool, one.address)) continue;
+    found.push({
+      code: 'CNI2046',
+      level: 'error',
+      address: one.address,
+      message: `container ${nameOf(one)} holds it, and it is in no block of this node: another node may give it too`,
+      cure: 'restart the container',
+    });
+  }
+  return found;
+}
+
+function nameOf({ containerId, ifname, address }: StoreView['holders'][number]): string {
+  return `${containerId}${ifname === undefined ? '' : `/${ifname}`} (${address})`;
+}
+
+function some(names: readonly string[]): string {
+  const rest = names.length - most;
+  return `${names.slice(0, most).join(', ')}${rest > 0 ? ` and ${rest} more have them` : names.length === 1 ? ' has one' : ' have them'}`;
+}
+
+const most = 20;
