@@ -29,6 +29,9 @@ const del = (node: string, id: string, asked: number, more: Partial<DelEvent> = 
   ...{ kind: 'del', node, network: 'net', id, asked, answered: asked + 0.01 },
   ...more,
 });
+/** The plugin was killed. */
+const unanswered = (kind: 'add' | 'del', node: string, id: string, asked: number) =>
+  ({ kind, node, network: 'net', id, asked }) as const;
 const key = (node: string, first: string, length: number, network = 'net', space = 'default'): LedgerKey => {
   const ip = parseIp(first);
   if (!ip) throw new Error(first);
@@ -49,7 +52,7 @@ const store = (node: string, reservations: Record<string, string>, live?: string
 const sound: readonly HistoryEvent[] = [
   add('n1', 'a', '10.0.0.1', 1),
   add('n2', 'b', '10.0.0.65', 1),
-  add('n1', 'killed', '', 2, { answered: undefined, addresses: undefined, onDisk: undefined }),
+  unanswered('add', 'n1', 'killed', 2),
   look(3, {
     keys: [key('n1', '10.0.0.0', 26), key('n2', '10.0.0.64', 26)],
     stores: [store('n1', { '10.0.0.1': 'a', '10.0.0.2': 'killed' }), store('n2', { '10.0.0.65': 'b' })],
@@ -113,7 +116,7 @@ describe('each planted fault is found, and nothing else', () => {
     [
       'an address that an ADD without an answer keeps',
       [
-        add('n1', 'x', '', 30, { answered: undefined, addresses: undefined }),
+        unanswered('add', 'n1', 'x', 30),
         look(31, { keys: [key('n1', '10.0.0.128', 26)], stores: [store('n1', { '10.0.0.130': 'x' })] }),
         add('n2', 'y', '10.0.0.130', 32),
       ],
@@ -158,6 +161,14 @@ describe('each planted fault is found, and nothing else', () => {
       /^I5 after GC n1 keeps no address of net for x, which lives/,
     ],
     [
+      'what an ADD that failed left',
+      [
+        { kind: 'add', node: 'n1', network: 'net', id: 'x', asked: 30, error: '999: no' },
+        look(31, { keys: [key('n1', '10.0.0.128', 26)], stores: [store('n1', { '10.0.0.129': 'x' })] }),
+      ],
+      /^I5 n1 keeps 10\.0\.0\.129 of net for x, whose ADD failed/,
+    ],
+    [
       'an empty block never returned',
       [look(50, { keys: [key('n1', '10.0.0.128', 26)], stores: [store('n1', {})], quietFor: 11 })],
       /^I6 n1 keeps 10\.0\.0\.128\/26 of net/,
@@ -198,7 +209,7 @@ test('a killed DEL is no failed one, and its address is free from when it was as
   expect(
     found([
       add('n1', 'x', '10.0.0.99', 30),
-      del('n1', 'x', 31, { answered: undefined }),
+      unanswered('del', 'n1', 'x', 31),
       add('n2', 'y', '10.0.0.99', 32),
       del('n2', 'y', 33),
     ]),

@@ -18,6 +18,7 @@ export function check(history: readonly HistoryEvent[], law: Law): Violation[] {
   const all = [
     ...overlaps(history, law),
     ...looks.flatMap((look) => [...nested(look), ...foreign(look), ...notTheLiveSet(look)]),
+    ...leftByFailed(history, looks),
     ...looks.flatMap((look) => neverReturned(look, law.emptyBlocksReturnIn)),
     ...history.flatMap((event) => wrongAnswer(event, law)),
   ];
@@ -201,6 +202,23 @@ function notTheLiveSet({ at, stores }: LookEvent): Violation[] {
       ),
     ];
   });
+}
+
+/** I5, too: an ADD that failed leaves nothing, and needs neither DEL nor GC for that. */
+function leftByFailed(history: readonly HistoryEvent[], looks: readonly LookEvent[]): Violation[] {
+  const failed = new Set<string>();
+  for (const one of history) if (one.kind === 'add' && one.error !== undefined) failed.add(attachment(one));
+  return looks.flatMap(({ at, stores }) =>
+    stores.flatMap(({ node, network, reservations }) =>
+      reservations
+        .filter(({ id }) => failed.has(attachment({ node, network, id })))
+        .map(({ address, id }) => ({
+          invariant: 'I5' as const,
+          at,
+          what: `${node} keeps ${address} of ${network} for ${id}, whose ADD failed`,
+        })),
+    ),
+  );
 }
 
 /** I6 */
