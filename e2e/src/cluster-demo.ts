@@ -78,18 +78,21 @@ function tell(text: string): void {
 /** A machine of the cluster, with an agent. */
 class Node {
   readonly place: Place;
+  readonly #configs: string;
   #agent: ReturnType<Place['start']> | undefined;
 
-  private constructor(place: Place) {
+  private constructor(place: Place, configs: string) {
     this.place = place;
+    this.#configs = configs;
   }
 
   static async open(name: string, address: string, dir: string): Promise<Node> {
     const disk = join(dir, name);
-    for (const folder of ['lib', 'etc/net.d']) mkdirSync(join(disk, folder), { recursive: true });
-    writeFileSync(join(disk, 'etc/net.d/10-flat.conflist'), `${JSON.stringify(conflist, null, 2)}\n`);
-    const mounts = `mount --bind ${disk}/lib /var/lib/cni; mount --bind ${disk}/etc /etc/cni`;
-    return new Node(await Place.open(name, address, mounts));
+    for (const folder of ['lib', 'net.d']) mkdirSync(join(disk, folder), { recursive: true });
+    writeFileSync(join(disk, 'net.d/10-flat.conflist'), `${JSON.stringify(conflist, null, 2)}\n`);
+    // All of it goes with the demo: a folder is laid over those that a machine may not have.
+    const mounts = `mount -t tmpfs tmpfs /var/lib; mkdir /var/lib/cni; mount --bind ${disk}/lib /var/lib/cni`;
+    return new Node(await Place.open(name, address, mounts), join(disk, 'net.d'));
   }
 
   startAgent(endpoints: readonly string[]): void {
@@ -114,7 +117,7 @@ class Node {
   sh(command: string, { quiet = false, mayEndWith = 0 } = {}): string {
     const { name, pid } = this.place;
     if (!quiet) tell(cyan(`${name}$ ${command}`));
-    const path = `export PATH=${bin}:$PATH CNI_PATH=${bin}`;
+    const path = `export PATH=${bin}:$PATH CNI_PATH=${bin} NETCONFPATH=${this.#configs}`;
     const { status, stdout, stderr } = run('nsenter', [
       ...['-t', String(pid), '-m', '-n', '--', 'bash', '-c', `${path}\n${command}`],
     ]);
@@ -156,7 +159,6 @@ function fail(text: string): never {
 async function show(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'cni-cluster-demo-'));
   try {
-    own('for d in /etc/cni /var/lib/cni; do [ -d $d ] || mkdir -p $d; mount -t tmpfs tmpfs $d; done');
     own('mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/cni-ts');
     layBridge();
     title('Three members of etcd, m1 to m3, and three nodes, n1 to n3, on one flat network');
@@ -171,7 +173,7 @@ async function show(): Promise<void> {
     for (const node of nodes) await node.ready();
 
     title('The network, the same file on each node');
-    n1.sh('cat /etc/cni/net.d/10-flat.conflist');
+    n1.sh('cat $NETCONFPATH/10-flat.conflist');
 
     title('Two containers on each node');
     for (const node of nodes) {

@@ -55,7 +55,7 @@ export class RigNode {
     const place = await Place.open(
       name,
       address,
-      `mount --bind ${folder}/boot_id /proc/sys/kernel/random/boot_id; mount --bind ${folder}/disk /var/lib/cni`,
+      `mount --bind ${folder}/boot_id /proc/sys/kernel/random/boot_id; mount -t tmpfs tmpfs /var/lib; mkdir /var/lib/cni; mount --bind ${folder}/disk /var/lib/cni`,
     );
     const node = new RigNode(name, nodeName, place, folder, setup);
     node.writeConfigs(setup.networks);

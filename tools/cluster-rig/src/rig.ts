@@ -50,7 +50,7 @@ function numberOf(name: 'nodes' | 'adds' | 'seed' | 'minutes', or: number): numb
 /** The rig's mounts: what plugins and agents write to is new and empty on each node, and nobody sees the machine's. */
 const prepare = `
 set -e
-for folder in /etc/cni /var/lib/cni; do [ -d $folder ] || mkdir -p $folder; mount -t tmpfs tmpfs $folder; done
+[ ! -d /etc/cni ] || mount -t tmpfs tmpfs /etc/cni
 mount -t tmpfs tmpfs /run
 mkdir -p /run/netns /run/cni-ts
 "$@"

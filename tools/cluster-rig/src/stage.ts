@@ -7,6 +7,9 @@ export const bridge = 'rig0';
 /** The rig's own address on the bridge, from which it talks to members. */
 export const ownAddress = '10.90.255.254';
 
+/** What is started ends with whoever started it, however that ends. */
+const tied = ['setpriv', '--pdeathsig', 'KILL', '--'] as const;
+
 /** Runs a shell command in the rig's namespaces; a failure is an error with what it said. */
 export function sh(command: string): string {
   const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
@@ -37,9 +40,8 @@ export class Place {
   /** `furnish`: shell commands that lay out its mounts. */
   static async open(name: string, address: string, furnish: string): Promise<Place> {
     const script = `set -e\nmount -t tmpfs tmpfs /run\nmkdir -p /run/netns /run/cni-ts\nip link set lo up\n${furnish}\necho ready; exec sleep infinity`;
-    const holder = spawn('unshare', ['--mount', '--net', '--propagation', 'private', 'sh', '-c', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const [command, ...args] = [...tied, 'unshare', '--mount', '--net', '--propagation', 'private'];
+    const holder = spawn(command, [...args, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [said] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit').then(() => [''])]);
     if (!String(said).startsWith('ready')) throw new Error(`the namespaces of ${name} could not be laid out`);
     const place = new Place(name, address, holder);
@@ -52,7 +54,8 @@ export class Place {
 
   /** Starts a program in it. */
   start(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    return spawn('nsenter', ['-t', String(this.pid), '-m', '-n', '--', command, ...args], options);
+    const inside = ['-t', String(this.pid), '-m', '-n', '--', ...tied, command, ...args];
+    return spawn('nsenter', inside, options);
   }
 
   /** Runs a shell command in it. */
