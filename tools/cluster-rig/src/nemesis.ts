@@ -327,7 +327,7 @@ const restored: Fault = {
     }
     for (const { node } of nodesOn(world)) {
       await node.stopAgent('SIGTERM');
-      node.startAgent({ acceptRestored: true });
+      node.startAgent(['--accept-restored']);
     }
     for (const { node } of nodesOn(world)) await node.waitUntilWell();
     return `noticed by ${refusing.length}`;

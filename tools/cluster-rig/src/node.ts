@@ -23,6 +23,8 @@ export interface NodeSetup {
   readonly endpoints: readonly string[];
   readonly lanes: number;
   readonly networks: readonly RigNetwork[];
+  /** Of each agent. */
+  readonly agentOptions?: readonly string[];
   /** Of its disk, a tmpfs; without it its state is on the machine's disk. */
   readonly disk?: number;
 }
@@ -33,7 +35,7 @@ export class RigNode {
   readonly nodeName: string;
   readonly place: Place;
   readonly folder: string;
-  readonly #setup: NodeSetup;
+  readonly setup: NodeSetup;
   #lanes: Launcher[] = [];
   #agent: ChildProcess | undefined;
   #on = true;
@@ -44,7 +46,7 @@ export class RigNode {
     this.nodeName = nodeName;
     this.place = place;
     this.folder = folder;
-    this.#setup = setup;
+    this.setup = setup;
   }
 
   static async open(name: string, address: string, setup: NodeSetup, nodeName = name): Promise<RigNode> {
@@ -68,7 +70,7 @@ export class RigNode {
   }
 
   get hasSmallDisk(): boolean {
-    return Boolean(this.#setup.disk);
+    return Boolean(this.setup.disk);
   }
 
   get lanes(): number {
@@ -107,7 +109,7 @@ export class RigNode {
   }
 
   #startLanes(): void {
-    const { launcher, bin, lanes, networks } = this.#setup;
+    const { launcher, bin, lanes, networks } = this.setup;
     const plugin = String(networks[0]?.ipam.type ?? 'cluster-pool');
     this.#lanes = Array.from(
       { length: lanes },
@@ -117,15 +119,14 @@ export class RigNode {
 
   /** Another plugin than that of its networks, on a lane of its own. */
   launcherOf(plugin: string): Launcher {
-    const { launcher, bin } = this.#setup;
+    const { launcher, bin } = this.setup;
     return new Launcher(this.place, launcher, join(bin, plugin), bin);
   }
 
-  startAgent(more: { acceptRestored?: boolean } = {}): void {
+  startAgent(more: readonly string[] = [], endpoints = this.setup.endpoints): void {
     const [command = '', ...args] = agentCommand({
-      node: this.nodeName,
-      endpoints: this.#setup.endpoints,
-      ...more,
+      ...{ node: this.nodeName, endpoints },
+      more: [...(this.setup.agentOptions ?? []), ...more],
     });
     const log = createWriteStream(join(this.folder, 'agent.log'), { flags: 'a' });
     const { PATH = '' } = process.env;

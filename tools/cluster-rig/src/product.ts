@@ -7,16 +7,16 @@ export const root = resolve(import.meta.dirname, '../../..');
 export interface AgentOptions {
   readonly node: string;
   readonly endpoints: readonly string[];
-  /** A person confirms that etcd was restored. */
-  readonly acceptRestored?: boolean;
+  /** More of its options. */
+  readonly more?: readonly string[];
 }
 
 /** Its folder of state and its socket are where they are without being told: each node has mounts of its own. */
-export function agentCommand({ node, endpoints, acceptRestored }: AgentOptions): string[] {
+export function agentCommand({ node, endpoints, more = [] }: AgentOptions): string[] {
   return [
     ...[process.execPath, '--disable-warning=ExperimentalWarning', join(root, 'dist/js/cluster-agent.js')],
     ...['--node', node, '--endpoints', endpoints.join(',')],
-    ...(acceptRestored ? ['--accept-restored'] : []),
+    ...more,
   ];
 }
 

@@ -41,8 +41,8 @@ export interface RunPlan {
 }
 
 const cooldown = 2;
-/** Seconds between two looks of the agent at its blocks. */
-const period = 5;
+/** Seconds between two looks of an agent at what is in use, and at what etcd has. */
+const periods = { period: 2, compare: 4 };
 const lanes = 2;
 
 export async function run(plan: RunPlan): Promise<RunReport> {
@@ -58,6 +58,7 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   const setup = {
     ...{ folder: join(plan.out, 'nodes'), launcher: launcherProgram(), bin: plan.bin, lanes },
     ...{ endpoints: members.endpoints, networks },
+    agentOptions: ['--period', String(periods.period), '--compare', String(periods.compare)],
   };
   const nodes: RigNode[] = [];
   for (let i = 1; i <= plan.nodes; i++) {
@@ -82,7 +83,7 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   });
   const law = {
     networks: Object.fromEntries(networks.map(({ name, law: of }) => [name, of])),
-    emptyBlocksReturnIn: cooldown + 2 * period,
+    emptyBlocksReturnIn: cooldown + 2 * periods.compare,
   };
   say('all is taken away');
   await settle(world, law.emptyBlocksReturnIn);

@@ -22,7 +22,7 @@ let attachments = 0;
 
 export class Runtime {
   readonly node: RigNode;
-  readonly #recorder: Recorder;
+  readonly recorder: Recorder;
   /** What lives, by id, and may be deleted. */
   readonly live = new Map<string, Attached>();
   /** Of these, what CHECK is under way for: DEL waits. They live all the same. */
@@ -34,7 +34,7 @@ export class Runtime {
 
   constructor(node: RigNode, recorder: Recorder) {
     this.node = node;
-    this.#recorder = recorder;
+    this.recorder = recorder;
   }
 
   /** Calls that are under way. */
@@ -44,7 +44,7 @@ export class Runtime {
 
   /** The power goes, and its containers with it. */
   powerOff(at: number): void {
-    this.#recorder.add({ kind: 'off', node: this.node.name, at });
+    this.recorder.add({ kind: 'off', node: this.node.name, at });
     this.live.clear();
     this.checking.clear();
     this.owed.clear();
@@ -61,26 +61,26 @@ export class Runtime {
     const of = { kind: 'add', node: this.node.name, network: network.name, id } as const;
     if (!answer) {
       // The node lost its power meanwhile, and what it knew.
-      this.#recorder.add({ ...of, asked: now() });
+      this.recorder.add({ ...of, asked: now() });
       return { answer, id };
     }
     const { began, ended, status, output } = answer;
     if (status >= 128) {
-      this.#recorder.add({ ...of, asked: began });
+      this.recorder.add({ ...of, asked: began });
       this.owed.set(id, network);
       return { answer, id };
     }
     const said = parsed(output);
     if (status !== 0) {
       const error = sentence(said, output);
-      this.#recorder.add({ ...of, asked: began, error });
+      this.recorder.add({ ...of, asked: began, error });
       // A runtime asks for DEL after an ADD that failed; nothing should be left without it.
       return { answer, id, error };
     }
     const addresses = (said?.ips ?? []).map(({ address }) => address.split('/')[0] ?? '');
     const folder = this.node.reservations(network);
     const onDisk = addresses.length > 0 && addresses.every((address) => existsSync(join(folder, address)));
-    this.#recorder.add({ ...of, asked: began, answered: ended, addresses, onDisk });
+    this.recorder.add({ ...of, asked: began, answered: ended, addresses, onDisk });
     if (this.node.isOn) this.live.set(id, { network, addresses });
     return { answer, id };
   }
@@ -97,12 +97,12 @@ export class Runtime {
     if (!answer) return { answer };
     const of = { kind: 'del', node: this.node.name, network: network.name, id, asked: answer.began } as const;
     if (answer.status >= 128) {
-      this.#recorder.add(of);
+      this.recorder.add(of);
       this.owed.set(id, network);
       return { answer };
     }
     const error = answer.status === 0 ? undefined : sentence(parsed(answer.output), answer.output);
-    this.#recorder.add({ ...of, answered: answer.ended, ...(error !== undefined && { error }) });
+    this.recorder.add({ ...of, answered: answer.ended, ...(error !== undefined && { error }) });
     if (error === undefined) this.owed.delete(id);
     else this.owed.set(id, network);
     return { answer, ...(error !== undefined && { error }) };
@@ -112,7 +112,7 @@ export class Runtime {
     const answer = await this.#call(lane, { verb: 'CHECK', id, config: this.node.config(network) });
     if (!answer || answer.status >= 128) return { answer };
     const error = answer.status === 0 ? undefined : sentence(parsed(answer.output), answer.output);
-    this.#recorder.add({
+    this.recorder.add({
       ...{ kind: 'check', node: this.node.name, network: network.name, id },
       ...{ asked: answer.began, answered: answer.ended, ...(error !== undefined && { error }) },
     });
@@ -125,7 +125,7 @@ export class Runtime {
     const answer = await this.#tracked(this.node.collect(lane, network, valid));
     if (!answer || answer.status >= 128) return { answer };
     const error = answer.status === 0 ? undefined : sentence(parsed(answer.output), answer.output);
-    this.#recorder.add({
+    this.recorder.add({
       ...{ kind: 'gc', node: this.node.name, network: network.name, valid },
       ...{ asked: answer.began, answered: answer.ended, ...(error !== undefined && { error }) },
     });
