@@ -9,8 +9,7 @@ export interface RigNetwork {
 
 /** Few addresses, small blocks, a short rest: blocks and addresses go from node to node all the time. */
 export function tight(nodes: number, cooldown: number): RigNetwork {
-  const length = nodes > 20 ? 20 : 24;
-  const last = nodes > 20 ? '10.64.15.254' : '10.64.0.254';
+  const [length, last] = nodes > 20 ? [21, '10.64.7.254'] : [24, '10.64.0.254'];
   const exclude = ['10.64.0.0/30', '10.64.0.96/28', '10.64.0.129/32'];
   return {
     name: 'tight',
@@ -20,12 +19,13 @@ export function tight(nodes: number, cooldown: number): RigNetwork {
 }
 
 /** A part of the same addresses under another name: pools of one space may overlap. */
-export function overlapping(cooldown: number): RigNetwork {
-  const range = '10.64.0.128-10.64.0.250/24';
+export function overlapping(nodes: number, cooldown: number): RigNetwork {
+  const [start, end, length] =
+    nodes > 20 ? ['10.64.4.0', '10.64.7.250', 21] : ['10.64.0.128', '10.64.0.250', 24];
   return {
     name: 'overlap',
-    ipam: { type: 'cluster-pool', range, node_slice_size: '/29', cooldown },
-    law: { space: 'default', ranges: [{ start: '10.64.0.128', end: '10.64.0.250' }], exclude: [] },
+    ipam: { type: 'cluster-pool', range: `${start}-${end}/${length}`, node_slice_size: '/29', cooldown },
+    law: { space: 'default', ranges: [{ start, end }], exclude: [] },
   };
 }
 

@@ -52,7 +52,7 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   layBridge();
   mkdirSync(plan.out, { recursive: true });
   const random = new Random(plan.seed);
-  const networks = [tight(plan.nodes, cooldown), overlapping(cooldown), dual(cooldown)];
+  const networks = [tight(plan.nodes, cooldown), overlapping(plan.nodes, cooldown), dual(cooldown)];
   const members = await Members.open(program, join(plan.out, 'etcd'));
   say('etcd is up');
   const setup = {

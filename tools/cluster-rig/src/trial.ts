@@ -25,11 +25,10 @@ export async function trial(world: World, plan: TrialPlan): Promise<string[]> {
   for (let round = 0; round === 0 || load.added < plan.adds; round++) {
     const queue = some(random, wanted, wanted.length);
     while (queue.length > 0 && now() < plan.until) {
-      const [first, second] = next(queue);
+      const first = queue.shift();
       if (!first) break;
       if (first.of === 'all') await load.pause();
-      await Promise.all([first, second].map((fault) => fault && strike(world, fault)));
-      tried.push(first.name, ...(second ? [second.name] : []));
+      tried.push(first.name, ...(await withOthers(world, first, queue)));
       load.resume();
       await sleep(1 * world.patience);
       await load.pause();
@@ -48,12 +47,22 @@ export async function trial(world: World, plan: TrialPlan): Promise<string[]> {
   return tried;
 }
 
-/** The next fault, and one of the other kind to go on at the same time. */
-function next(queue: Fault[]): [Fault | undefined, Fault | undefined] {
-  const first = queue.shift();
-  if (!first || first.of === 'all') return [first, undefined];
-  const at = queue.findIndex(({ of }) => of !== 'all' && of !== first.of);
-  return [first, at === -1 ? undefined : queue.splice(at, 1)[0]];
+/** Lets a fault set in, and until it is healed those of the other kind, one after the other; their names. */
+async function withOthers(world: World, first: Fault, queue: Fault[]): Promise<string[]> {
+  let healed = false;
+  const striking = strike(world, first).finally(() => {
+    healed = true;
+  });
+  const names: string[] = [];
+  while (!healed && first.of !== 'all') {
+    const at = queue.findIndex(({ of }) => of !== 'all' && of !== first.of);
+    const [other] = at === -1 ? [] : queue.splice(at, 1);
+    if (!other) break;
+    await strike(world, other);
+    names.push(other.name);
+  }
+  await striking;
+  return names;
 }
 
 /** Takes all away, waits as long as blocks may take to return, and looks. */
