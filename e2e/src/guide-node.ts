@@ -12,7 +12,7 @@ const furnish = `
 set -e
 mount -t tmpfs run /run
 mkdir -p /run/netns /run/lock /run/node/archive /run/node/etc
-cp -a "$OURS/." /run/node/archive
+cp -a "$OURS/." "$OURS/../js/cluster-agent.js" /run/node/archive
 cp -a /etc/. /run/node/etc 2>/dev/null || true
 rm -rf /run/node/etc/cni
 mkdir -p /run/node/etc/cni/net.d
