@@ -67,5 +67,5 @@ async function tryOne(world: World, runtime: Runtime): Promise<void> {
 
 /** Whether the sentence says that the whole space has no address left: with few addresses that is right. */
 function isExhausted(error: string): boolean {
-  return /no (free )?(address|block)/i.test(error);
+  return /no (free )?(address|block)|no block is free/i.test(error);
 }

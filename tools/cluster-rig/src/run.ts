@@ -42,6 +42,8 @@ export interface RunPlan {
 
 const cooldown = 2;
 /** Seconds between two looks of an agent at what is in use, and at what etcd has. */
+/** Seconds for which an agent keeps a block at least: who has been told of it takes an address meanwhile. */
+const leastAge = 10;
 const periods = { period: 2, compare: 4 };
 const lanes = 2;
 
@@ -83,7 +85,7 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   });
   const law = {
     networks: Object.fromEntries(networks.map(({ name, law: of }) => [name, of])),
-    emptyBlocksReturnIn: cooldown + 2 * periods.compare,
+    emptyBlocksReturnIn: leastAge + cooldown + 2 * periods.period,
   };
   say('all is taken away');
   await settle(world, law.emptyBlocksReturnIn);
