@@ -41,9 +41,9 @@ export interface RunPlan {
 }
 
 const cooldown = 2;
-/** Seconds between two looks of an agent at what is in use, and at what etcd has. */
 /** Seconds for which an agent keeps a block at least: who has been told of it takes an address meanwhile. */
 const leastAge = 10;
+/** Seconds between two looks of an agent at what is in use, and at what etcd has. */
 const periods = { period: 2, compare: 4 };
 const lanes = 2;
 
