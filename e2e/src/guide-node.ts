@@ -13,6 +13,7 @@ set -e
 mount -t tmpfs run /run
 mkdir -p /run/netns /run/lock /run/node/archive /run/node/etc
 cp -a "$OURS/." /run/node/archive
+[ ! -e "$OURS/../js/cluster-agent.js" ] || cp "$OURS/../js/cluster-agent.js" /run/node/archive
 cp -a /etc/. /run/node/etc 2>/dev/null || true
 rm -rf /run/node/etc/cni
 mkdir -p /run/node/etc/cni/net.d

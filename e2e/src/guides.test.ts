@@ -4,6 +4,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { workspaceRoot } from '@cni-ts/bundle/workspace';
+import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { afterAll, describe, expect, test } from 'vitest';
 import { commandsOfTool, missingLines, stepsOf, typesOf } from './guide.ts';
 import { capabilities, needsAnotherKernel } from './guide-chain.ts';
@@ -13,11 +14,12 @@ import { ours, theirs } from './lab.ts';
 const guides = globSync('docs/guides/*.md', { cwd: workspaceRoot })
   .filter((file) => !file.endsWith('README.md'))
   .sort()
-  .concat('docs/cnitool.md', 'README.md');
+  .concat('docs/cluster.md', 'docs/cnitool.md', 'README.md');
 const pageOf = (file: string) => readFileSync(join(workspaceRoot, file), 'utf8');
 
 /** Blocks that cannot be tried here, by guide: a new one is thought about. */
 const elsewhere: Readonly<Record<string, number>> = {
+  'docs/cluster.md': 3,
   'docs/guides/chains.md': 1,
   'docs/guides/kubernetes.md': 4,
   'docs/guides/moving-a-node.md': 0,
@@ -25,8 +27,10 @@ const elsewhere: Readonly<Record<string, number>> = {
   'docs/guides/troubleshooting.md': 0,
 };
 
-/** The guide that begins with the Go plugins, where Debian's are installed. */
-const skipped = (file: string) => file.endsWith('moving-a-node.md') && !existsSync(theirs);
+/** The guide that begins with the Go plugins, where Debian's are not installed, and the one that takes etcd. */
+const skipped = (file: string) =>
+  (file.endsWith('moving-a-node.md') && !existsSync(theirs)) ||
+  (file.endsWith('cluster.md') && etcdProgram() === undefined);
 
 /** What this build of cnitool can do: `  name [arguments]  what it does`. */
 const helpOf = (...about: string[]) =>

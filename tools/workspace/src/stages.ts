@@ -7,6 +7,7 @@ export const stageNames = [
   'executables',
   'e2e',
   'torture',
+  'cluster',
   'uml',
 ] as const;
 export type Stage = (typeof stageNames)[number];

@@ -5,7 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packages, workspaceRoot as root } from '@cni-ts/bundle/workspace';
 import { commandLine, oneOf } from '@cni-ts/setup/command-line';
+<<<<<<< HEAD
 import { compiled } from '@cni-ts/testing/compiled';
+=======
+import { etcdProgram } from '@cni-ts/testing/etcd-program';
+>>>>>>> w-rig
 import { execa } from 'execa';
 import { type Counts, closingLine, countVitest, failedBecause, none, sum } from './counts.ts';
 import { isolated } from './isolated.ts';
@@ -35,6 +39,14 @@ const stages: Record<Stage, () => Promise<Counts>> = {
       '--disable-warning=ExperimentalWarning',
       ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
     ]),
+  // As above; without etcd there is nothing to try.
+  cluster: async () =>
+    etcdProgram() === undefined
+      ? { ...skipped, skips: ['cluster: etcd is neither installed nor unpacked'] }
+      : check('node', [
+          '--disable-warning=ExperimentalWarning',
+          ...['tools/cluster-rig/src/rig.ts', '--seed', '1', '--short'],
+        ]),
   uml: async () => (await secondKernel)?.() ?? none,
 };
 

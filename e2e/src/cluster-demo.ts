@@ -1,0 +1,262 @@
+/**
+ * `npm run cluster-demo`: addresses for a cluster before your eyes. Builds, then works in namespaces of its own, so that
+ * nothing of the machine is touched: three members of etcd and three nodes on one flat network; containers on each node get
+ * addresses of one pool and reach each other; members and a node go; then everything is taken away, and shown to be gone.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ledgerKeys } from '@cni-ts/cluster-rig/look';
+import { Members } from '@cni-ts/cluster-rig/members';
+import { agentCommand, askAgent } from '@cni-ts/cluster-rig/product';
+import { killed, layBridge, Place, sleep } from '@cni-ts/cluster-rig/stage';
+import { commandLine } from '@cni-ts/setup/command-line';
+import { etcdProgram } from '@cni-ts/testing/etcd-program';
+import { execa } from 'execa';
+import { emphasis } from './emphasis.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const bin = join(root, 'dist/bin');
+const { bold, cyan } = emphasis(process.stdout, process.env);
+const { values } = commandLine('npm run cluster-demo', {
+  options: { built: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false } },
+});
+const cooldown = 2;
+
+const conflist = {
+  cniVersion: '1.1.0',
+  name: 'flat',
+  plugins: [
+    {
+      type: 'macvlan',
+      master: 'eth0',
+      ipam: { type: 'cluster-pool', range: '10.90.64.0/22', node_slice_size: '/28', cooldown },
+    },
+  ],
+};
+
+if (!values.inside) await prepare();
+else await show();
+
+async function prepare(): Promise<void> {
+  if (etcdProgram() === undefined) {
+    console.error('The demo needs etcd: the package etcd-server has it.');
+    process.exit(1);
+  }
+  if (!values.built) {
+    title('Build');
+    const command = [join(root, 'tools/bundle/src/build.ts')];
+    const build = await execa('node', command, { cwd: root, stdio: 'inherit', reject: false });
+    if (build.exitCode !== 0) process.exit(1);
+  }
+  const isRoot = process.getuid?.() === 0;
+  const namespaces = '--net --mount --pid --fork --kill-child --mount-proc --propagation private'.split(' ');
+  const user = isRoot ? [] : ['--user', '--map-root-user'];
+  const run = await execa(
+    'unshare',
+    [...namespaces, ...user, process.execPath, import.meta.filename, '--inside'],
+    {
+      stdio: 'inherit',
+      reject: false,
+    },
+  );
+  if (run.exitCode !== 0 && !isRoot) {
+    console.error('The demo needs root, or a kernel that lets users make user and network namespaces.');
+  }
+  process.exit(run.exitCode ?? 1);
+}
+
+function title(text: string): void {
+  console.log(`\n${bold(`== ${text}`)}`);
+}
+
+function tell(text: string): void {
+  console.log(text);
+}
+
+/** A machine of the cluster, with an agent. */
+class Node {
+  readonly place: Place;
+  readonly #configs: string;
+  #agent: ReturnType<Place['start']> | undefined;
+
+  private constructor(place: Place, configs: string) {
+    this.place = place;
+    this.#configs = configs;
+  }
+
+  static async open(name: string, address: string, dir: string): Promise<Node> {
+    const disk = join(dir, name);
+    for (const folder of ['lib', 'net.d']) mkdirSync(join(disk, folder), { recursive: true });
+    writeFileSync(join(disk, 'net.d/10-flat.conflist'), `${JSON.stringify(conflist, null, 2)}\n`);
+    // All of it goes with the demo: a folder is laid over those that a machine may not have.
+    const mounts = `mount -t tmpfs tmpfs /var/lib; mkdir /var/lib/cni; mount --bind ${disk}/lib /var/lib/cni`;
+    return new Node(await Place.open(name, address, mounts), join(disk, 'net.d'));
+  }
+
+  startAgent(endpoints: readonly string[]): void {
+    const [command = '', ...args] = agentCommand({ node: this.place.name, endpoints });
+    const { PATH = '' } = process.env;
+    this.#agent = this.place.start(command, args, { stdio: 'ignore', env: { PATH } });
+  }
+
+  async ready(): Promise<void> {
+    for (let i = 0; i < 100; i++) {
+      const status = await askAgent(this.place.path('/run/cni-ts/cluster.sock'), { ask: 'status' }, 2).catch(
+        () => undefined,
+      ); // reason: not up yet
+      const { reachable } = (status?.etcd ?? {}) as { reachable?: boolean }; // reason: as agent-talk.ts has it
+      if (reachable) return;
+      await sleep(0.1);
+    }
+    fail(`the agent of ${this.place.name} did not come up`);
+  }
+
+  /** Runs a command on it, shows it as it would be typed, and its output; some end with 1 for what they tell. */
+  sh(command: string, { quiet = false, mayEndWith = 0 } = {}): string {
+    const { name, pid } = this.place;
+    if (!quiet) tell(cyan(`${name}$ ${command}`));
+    const path = `export PATH=${bin}:$PATH CNI_PATH=${bin} NETCONFPATH=${this.#configs}`;
+    const { status, stdout, stderr } = run('nsenter', [
+      ...['-t', String(pid), '-m', '-n', '--', 'bash', '-c', `${path}\n${command}`],
+    ]);
+    const said = [stdout, stderr].map((text) => text.trimEnd()).filter(Boolean);
+    if (!quiet && said.length > 0) tell(said.join('\n'));
+    if (status !== 0 && status !== mayEndWith) fail(`${name}: ${command}: ${said.join('\n')}`);
+    return stdout;
+  }
+
+  /** The address of a container's eth0. */
+  address(container: string): string {
+    const listed = JSON.parse(this.sh(`ip -n ${container} -j -4 address show dev eth0`, { quiet: true }));
+    const { addr_info: [info] = [] } = (listed as { addr_info?: { local: string }[] }[])[0] ?? {}; // reason: iproute2's JSON
+    return info?.local ?? fail(`${container} has no address`);
+  }
+
+  async close(): Promise<void> {
+    await killed(this.#agent);
+    this.place.close();
+  }
+}
+
+/** Runs a command in the demo's own namespaces. */
+function own(command: string): void {
+  const { status, stdout, stderr } = run('bash', ['-c', command]);
+  if (stdout) tell(stdout.trimEnd());
+  if (status !== 0) fail(`${command}: ${stderr}`);
+}
+
+function run(file: string, args: string[]) {
+  return spawnSync(file, args, { encoding: 'utf8' });
+}
+
+function fail(text: string): never {
+  console.error(`failed: ${text}`);
+  process.exit(1);
+}
+
+async function show(): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'cni-cluster-demo-'));
+  try {
+    own('mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/cni-ts');
+    layBridge();
+    title('Three members of etcd, m1 to m3, and three nodes, n1 to n3, on one flat network');
+    const members = await Members.open(etcdProgram() ?? '', join(dir, 'etcd'));
+    const nodes: Node[] = [];
+    for (const i of [1, 2, 3]) nodes.push(await Node.open(`n${i}`, `10.90.1.${i}`, dir));
+    const [n1, n2, n3] = nodes;
+    if (!n1 || !n2 || !n3) throw new Error('three nodes'); // reason: made above
+    own('ip -brief link show master rig0');
+    tell(`\nOn each node runs: cluster-agent --endpoints ${members.endpoints.join(',')}`);
+    for (const node of nodes) node.startAgent(members.endpoints);
+    for (const node of nodes) await node.ready();
+
+    title('The network, the same file on each node');
+    n1.sh('cat $NETCONFPATH/10-flat.conflist');
+
+    title('Two containers on each node');
+    for (const node of nodes) {
+      const { name } = node.place;
+      for (const colour of ['blue', 'green']) {
+        node.sh(`ip netns add ${name}-${colour} && cnitool add flat /run/netns/${name}-${colour} >/dev/null`);
+      }
+    }
+    tell('');
+    for (const node of nodes) {
+      node.sh(`for c in blue green; do ip -n ${node.place.name}-$c -brief -4 address show dev eth0; done`);
+    }
+    tell('\nEach node has borrowed a block of 16 addresses; inside it ADD asks nobody:');
+    n1.sh('cnitool ipam spaces', { mayEndWith: 1 });
+
+    title('From container to container, across nodes');
+    n1.sh(`ip netns exec n1-blue ping -c 2 -i 0.2 -W 2 ${n3.address('n3-green')}`);
+    n2.sh(`ip netns exec n2-green ping -c 1 -W 2 ${n1.address('n1-blue')}`);
+
+    title('A member is killed: the others go on');
+    const [m1, m2] = members.all;
+    if (!m1 || !m2) throw new Error('three members'); // reason: made above
+    await members.kill(m1);
+    tell('m1 is dead');
+    await members.ready();
+    n2.sh(
+      'ip netns add n2-red && cnitool add flat /run/netns/n2-red >/dev/null && ip -n n2-red -brief -4 address show dev eth0',
+    );
+
+    title('The second one is killed, and etcd with it: what nodes have borrowed goes on');
+    await members.kill(m2);
+    tell('m2 is dead');
+    n3.sh(
+      'ip netns add n3-red && cnitool add flat /run/netns/n3-red >/dev/null && ip -n n3-red -brief -4 address show dev eth0',
+    );
+    n1.sh(`ip netns exec n1-green ping -c 1 -W 2 ${n3.address('n3-red')}`);
+    n3.sh(
+      'cnitool del flat /run/netns/n3-red && cnitool check flat /run/netns/n3-blue && echo DEL and CHECK need no etcd',
+    );
+    for (const member of [m1, m2]) members.start(member);
+    await members.ready();
+    for (const node of nodes) await node.ready();
+    tell('m1 and m2 are back');
+
+    title('Node n3 is to leave: its containers go, then what it has borrowed is asked back');
+    n3.sh('for c in blue green; do cnitool del flat /run/netns/n3-$c; done');
+    for (let i = 0; ; i++) {
+      n1.sh('cnitool ipam fence n3 --yes', { mayEndWith: 1, quiet: i > 0 });
+      const held = (await ledgerKeys(members)).filter(({ node }) => node === 'n3');
+      if (held.length === 0) break;
+      if (i > 30) fail('n3 did not give its blocks back');
+      await sleep(1);
+    }
+    n1.sh('cnitool ipam spaces', { mayEndWith: 1 });
+    tell(
+      '\nA node that is dead cannot give anything back. When it is off, you say so: cnitool ipam fence n3 --off --yes',
+    );
+
+    title('Everything goes');
+    n1.sh('for c in blue green; do cnitool del flat /run/netns/n1-$c; done');
+    n2.sh('for c in blue green red; do cnitool del flat /run/netns/n2-$c; done');
+    tell(`Freed addresses rest for ${cooldown} seconds; then the blocks return`);
+    for (let i = 0; (await ledgerKeys(members)).length > 0; i++) {
+      if (i > 60) fail(`blocks did not return: ${JSON.stringify(await ledgerKeys(members))}`);
+      await sleep(0.5);
+    }
+    n1.sh('cnitool ipam spaces', { mayEndWith: 1 });
+    const left = nodes.flatMap(({ place }) => {
+      const folder = join(dir, place.name, 'lib/networks/flat');
+      return readdirSync(folder).filter((name) => /^[0-9]+\./.test(name));
+    });
+    const links = nodes.flatMap((node) => {
+      const names = readdirSync(node.place.path('/run/netns'));
+      return names.flatMap((name) =>
+        node.sh(`ip -n ${name} -o link show | grep -v ' lo:' || true`, { quiet: true }),
+      );
+    });
+    if (left.length > 0 || links.join('') !== '') fail(`left: ${left.join(', ')} ${links.join('')}`);
+    tell('\nNo block is held, no address reserved, and no container has a link.');
+    for (const node of nodes) await node.close();
+    await members.close();
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+  process.exit(0);
+}

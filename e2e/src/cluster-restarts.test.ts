@@ -1,0 +1,59 @@
+/** Agents and plugins are restarted and exchanged while containers come and go: nobody notices. */
+import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { sleep } from '@cni-ts/cluster-rig/stage';
+import { etcdProgram } from '@cni-ts/testing/etcd-program';
+import { expect, test } from 'vitest';
+import { ClusterLab } from './cluster-lab.ts';
+import { ours } from './lab.ts';
+
+test.skipIf(etcdProgram() === undefined)(
+  'no ADD fails while agents are restarted, by a signal and by a kill, and the plugin is exchanged',
+  { timeout: 60_000 },
+  async () => {
+    const bin = join('/tmp', `cni-restarts-${process.pid}`);
+    mkdirSync(bin);
+    const exchange = () => {
+      copyFileSync(join(ours, 'cluster-pool'), join(bin, '.new'));
+      renameSync(join(bin, '.new'), join(bin, 'cluster-pool'));
+    };
+    exchange();
+    const cluster = await ClusterLab.open({ nodes: 2, lanes: 2, bin });
+    try {
+      await cluster.startAgents();
+      const { network } = cluster;
+      const failures: string[] = [];
+      let [over, added] = [false, 0];
+      const load = cluster.runtimes.flatMap((runtime) =>
+        [0, 1].map(async (lane) => {
+          // Around twenty live on each node: blocks of 16 come and go.
+          while (!over) {
+            const live = runtime.liveOf(network);
+            const [oldest] = live;
+            if (live.length > 20 + Math.random() * 10 && oldest !== undefined) {
+              await runtime.del(lane, oldest, network);
+              continue;
+            }
+            const { error } = await runtime.add(lane, network);
+            if (error === undefined) added++;
+            else failures.push(error);
+          }
+        }),
+      );
+      for (let round = 0; round < 6; round++) {
+        for (const { node } of cluster.runtimes) {
+          await node.stopAgent(round % 2 === 0 ? 'SIGTERM' : 'SIGKILL');
+          node.startAgent();
+          exchange();
+          await sleep(0.7);
+        }
+      }
+      over = true;
+      await Promise.all(load);
+      expect(failures).toEqual([]);
+      expect(added).toBeGreaterThan(200);
+    } finally {
+      await cluster.close();
+    }
+  },
+);

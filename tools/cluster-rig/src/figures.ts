@@ -1,0 +1,169 @@
+/** What is measured, on the same etcd and the same nodes as the trial, before it. */
+import { quantile } from '@cni-ts/bench/statistics';
+import type { LauncherAnswer } from './launcher.ts';
+import { local, type RigNetwork, wide } from './networks.ts';
+import type { Runtime } from './runtime.ts';
+import { type SharedObjectFigures, sharedObject } from './shared-object.ts';
+import { now } from './stage.ts';
+import { say, type World } from './world.ts';
+
+/** Milliseconds. */
+export interface Times {
+  readonly count: number;
+  readonly median: number;
+  readonly p99: number;
+}
+
+export interface Figures {
+  /** ADD with an address at hand, and host-local's, in turns on one node with nothing else going on. */
+  readonly atHand: Times;
+  readonly hostLocal: Times;
+  /** ADD for which a block has to be claimed. */
+  readonly claims: Times;
+  /** Many nodes at once. */
+  readonly crowd: {
+    readonly nodes: number;
+    readonly adds: number;
+    readonly perSecond: number;
+    readonly times: Times;
+    readonly transactions: number;
+    readonly requests: number;
+  };
+  readonly hostLocalCrowd: { readonly adds: number; readonly perSecond: number };
+  /** Seconds for 1,000 attachments on 10 nodes. */
+  readonly thousand: number | undefined;
+  readonly sharedObject: SharedObjectFigures;
+  /** Bytes, of one agent. */
+  readonly agentMemory: number;
+}
+
+export interface FiguresPlan {
+  readonly adds: number;
+  readonly lanes: number;
+  readonly rounds: number;
+  readonly sharedSeconds: number;
+}
+
+export async function measure(world: World, plan: FiguresPlan): Promise<Figures> {
+  const [one] = world.runtimes;
+  if (!one) throw new Error('no node');
+  say('ADD with an address at hand, beside host-local');
+  const [atHand, hostLocal] = await alone(one, plan.rounds);
+  say('ADD that claims');
+  const claims = await claiming(one, Math.ceil(plan.rounds / 2));
+  say(`${plan.adds} ADDs on ${world.runtimes.length} nodes`);
+  const before = await world.members.served();
+  const { times, perSecond, adds } = await crowd(world.runtimes, wide('crowd'), plan.adds, plan.lanes);
+  const after = await world.members.served();
+  say('the same with host-local');
+  const locals = await crowd(world.runtimes, local('crowd-local'), Math.ceil(plan.adds / 5), plan.lanes);
+  say('1,000 on 10 nodes');
+  const ten = world.runtimes.slice(0, 10);
+  const began = now();
+  if (ten.length === 10) await crowd(ten, wide('thousand'), 1000, plan.lanes);
+  const thousand = ten.length === 10 ? now() - began : undefined;
+  const agentMemory = Math.max(...world.runtimes.map(({ node }) => node.agentMemory));
+  say("whereabouts' way");
+  const shared = await sharedObject(world.members.endpoints, 50, plan.sharedSeconds);
+  return {
+    ...{ atHand, hostLocal, claims, thousand, agentMemory, sharedObject: shared },
+    crowd: {
+      ...{ nodes: world.runtimes.length, adds, perSecond, times },
+      transactions: after.transactions - before.transactions,
+      requests: after.requests - before.requests,
+    },
+    hostLocalCrowd: { adds: locals.adds, perSecond: locals.perSecond },
+  };
+}
+
+function timesOf(took: readonly number[]): Times {
+  return { count: took.length, median: quantile(took, 0.5), p99: quantile(took, 0.99) };
+}
+
+/** Milliseconds; throws what the plugin said where it refused. */
+function tookOf(answer: LauncherAnswer | undefined): number {
+  if (answer?.status !== 0) throw new Error(`a measured ADD failed: ${answer?.output}`);
+  return (answer.ended - answer.began) * 1000;
+}
+
+/** Alternately ours and host-local's, on the same disk. */
+async function alone({ node }: Runtime, rounds: number): Promise<[Times, Times]> {
+  const sides = [wide('alone'), local('alone-local')].map((network) => {
+    node.writeConfigs([network]);
+    const launcher = node.launcherOf(String(network.ipam.type));
+    return { network, launcher, took: [] as number[] };
+  });
+  for (let i = 0; i < rounds; i++) {
+    for (const { network, launcher, took } of i % 2 === 0 ? sides : sides.toReversed()) {
+      const config = node.config(network);
+      const answer = await launcher.call({ verb: 'ADD', id: `alone-${i}`, config });
+      // The first of each makes its folder and, of ours, claims.
+      if (i >= 2) took.push(tookOf(answer));
+      else tookOf(answer);
+    }
+  }
+  for (const { network, launcher } of sides) {
+    for (let i = 0; i < rounds; i++) {
+      await launcher.call({ verb: 'DEL', id: `alone-${i}`, config: node.config(network) });
+    }
+    launcher.kill();
+  }
+  const [ours, theirs] = sides.map(({ took }) => timesOf(took));
+  if (!ours || !theirs) throw new Error('two sides');
+  return [ours, theirs];
+}
+
+/** The first ADD of a network has no block. */
+async function claiming({ node }: Runtime, rounds: number): Promise<Times> {
+  const launcher = node.launcherOf('cluster-pool');
+  const took: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const network = wide(`claim-${i}`);
+    node.writeConfigs([network]);
+    took.push(tookOf(await launcher.call({ verb: 'ADD', id: 'first', config: node.config(network) })));
+    await launcher.call({ verb: 'DEL', id: 'first', config: node.config(network) });
+  }
+  launcher.kill();
+  return timesOf(took);
+}
+
+/** All at once, on all lanes; what was given is taken back, which is not measured. */
+async function crowd(
+  runtimes: readonly Runtime[],
+  network: RigNetwork,
+  adds: number,
+  lanes: number,
+): Promise<{ times: Times; perSecond: number; adds: number }> {
+  const launchers = runtimes.flatMap(({ node }) => {
+    node.writeConfigs([network]);
+    return Array.from({ length: lanes }, (_, lane) => ({
+      launcher: node.launcherOf(String(network.ipam.type)),
+      node,
+      lane,
+      ids: [] as string[],
+    }));
+  });
+  const took: number[] = [];
+  let left = adds;
+  const began = now();
+  await Promise.all(
+    launchers.map(async ({ launcher, node, lane, ids }) => {
+      while (left > 0) {
+        left--;
+        const id = `${network.name}-${node.name}-${lane}-${ids.length}`;
+        const answer = await launcher.call({ verb: 'ADD', id, config: node.config(network) });
+        took.push(tookOf(answer));
+        ids.push(id);
+      }
+    }),
+  );
+  const seconds = now() - began;
+  await Promise.all(
+    runtimes.map((runtime) => {
+      const [first] = launchers.filter(({ node }) => node === runtime.node);
+      return first?.launcher.call({ verb: 'GC', id: 'gc', config: runtime.node.configOfNone(network) });
+    }),
+  );
+  for (const { launcher } of launchers) launcher.kill();
+  return { times: timesOf(took), perSecond: adds / seconds, adds };
+}
