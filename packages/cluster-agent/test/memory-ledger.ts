@@ -82,6 +82,10 @@ class MemoryLedger implements Ledger {
     }));
   }
 
+  accept(): void {
+    // It refuses nothing.
+  }
+
   grid(_space: string, wanted: Grid) {
     return this.#at.answer('grid', () => wanted);
   }

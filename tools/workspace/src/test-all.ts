@@ -5,11 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packages, workspaceRoot as root } from '@cni-ts/bundle/workspace';
 import { commandLine, oneOf } from '@cni-ts/setup/command-line';
-<<<<<<< HEAD
 import { compiled } from '@cni-ts/testing/compiled';
-=======
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
->>>>>>> w-rig
 import { execa } from 'execa';
 import { type Counts, closingLine, countVitest, failedBecause, none, sum } from './counts.ts';
 import { isolated } from './isolated.ts';
