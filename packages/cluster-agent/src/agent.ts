@@ -106,7 +106,7 @@ export class Agent {
 
   /** The etcds are opened anew, with certificates and passwords as they are now. */
   reconnect(): void {
-    for (const member of this.#members.values()) member.reconnect();
+    for (const member of this.#members.values()) void member.reconnect();
   }
 
   async close(): Promise<void> {

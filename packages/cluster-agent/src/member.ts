@@ -155,11 +155,12 @@ export class Member {
     if (answer.ok) this.drain(false);
   }
 
-  /** Requests that run end by themselves. */
-  reconnect(): void {
+  /** Requests that run end by themselves. The old lease ends only once there is a new one. */
+  async reconnect(): Promise<void> {
     const before = this.#ledger;
     this.#ledger = this.#options.open();
-    void before.close();
+    if (this.registered) await this.stayAlive();
+    await this.ask('close', () => before.close());
   }
 
   close(): Promise<void> {

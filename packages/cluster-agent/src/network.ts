@@ -91,7 +91,11 @@ export class Network {
     }
     this.#pool = pool;
     this.#tellChanges(before, pool);
-    for (const action of actions) void this.#carryOut(action);
+    for (const action of actions) {
+      this.#carryOut(action).catch((error) =>
+        this.#options.log.error(`${action.do} failed: ${errorText(error)}`, { network: this.name }),
+      );
+    }
     for (const watcher of [...this.watchers]) watcher();
   }
 
@@ -164,7 +168,7 @@ export class Network {
     state.writeBlocks(this.name, file);
   }
 
-  async #carryOut(action: Exclude<Action, { do: 'write' }> | Action): Promise<void> {
+  async #carryOut(action: Action): Promise<void> {
     switch (action.do) {
       case 'write':
         return;
