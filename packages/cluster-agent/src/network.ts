@@ -72,8 +72,15 @@ export class Network {
     return this.#pool;
   }
 
+  /** Another takes its place, and its file. */
+  retire(): void {
+    this.#retired = true;
+  }
+  #retired = false;
+
   /** What happened. Where the disk refuses what follows from it, it did not. */
   happens(event: Event): void {
+    if (this.#retired) return;
     const before = this.#pool;
     const { pool, actions } = decide(before, event);
     if (actions.some((one) => one.do === 'write')) {
