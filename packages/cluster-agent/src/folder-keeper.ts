@@ -29,7 +29,23 @@ export class FolderKeeper {
     this.#network = network;
     this.#log = log;
     this.#metrics = metrics;
-    network.usedIn = (block) => this.view().usedIn(block);
+    network.usedIn = (block) => this.#usedIn(block);
+  }
+
+  /** What cannot be looked at counts as used: it is not given back. */
+  #usedIn(block: Block): number {
+    try {
+      return this.view().usedIn(block);
+    } catch (error) {
+      this.#tell(error);
+      return sizeOf(block);
+    }
+  }
+
+  #tell(error: unknown): void {
+    this.#log.error(`the reservations cannot be looked at: ${errorText(error)}`, {
+      network: this.#network.name,
+    });
   }
 
   view(): FolderView {
@@ -78,9 +94,7 @@ export class FolderKeeper {
       this.#watch();
       this.#look(now);
     } catch (error) {
-      this.#log.error(`the reservations cannot be looked at: ${errorText(error)}`, {
-        network: this.#network.name,
-      });
+      this.#tell(error);
     }
   }
 

@@ -32,6 +32,7 @@ export class Member {
   readonly node: string;
   readonly uid: string;
   readonly #options: MemberOptions;
+  #open: () => Ledger;
   #ledger: Ledger;
   registered = false;
   fencing = false;
@@ -49,6 +50,7 @@ export class Member {
     this.name = options.name;
     this.node = options.node;
     this.uid = options.uid;
+    this.#open = options.open;
     this.#ledger = options.open();
   }
 
@@ -82,10 +84,6 @@ export class Member {
       this.#change(false, [restoredText(this.name, this.#known(), place.value)]);
       return;
     }
-    if (this.registered) {
-      this.#keepPlace(place.value);
-      return;
-    }
     const { node, uid, version, state, log } = this.#options;
     const take = (over: boolean) =>
       this.ask('register', (ledger) => ledger.registerNode({ node, uid, version }, over));
@@ -102,8 +100,10 @@ export class Member {
       return;
     }
     this.#keepPlace(place.value);
-    if (!this.registered) log.info(`etcd knows this node as ${node}`, { etcd: this.name, uid });
+    if (this.registered) return;
+    log.info(`etcd knows this node as ${node}`, { etcd: this.name, uid });
     await this.stayAlive();
+    await this.#countNodes();
     this.#change(true, []);
   }
 
@@ -117,6 +117,10 @@ export class Member {
     if (!this.registered) return;
     const asked = await this.ask('fence', (ledger) => ledger.fenceAsked(this.node));
     if (asked.ok) this.drain(asked.value);
+    await this.#countNodes();
+  }
+
+  async #countNodes(): Promise<void> {
     const nodes = await this.ask('nodes', (ledger) => ledger.nodes());
     if (nodes.ok) this.nodes = Math.max(1, nodes.value.length);
   }
@@ -155,11 +159,13 @@ export class Member {
     if (answer.ok) this.drain(false);
   }
 
-  /** Requests that run end by themselves. */
-  reconnect(): void {
+  /** Requests that run end by themselves. The old lease ends only once there is a new one. */
+  async reconnect(open: () => Ledger = this.#open): Promise<void> {
     const before = this.#ledger;
-    this.#ledger = this.#options.open();
-    void before.close();
+    this.#ledger = open();
+    this.#open = open;
+    if (this.registered) await this.stayAlive();
+    await this.ask('close', () => before.close());
   }
 
   close(): Promise<void> {
@@ -188,6 +194,7 @@ export class Member {
       if (!this.trouble.includes(sentence)) log.error(sentence, { etcd: this.name });
     }
     metrics.trouble.set({ etcd: this.name }, trouble.length > 0 ? 1 : 0);
+    if (registered === this.registered && trouble.join() === this.trouble.join()) return;
     this.trouble = trouble;
     this.registered = registered;
     this.onChange();

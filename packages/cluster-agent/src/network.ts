@@ -72,8 +72,15 @@ export class Network {
     return this.#pool;
   }
 
+  /** Another takes its place, and its file. */
+  retire(): void {
+    this.#retired = true;
+  }
+  #retired = false;
+
   /** What happened. Where the disk refuses what follows from it, it did not. */
   happens(event: Event): void {
+    if (this.#retired) return;
     const before = this.#pool;
     const { pool, actions } = decide(before, event);
     if (actions.some((one) => one.do === 'write')) {
@@ -91,7 +98,11 @@ export class Network {
     }
     this.#pool = pool;
     this.#tellChanges(before, pool);
-    for (const action of actions) void this.#carryOut(action);
+    for (const action of actions) {
+      this.#carryOut(action).catch((error) =>
+        this.#options.log.error(`${action.do} failed: ${errorText(error)}`, { network: this.name }),
+      );
+    }
     for (const watcher of [...this.watchers]) watcher();
   }
 
@@ -164,7 +175,7 @@ export class Network {
     state.writeBlocks(this.name, file);
   }
 
-  async #carryOut(action: Exclude<Action, { do: 'write' }> | Action): Promise<void> {
+  async #carryOut(action: Action): Promise<void> {
     switch (action.do) {
       case 'write':
         return;
