@@ -233,3 +233,11 @@ describe('where etcd does not answer', () => {
 test.each(['ftp://x', 'http://', 'https://a:b@c', 'http://x/path'])('%s is no endpoint', (text) => {
   expect(() => new EtcdClient({ endpoints: [text] })).toThrow(/is no endpoint of etcd/);
 });
+
+test('a socket of the machine’s is an endpoint, too', async () => {
+  await using own = await EtcdServer.start({ unix: true });
+  const client = new EtcdClient({ endpoints: [own.endpoint] });
+  await client.put('/x', '1');
+  expect((await client.range('/x')).keys[0]?.value).toBe('1');
+  client.close();
+});

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface EtcdOptions {
+  /** Listens on a socket in its folder instead of a port. */
+  readonly unix?: boolean;
   /** Options of the program besides. */
   readonly flags?: readonly string[];
   /** https, with these files. */
@@ -30,11 +32,12 @@ export class EtcdServer {
   }
 
   /** One that is alone, and answers. */
-  static async start({ flags = [], tls }: EtcdOptions = {}): Promise<EtcdServer> {
+  static async start({ flags = [], tls, unix = false }: EtcdOptions = {}): Promise<EtcdServer> {
     const [client, peer] = await freePorts(2);
     const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${client}`;
-    const server = new EtcdServer(mkdtempSync(join(tmpdir(), 'etcd-')), endpoint, [
-      ...memberFlags('one', endpoint, `http://127.0.0.1:${peer}`),
+    const folder = mkdtempSync(join(tmpdir(), 'etcd-'));
+    const server = new EtcdServer(folder, unix ? `unix://${folder}/client:0` : endpoint, [
+      ...memberFlags('one', unix ? 'unix://client:0' : endpoint, `http://127.0.0.1:${peer}`),
       ...['--initial-cluster', `one=http://127.0.0.1:${peer}`],
       ...(tls ? ['--cert-file', tls.cert, '--key-file', tls.key] : []),
       ...(tls?.clientCa === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.clientCa]),
@@ -82,7 +85,10 @@ export class EtcdServer {
   }
 
   #spawn(): ChildProcess {
-    const child = spawn('etcd', ['--data-dir', `${this.#folder}/data`, ...this.#args], {
+    // Whoever made it may be killed, as a test's worker that takes too long: it ends with that thread.
+    const command = ['--pdeathsig', 'KILL', 'etcd', '--data-dir', `${this.#folder}/data`, ...this.#args];
+    const child = spawn('setpriv', command, {
+      cwd: this.#folder, // it makes its socket here
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env.PATH, ETCD_UNSUPPORTED_ARCH: process.arch },
     });
@@ -97,13 +103,12 @@ export class EtcdServer {
   }
 
   async #ready(): Promise<void> {
-    const { hostname, port } = new URL(this.endpoint);
     for (let tries = 0; tries < 180; tries++) {
       if (this.#serves) return;
       if (this.#child.exitCode !== null) break;
       await pause(50);
     }
-    throw new Error(`etcd at ${hostname}:${port} is not ready within nine seconds: ${this.#said}`);
+    throw new Error(`etcd at ${this.endpoint} is not ready within nine seconds: ${this.#said}`);
   }
 }
 
