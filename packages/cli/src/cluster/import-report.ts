@@ -1,7 +1,11 @@
 /** What `cnitool ipam import` tells. */
+import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import { many } from '../many.ts';
 import type { Sorted, Taken } from './import.ts';
 import type { Export } from './whereabouts-export.ts';
+
+const unreadable: FindingCode = 'CNI2048';
+const notTaken: FindingCode = 'CNI2049';
 
 export interface ImportReport extends Sorted, Taken {
   readonly read: Export;
@@ -16,13 +20,13 @@ export function importText({ read, done, taken, refused, left, elsewhere }: Impo
         `${verb} ${address} of container ${at.containerId}, interface ${at.ifname}, network ${at.network}${podRef === '' ? '' : ` (pod ${podRef})`}`,
     ),
     ...refused.map(
-      ({ address, containerId, why }) => `✗ CNI2049 ${address} of container ${containerId}: ${why}`,
+      ({ address, containerId, why }) => `✗ ${notTaken} ${address} of container ${containerId}: ${why}`,
     ),
     ...left.map(
       ({ address, containerId, why, isGone }) =>
-        `${isGone ? ' ' : '✗ CNI2049'} ${address} of container ${containerId} is left: ${why}`,
+        `${isGone ? ' ' : `✗ ${notTaken}`} ${address} of container ${containerId} is left: ${why}`,
     ),
-    ...read.damaged.map((one) => `✗ CNI2048 ${one}`),
+    ...read.damaged.map((one) => `✗ ${unreadable} ${one}`),
     ...[...read.passedOver].map(
       ([kind, count]) => `${count} ${kind} passed over: pools alone say who has which address`,
     ),

@@ -60,6 +60,7 @@ export function sortAllocations(
     }
     const network = networks.get(at.network);
     if (!at.lives) leave(`its namespace ${at.netns} is gone`, true);
+    else if (network && !network.asking) leave(`network ${at.network} cannot be used: ${network.unknown}`);
     else if (!network) leave(`its network ${at.network} is not given out by cluster-pool on this node`);
     else mine.push({ ...one, at, network });
   }
@@ -84,6 +85,8 @@ export function takeOver(mine: readonly Mine[], yes: boolean): Taken {
     const [first] = all;
     if (!first) continue;
     const { network } = first;
+    const { asking } = network;
+    if (!asking) continue; // they were left
     const shelf = new Reserving(network.folder);
     try {
       const free = all.filter((one) => {
@@ -93,12 +96,8 @@ export function takeOver(mine: readonly Mine[], yes: boolean): Taken {
       });
       if (free.length === 0) continue;
       const answer = askAgent<ImportAnswer>(network.socket, {
+        ...asking,
         ask: 'import',
-        network: network.network,
-        space: network.space,
-        folder: network.folder,
-        ...(network.prefix !== undefined && { prefix: network.prefix }),
-        cooldown: network.cooldown,
         reservations: free.map(imported),
         yes,
       });

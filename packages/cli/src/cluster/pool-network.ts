@@ -1,10 +1,14 @@
-/** What the configuration of a network says of the cluster's addresses that it gives, as far as the tool works by it. */
-import { defaultAgentSocket } from '@cni-ts/cluster/agent-talk';
+/** What the configuration of a network says of the cluster's addresses that it gives, as the plugin reads it. */
+import { defaultAgentSocket, type NetworkQuestion } from '@cni-ts/cluster/agent-talk';
 import { blocksPath, defaultStateFolder } from '@cni-ts/cluster/blocks-file';
-import { defaultDataDir } from '@cni-ts/host-local/config';
+import { type Config, folderOf, parse, schema } from '@cni-ts/cluster-pool/config';
+import type { PoolRange } from '@cni-ts/cluster-pool/pool-range';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
 import { tryStat } from '@cni-ts/libc/file-status';
-import { memberOf, textMember } from '@cni-ts/skeleton/config-findings';
+import { readConfigOf } from '@cni-ts/skeleton/config';
+import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
+import { errorText } from '@cni-ts/spec/cni-error';
+import type { Json } from '../validate/document.ts';
 import { clusterIpam } from '../validate/plugin-types.ts';
 
 export interface PoolNetwork {
@@ -15,8 +19,16 @@ export interface PoolNetwork {
   /** The list of this node's blocks. */
   readonly blocks: string;
   readonly socket: string;
-  readonly cooldown: number;
-  readonly prefix?: string;
+  readonly ranges: readonly PoolRange[];
+  /** What each question to the agent says of the network. Undefined where ADD refuses the configuration. */
+  readonly asking: NetworkQuestion | undefined;
+  /** Why ADD refuses the configuration. */
+  readonly unknown?: string;
+}
+
+interface Named {
+  readonly name: string;
+  readonly cniVersion: string;
 }
 
 /**
@@ -24,25 +36,46 @@ export interface PoolNetwork {
  * elsewhere, which knows no agent: it is ours where one has left something on this node, or `isOurs` says so.
  */
 export function poolNetworkOf(
-  network: string,
-  ipam: unknown,
+  { name, cniVersion }: Named,
+  json: Json,
   isOurs: (type: string) => boolean,
 ): PoolNetwork | undefined {
+  const ipam = objectMember(json, 'ipam');
   const type = textMember(ipam, 'type');
   if (!clusterIpam.includes(type)) return undefined;
-  const folder = `${withoutSlashes(textMember(ipam, 'dataDir') || defaultDataDir)}/${network}`;
-  const blocks = blocksPath(withoutSlashes(textMember(ipam, 'stateDir') || defaultStateFolder), network);
-  const socket = textMember(ipam, 'agentSocket') || defaultAgentSocket;
-  if (type !== 'cluster-pool' && !tryStat(blocks) && !tryStat(socket) && !isOurs(type)) return undefined;
-  const cooldown = memberOf(ipam, 'cooldown');
-  const prefix = textMember(ipam, 'prefix');
-  return {
-    network,
-    space: textMember(ipam, 'network_name') || 'default',
-    folder,
-    blocks,
-    socket,
-    cooldown: typeof cooldown === 'number' ? cooldown : 60,
-    ...(prefix !== '' && { prefix }),
-  };
+  const found = readPool({ name, cniVersion }, json);
+  if (type === 'cluster-pool' || tryStat(found.blocks) || tryStat(found.socket) || isOurs(type)) return found;
+  return undefined;
+}
+
+function readPool({ name: network, cniVersion }: Named, json: Json): PoolNetwork {
+  const folder = folderOf({ json, network });
+  try {
+    const {
+      network: asking,
+      blocksPath: blocks,
+      agentSocket: socket,
+      ranges,
+    } = poolConfig(network, cniVersion, json);
+    return { network, folder, blocks, socket, ranges, asking, space: asking.space };
+  } catch (error) {
+    // What is on the disk is told all the same.
+    const ipam = objectMember(json, 'ipam');
+    return {
+      network,
+      folder,
+      blocks: blocksPath(withoutSlashes(textMember(ipam, 'stateDir') || defaultStateFolder), network),
+      socket: textMember(ipam, 'agentSocket') || defaultAgentSocket,
+      space: textMember(ipam, 'network_name') || 'default',
+      ranges: [],
+      asking: undefined,
+      unknown: errorText(error),
+    };
+  }
+}
+
+/** As ADD reads it, for no pod. Throws what ADD would. */
+export function poolConfig(network: string, cniVersion: string, json: Json): Config {
+  const raw = readConfigOf('cluster-pool', schema, { ...json, cniVersion });
+  return parse(raw, { json, network, cniVersion, args: '', ifname: '' });
 }

@@ -2,6 +2,7 @@
 import { parseCidr } from '@cni-ts/address/cidr';
 import { compareIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import type { AgentStatus, SpacesAnswer } from '@cni-ts/cluster/agent-talk';
+import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import type { NetworkView } from '../ipam/survey.ts';
 import { addressesIn, roomIn } from './pool-store.ts';
 
@@ -123,8 +124,10 @@ export function spacesText(told: Told, rows: readonly SpaceRow[]): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
+const away: FindingCode = 'CNI2047';
+
 function fenceCure(node: string): string {
-  return `CNI2047 ${node} is away and holds blocks; cure: nothing, if it comes back; if it is off for good: cnitool ipam fence ${node} --off`;
+  return `${away} ${node} is away and holds blocks; cure: nothing, if it comes back; if it is off for good: cnitool ipam fence ${node} --off`;
 }
 
 function blockCells({ block, owner, node, network, since, used, usable, stale }: BlockRow): string[] {

@@ -12,7 +12,7 @@ import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { poolNetworkOf } from '../cluster/pool-network.ts';
-import { type PoolStore, poolStoreOf, setsOf } from '../cluster/pool-store.ts';
+import { type PoolStore, poolStoreOf } from '../cluster/pool-store.ts';
 import { networkListAt, wantedConfigPaths } from '../config-lists.ts';
 import { grouped } from '../grouped.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
@@ -108,9 +108,9 @@ function storesOf(
   for (const { json } of list.plugins) {
     const { ipam } = json;
     if (!isJsonObject(ipam) || typeof ipam.type !== 'string') continue;
-    const pool = poolNetworkOf(list.name, ipam, isOurs);
+    const pool = poolNetworkOf(list, json, isOurs);
     if (pool) {
-      stores.set(pool.folder, poolStore(poolStoreOf(pool, ipam)));
+      stores.set(pool.folder, poolStore(poolStoreOf(pool)));
       continue;
     }
     if (ipam.type !== 'host-local') {
@@ -128,8 +128,8 @@ function storesOf(
 }
 
 function poolStore(pool: PoolStore): AddressStore {
-  const sets = setsOf(pool.ranges);
-  const unknown = sets.length === 0 ? 'its configuration has none that can be read' : undefined;
+  const { unknown } = pool;
+  const sets = pool.ranges.map(({ set }) => set);
   return { folder: pool.folder, sets, pool, ...(unknown !== undefined && { unknown }) };
 }
 

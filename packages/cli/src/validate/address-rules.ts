@@ -2,7 +2,8 @@
 import { type Cidr, contains, formatCidr, isHost, lastOf, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { compareIp, equalIp, formatIp, type Ip, nextIp, parseIp, previousIp } from '@cni-ts/address/ip';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
-import { poolRanges } from '../cluster/pool-ranges.ts';
+import { newestVersion } from '@cni-ts/spec/released-versions';
+import { poolConfig } from '../cluster/pool-network.ts';
 import { addressField, type GivenRange } from './address-field.ts';
 import type { ConfigDocument, Json } from './document.ts';
 import { type Draft, error, note, type Path, warning } from './finding.ts';
@@ -24,7 +25,7 @@ export function addressesOf(document: ConfigDocument): Addresses {
     if (!ipam) continue;
     const kind = textMember(ipam, 'type');
     const at = [...path, 'ipam'];
-    if (clusterIpam.includes(kind)) ranges.push(...ofCluster(ipam, at));
+    if (clusterIpam.includes(kind)) ranges.push(...ofCluster(json, at));
     if (kind !== 'host-local' && kind !== 'static') continue;
     const found: Draft[] = [];
     const given = kind === 'host-local' ? hostLocal(ipam, json, at, found) : fixed(ipam, json, at, found);
@@ -42,15 +43,17 @@ export function addressesOf(document: ConfigDocument): Addresses {
 }
 
 /** What is wrong with them the plugin itself tells. */
-function ofCluster(ipam: Json, path: Path): GivenRange[] {
-  const space = textMember(ipam, 'network_name') || 'default';
-  return poolRanges(ipam).map(({ subnet, start, end, path: at }) => ({
-    subnet,
-    start,
-    end,
-    path: [...path, ...at],
-    space,
-  }));
+function ofCluster(plugin: Json, path: Path): GivenRange[] {
+  try {
+    const { ranges, network } = poolConfig('network', newestVersion, plugin);
+    return ranges.flatMap(({ set, field }) => {
+      const index = /\[(\d+)\]$/.exec(field)?.[1];
+      const at = index === undefined ? path : [...path, 'ipRanges', Number(index)];
+      return set.map(({ subnet, start, end }) => ({ subnet, start, end, path: at, space: network.space }));
+    });
+  } catch {
+    return []; // which the plugin's own VALIDATE says
+  }
 }
 
 function hostLocal(ipam: Json, plugin: Json, path: Path, found: Draft[]): GivenRange[] {

@@ -119,8 +119,11 @@ export interface Config {
   readonly exclusions: readonly Exclusion[];
 }
 
+/** What of a call the configuration is read with. */
+export type Reading = Pick<RawRequest, 'json' | 'network' | 'args' | 'ifname' | 'cniVersion'>;
+
 /** Throws for what ADD cannot work by. */
-export function parse(shape: Shape, request: RawRequest): Config {
+export function parse(shape: Shape, request: Reading): Config {
   const raw = withFile(shape, request);
   const ipam = raw.ipam;
   if (ipam === undefined) throw new CniError(ErrorCode.invalidConfig, "IPAM config missing 'ipam' key");
@@ -168,7 +171,7 @@ export function refuse({ ranges, exclusions: all }: Config): void {
 }
 
 /** The same with what the flat file adds. */
-function withFile(raw: Shape, { json }: RawRequest): Shape {
+function withFile(raw: Shape, { json }: Reading): Shape {
   const { ipam } = raw;
   if (ipam === undefined || ((ipam.configuration_path ?? '') === '' && ipam.type !== 'whereabouts'))
     return raw;
@@ -329,7 +332,7 @@ function refuseSeveral(ranges: readonly PoolRange[], fixed: readonly Given[], ve
   }
 }
 
-function networkOf(ipam: Ipam, request: RawRequest): NetworkQuestion {
+function networkOf(ipam: Ipam, request: Reading): NetworkQuestion {
   const etcd = etcdOf(ipam);
   return {
     network: request.network,

@@ -9,8 +9,7 @@ import {
   parseCidr,
 } from '@cni-ts/address/cidr';
 import { compareIp, formatIp, type Ip, nextIp, parseIp, previousIp } from '@cni-ts/address/ip';
-import { bitsOf, lastOfBlock } from '@cni-ts/cluster/block';
-import type { HeldBlock } from '@cni-ts/cluster/blocks-file';
+import { type Block, bitsOf, lastOfBlock } from '@cni-ts/cluster/block';
 import type { Range, RangeSet } from '@cni-ts/ipam-kit/ranges';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 
@@ -180,7 +179,7 @@ function blockLengthOf(size: string, { ip, prefix }: Cidr): number | undefined {
 
 /** What of the range lies in blocks that may be taken from, without what is excluded; in the order of the blocks. Nothing
  *  of it is gone through address by address. */
-export function segmentsOf({ set, exclude }: PoolRange, blocks: readonly HeldBlock[]): Range[] {
+export function segmentsOf({ set, exclude }: PoolRange, blocks: readonly Block[]): Range[] {
   const [range] = set;
   if (range === undefined) return [];
   const found: Range[] = [];
