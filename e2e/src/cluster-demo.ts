@@ -36,9 +36,6 @@ const conflist = {
   ],
 };
 
-if (!values.inside) await prepare();
-else await show();
-
 async function prepare(): Promise<void> {
   if (etcdProgram() === undefined) {
     console.error('The demo needs etcd: the package etcd-server has it.');
@@ -167,6 +164,7 @@ async function show(): Promise<void> {
     for (const i of [1, 2, 3]) nodes.push(await Node.open(`n${i}`, `10.90.1.${i}`, dir));
     const [n1, n2, n3] = nodes;
     if (!n1 || !n2 || !n3) throw new Error('three nodes'); // reason: made above
+    await sleep(0.5);
     own('ip -brief link show master rig0');
     tell(`\nOn each node runs: cluster-agent --endpoints ${members.endpoints.join(',')}`);
     for (const node of nodes) node.startAgent(members.endpoints);
@@ -220,6 +218,8 @@ async function show(): Promise<void> {
 
     title('Node n3 is to leave: its containers go, then what it has borrowed is asked back');
     n3.sh('for c in blue green; do cnitool del flat /run/netns/n3-$c; done');
+    tell(`Freed addresses rest for ${cooldown} seconds`);
+    await sleep(cooldown + 1);
     for (let i = 0; ; i++) {
       n1.sh('cnitool ipam fence n3 --yes', { mayEndWith: 1, quiet: i > 0 });
       const held = (await ledgerKeys(members)).filter(({ node }) => node === 'n3');
@@ -235,7 +235,7 @@ async function show(): Promise<void> {
     title('Everything goes');
     n1.sh('for c in blue green; do cnitool del flat /run/netns/n1-$c; done');
     n2.sh('for c in blue green red; do cnitool del flat /run/netns/n2-$c; done');
-    tell(`Freed addresses rest for ${cooldown} seconds; then the blocks return`);
+    tell('When all have rested the blocks return');
     for (let i = 0; (await ledgerKeys(members)).length > 0; i++) {
       if (i > 60) fail(`blocks did not return: ${JSON.stringify(await ledgerKeys(members))}`);
       await sleep(0.5);
@@ -260,3 +260,6 @@ async function show(): Promise<void> {
   }
   process.exit(0);
 }
+
+if (!values.inside) await prepare();
+else await show();

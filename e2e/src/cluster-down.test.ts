@@ -71,12 +71,15 @@ describe.skipIf(etcdProgram() === undefined)('without etcd', () => {
     await runtime.del(0, again.id, network);
   });
 
-  test('when etcd and agent are back all blocks return, and ADD claims again', async () => {
+  // A block is kept for ten seconds at least.
+  test('when etcd and agent are back all blocks return, and ADD claims again', {
+    timeout: 60_000,
+  }, async () => {
     const { runtime, network } = one();
     for (const member of cluster.members.all) cluster.members.start(member);
     await cluster.members.ready();
     await cluster.startAgents();
-    for (let i = 0; i < 50 && (await ledgerKeys(cluster.members)).length > 0; i++) await sleep(0.2);
+    for (let i = 0; i < 150 && (await ledgerKeys(cluster.members)).length > 0; i++) await sleep(0.2);
     expect(await ledgerKeys(cluster.members)).toEqual([]);
     expect((await runtime.add(0, network)).error).toBeUndefined();
   });

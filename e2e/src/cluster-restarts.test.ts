@@ -1,6 +1,7 @@
 /** Agents and plugins are restarted and exchanged while containers come and go: nobody notices. */
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { wide } from '@cni-ts/cluster-rig/networks';
 import { sleep } from '@cni-ts/cluster-rig/stage';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { expect, test } from 'vitest';
@@ -18,7 +19,7 @@ test.skipIf(etcdProgram() === undefined)(
       renameSync(join(bin, '.new'), join(bin, 'cluster-pool'));
     };
     exchange();
-    const cluster = await ClusterLab.open({ nodes: 2, lanes: 2, bin });
+    const cluster = await ClusterLab.open({ nodes: 2, lanes: 2, bin, networks: [wide()] });
     try {
       await cluster.startAgents();
       const { network } = cluster;
@@ -26,7 +27,7 @@ test.skipIf(etcdProgram() === undefined)(
       let [over, added] = [false, 0];
       const load = cluster.runtimes.flatMap((runtime) =>
         [0, 1].map(async (lane) => {
-          // Around twenty live on each node: blocks of 16 come and go.
+          // Freed addresses rest for a minute, so new blocks are needed all the time.
           while (!over) {
             const live = runtime.liveOf(network);
             const [oldest] = live;
@@ -50,7 +51,7 @@ test.skipIf(etcdProgram() === undefined)(
       }
       over = true;
       await Promise.all(load);
-      expect(failures).toEqual([]);
+      expect(failures.slice(0, 3)).toEqual([]);
       expect(added).toBeGreaterThan(200);
     } finally {
       await cluster.close();

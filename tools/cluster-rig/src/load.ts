@@ -94,7 +94,8 @@ export class Load {
     if (error !== undefined) {
       // It may be another's, or excluded.
       if (fixed) return true;
-      const kind = error.replaceAll(/[0-9a-f]*:[0-9a-f:]+|\d+(\.\d+)*/g, '…');
+      const [first = ''] = error.split(' (');
+      const kind = first.slice(0, 200).replaceAll(/[0-9a-f]*:[0-9a-f:]+|\d+(\.\d+)*/g, '…');
       this.refused.set(kind, (this.refused.get(kind) ?? 0) + 1);
       return false;
     }
