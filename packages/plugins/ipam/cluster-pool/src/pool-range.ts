@@ -185,10 +185,14 @@ export function segmentsOf({ set, exclude }: PoolRange, blocks: readonly HeldBlo
   const found: Range[] = [];
   for (let i = 0; i < blocks.length; i++) {
     const { first } = blocks[i]!;
-    if (first.family !== start.family || compareIp(first, end) > 0) continue;
+    if (first.family !== start.family) continue;
     const last = lastOfBlock(blocks[i]!);
-    if (compareIp(last, start) < 0) continue;
-    found.push({ subnet, start: highestOf(first, start), end: lowestOf(last, end), gateway });
+    // Most lie in it whole: two comparisons tell.
+    const isWithinStart = compareIp(start, first) <= 0;
+    const isWithinEnd = compareIp(last, end) <= 0;
+    if (!isWithinEnd && compareIp(first, end) > 0) continue;
+    if (!isWithinStart && compareIp(last, start) < 0) continue;
+    found.push({ subnet, start: isWithinStart ? first : start, end: isWithinEnd ? last : end, gateway });
   }
   let left = found;
   for (let i = 0; i < exclude.length; i++) left = without(left, exclude[i]!.cidr);
