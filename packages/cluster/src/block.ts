@@ -16,21 +16,19 @@ export function bitsOf({ family }: Pick<Ip, 'family'>): number {
 
 /** The block of that length in which the address lies. */
 export function blockOf(ip: Ip, length: number): Block {
-  const bytes = new Uint8Array(ip.bytes);
-  for (let i = 0; i < bytes.length; i++) {
-    const kept = Math.min(8, Math.max(0, length - 8 * i));
-    bytes[i] = bytes[i]! & (0xff << (8 - kept));
-  }
+  const bytes = new Uint8Array(ip.bytes); // not slice(): a Buffer's shares its memory
+  let at = length >> 3;
+  if (at < bytes.length) bytes[at] = bytes[at]! & ~(0xff >> (length & 7));
+  while (++at < bytes.length) bytes[at] = 0;
   return { first: { family: ip.family, bytes }, length };
 }
 
-/** Its highest address. */
+/** Its highest address. (Each ADD asks for it, and calls of functions cost: plain steps.) */
 export function lastOfBlock({ first, length }: Block): Ip {
   const bytes = new Uint8Array(first.bytes);
-  for (let i = 0; i < bytes.length; i++) {
-    const kept = Math.min(8, Math.max(0, length - 8 * i));
-    bytes[i] = bytes[i]! | (0xff >> kept);
-  }
+  let at = length >> 3;
+  if (at < bytes.length) bytes[at] = bytes[at]! | (0xff >> (length & 7));
+  while (++at < bytes.length) bytes[at] = 0xff;
   return { family: first.family, bytes };
 }
 

@@ -6,7 +6,7 @@ import { formatIp, parseIp } from '@cni-ts/address/ip';
 import { readRegular } from '@cni-ts/libc/file';
 import { isMissing } from '@cni-ts/libc/syscall-error';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
-import { type Block, bitsOf } from './block.ts';
+import type { Block } from './block.ts';
 
 export const defaultStateFolder = '/var/lib/cni/cluster';
 
@@ -53,46 +53,48 @@ export function readBlocks(path: string): BlocksFile | undefined {
   return parseBlocks(text, path);
 }
 
-/** Reads what `formatBlocks` wrote. Throws a CniError (code 999). */
+/** Reads what `formatBlocks` wrote. Throws a CniError (code 999). (Each ADD does: plain steps cost least.) */
 export function parseBlocks(text: string, path: string): BlocksFile {
-  const damaged = (what: string) =>
-    new CniError(
-      ErrorCode.internal,
-      `the list of this node's blocks ${path} is damaged: ${what}`,
-      'restart cluster-agent: it writes the list anew from what etcd has; addresses in use stay in use',
-    );
-  let json: Partial<Record<string, unknown>>;
+  let json: { node?: unknown; boot?: unknown; blocks?: unknown } | null;
   try {
     json = JSON.parse(text);
   } catch {
-    throw damaged('it is no JSON');
+    throw damaged(path, 'it is no JSON');
   }
-  const { node, boot, blocks } = json ?? {};
-  if (typeof node !== 'string' || typeof boot !== 'string' || !Array.isArray(blocks)) {
-    throw damaged('it needs "node", "boot" and "blocks"');
+  const node = json?.node;
+  const boot = json?.boot;
+  const written = json?.blocks;
+  if (typeof node !== 'string' || typeof boot !== 'string' || !Array.isArray(written)) {
+    throw damaged(path, 'it needs "node", "boot" and "blocks"');
   }
-  return {
-    node,
-    boot,
-    blocks: blocks.map((one: Partial<Record<string, unknown>>, i) => {
-      const { first, length, state, space, revision, claim, owner, sticky } = one ?? {};
-      const ip = typeof first === 'string' ? parseIp(first) : undefined;
-      const fits = ip && typeof length === 'number' && length >= 0 && length <= bitsOf(ip);
-      const known = state === 'held' || state === 'draining' || state === 'lost';
-      const told = typeof space === 'string' && typeof revision === 'string' && typeof claim === 'string';
-      if (!fits || !known || !told) throw damaged(`block ${i} is not as the agent writes it`);
-      return {
-        first: ip,
-        length,
-        state,
-        space,
-        revision,
-        claim,
-        ...(typeof owner === 'string' && { owner }),
-        ...(sticky === true && { sticky }),
-      };
-    }),
-  };
+  const blocks: HeldBlock[] = [];
+  for (let i = 0; i < written.length; i++) {
+    const block = readBlock(written[i]);
+    if (block === undefined) throw damaged(path, `block ${i} is not as the agent writes it`);
+    blocks.push(block);
+  }
+  return { node, boot, blocks };
+}
+
+function readBlock(one: Partial<Record<keyof HeldBlock, unknown>> | null): HeldBlock | undefined {
+  const first = typeof one?.first === 'string' ? parseIp(one.first) : undefined;
+  if (!one || first === undefined) return undefined;
+  const { length, state, space, revision, claim, owner } = one;
+  if (typeof length !== 'number' || !(length >= 0 && length <= first.bytes.length * 8)) return undefined;
+  if (state !== 'held' && state !== 'draining' && state !== 'lost') return undefined;
+  if (typeof space !== 'string' || typeof revision !== 'string' || typeof claim !== 'string')
+    return undefined;
+  const block: HeldBlock = { first, length, state, space, revision, claim };
+  if (typeof owner !== 'string') return block;
+  return { ...block, owner, ...(one.sticky === true && { sticky: true }) };
+}
+
+function damaged(path: string, what: string): CniError {
+  return new CniError(
+    ErrorCode.internal,
+    `the list of this node's blocks ${path} is damaged: ${what}`,
+    'restart cluster-agent: it writes the list anew from what etcd has; addresses in use stay in use',
+  );
 }
 
 export function formatBlocks({ node, boot, blocks }: BlocksFile): string {

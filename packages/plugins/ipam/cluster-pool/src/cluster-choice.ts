@@ -13,7 +13,7 @@ import { CniError, ErrorCode, toCniError } from '@cni-ts/spec/cni-error';
 import { AgentCalls, hintOfLowWater } from './agent-calls.ts';
 import type { Config } from './config.ts';
 import { blockAround, blockText, isConfirmed, openBlocks } from './node-blocks.ts';
-import { leftAfter, type PoolRange, segmentsOf } from './pool-range.ts';
+import { between, leftAfter, type PoolRange, segmentsOf } from './pool-range.ts';
 import { RestingQueue } from './resting-queue.ts';
 
 /** For one call. What was taken before something was wanted stays taken. */
@@ -30,7 +30,7 @@ export function clusterChoice(config: Config): Choice {
     if (isFirst && !store.isGlance) sayPassedOver(config, request);
     isFirst = false;
     const blocks = confirmedBlocks(config, confirmed, confirm);
-    const queue = RestingQueue.of(store.where, config.network.cooldown);
+    const queue = RestingQueue.of(store.where, config.network.cooldown, store.isGlance === true);
     return config.ranges.map((range, i) => {
       const before = taken[i];
       if (before && isHeldBy(store.holder(formatIp(before.cidr.ip)), request)) return before;
@@ -166,9 +166,9 @@ class RangeChoice {
     queue.rested((name) => {
       const ip = parseIp(name);
       const range = ip && rangeOf(this.#segments, ip);
-      if (ip && range && store.isFree(name) && !equalIp(ip, range.gateway)) {
+      if (ip && range && !equalIp(ip, range.gateway) && this.#take({ ip, range }, name)) {
         found = { ip, range };
-        return this.#take(found);
+        return true;
       }
       if (!ip || !this.#isAnyRanges(ip) || !store.isFree(name)) useless.push(name);
       return false;
@@ -190,26 +190,25 @@ class RangeChoice {
   #anyNew(): Candidate | undefined {
     const { config, store, request, queue } = this.#scene;
     if (this.#segments.length === 0) return undefined;
-    const found = takeFree(
-      store,
-      this.#segments,
-      this.#index,
-      request,
-      (candidate) => !queue.has(formatIp(candidate.ip)) && this.#take(candidate),
-    );
+    const found = takeFree(store, this.#segments, this.#index, request, (candidate) => {
+      const name = formatIp(candidate.ip);
+      return (queue.isEmpty || !queue.has(name)) && this.#take(candidate, name);
+    });
     if (found && !store.isGlance) {
       store.setCursor(this.#index, found.ip);
-      if (this.#isLow(found.ip)) request.onEnd(() => hintOfLowWater(config, this.#range));
+      if (this.#isLow(found)) request.onEnd(() => hintOfLowWater(config, this.#range));
     }
     return found;
   }
 
   /** Fewer than a quarter of a block lie ahead: the agent gets another before anybody has to wait for it. */
-  #isLow(ip: Ip): boolean {
-    const last = this.#open.findLast(({ first }) => first.family === ip.family);
+  #isLow({ ip, range }: Candidate): boolean {
+    let last: HeldBlock | undefined;
+    for (let i = 0; i < this.#open.length; i++)
+      if (this.#open[i]!.first.family === ip.family) last = this.#open[i];
     if (!last) return false;
-    const size = 2 ** Math.min(30, bitsOf(ip) - last.length);
-    return leftAfter(this.#segments, ip) < Math.max(1, size / 4);
+    const few = Math.max(1, 2 ** Math.min(30, bitsOf(ip) - last.length) / 4);
+    return between(ip, range.end) < few && leftAfter(this.#segments, ip) < few;
   }
 
   #fromAgent(): never {
@@ -268,11 +267,9 @@ class RangeChoice {
 
   /** It is out of the queue before it is taken: a call that is killed between leaves one that has rested, not one that
    *  seems to have. */
-  #take({ ip }: Candidate): boolean {
+  #take({ ip }: Candidate, name = formatIp(ip)): boolean {
     const { store, request, queue } = this.#scene;
-    const name = formatIp(ip);
-    if (!store.isFree(name)) return false;
-    if (!store.isGlance) queue.remove(name);
+    if (!queue.isEmpty && !store.isGlance) queue.remove(name);
     if (!store.take(name, request)) return false;
     request.undo.add(`reservation of ${name}`, () => store.giveBack(name, request));
     return true;

@@ -131,13 +131,13 @@ export function parse(shape: Shape, request: Reading): Config {
   const own = fixedAddresses(ipam);
   const { ranges, excluded } = rangesOf(ipam, own);
   const { wanted, added } = askedFor(ranges, raw, args);
-  const fixed = [...own, ...added];
+  const fixed = added.length === 0 ? own : [...own, ...added];
   refuseSeveral(ranges, fixed, request.cniVersion);
   return {
     ranges,
     wanted,
     fixed,
-    routes: (ipam.routes ?? []).map((route, i) => readIpamRoute(route, `ipam.routes[${i}]`)),
+    routes: ipam.routes?.map((route, i) => readIpamRoute(route, `ipam.routes[${i}]`)) ?? [],
     dns: dnsOf(ipam.dns),
     network: networkOf(ipam, request),
     blocksPath: blocksPath(path(ipam.stateDir, 'stateDir', defaultStateFolder), request.network),
@@ -184,20 +184,24 @@ function rangesOf(
   own: readonly Given[],
 ): { ranges: PoolRange[]; excluded: readonly Exclusion[] } {
   const top = exclusions(ipam.exclude, 'ipam.exclude');
-  const addresses = own.map(({ cidr }, i) => ({ field: `ipam.addresses[${i}]`, cidr: hostCidr(cidr.ip) }));
+  const addresses: Exclusion[] = own.map(({ cidr }, i) => ({
+    field: `ipam.addresses[${i}]`,
+    cidr: hostCidr(cidr.ip),
+  }));
   const share = {
     gateway: ipField(ipam.gateway, 'ipam.gateway'),
-    exclude: [...top, ...addresses],
+    exclude: addresses.length === 0 ? top : [...top, ...addresses],
     enableL3: ipam.enable_l3 ?? false,
     sliceSize: ipam.node_slice_size ?? '',
   };
   const ranges: PoolRange[] = [];
-  // What is excluded at the top is in the shared list already.
-  if ((ipam.range ?? '') !== '') ranges.push(poolRange({ ...ipam, exclude: undefined }, 'ipam', share));
-  const inner: Exclusion[] = [];
-  for (const [i, text] of (ipam.ipRanges ?? []).entries()) {
-    const range = poolRange(text, `ipam.ipRanges[${i}]`, share);
-    for (const one of range.exclude) if (!share.exclude.includes(one)) inner.push(one);
+  if ((ipam.range ?? '') !== '') ranges.push(poolRange(ipam, 'ipam', share, true));
+  let excluded = top;
+  const more = ipam.ipRanges ?? [];
+  for (let i = 0; i < more.length; i++) {
+    const range = poolRange(more[i]!, `ipam.ipRanges[${i}]`, share, false);
+    const own = range.exclude.filter((one) => !share.exclude.includes(one));
+    if (own.length > 0) excluded = [...excluded, ...own];
     ranges.push(range);
   }
   if (ranges.length === 0) {
@@ -207,8 +211,8 @@ function rangesOf(
       'write "range", such as "10.22.0.0/16", or "ipRanges"',
     );
   }
-  refuseOverlap(ranges);
-  return { ranges, excluded: [...top, ...inner] };
+  if (ranges.length > 1) refuseOverlap(ranges);
+  return { ranges, excluded };
 }
 
 function refuseOverlap(ranges: readonly PoolRange[]): void {
@@ -222,7 +226,10 @@ function refuseOverlap(ranges: readonly PoolRange[]): void {
   }
 }
 
-function fixedAddresses({ addresses = [] }: Ipam): Given[] {
+const nothing: readonly Given[] = [];
+
+function fixedAddresses({ addresses }: Ipam): readonly Given[] {
+  if (addresses === undefined) return nothing;
   return addresses.map(({ address = '', gateway }, i) => {
     const field = `ipam.addresses[${i}]`;
     const cidr = parseCidr(address);
@@ -260,7 +267,9 @@ function askedFor(
   ranges: readonly PoolRange[],
   { args, runtimeConfig }: Shape,
   { IP = '', GATEWAY = '' }: Args,
-): { wanted: (Ip | undefined)[]; added: Given[] } {
+): { wanted: readonly (Ip | undefined)[]; added: readonly Given[] } {
+  if (IP === '' && args?.cni?.ips === undefined && runtimeConfig?.ips === undefined)
+    return { wanted: [], added: nothing };
   const texts = [
     ...items(IP).map((text) => ({ text, field: 'CNI_ARGS' })),
     ...(args?.cni?.ips ?? []).map((text) => ({ text, field: 'args.cni.ips' })),
@@ -333,21 +342,22 @@ function refuseSeveral(ranges: readonly PoolRange[], fixed: readonly Given[], ve
 }
 
 function networkOf(ipam: Ipam, request: Reading): NetworkQuestion {
-  const etcd = etcdOf(ipam);
-  return {
+  const question: NetworkQuestion = {
     network: request.network,
     space: ipam.network_name || 'default',
     folder: folderOf(request),
     cooldown: ipam.cooldown ?? defaultCooldown,
-    ...(ipam.prefix && { prefix: ipam.prefix }),
-    ...(etcd && { etcd }),
   };
+  const etcd = etcdOf(ipam);
+  if (!ipam.prefix && !etcd) return question;
+  return { ...question, ...(ipam.prefix && { prefix: ipam.prefix }), ...(etcd && { etcd }) };
 }
 
 /** whereabouts' etcd_host is one place or several, with commas; TLS where anything of it is named. */
 function etcdOf(ipam: Ipam): EtcdSettings | undefined {
-  const { etcd_host: host = '', etcd_username: username, etcd_password: password } = ipam;
-  if (host === '') return undefined;
+  const { etcd_host: host } = ipam;
+  if (!host) return undefined;
+  const { etcd_username: username, etcd_password: password } = ipam;
   const [keyFile, certFile, caFile] = [ipam.etcd_key_file, ipam.etcd_cert_file, ipam.etcd_ca_cert_file];
   const scheme = keyFile || certFile || caFile ? 'https' : 'http';
   return {
@@ -373,7 +383,11 @@ function podOwner(args: Args, ifname: string): string | undefined {
 }
 
 function passed(ipam: Ipam): string[] {
-  const found: string[] = passedOver.filter((name) => ipam[name] !== undefined);
+  const found: string[] = [];
+  for (let i = 0; i < passedOver.length; i++) {
+    const name = passedOver[i]!;
+    if (ipam[name] !== undefined) found.push(name);
+  }
   if (ipam.enable_overlapping_ranges === false) found.push('enable_overlapping_ranges');
   if (ipam.exclude_gateway === false) found.push('exclude_gateway');
   return found;

@@ -9,7 +9,7 @@ import {
   parseCidr,
 } from '@cni-ts/address/cidr';
 import { compareIp, formatIp, type Ip, nextIp, parseIp, previousIp } from '@cni-ts/address/ip';
-import { type Block, bitsOf, lastOfBlock } from '@cni-ts/cluster/block';
+import { type Block, lastOfBlock } from '@cni-ts/cluster/block';
 import type { Range, RangeSet } from '@cni-ts/ipam-kit/ranges';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 
@@ -54,31 +54,30 @@ export function fieldError(field: string, why: string, details = ''): CniError {
   return new CniError(ErrorCode.invalidConfig, `${field}: ${why}`, details);
 }
 
-/** Throws a CniError (7) that names the field. */
-export function poolRange(text: RangeText, field: string, share: RangesShare): PoolRange {
+/** Throws a CniError (7) that names the field. `isTop`: its exclusions are the shared ones. (Each ADD reads its ranges anew:
+ *  what is not there takes no step.) */
+export function poolRange(text: RangeText, field: string, share: RangesShare, isTop: boolean): PoolRange {
   const at = `${field}.range`;
   const { subnet, ends } = subnetOf(text, at);
-  const { family } = subnet.ip;
-  const bits = bitsOf(subnet.ip);
+  const network = subnet.ip;
+  const { family } = network;
   const isL3 = text.enable_l3 ?? share.enableL3;
-  const network = networkOf(subnet).ip;
-  const last = lastOf(subnet);
-  if (!isL3 && bits - subnet.prefix < 2) {
+  if (!isL3 && network.bytes.length * 8 - subnet.prefix < 2) {
     throw fieldError(
       at,
       `${formatCidr(subnet)} has no room: a network needs two addresses besides those of its ends`,
       'write a shorter prefix, or enable_l3 where the network has no ends of its own',
     );
   }
+  const last = lastOf(subnet);
   const lowest = isL3 ? network : nextIp(network);
   // IPv4's last address is for broadcasts.
   const highest = isL3 || family === 6 ? last : previousIp(last);
-  const start = highestOf(
-    ends?.[0] ?? bound(text.range_start, `${field}.range_start`, subnet) ?? lowest,
-    lowest,
-  );
-  const end = lowestOf(ends?.[1] ?? bound(text.range_end, `${field}.range_end`, subnet) ?? highest, highest);
-  if (compareIp(start, end) > 0) {
+  const first = ends?.[0] ?? bound(text.range_start, `${field}.range_start`, subnet);
+  const final = ends?.[1] ?? bound(text.range_end, `${field}.range_end`, subnet);
+  const start = first ? highestOf(first, lowest) : lowest;
+  const end = final ? lowestOf(final, highest) : highest;
+  if ((first || final) && compareIp(start, end) > 0) {
     const which = ends ? at : `${field}.${text.range_end === undefined ? 'range_start' : 'range_end'}`;
     throw fieldError(which, `the range ends before it begins: ${formatIp(start)} to ${formatIp(end)}`);
   }
@@ -89,20 +88,20 @@ export function poolRange(text: RangeText, field: string, share: RangesShare): P
     end,
     gateway: gateway ?? (isL3 ? previousIp(network) : network),
   };
-  const own = exclusions(text.exclude, `${field}.exclude`);
-  return {
-    field,
-    set: [range],
-    gateway,
-    exclude: [...share.exclude, ...own].filter(({ cidr }) => cidr.ip.family === family),
-    blockLength: blockLengthOf(share.sliceSize, subnet),
-  };
+  const own = isTop ? none : exclusions(text.exclude, `${field}.exclude`);
+  const exclude: Exclusion[] = [];
+  for (const list of [share.exclude, own]) {
+    for (let i = 0; i < list.length; i++) if (list[i]!.cidr.ip.family === family) exclude.push(list[i]!);
+  }
+  return { field, set: [range], gateway, exclude, blockLength: blockLengthOf(share.sliceSize, subnet) };
 }
+
+const none: readonly Exclusion[] = [];
 
 /** `10.0.0.0/24`, `10.0.0.7/24` (the same), `10.0.0.5-10.0.0.9/24`. */
 function subnetOf({ range = '' }: RangeText, field: string): { subnet: Cidr; ends?: [Ip, Ip] } {
   const dash = range.indexOf('-');
-  const cidr = parseCidr(range.slice(dash + 1).trim());
+  const cidr = parseCidr(dash < 0 ? range : range.slice(dash + 1).trim());
   if (cidr === undefined) {
     const hint = parseIp(range.slice(dash + 1)) ? ': its prefix length is missing' : '';
     throw fieldError(
@@ -140,7 +139,8 @@ function lowestOf(a: Ip, b: Ip): Ip {
 }
 
 /** CIDRs with or without host bits, and single addresses. */
-export function exclusions(list: readonly string[] = [], field: string): Exclusion[] {
+export function exclusions(list: readonly string[] | undefined, field: string): readonly Exclusion[] {
+  if (list === undefined) return none;
   return list.map((text, i) => {
     const ip = parseIp(text);
     const cidr = ip ? hostCidr(ip) : parseCidr(text);
@@ -180,17 +180,21 @@ function blockLengthOf(size: string, { ip, prefix }: Cidr): number | undefined {
 /** What of the range lies in blocks that may be taken from, without what is excluded; in the order of the blocks. Nothing
  *  of it is gone through address by address. */
 export function segmentsOf({ set, exclude }: PoolRange, blocks: readonly Block[]): Range[] {
-  const [range] = set;
-  if (range === undefined) return [];
+  const { subnet, start, end, gateway } = set[0]!; // a range of its own in each
   const found: Range[] = [];
-  for (const block of blocks) {
-    if (block.first.family !== range.start.family) continue;
-    const start = highestOf(block.first, range.start);
-    const end = lowestOf(lastOfBlock(block), range.end);
-    if (compareIp(start, end) <= 0) found.push({ ...range, start, end });
+  for (let i = 0; i < blocks.length; i++) {
+    const { first } = blocks[i]!;
+    if (first.family !== start.family) continue;
+    const last = lastOfBlock(blocks[i]!);
+    // Most lie in it whole: two comparisons tell.
+    const isWithinStart = compareIp(start, first) <= 0;
+    const isWithinEnd = compareIp(last, end) <= 0;
+    if (!isWithinEnd && compareIp(first, end) > 0) continue;
+    if (!isWithinStart && compareIp(last, start) < 0) continue;
+    found.push({ subnet, start: isWithinStart ? first : start, end: isWithinEnd ? last : end, gateway });
   }
   let left = found;
-  for (const { cidr } of exclude) left = without(left, cidr);
+  for (let i = 0; i < exclude.length; i++) left = without(left, exclude[i]!.cidr);
   return left;
 }
 
@@ -229,7 +233,8 @@ export function leftAfter(segments: readonly Range[], ip: Ip): number {
   return left;
 }
 
-function between(low: Ip, high: Ip): number {
+/** How far one lies above the other; about, where that is very far. */
+export function between(low: Ip, high: Ip): number {
   let number = 0;
   for (let i = 0; i < low.bytes.length; i++) number = number * 256 + high.bytes[i]! - low.bytes[i]!;
   return number;

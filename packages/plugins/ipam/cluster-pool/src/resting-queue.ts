@@ -48,12 +48,14 @@ export class RestingQueue {
     this.#isPlain = this.#text.length === bytes.length;
   }
 
-  /** Empty where there is no such file. `cooldown`: in seconds. */
-  static of(folder: string, cooldown: number): RestingQueue {
+  /** `cooldown`: in seconds. `isGlance`: the file is not made where it is missing. (Made at the first ADD, since a file that
+   *  is not there costs each ADD more than one that is empty.) */
+  static of(folder: string, cooldown: number, isGlance: boolean): RestingQueue {
     const path = `${folder}/${restingFile}`;
+    const { readOnly, create } = openFlags;
     let fd: number;
     try {
-      fd = openRegular(path, openFlags.readOnly);
+      fd = openRegular(path, isGlance ? readOnly : readOnly | create, 0o600);
     } catch (error) {
       if (!isMissing(error)) throw error;
       return new RestingQueue(path, cooldown, new Uint8Array(0));
@@ -63,6 +65,10 @@ export class RestingQueue {
     } finally {
       closeFile(fd);
     }
+  }
+
+  get isEmpty(): boolean {
+    return this.#text === '';
   }
 
   /** Whether it is in the file at all, rested or not. */

@@ -31,7 +31,7 @@ export function status(config: Config): void {
   }
   const blocks =
     available('the list of blocks cannot be used', () => readBlocks(config.blocksPath))?.blocks ?? [];
-  const queue = RestingQueue.of(config.network.folder, config.network.cooldown);
+  const queue = RestingQueue.of(config.network.folder, config.network.cooldown, true);
   for (const range of config.ranges) {
     const segments = segmentsOf(range, openBlocks(blocks, config.network.space));
     if (hasFree(segments, store, queue)) continue;
