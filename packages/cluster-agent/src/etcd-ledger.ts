@@ -68,8 +68,7 @@ export class EtcdLedger implements Ledger {
     const key = this.#keys.block(space, block);
     const value: EntryValue = { node, uid, claim, time: now(), network };
     const compares = [
-      { key, created: '0' },
-      { ...this.#keys.blocksIn(space, block), created: '0' },
+      { ...this.#keys.blocksIn(space, block), created: '0' }, // the own key is among them
       { ...this.#keys.pinsIn(space, block), created: '0' },
       ...this.#noneAround(space, block, block.largest),
     ];
@@ -193,15 +192,19 @@ export class EtcdLedger implements Ledger {
   async fenceOff(node: string): Promise<Entry[] | 'alive' | 'unknown node'> {
     const returned: Entry[] = [];
     const [own, alive, fence] = [this.#keys.node(node), this.#keys.alive(node), this.#keys.fence(node)];
+    let first: string | undefined;
     for (let round = 0; round < rounds; round++) {
       const there = (await this.#etcd.range(own)).keys[0];
+      const uid = there && nodeValue(there).uid;
+      if (round === 0) first = uid;
+      else if (uid !== first) return returned; // somebody new has the name
       const left = (await this.entries({})).filter((one) => one.node === node);
       if (round === 0 && !there && left.length === 0) return 'unknown node';
       for (let i = 0; i < left.length; i += batch) {
         if (!(await this.#takeAway(left.slice(i, i + batch), alive, returned))) return 'alive';
       }
       if (left.length > 0) continue;
-      // Last, and only while it is the name of who was fenced: who finds it free finds nothing of the node before.
+      // Last: who finds the name free finds nothing of the node before.
       const unchanged: Compare = { key: own, modified: there?.modRevision ?? '0' };
       const writes: Write[] = [{ remove: own }, { remove: fence }];
       const dead: Compare = { key: alive, created: '0' };
