@@ -26,6 +26,8 @@ export interface Figures {
     readonly adds: number;
     readonly perSecond: number;
     readonly times: Times;
+    /** Calls that were told to try again later, and did. */
+    readonly again: number;
     readonly transactions: number;
     readonly requests: number;
   };
@@ -39,6 +41,7 @@ export interface Figures {
 
 export interface FiguresPlan {
   readonly adds: number;
+  /** Calls at once on a node. */
   readonly lanes: number;
   readonly rounds: number;
   readonly sharedSeconds: number;
@@ -53,7 +56,7 @@ export async function measure(world: World, plan: FiguresPlan): Promise<Figures>
   const claims = await claiming(one, Math.ceil(plan.rounds / 2));
   say(`${plan.adds} ADDs on ${world.runtimes.length} nodes`);
   const before = await world.members.served();
-  const { times, perSecond, adds } = await crowd(world.runtimes, wide('crowd'), plan.adds, plan.lanes);
+  const { times, perSecond, adds, again } = await crowd(world.runtimes, wide('crowd'), plan.adds, plan.lanes);
   const after = await world.members.served();
   say('the same with host-local');
   const locals = await crowd(world.runtimes, local('crowd-local'), Math.ceil(plan.adds / 5), plan.lanes);
@@ -68,7 +71,7 @@ export async function measure(world: World, plan: FiguresPlan): Promise<Figures>
   return {
     ...{ atHand, hostLocal, claims, thousand, agentMemory, sharedObject: shared },
     crowd: {
-      ...{ nodes: world.runtimes.length, adds, perSecond, times },
+      ...{ nodes: world.runtimes.length, adds, perSecond, times, again },
       transactions: after.transactions - before.transactions,
       requests: after.requests - before.requests,
     },
@@ -133,7 +136,7 @@ async function crowd(
   network: RigNetwork,
   adds: number,
   lanes: number,
-): Promise<{ times: Times; perSecond: number; adds: number }> {
+): Promise<{ times: Times; perSecond: number; adds: number; again: number }> {
   const launchers = runtimes.flatMap(({ node }) => {
     node.writeConfigs([network]);
     return Array.from({ length: lanes }, (_, lane) => ({
@@ -145,14 +148,23 @@ async function crowd(
   });
   const took: number[] = [];
   let left = adds;
+  let again = 0;
   const began = now();
   await Promise.all(
     launchers.map(async ({ launcher, node, lane, ids }) => {
       while (left > 0) {
         left--;
         const id = `${network.name}-${node.name}-${lane}-${ids.length}`;
-        const answer = await launcher.call({ verb: 'ADD', id, config: node.config(network) });
-        took.push(tookOf(answer));
+        const call = { verb: 'ADD', id, config: node.config(network) } as const;
+        const asked = now();
+        let answer = await launcher.call(call);
+        // Told to try again later, as a runtime does.
+        for (let tries = 1; tries < 10 && answer?.status === 1; tries++) {
+          again++;
+          answer = await launcher.call(call);
+        }
+        tookOf(answer);
+        took.push(((answer?.ended ?? 0) - asked) * 1000);
         ids.push(id);
       }
     }),
@@ -165,5 +177,5 @@ async function crowd(
     }),
   );
   for (const { launcher } of launchers) launcher.kill();
-  return { times: timesOf(took), perSecond: adds / seconds, adds };
+  return { times: timesOf(took), perSecond: adds / seconds, adds, again };
 }

@@ -77,7 +77,7 @@ export async function run(plan: RunPlan): Promise<RunReport> {
     ...{ members, runtimes, networks, setup, recorder, load, random, patience: plan.patience },
     ...{ lastFault: now(), complaints: [] },
   };
-  const figures: Figures | undefined = plan.figures && (await measure(world, { ...plan.figures, lanes }));
+  const figures: Figures | undefined = plan.figures && (await measure(world, { ...plan.figures, lanes: 1 }));
   const sabotage = plan.sabotage === undefined ? undefined : sabotages[plan.sabotage];
   const tried = await trial(world, {
     ...{ adds: plan.adds, until: began + plan.minutes * 60, lanes, faults: plan.faults },
