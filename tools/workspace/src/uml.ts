@@ -20,8 +20,24 @@ export interface UmlOutcome {
   readonly output: string;
 }
 
-/** Runs a shell command, behind what else this machine does, on its own file tree, which is read-only in there; what the command writes goes to
- *  memory, but for the folder `$RESULTS`, which is `results` of this machine. */
+/** Of all machines of this process, for each its processor. */
+let machines = 0;
+
+/**
+ * A machine stays on one processor. Each system call of a program in there is two processes handing over to each other,
+ * and each fault of a page, too; where the other one has to be woken on another processor that takes twice as long.
+ */
+function nextProcessor(): number {
+  const [, allowed = ''] = readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:\s*(\S+)$/m) ?? [];
+  const processors = allowed.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+  });
+  return processors[machines++ % processors.length] ?? 0;
+}
+
+/** Runs a shell command, behind what else this machine does, on its own file tree, which is read-only in there; what the
+ *  command writes goes to memory, but for the folder `$RESULTS`, which is `results` of this machine. */
 export async function runInUml(
   command: string,
   options: {
@@ -37,9 +53,10 @@ export async function runInUml(
   writeFileSync(init, initScript(command, options), { mode: 0o755 });
   try {
     const machine = execa(
-      'nice',
+      'taskset',
       [
-        ...['-n', '5', kernel],
+        ...['--cpu-list', String(nextProcessor())],
+        ...['nice', '-n', '5', kernel],
         `mem=${options.memory ?? '2048M'}`,
         'rootfstype=hostfs',
         'root=/dev/root',
