@@ -10,6 +10,7 @@ import { Netns } from '@cni-ts/libc/netns';
 import { type Ended, runToEnd } from '@cni-ts/libc/program';
 import { writeSysctl } from '@cni-ts/libc/sysctl';
 import { test as base } from 'vitest';
+import { output } from './shell.ts';
 
 /** A namespace one can type commands into. */
 export interface Place {
@@ -62,15 +63,6 @@ function programNamed(name: string): string {
   return found;
 }
 
-function run(
-  command: string,
-  enter: (work: () => ReturnType<typeof shell>) => ReturnType<typeof shell>,
-): string {
-  const { status, stdout, stderr } = enter(() => shell(command));
-  if (status !== 0) throw new Error(`${command}: exit status ${status}: ${stderr || stdout}`);
-  return stdout;
-}
-
 /** Moves the thread into a fresh namespace, as every `host` is; for tests that need no fixture. */
 export function freshHost(): void {
   Netns.unshareThread();
@@ -87,7 +79,7 @@ function makeContainer(dir: string, name: string, prepare: () => void): Containe
   return {
     path,
     netns,
-    sh: (command) => run(command, (work) => netns.run(work)),
+    sh: (command) => output(command, netns.run(() => shell(command))),
     succeeds: (command) => netns.run(() => shell(command)).status === 0,
     remove() {
       // Another one may have the name by now, and another file the descriptor.
@@ -111,7 +103,7 @@ export function makeHost(prepare: () => void = () => undefined): { host: Host; e
   const host: Host = {
     dir,
     bin,
-    sh: (command) => run(command, (work) => work()),
+    sh: (command) => output(command, shell(command)),
     succeeds: (command) => shell(command).status === 0,
     container(name) {
       const made = makeContainer(folder, name, prepare);

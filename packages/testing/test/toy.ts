@@ -1,6 +1,5 @@
 /** A small plugin that keeps every promise, and the same with one fault each that plugins in the field have: what the
  *  conformance suite is held against. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { kernelWrite } from '@cni-ts/libc/fault';
@@ -11,6 +10,7 @@ import type { Result } from '@cni-ts/spec/result';
 import { describe, expect, test } from 'vitest';
 import type { Case } from '../src/case.ts';
 import { checks } from '../src/conformance.ts';
+import { sh as run } from '../src/shell.ts';
 import { complaint } from './complaint.ts';
 
 /** Each fault, the promise it breaks, and what must be said of it. */
@@ -230,12 +230,6 @@ function change(command: string, inside?: Netns): void {
   else run(command);
 }
 
-function run(command: string): string {
-  const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', command], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${command}: ${stderr}`);
-  return stdout;
-}
-
 /** Undefined when there is none, unless `demand`ed. */
 function namespaceAt(path: string, demand: boolean): Netns | undefined {
   if (!existsSync(path)) return undefined;
@@ -252,7 +246,7 @@ function isOf(id: string, link: string): boolean {
 }
 
 function exists(link: string): boolean {
-  return spawnSync('ip', ['link', 'show', link]).status === 0;
+  return existsSync(`/proc/sys/net/ipv4/conf/${link}`);
 }
 
 function remove(link: string): void {
