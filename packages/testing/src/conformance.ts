@@ -92,10 +92,10 @@ async function addInVersion(stage: Stage, version: string): Promise<void> {
   const inexpressible = one.withoutAddress && version < '0.3.0';
   const stays = inexpressible ? await whatStays(stage) : undefined;
   const { given, container } = stage.attach('c1');
-  const before = stage.both(container);
+  const before = inexpressible ? stage.both(container) : undefined;
   const prevResult = given.prevResult && inVersion(given.prevResult, version);
   const answer = await call(plugin, 'ADD', { ...given, prevResult, config: stage.config(version) });
-  if (stays) {
+  if (stays && before) {
     expect(answer.error?.msg).toBe('cannot convert: no valid IP addresses');
     expect(without(stays, one, stage.both(container))).toEqual(without(stays, one, before));
     return;

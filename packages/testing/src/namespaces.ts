@@ -79,7 +79,11 @@ function makeContainer(dir: string, name: string, prepare: () => void): Containe
   return {
     path,
     netns,
-    sh: (command) => output(command, netns.run(() => shell(command))),
+    sh: (command) =>
+      output(
+        command,
+        netns.run(() => shell(command)),
+      ),
     succeeds: (command) => netns.run(() => shell(command)).status === 0,
     remove() {
       // Another one may have the name by now, and another file the descriptor.

@@ -7,6 +7,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from '
 import { join } from 'node:path';
 import type { Netns } from '@cni-ts/libc/netns';
 import { runToEnd } from '@cni-ts/libc/program';
+import { compiled } from './compiled.ts';
 
 type Json = Record<string, unknown>;
 
@@ -33,28 +34,37 @@ export interface Snapshot {
 
 /** Few programs, for a suite takes thousands of snapshots and each start of a program counts: what one program tells of
  *  several things stands in lines, one a thing. */
-const programs = {
+const always = {
   // Asked for rules, and no family said, it keeps to IPv4 from then on: they come last.
   ip: `printf '%s\\n' address 'route show table all' 'neigh show nud permanent' 'neigh show proxy' rule |
     ip -j -d -batch -`,
   rules6: 'ip -j -d -6 rule',
-  bridge: `printf '%s\\n' fdb vlan | bridge -j -batch -`,
   qdiscs: 'tc -j qdisc',
-  classes: `for d in /proc/sys/net/ipv4/conf/*; do
-    d=\${d##*/}; case $d in all|default) continue; esac
-    printf '%s show dev %s %s\\n' class $d '' filter $d '' filter $d ingress filter $d egress
-  done | tc -force -batch - 2>/dev/null`,
   nftables: "nft -j list ruleset 2>/dev/null || echo '{}'",
   // A file of /proc has no size, so its text is asked; asking the program first would load the tables.
   iptables: `for f in ip ip6; do
     read -r any 2>/dev/null </proc/net/\${f}_tables_names && \${f}tables-legacy-save 2>/dev/null
   done`,
-  settings: "grep -rs '' /proc/sys/net",
+  settings: '"$0" /proc/sys/net',
 } as const;
 
-type Programs = Record<keyof typeof programs, string>;
+/** What only some links can have. */
+const sometimes = {
+  bridge: `printf '%s\\n' fdb vlan | bridge -j -batch -`,
+  classes: `for d in /proc/sys/net/ipv4/conf/*; do
+    d=\${d##*/}; case $d in all|default) continue; esac
+    printf '%s show dev %s %s\\n' class $d '' filter $d '' filter $d ingress filter $d egress
+  done | tc -force -batch - 2>/dev/null`,
+} as const;
 
-const script = Object.values(programs).join('\necho @@\n');
+/** A link of another kind may have a forwarding table of its own, or be the port of one that has. */
+const anyForwarding = /"info_(?:slave_)?kind":"(?!veth"|dummy"|tun"|ifb"|vlan"|macvlan"|ipvlan"|vrf")/;
+/** The queueing discipline of a link that has no queue: there are no classes in it, and no filters at it. */
+const anyQueue = /"kind":"(?!noqueue")/;
+
+const programs = { ...always, ...sometimes };
+
+type Programs = Record<keyof typeof programs, string>;
 
 /** The state of `netns`, or of the calling thread's namespace; `files`: a folder whose contents belong to it. */
 export function snapshot(netns?: Netns, files?: string): Snapshot {
@@ -66,13 +76,27 @@ export function snapshot(netns?: Netns, files?: string): Snapshot {
 type Texts = Programs & { readonly stderr: string };
 
 function lookAtAll(): Texts {
+  const { texts, stderr } = told(always);
+  const more = {
+    ...(anyForwarding.test(texts.ip) && { bridge: sometimes.bridge }),
+    ...(anyQueue.test(texts.qdiscs) && { classes: sometimes.classes }),
+  };
+  const rest = Object.keys(more).length > 0 ? told(more) : undefined;
+  return { bridge: '[]\n[]', classes: '', ...texts, ...rest?.texts, stderr: stderr + (rest?.stderr ?? '') };
+}
+
+/** What these programs print, one after the other. */
+function told<P extends Readonly<Record<string, string>>>(
+  programs: P,
+): { texts: Record<keyof P, string>; stderr: string } {
   // Node's own way copies the page tables of a process of some hundred megabytes each time.
-  const { stdout, stderr } = runToEnd('/bin/bash', ['-c', script], process.env, '');
+  const script = Object.values(programs).join('\necho @@\n');
+  const { stdout, stderr } = runToEnd('/bin/sh', ['-c', script, compiled('settings')], process.env, '');
   const parts = stdout.split('@@\n');
   const names = Object.keys(programs);
   if (parts.length !== names.length) throw new Error(`looking at the namespace failed: ${stderr}`);
   const texts = Object.fromEntries(names.map((name, at) => [name, parts[at] ?? '']));
-  return { ...(texts as Programs), stderr }; // reason: the names are those of the table
+  return { texts: texts as Record<keyof P, string>, stderr }; // reason: the names are those of the table
 }
 
 /**
@@ -240,8 +264,16 @@ function legacyTables(saved: string): string[] {
   });
 }
 
+/** The last that was seen: mostly they have not changed, and what is the same object is compared at once. */
+let known: { readonly text: string; readonly settings: Record<string, string> } | undefined;
+
 /** Not those that count, or belong to the whole machine. */
 function settings(text: string): Record<string, string> {
+  if (known?.text !== text) known = { text, settings: settingsIn(text) };
+  return known.settings;
+}
+
+function settingsIn(text: string): Record<string, string> {
   const own = lines(text).filter((line) => !/nf_conntrack_(count|buckets|max|expect_max)\b/.test(line));
   return Object.fromEntries(
     own.map((line) => {
