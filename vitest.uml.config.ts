@@ -18,7 +18,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 60_000,
-    env: { CNI_TS_SNAPSHOT: 'links' },
+    env: { CNI_TS_SNAPSHOT: 'links', CNI_TS_STARTER: '1' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
   },
 });

@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runToEnd } from '@cni-ts/libc/program';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import type { Process } from '@cni-ts/skeleton/process';
@@ -9,6 +8,7 @@ import type { Result } from '@cni-ts/spec/result';
 import { type Fault, reported, underFault } from './fault-injector.ts';
 import type { Container, Host } from './namespaces.ts';
 import { executables, programOf } from './plugin-process.ts';
+import { runProgram } from './programs.ts';
 import { writeProgram } from './shell.ts';
 
 /** How a plugin is called. What is left out is what most tests want. */
@@ -96,11 +96,11 @@ function run(
   input: string,
   fault: Fault | undefined,
 ): Pick<Answer, 'stdout' | 'stderr' | 'changes'> & { status: number | undefined } {
-  if (!fault) return { ...runToEnd(program, args, env, input), changes: [] };
+  if (!fault) return { ...runProgram(program, args, env, input), changes: [] };
   const folder = mkdtempSync(join(tmpdir(), 'cni-fault-'));
   try {
     const report = join(folder, 'changes');
-    const ended = runToEnd(...underFault(fault, report, program, args), env, input);
+    const ended = runProgram(...underFault(fault, report, program, args), env, input);
     return { ...ended, changes: reported(report) };
   } finally {
     rmSync(folder, { recursive: true });

@@ -7,9 +7,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
-import { type Ended, runToEnd } from '@cni-ts/libc/program';
+import type { Ended } from '@cni-ts/libc/program';
 import { writeSysctl } from '@cni-ts/libc/sysctl';
 import { test as base } from 'vitest';
+import { runProgram } from './programs.ts';
 import { output } from './shell.ts';
 
 /** A namespace one can type commands into. */
@@ -47,8 +48,8 @@ function shell(command: string): Ended {
   const [name = '', ...args] = plainWords.test(command) ? command.split(' ') : [];
   const program = programNamed(name);
   return program === ''
-    ? runToEnd('/bin/bash', ['-c', command], process.env, '')
-    : runToEnd(program, args, process.env, '');
+    ? runProgram('/bin/bash', ['-c', command], process.env, '')
+    : runProgram(program, args, process.env, '');
 }
 
 /** '' for what only a shell knows. A test may have a PATH of its own. */

@@ -6,8 +6,8 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Netns } from '@cni-ts/libc/netns';
-import { runToEnd } from '@cni-ts/libc/program';
 import { compiled } from './compiled.ts';
+import { runProgram } from './programs.ts';
 
 type Json = Record<string, unknown>;
 
@@ -91,7 +91,7 @@ function told<P extends Readonly<Record<string, string>>>(
 ): { texts: Record<keyof P, string>; stderr: string } {
   // Node's own way copies the page tables of a process of some hundred megabytes each time.
   const script = Object.values(programs).join('\necho @@\n');
-  const { stdout, stderr } = runToEnd('/bin/sh', ['-c', script, compiled('settings')], process.env, '');
+  const { stdout, stderr } = runProgram('/bin/sh', ['-c', script, compiled('settings')], process.env, '');
   const parts = stdout.split('@@\n');
   const names = Object.keys(programs);
   if (parts.length !== names.length) throw new Error(`looking at the namespace failed: ${stderr}`);
@@ -100,20 +100,21 @@ function told<P extends Readonly<Record<string, string>>>(
 }
 
 /**
- * In user-mode Linux a program takes fifty times as long to start, and what runs there is about links: with
- * CNI_TS_SNAPSHOT=links one program is started, and what it does not tell counts as empty, but for the settings of links and
- * those that forwarding and VRFs are about.
+ * In user-mode Linux a program takes twenty times as long to start, and what runs there is about links: with
+ * CNI_TS_SNAPSHOT=links two programs are started, and what they do not tell counts as empty, but for the settings of links
+ * and those that forwarding and VRFs are about.
  */
 function lookAtLinks(): Texts {
   const asked = ['address', 'route show table all', 'neigh show nud permanent', 'neigh show proxy', 'rule'];
-  const { stdout, stderr } = runToEnd(
+  const { stdout, stderr } = runProgram(
     ipProgram,
     ['-j', '-d', '-batch', '-'],
     process.env,
     `${asked.join('\n')}\n`,
   );
-  const files = ['ipv4/conf', 'ipv6/conf', 'vrf'].flatMap((folder) => filesIn(`/proc/sys/net/${folder}`));
-  const settings = [...files, '/proc/sys/net/ipv4/ip_forward'].map((path) => `${path}:${settingIn(path)}`);
+  const folders = ['ipv4/conf', 'ipv6/conf', 'vrf'].map((folder) => `/proc/sys/net/${folder}`);
+  const { stdout: settings } = runProgram(compiled('settings'), folders, {}, '');
+  const forwarding = '/proc/sys/net/ipv4/ip_forward';
   return {
     ip: stdout,
     rules6: '[]',
@@ -122,28 +123,12 @@ function lookAtLinks(): Texts {
     classes: '',
     nftables: '{}',
     iptables: '',
-    settings: settings.join('\n'),
+    settings: `${settings}${forwarding}:${readFileSync(forwarding, 'utf8')}`,
     stderr,
   };
 }
 
 const ipProgram = ['/sbin/ip', '/bin/ip', '/usr/sbin/ip'].find((path) => existsSync(path)) ?? 'ip';
-
-function filesIn(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
-/** '' for one that cannot be read, as grep has nothing to say of it. */
-function settingIn(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trimEnd();
-  } catch {
-    return '';
-  }
-}
 
 function read(texts: Texts, files: string | undefined): Snapshot {
   const text = (name: keyof Programs) => texts[name];

@@ -28,7 +28,8 @@ let machines = 0;
  * and each fault of a page, too; where the other one has to be woken on another processor that takes twice as long.
  */
 function nextProcessor(): number {
-  const [, allowed = ''] = readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:\s*(\S+)$/m) ?? [];
+  const [, allowed = ''] =
+    readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:\s*(\S+)$/m) ?? [];
   const processors = allowed.split(',').flatMap((range) => {
     const [first = 0, last = first] = range.split('-').map(Number);
     return Array.from({ length: last - first + 1 }, (_, at) => first + at);
