@@ -115,6 +115,11 @@ export class Peer {
     return this.#request({ heard: true }) as Promise<string[]>; // reason: what the peer's program answers
   }
 
+  /** For how many milliseconds at most it could answer nobody, since the last question; watched from the first on. */
+  longestPause(): Promise<number> {
+    return this.#request({ longestPause: true }) as Promise<number>; // reason: what the peer's program answers
+  }
+
   /** Opens a TCP connection and keeps it; false when that fails. */
   hold(probe: Probe): Promise<boolean> {
     return this.#request({ hold: probe }) as Promise<boolean>; // reason: what the peer's program answers

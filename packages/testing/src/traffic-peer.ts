@@ -51,6 +51,29 @@ function stream({ address, port, from }: Probe): void {
   socket.bind(from ?? 0, () => setInterval(() => socket.send('?', port, address, () => undefined), 10));
 }
 
+/** Milliseconds between the times when this program looks whether there is something to answer … */
+const often = 5;
+/** … and the longest that there were since the last question, where the machine had other things to do. */
+let longest = 0;
+let looked: number | undefined;
+
+/** From the first question on. */
+function longestPause(): number {
+  const now = performance.now();
+  if (looked === undefined) setInterval(look, often);
+  looked ??= now;
+  look();
+  const answer = longest;
+  longest = 0;
+  return answer;
+}
+
+function look(): void {
+  const now = performance.now();
+  longest = Math.max(longest, now - (looked ?? now));
+  looked = now;
+}
+
 function probe({ protocol, address, port, from }: Probe): Promise<Answer | undefined> {
   return new Promise((done) => {
     const timer = setTimeout(() => finish(undefined), patience);
@@ -112,8 +135,13 @@ await Promise.all(
 );
 process.stdout.write('"ready"\n');
 for await (const line of createInterface(process.stdin)) {
-  const request: Probe[] | { stream: Probe } | { hold: Probe } | { echo: string } | { heard: true } =
-    JSON.parse(line);
+  const request:
+    | Probe[]
+    | { stream: Probe }
+    | { hold: Probe }
+    | { echo: string }
+    | { longestPause: true }
+    | { heard: true } = JSON.parse(line);
   let reply: unknown = [...heard];
   if (Array.isArray(request)) {
     reply = (await Promise.all(request.map(probe))).map((one) => one ?? null);
@@ -123,6 +151,8 @@ for await (const line of createInterface(process.stdin)) {
     reply = await hold(request.hold);
   } else if ('echo' in request) {
     reply = await echo(request.echo);
+  } else if ('longestPause' in request) {
+    reply = longestPause();
   } else {
     heard = new Set();
   }

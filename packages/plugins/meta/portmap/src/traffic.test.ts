@@ -172,7 +172,7 @@ END`);
   }) => {
     const [first, second] = [host.container('first'), host.container('second')];
     const results = [connect(host, first, 'hv1', 2), connect(host, second, 'hv2', 3)];
-    const [world] = await Promise.all([
+    const [world, host5353] = await Promise.all([
       start('world', makeWorld(host)),
       start('host', host, 5353),
       start('first', first, 53),
@@ -190,13 +190,25 @@ END`);
     };
     const calls = [callsOf(portmap, first, results[0]), callsOf(portmap, second, results[1])];
     const publish = own([5353, 53, 'udp']);
+    /** What the host's own program got before ADD it must have answered within 30 ms. Where the machine had no time for it,
+     *  as it knows itself, ADD has shown nothing: once more. */
+    const publishes = async (which: 0 | 1, more: { containerId?: string } = {}) => {
+      for (let again = 10; again > 0; again--) {
+        await host5353.longestPause();
+        await calls[which]!.ok('ADD', publish, more);
+        if ((await host5353.longestPause()) < 25) return;
+        await calls[which]!.ok('DEL', publish, more);
+        await settles('host:5353');
+      }
+      throw new Error('the machine had no time for the program that answers, ten times');
+    };
     await world.stream({ protocol: 'udp', address: host4, port: 5353, from: 4000 });
     await world.stream({ protocol: 'udp', address: host6, port: 5353, from: 4001 });
     await settles('host:5353');
-    await calls[0]!.ok('ADD', publish);
+    await publishes(0);
     await settles('first:53');
     await calls[0]!.ok('DEL', publish);
-    await calls[1]!.ok('ADD', publish, { containerId: 'c2' });
+    await publishes(1, { containerId: 'c2' });
     await settles('second:53');
     await calls[1]!.ok('DEL', publish, { containerId: 'c2', prevResult: undefined });
     await settles('host:5353');
