@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { staticPlugin } from '@cni-ts/static/static';
 import { type Call, call, fakeIpam, message, pluginFolder, succeed } from '@cni-ts/testing/call';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
@@ -54,6 +54,16 @@ os.wait()`;
   const child = spawn('python3', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = await once(child.stdout, 'data');
   return { child, pid: String(line).trim() };
+}
+
+/** The number behind a name that this machine has for it, which `ip` says then; 'nobody' for one outside of the namespace. */
+function numbered(said: string | number, table: 'passwd' | 'group'): string | number {
+  if (said === 'nobody' || said === 'nogroup') return 'nobody';
+  const named = readFileSync(`/etc/${table}`, 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const known = named.find(([name]) => name === said)?.[2];
+  return known === undefined ? said : Number(known);
 }
 
 const multiQueueFlag = 0x100;
@@ -156,7 +166,8 @@ describe('the tap', () => {
         const seen = (how: string) => {
           const text = host.sh(`nsenter -t ${pid} -n ${how} ip -j -d link show t0`);
           const { user, group } = JSON.parse(text)[0].linkinfo.info_data;
-          return { user, group: group === 'nogroup' ? 'nobody' : group };
+          // `ip` says the name of a number that this machine has given one.
+          return { user: numbered(user, 'passwd'), group: numbered(group, 'group') };
         };
         expect(seen('')).toEqual({ user: owner, group: owner });
         expect(seen('-U')).toEqual({ user: inside, group: inside });
