@@ -16,7 +16,7 @@ const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
-const stages: Record<Stage, () => Promise<Counts>> = {
+const stages: Record<Exclude<Stage, Waiting>, () => Promise<Counts>> = {
   lint: () => check('nx', ['run-many', '-t', 'lint']),
   types: () => check('nx', ['run', 'root:types']),
   build: () => check('node', ['tools/bundle/src/build.ts']),
@@ -29,14 +29,20 @@ const stages: Record<Stage, () => Promise<Counts>> = {
     skips: [],
   }),
   e2e: () => vitest('e2e', 'e2e/vitest.config.ts'),
+};
+
+/** What leaves most of a processor to others, and needs no more than the build: it runs behind the tests, from the first of
+ *  them on. It gives its counts, and shows what was printed, when the function it returns is called: at its turn. */
+const besides: Record<Waiting, () => Promise<() => Counts>> = {
   // The seed is fixed so that a failure is one of the change at hand.
   torture: () =>
-    check('node', [
+    checkBeside('node', [
       '--disable-warning=ExperimentalWarning',
       ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
     ]),
-  uml: async () => (await secondKernel)?.() ?? none,
+  uml: inUml,
 };
+type Waiting = 'torture' | 'uml';
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -47,16 +53,17 @@ const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNa
 
 const counts: Counts[] = [];
 const beforeTests: readonly Stage[] = ['lint', 'types', 'build'];
-/** Gives its counts, and shows what was printed, when it is called. */
-let secondKernel: Promise<() => Counts> | undefined;
+const waiting = new Map<Stage, Promise<() => Counts>>();
 const isAsked = (name: Stage) => asked.length === 0 || asked.includes(name);
 for (const name of stageNames) {
   if (!isAsked(name)) continue;
-  // It needs no more than the build, and the stages before it leave it half of the machine's time.
-  if (!beforeTests.includes(name) && isAsked('uml')) secondKernel ??= inUml();
+  if (waiting.size === 0 && !beforeTests.includes(name)) {
+    for (const one of ['torture', 'uml'] as const) if (isAsked(one)) waiting.set(one, besides[one]());
+  }
   say(`\n=== ${name}`);
   const started = performance.now();
-  const count = await stages[name]();
+  const count = name === 'torture' || name === 'uml' ? (await waiting.get(name))?.() : await stages[name]();
+  if (count === undefined) continue;
   say(`=== ${name}: ${closingLine(count)} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
   counts.push(count);
 }
@@ -74,6 +81,15 @@ process.exitCode = total.failures.length > 0 ? 1 : 0;
 async function check(command: string, args: string[]): Promise<Counts> {
   const { exitCode } = await run(command, args);
   return exitCode === 0 ? passed : failedBecause([command, ...args].join(' '));
+}
+
+/** The same for one whose output is shown later. */
+async function checkBeside(command: string, args: string[]): Promise<() => Counts> {
+  const { exitCode, all } = await execa(command, args, { cwd: root, all: true, reject: false });
+  return () => {
+    say(all);
+    return exitCode === 0 ? passed : failedBecause([command, ...args].join(' '));
+  };
 }
 
 function run(command: string, args: readonly string[]) {
