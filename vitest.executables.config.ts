@@ -6,7 +6,7 @@ import { kernel } from './vitest.config.ts';
 export default defineConfig({
   test: {
     ...kernel,
-    maxWorkers: 3,
+    maxWorkers: 4,
     include: ['packages/plugins/**/*.test.ts'],
     env: { CNI_TS_EXECUTABLES: join(import.meta.dirname, 'dist/bin') },
     // These listen to what is written to the kernel, or let it fail, or give the plugin another allowlist.

@@ -3,12 +3,13 @@
  * from it, ours and the Go ones, takes that for the host's. Nothing of the machine is touched: reservations, caches
  * and namespace files lie in a temporary folder.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
+import { runProgram } from '@cni-ts/testing/programs';
 import { type Snapshot, snapshot } from '@cni-ts/testing/snapshot';
 
 export const ours = resolve(import.meta.dirname, '../../dist/bin');
@@ -38,6 +39,12 @@ export interface Call {
 function outside(): Record<string, string> {
   const { PATH = '', DBUS_SYSTEM_BUS_ADDRESS = 'unix:path=/nonexistent/bus' } = process.env;
   return { PATH, DBUS_SYSTEM_BUS_ADDRESS };
+}
+
+/** `status`: null when a signal ended it. */
+function bash(command: string): { status: number | null; stdout: string; stderr: string } {
+  const { status = null, stdout, stderr } = runProgram('/bin/bash', ['-c', command], process.env, '');
+  return { status, stdout, stderr };
 }
 
 /** Moves the calling thread away from the machine's network for good. */
@@ -123,12 +130,12 @@ export class Lab {
     // The connection is made by the shell that redirects, so that one is what has to be timed.
     const command = `timeout 2 bash -c 'cat </dev/tcp/${address}/${port}' 2>/dev/null`;
     if (netns !== '') return this.inside(netns, command).stdout;
-    return spawnSync('bash', ['-c', command], { encoding: 'utf8' }).stdout;
+    return bash(command).stdout;
   }
 
   /** Runs a shell command on the host and returns its output; a failure is an error with what it said. */
   sh(command: string): string {
-    const { status, stdout, stderr } = spawnSync('bash', ['-c', command], { encoding: 'utf8' });
+    const { status, stdout, stderr } = bash(command);
     if (status !== 0) throw new Error(`${command}: ${stderr}`);
     return stdout;
   }
@@ -137,7 +144,7 @@ export class Lab {
   inside(netns: string, command: string): { status: number | null; stdout: string; stderr: string } {
     const opened = Netns.open(netns);
     try {
-      return opened.run(() => spawnSync('bash', ['-c', command], { encoding: 'utf8' }));
+      return opened.run(() => bash(command));
     } finally {
       opened.close();
     }

@@ -2,10 +2,11 @@
  * Executables where things are not as they are meant to be: files of another kind, names cut short, outputs that nobody
  * reads, limits, signals while they wait. They answer as the protocol says, in time, and a failed ADD leaves nothing.
  */
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
+import { runToEnd } from '@cni-ts/libc/program';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Lab, ours } from './lab.ts';
 
@@ -42,18 +43,28 @@ interface Way {
   readonly file?: string;
 }
 
+interface Ended {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Calls a plugin; one that has not ended after 5 seconds is killed, which shows in `signal`. */
-function ask(command: string, type: string, config: Config, way: Way = {}): SpawnSyncReturns<string> {
+function ask(command: string, type: string, config: Config, way: Way = {}): Ended {
   const { ifname = 'eth0', id = 'c1', path = ours, through = 'exec "$0"', file = join(ours, type) } = way;
   const env = lab.environment({ command, netns: way.netns ?? netns, ifname, containerId: id, path });
-  return spawnSync('/bin/bash', ['-c', through, file], {
-    ...{ env, input: JSON.stringify(config), encoding: 'utf8' },
-    ...{ timeout: 5000, killSignal: 'SIGKILL' },
-  });
+  const words = ['-c', through, file];
+  const {
+    status = null,
+    signal = null,
+    ...told
+  } = runToEnd('/bin/bash', words, env, JSON.stringify(config), 5000);
+  return { status, signal, ...told };
 }
 
 /** It has ended by itself, with an answer. */
-function expectAnswer({ status, signal, stdout, stderr }: SpawnSyncReturns<string>): void {
+function expectAnswer({ status, signal, stdout, stderr }: Ended): void {
   expect(signal, 'it hangs').toBeNull();
   expect([0, 1], stdout + stderr).toContain(status);
   if (status === 1) expect(JSON.parse(stdout)).toMatchObject({ msg: expect.stringMatching(/./) });

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packages, workspaceRoot as root } from '@cni-ts/bundle/workspace';
 import { commandLine, oneOf } from '@cni-ts/setup/command-line';
-import { compiled } from '@cni-ts/testing/compiled';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { execa } from 'execa';
 import { type Counts, closingLine, countVitest, failedBecause, none, sum } from './counts.ts';
@@ -150,8 +149,8 @@ async function inUml(): Promise<() => Counts> {
     const skips = [`uml: user-mode Linux is not installed (${files.length} files of tests)`];
     return () => ({ ...skipped, skips });
   }
-  // In there gcc would take long, and put it where only that machine sees it.
-  for (const name of ['fault-injector', 'settings', 'starter']) compiled(name);
+  const compiling = await run('node', ['packages/testing/src/compile-programs.ts']);
+  if (compiling.exitCode !== 0) return () => failedBecause('packages/testing/src/compile-programs.ts');
   const [sources, again] = await Promise.all([
     inMachine('uml', 'vitest.uml.config.ts'),
     existsSync(join(root, 'dist/bin'))
