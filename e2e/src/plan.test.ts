@@ -1,4 +1,5 @@
 /** `cnitool plan`: nothing is touched, and what it says is what ADD then does, compared by machine. */
+import { has } from '@cni-ts/testing/needs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Lab } from './lab.ts';
 import { expectDoneAsTold } from './planned.ts';
@@ -80,11 +81,107 @@ test('--empty plans as on a node that has nothing yet, for no container in parti
   expect(empty.stdout).toMatch(/\n\d+ changes, nothing was touched\n$/);
 });
 
-test('a second plan for an attachment that is there tells that ADD would fail', async () => {
-  const folder = lab.network('web', [{ ...bridge, ipam: { ...both, dataDir: lab.networks } }], '1.1.0');
+/** What is said of the first failure, without what the plan puts before it and what ADD's details add. */
+const foretold = ({ stdout }: { stdout: string }) =>
+  /^✗ CNI3045 \S+: ADD would fail: (.*)$/m.exec(stdout)?.[1];
+
+/** A second attachment of the same name: each main plugin that this kernel serves. */
+const again: Record<string, object> = {
+  bridge: { ...bridge },
+  'bridge with static addresses': {
+    ...bridge,
+    ipam: { type: 'static', addresses: [{ address: '10.9.0.7/24', gateway: '10.9.0.1' }] },
+  },
+  'bridge without addresses': { type: 'bridge', bridge: 'cni1' },
+  ptp: {
+    type: 'ptp',
+    ipam: { type: 'static', addresses: [{ address: '10.9.0.7/24', gateway: '10.9.0.1' }] },
+  },
+  macvlan: {
+    type: 'macvlan',
+    master: 'up0',
+    ipam: { type: 'static', addresses: [{ address: '10.9.0.7/24' }] },
+  },
+  tap: { type: 'tap', ipam: { type: 'static', addresses: [{ address: '10.9.0.7/24' }] } },
+};
+
+test.each(Object.keys(again))('%s: a second plan tells what a second ADD then says', async (title) => {
+  const folder = lab.network('web', [again[title] ?? {}], '1.1.0');
   const path = lab.container('c1');
-  await lab.cnitool(['add', 'web', path], { NETCONFPATH: folder });
-  const again = await lab.cnitool(['plan', 'web', path], { NETCONFPATH: folder });
-  expect(again.status).toBe(1);
-  expect(again.stdout).toMatch(/^✗ CNI3045 bridge: ADD would fail: .*duplicate allocation is not allowed\n/);
+  const env = { NETCONFPATH: folder };
+  expect((await lab.cnitool(['add', 'web', path], env)).status).toBe(0);
+  const before = lab.left();
+  await expectFailsAsTold(['web', path], env);
+  expect(lab.left()).toEqual(before);
+});
+
+/** Plans and adds: the plan's sentence is that of ADD. */
+async function expectFailsAsTold(words: readonly string[], env: Record<string, string>): Promise<string> {
+  const told = await lab.cnitool(['plan', ...words], env);
+  expect(told.status, told.stdout).toBe(1);
+  const added = await lab.cnitool(['add', ...words], env);
+  expect(added.status).not.toBe(0);
+  const sentence = foretold(told);
+  expect(sentence).toBeTruthy();
+  expect(added.stderr).toContain(sentence);
+  return sentence ?? '';
+}
+
+test('host-device: a plan for a name that the container has tells what ADD then says', async () => {
+  const folder = lab.network('web', [{ type: 'host-device', device: 'up1', dataDir: lab.state }], '1.1.0');
+  const path = lab.container('c1');
+  lab.inside(path, 'ip link add eth0 type veth peer name other');
+  const sentence = await expectFailsAsTold(['web', path], { NETCONFPATH: folder });
+  expect(sentence).toContain('the container has a link of that name');
+});
+
+const small = { type: 'static', addresses: [{ address: '10.9.0.7/24' }] };
+const obstacles: Record<string, { readonly plugin: object; readonly before: string }> = {
+  'a link with the name of the bridge': {
+    plugin: { type: 'bridge', bridge: 'cni0', ipam: small },
+    before: 'ip link add cni0 type veth peer name cni9',
+  },
+  'a master that is a port of a bridge': {
+    plugin: { type: 'macvlan', master: 'up0', ipam: small },
+    before: 'ip link add br0 type bridge; ip link set up0 master br0',
+  },
+  'a device that is a port of a bridge': {
+    plugin: { type: 'host-device', device: 'up1', ipam: small },
+    before: 'ip link add br0 type bridge; ip link set up1 master br0',
+  },
+  'a bridge that a tap does not find': {
+    plugin: { type: 'tap', bridge: 'br7', ipam: small },
+    before: 'true',
+  },
+};
+
+test.each(Object.keys(obstacles))('%s: the plan tells what ADD then says', async (title) => {
+  const { plugin, before } = obstacles[title] ?? { plugin: {}, before: 'false' };
+  lab.sh(before);
+  const folder = lab.network('web', [{ ...plugin, dataDir: lab.state }], '1.1.0');
+  await expectFailsAsTold(['web', lab.container('c1')], { NETCONFPATH: folder });
+});
+
+/** Kinds of links that a kernel may lack. */
+const kinds = {
+  dummy: { type: 'dummy', ipam: small },
+  ipvlan: { type: 'ipvlan', master: 'up0', ipam: small },
+  vlan: { type: 'vlan', master: 'up0', vlanId: 7, ipam: small },
+} as const;
+
+for (const kind of ['dummy', 'ipvlan', 'vlan'] as const) {
+  test.skipIf(has(kind))(
+    `${kind}: a plan tells that the kernel has no such links, in ADD's words`,
+    async () => {
+      const folder = lab.network('web', [kinds[kind]], '1.1.0');
+      const sentence = await expectFailsAsTold(['web', lab.container('c1')], { NETCONFPATH: folder });
+      expect(sentence).toMatch(new RegExp(`(the|this) kernel has no (links of kind )?${kind}`));
+    },
+  );
+}
+
+test.skipIf(has('vrf'))("vrf: a plan tells that the kernel has none, in ADD's words", async () => {
+  const folder = lab.network('web', [bridge, { type: 'vrf', vrfname: 'blue' }], '1.1.0');
+  const sentence = await expectFailsAsTold(['web', lab.container('c1')], { NETCONFPATH: folder });
+  expect(sentence).toContain('the kernel has no VRF');
 });

@@ -98,8 +98,9 @@ function planText(planned: ChainPlan): string {
   return `${plugins.map(pluginText).join('')}${last}\n`;
 }
 
-function pluginText({ type, state, changes, code, message }: PlannedPlugin): string {
-  const lines = changes.map(({ sign, text }) => `${sign} ${text}\n`).join('');
+function pluginText({ type, state, changes, code, message, notes = [] }: PlannedPlugin): string {
+  const told = changes.map(({ sign, text }) => `${sign} ${text}\n`).join('');
+  const lines = told + notes.map((text) => `? CNI3047 ${type}: ${text}\n`).join('');
   if (message === undefined) return lines;
   return `${lines}${state === 'fails' ? '✗' : '?'} ${code} ${type}: ${message}\n`;
 }

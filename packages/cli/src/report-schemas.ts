@@ -238,6 +238,7 @@ export function planSchema() {
         type: z.string(),
         state: z.enum(['planned', 'foreign', 'unknown', 'fails']),
         changes: z.array(z.strictObject({ sign: z.enum(['+', '~']), text: z.string() })),
+        notes: z.optional(z.array(z.string())),
         code: z.optional(z.string()),
         message: z.optional(z.string()),
       }),

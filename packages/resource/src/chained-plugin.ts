@@ -4,7 +4,7 @@ import { CniError, cannotServe, ErrorCode, errorText } from '@cni-ts/spec/cni-er
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
-import { changesOf, ensureAll, repairAll } from './engine.ts';
+import { changesOf, ensureAll, foreseeAll, repairAll } from './engine.ts';
 import type { Lasting, Resource } from './resource.ts';
 import { Site } from './site.ts';
 import { checkAll, collectionOf, removalOf, validConfig } from './verbs.ts';
@@ -89,7 +89,9 @@ export function chainedPlugin<S extends z.core.$ZodType, C>(chained: ChainedPlug
       const previous = required(request.prevResult, missing);
       site.expect(previous);
       const { resources, result = () => previous } = chained.plan(config, site, previous);
-      return { changes: changesOf(site, resources), result: result() };
+      const notes: string[] = [];
+      foreseeAll(site, resources, (text) => notes.push(text));
+      return { changes: changesOf(site, resources), result: result(), notes };
     },
     async repair(request) {
       const site = new Site(request);

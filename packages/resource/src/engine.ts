@@ -85,6 +85,11 @@ export async function repairAll(site: Site, resources: readonly Resource[]): Pro
   return repaired;
 }
 
+/** A dry run: throws what ensureAll would throw, as far as that can be known without a change. */
+export function foreseeAll(site: Site, resources: readonly Resource[], note: (text: string) => void): void {
+  for (const one of resources) one.foresee?.(site, note);
+}
+
 /** A dry run: what ensureAll would make or change. Nothing is touched. */
 export function changesOf(site: Site, resources: readonly Resource[]): Change[] {
   return resources

@@ -3,6 +3,7 @@ import { createLink, deleteLink, findLink, getLink, type Link, setMac } from '@c
 import { errorText } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac } from './container-link.ts';
+import { refusalOfKind } from './kind-of-link.ts';
 import type { Namespace } from './namespace.ts';
 import { randomMac } from './random-mac.ts';
 import { recordedInterfaces } from './recorded-interfaces.ts';
@@ -10,7 +11,7 @@ import type { Drift, Resource } from './resource.ts';
 import type { Site } from './site.ts';
 
 export interface InnerLinkWant {
-  readonly kind: string;
+  readonly kind: 'dummy' | 'tun';
   /** As text for people, behind `link eth0, `. */
   readonly description: string;
   /** undefined: one is chosen; by it the link is known again although the kernel's answer was lost. */
@@ -18,6 +19,10 @@ export interface InnerLinkWant {
   /** What makes it, with this MAC; throws where the name is taken. */
   readonly create: (inside: Namespace, mac: Uint8Array) => void;
   readonly failure: (why: string, error: unknown) => string;
+  /** What `create` throws where the name is taken. */
+  readonly taken: () => Error;
+  /** What `create` throws where the kernel lacks the kind; without it, that refusal itself. */
+  readonly noKind?: (refusal: Error) => Error;
   readonly refetch: string;
   readonly words: LinkWords;
   /** How what is there differs otherwise; `fatal` where it has to be exchanged. */
@@ -59,6 +64,15 @@ export class InnerLink implements Resource {
     }
     const made = failing(refetch, () => getLink(container.route, ifname));
     site.look('container', ifname, made);
+  }
+
+  foresee(site: Site, note: (text: string) => void): void {
+    const { kind, failure, taken, noKind = (refusal) => refusal } = this.#want;
+    const refusal = refusalOfKind(site, kind, note);
+    const isTaken = !refusal && findLink(site.container.route, site.ifname) !== undefined;
+    if (!refusal && !isTaken) return;
+    const error = refusal ? noKind(refusal) : taken();
+    throw new Error(failure(errorText(error), error), { cause: error });
   }
 
   differences(site: Site): readonly Drift[] {

@@ -3,6 +3,7 @@ import { formatMac } from '@cni-ts/address/mac';
 import {
   type Change,
   type Delegate,
+  type DryRun,
   definePlugin,
   type Plugin,
   type RawRequest,
@@ -19,7 +20,7 @@ import {
 import { tryAll } from '@cni-ts/spec/failing';
 import type { Interface, Result } from '@cni-ts/spec/result';
 import type * as z from 'zod/mini';
-import { changesOf, ensureAll, repairAll } from './engine.ts';
+import { changesOf, ensureAll, foreseeAll, repairAll } from './engine.ts';
 import type { Lasting, Place, Resource } from './resource.ts';
 import { Site } from './site.ts';
 import { checkAll, collectionOf, removalOf, validConfig } from './verbs.ts';
@@ -133,23 +134,29 @@ export function mainPlugin<S extends z.core.$ZodType, C>(main: MainPlugin<S, C>)
     async plan(request) {
       const site = new Site(request);
       main.check?.(request.config, site);
+      const from = begun(main.ipamFailed, () => source(request));
       const planned = main.plan(request.config, site);
-      const from = planned.after && source(request);
-      const dry = from && (isDelegate(from) ? await from.plan() : { changes: [], result: from });
-      const after = dry && planned.after?.(isDelegate(from) ? withoutLinks(dry.result) : dry.result);
+      const notes = new Set<string>();
+      const note = (text: string) => notes.add(text);
+      // In the order of ADD: what fails first is what it would answer.
+      foreseeAll(site, planned.before, note);
+      const dry = planned.after && from && (await foretold(main.ipamFailed, from));
+      const after = dry && planned.after?.(dry.result);
       const links = planned.interfaces.map(({ at, name }) => ({
         name,
         ...(at === 'container' && { sandbox: request.netns }),
       }));
       const result = { ...(after?.result ?? planned.result), interfaces: links };
       site.expect(result);
+      foreseeAll(site, after?.resources ?? [], note);
       const changes = changesOf(site, [...planned.before, ...(after?.resources ?? [])]);
       const ofIpam: readonly Change[] =
         dry?.changes ??
         (planned.after
           ? [{ sign: '+', text: `addresses that ${main.ipam(request.config)} will choose` }]
           : []);
-      return { changes: [...ofIpam, ...changes], result };
+      for (const one of dry?.notes ?? []) note(one);
+      return { changes: [...ofIpam, ...changes], result, notes: [...notes] };
     },
     async repair(request) {
       const site = new Site(request);
@@ -204,6 +211,17 @@ function isDelegate(from: Delegate | Result): from is Delegate {
 async function asked(words: string | undefined, ipam: Delegate): Promise<Result> {
   try {
     return await ipam.add();
+  } catch (error) {
+    throw worded(words, error);
+  }
+}
+
+/** A dry run of it; undefined where it is another's and has none. */
+async function foretold(words: string | undefined, from: Delegate | Result): Promise<DryRun | undefined> {
+  if (!isDelegate(from)) return { changes: [], result: from };
+  try {
+    const dry = await from.plan();
+    return dry && { ...dry, result: withoutLinks(dry.result) };
   } catch (error) {
     throw worded(words, error);
   }

@@ -37,6 +37,9 @@ export interface Resource {
   /** Whether it is there already and would be changed. */
   isThere?(site: Site): boolean;
   ensure?(site: Site): void | Promise<void>;
+  /** A dry run: throws what `ensure` or `request` would throw, as far as that can be known without a change. What might be
+   *  and cannot be known so is noted. Things that come before it need not be there yet. */
+  foresee?(site: Site, note: (text: string) => void): void;
   request?(site: Site): NetlinkRequest<never>;
   /** Whether a refusal with this errno is none: `EEXIST` of what may be there already. */
   fine?(code: string | undefined, site: Site): boolean;

@@ -1,6 +1,6 @@
 import { type Cidr, formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
-import type { SyscallError } from '@cni-ts/libc/syscall-error';
+import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { anyOf, type NetlinkRequest } from '@cni-ts/netlink/socket';
 import {
   addRoute,
@@ -103,6 +103,22 @@ export class Route implements Resource {
   failure(): string {
     const { failure, source } = this.#want;
     return failure ?? `failed to add route '${this.#text()}${source ? ` src ${formatIp(source)}` : ''}'`;
+  }
+
+  /** Refused where the container has such a route already, by whatever link. */
+  foresee(site: Site): void {
+    const { at, dst, table, priority, exclusive, yields, kept } = this.#want;
+    if (!exclusive || yields || kept || at !== 'container') return;
+    const metric = priority || (dst.ip.family === 6 ? usualMetricOfIp6 : 0);
+    const isTaken = site
+      .routes(at, dst.ip.family)
+      .some(
+        (one) =>
+          one.table === (table || RT_TABLE_MAIN) && one.priority === metric && sameDestination(one.dst, dst),
+      );
+    if (!isTaken) return;
+    const refusal = new SyscallError('RTM_NEWROUTE', 'EEXIST');
+    throw new Error(`${this.failure()}: ${refusal.message}${this.advice(refusal)}`, { cause: refusal });
   }
 
   advice(refusal: SyscallError): string {

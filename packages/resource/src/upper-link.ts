@@ -17,6 +17,7 @@ import { isOwnedBy } from '@cni-ts/skeleton/link-owner';
 import { errorText, messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { containerLinkDrift, type LinkWords, recordedLink, recordedMac, sameMac } from './container-link.ts';
+import { refusalOfKind } from './kind-of-link.ts';
 import { hostLinkName } from './link-name.ts';
 import { findNamespace, type Namespace } from './namespace.ts';
 import { isAnothers } from './owned-links.ts';
@@ -24,7 +25,7 @@ import { randomMac } from './random-mac.ts';
 import { recordedAddresses, recordedInterfaces } from './recorded-interfaces.ts';
 import type { Drift, Lasting, Place, Resource } from './resource.ts';
 import type { Site } from './site.ts';
-import { whyRefused } from './upper-refusal.ts';
+import { foreseenRefusal, whyRefused } from './upper-refusal.ts';
 
 export interface UpperLinkWant {
   readonly plugin: string;
@@ -86,17 +87,31 @@ export class UpperLink implements Resource {
       );
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw this.#refused(error, at);
-      const there = findLink(container.route, ifname);
-      if (there) {
-        const text = `failed to rename ${info.kind} to "${ifname}": file exists: the container has a link of that name`;
-        throw new Error(`${text}${there.kind && ` (${there.kind})`}`, { cause: error });
-      }
+      this.#refuseTaken(site, error);
       this.#createAndRename(site, born);
     }
     const made = failing(`failed to refetch ${info.kind} "${ifname}"`, () =>
       getLink(container.route, ifname),
     );
     site.look('container', ifname, made);
+  }
+
+  #refuseTaken({ container, ifname }: Site, cause?: unknown): void {
+    const there = findLink(container.route, ifname);
+    if (!there) return;
+    const { kind } = this.#want.info;
+    const text = `failed to rename ${kind} to "${ifname}": file exists: the container has a link of that name`;
+    throw new Error(`${text}${there.kind && ` (${there.kind})`}`, { cause });
+  }
+
+  foresee(site: Site, note: (text: string) => void): void {
+    const { info, outside } = this.#want;
+    const at = site.at(outside);
+    const noKind = refusalOfKind(site, info.kind, note);
+    if (noKind) throw this.#refused(noKind, at);
+    this.#refuseTaken(site);
+    const refusal = foreseenRefusal(info, this.#want.master(), at);
+    if (refusal) throw this.#refused(refusal, at);
   }
 
   /**

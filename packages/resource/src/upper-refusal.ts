@@ -24,6 +24,29 @@ export function whyRefused(error: unknown, info: NewLink['info'], master: Link, 
   }
 }
 
+/** Kinds of links that take what their ports receive, so that nothing else can. */
+const takers = ['bridge', 'bond', 'team', 'openvswitch'];
+
+/** The refusal that shows beforehand: a master that is a port, or carries what cannot be beside this. What is in other
+ *  namespaces does not show. */
+export function foreseenRefusal(
+  info: NewLink['info'],
+  master: Link,
+  at: Namespace,
+): SyscallError | undefined {
+  const kind = info?.kind;
+  if (kind === 'vlan') {
+    return holderOf(vlanId(info), master, at)
+      ? new SyscallError('RTM_NEWLINK', 'EEXIST', 'VLAN device already exists')
+      : undefined;
+  }
+  const port = master.master ? findLinkByIndex(at.route, master.master) : undefined;
+  const isTaken = port && takers.includes(port.kind);
+  const other = kind === 'ipvlan' ? 'macvl' : 'ipvla';
+  const isShared = on(master, at).some((link) => link.kind.startsWith(other));
+  return isTaken || isShared ? new SyscallError('RTM_NEWLINK', 'EBUSY') : undefined;
+}
+
 /** One owner of what a link receives: a bridge, a bond, or links of one kind. Those in other namespaces do not show. */
 function busy(kind: string, master: Link, at: Namespace): string {
   if (master.master) {
@@ -39,13 +62,15 @@ function busy(kind: string, master: Link, at: Namespace): string {
 }
 
 function taken(id: number | undefined, master: Link, at: Namespace): string {
-  const holder = on(master, at).find(
-    ({ kind, attributes }) => kind === 'vlan' && vlanId(attributes.linkInfo) === id,
-  );
+  const holder = holderOf(id, master, at);
   const where = holder
     ? `it is "${holder.name}" here`
     : 'it is in another namespace, that of a container for one';
   return `: VLAN ${id} of "${master.name}" exists already, and there can be one: ${where}. For several containers use bridge with "vlan", or macvlan on a VLAN link`;
+}
+
+function holderOf(id: number | undefined, master: Link, at: Namespace): Link | undefined {
+  return on(master, at).find(({ kind, attributes }) => kind === 'vlan' && vlanId(attributes.linkInfo) === id);
 }
 
 function vlanId(info: NewLink['info'] | undefined): number | undefined {

@@ -1,6 +1,6 @@
 import { parseMac } from '@cni-ts/address/mac';
 import { sleep } from '@cni-ts/libc/process';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errnoOf, SyscallError } from '@cni-ts/libc/syscall-error';
 import { createLink, deleteLink, findLink, getLink, IFF_UP, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { messageOf } from '@cni-ts/spec/cni-error';
@@ -90,6 +90,21 @@ export function createVethPair(
   return { host: hostLink, container: getLink(container.route, containerName) };
 }
 
+/** A dry run: throws what createVethPair would throw for names that are taken, and for a kernel without veth. */
+export function foreseeVethPair(
+  pair: Names,
+  host: Namespace,
+  container: Namespace,
+  refusal: SyscallError | undefined,
+): void {
+  if (refusal) throw explain(refusal, pair, host, container);
+  if (!findLink(container.route, pair.containerName) && !findLink(host.route, pair.hostName)) return;
+  const error = new SyscallError('RTM_NEWLINK', 'EEXIST');
+  if (!isGoing(error, pair, host, container)) throw explain(error, pair, host, container);
+}
+
+type Names = Pick<VethPair, 'containerName' | 'hostName'>;
+
 /** In microseconds, and how often. */
 const aMoment = 5000;
 const moments = 60;
@@ -99,7 +114,7 @@ const moments = 60;
  * other end was removed: an engine starts the same container anew at once. Nothing tells such a link from one that stays, so
  * this waits a little.
  */
-function isGoing(error: unknown, pair: VethPair, host: Namespace, container: Namespace): boolean {
+function isGoing(error: unknown, pair: Names, host: Namespace, container: Namespace): boolean {
   if (errnoOf(error) !== 'EEXIST' || findLink(container.route, pair.containerName)) return false;
   for (let moment = 0; moment < moments; moment++) {
     if (!findLink(host.route, pair.hostName)) return true;
@@ -118,7 +133,7 @@ function takeBack({ hostName, inUse }: VethPair, host: Namespace, isMade: boolea
   if (!inUse?.()) deleteLink(host.route, link);
 }
 
-function explain(error: unknown, pair: VethPair, host: Namespace, container: Namespace): Error {
+function explain(error: unknown, pair: Names, host: Namespace, container: Namespace): Error {
   const { containerName, hostName } = pair;
   if (errnoOf(error) === 'EEXIST') {
     if (findLink(container.route, containerName)) {

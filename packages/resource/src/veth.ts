@@ -10,10 +10,11 @@ import {
   sameMac,
 } from './container-link.ts';
 import { hiding } from './drift.ts';
+import { refusalOfKind } from './kind-of-link.ts';
 import { hostLinkName } from './link-name.ts';
 import type { Drift, Resource } from './resource.ts';
 import type { Site } from './site.ts';
-import { createVethPair, type VethPair } from './veth-pair.ts';
+import { createVethPair, foreseeVethPair, type VethPair } from './veth-pair.ts';
 
 export interface VethWant extends Omit<VethPair, 'containerName' | 'alias'> {
   readonly plugin: string;
@@ -59,6 +60,11 @@ export class Veth implements Resource {
     const made = createVethPair(pair, site.host, site.container, site.request.undo);
     site.look('host', hostName, made.host);
     site.look('container', site.ifname, made.container);
+  }
+
+  foresee(site: Site, note: (text: string) => void): void {
+    const names = { containerName: site.ifname, hostName: this.#want.hostName };
+    foreseeVethPair(names, site.host, site.container, refusalOfKind(site, 'veth', note));
   }
 
   differences(site: Site): Drift[] {

@@ -38,8 +38,8 @@ export function delegateTo(type: string, call: DelegatingCall): Delegate {
       const answer = await beyond(type, 'PLAN', call);
       if (answer === undefined) return undefined;
       // reason: a plugin of this program made it (dispatch.ts)
-      const { changes, result } = answer as { changes: DryRun['changes']; result: unknown };
-      return { changes, result: takenResult(decodeResult(call.cniVersion, result)) };
+      const { result, ...rest } = answer as Omit<DryRun, 'result'> & { result: unknown };
+      return { ...rest, result: takenResult(decodeResult(call.cniVersion, result)) };
     },
     async repair() {
       // reason: a plugin of this program made it (dispatch.ts)

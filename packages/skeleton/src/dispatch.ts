@@ -23,7 +23,7 @@ import { configFindings } from './config-findings.ts';
 import { delegateTo } from './delegate.ts';
 import { interruptedAnswer, Stopped, stopOf } from './interrupted.ts';
 import { configVersion, type Json, member, readNetwork } from './network.ts';
-import type { Plugin, RawRequest, Verb } from './plugin.ts';
+import type { DryRun, Plugin, RawRequest, Verb } from './plugin.ts';
 import type { Process, Surroundings } from './process.ts';
 import { Undo } from './undo.ts';
 import { validAttachments } from './valid-attachments.ts';
@@ -188,11 +188,14 @@ async function add(
   reply(result);
 }
 
-/** `{ "changes": [{ "sign": "+", "text": … }], "result": … }` */
+/** `{ "changes": [{ "sign": "+", "text": … }], "result": …, "notes": ["…"] }`, `notes` where there are any. */
 async function plan(plugin: Plugin, request: RawRequest, reply: Replying): Promise<void> {
-  const { changes, result } = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
+  const dry: DryRun = (await plugin.plan?.(request)) ?? { changes: [], result: {} };
+  const { changes, result, notes = [] } = dry;
   const printed = resultJson(converted(plugin, result, request.cniVersion));
-  reply(`${JSON.stringify({ changes, result: printed }, undefined, 4)}\n`);
+  reply(
+    `${JSON.stringify({ changes, result: printed, ...(notes.length > 0 && { notes }) }, undefined, 4)}\n`,
+  );
 }
 
 /** `{ "repaired": ["…"] }` */

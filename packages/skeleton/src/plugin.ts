@@ -42,6 +42,8 @@ export interface DryRun {
   readonly changes: readonly Change[];
   /** What it would answer, as far as that is known before: a link that is not there yet has no MAC. */
   readonly result: Result;
+  /** What might fail it, and cannot be known without a change. */
+  readonly notes?: readonly string[];
 }
 
 /** One call of a plugin, checked: environment, network name and spec version are valid when a verb sees it. */

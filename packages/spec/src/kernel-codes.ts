@@ -210,4 +210,11 @@ export const kernelCodes = {
     why: 'The chain has a plugin of another project before it.',
     cure: 'Attach a test container by `cnitool add`, and look at what was made.',
   },
+  CNI3047: {
+    title: 'Whether ADD succeeds cannot be known without a change',
+    meaning:
+      'The plan holds where the kernel can do what is told. To ask it would load a module, and a plan changes nothing.',
+    why: "The module is not loaded, and the kernel's list of modules, `/lib/modules/$(uname -r)/modules.dep`, is not to be seen: the command runs in a container that does not have the folder mounted.",
+    cure: 'Run it on the node itself, or mount `/lib/modules` read-only. `modprobe MODULE` on the node tells too.',
+  },
 } as const satisfies Record<string, CodeText>;

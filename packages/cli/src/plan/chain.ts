@@ -2,7 +2,7 @@
 import type { RuntimeConf } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
-import type { Change } from '@cni-ts/skeleton/plugin';
+import type { Change, DryRun } from '@cni-ts/skeleton/plugin';
 import { decodeResult, resultJson, type VersionedResult } from '@cni-ts/spec/result-version';
 import type { VerbCall } from '../verb.ts';
 
@@ -14,6 +14,8 @@ export interface PlannedPlugin {
   readonly changes: readonly Change[];
   readonly code?: string;
   readonly message?: string;
+  /** What might fail ADD, and cannot be known without a change. */
+  readonly notes?: readonly string[];
 }
 
 export interface ChainPlan {
@@ -47,8 +49,8 @@ export async function planChain(
     try {
       const answer = JSON.parse(await runtime.askPlugin('PLAN', list, plugin, conf, previous));
       // What they print is theirs and ours: dispatch.ts of @cni-ts/skeleton.
-      const { changes, result } = answer as { changes: readonly Change[]; result: unknown };
-      plugins.push({ type, state: 'planned', changes });
+      const { changes, result, notes } = answer as Omit<DryRun, 'result'> & { result: unknown };
+      plugins.push({ type, state: 'planned', changes, ...(notes && { notes }) });
       previous = decodeResult(list.cniVersion || '0.1.0', result);
     } catch (error) {
       const why = textOf(error);

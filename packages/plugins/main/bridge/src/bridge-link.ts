@@ -1,6 +1,7 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { restoreMac, sameMac } from '@cni-ts/resource/container-link';
 import { hiding } from '@cni-ts/resource/drift';
+import { refusalOfKind } from '@cni-ts/resource/kind-of-link';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import { trySysctl } from '@cni-ts/resource/set-sysctl';
 import type { Site } from '@cni-ts/resource/site';
@@ -45,7 +46,7 @@ export class BridgeLink implements Resource {
     const { route } = site.host;
     failing(`failed to create bridge "${name}"`, () => {
       const link = site.find('host', name) ?? this.#create(site);
-      if (link.kind !== 'bridge') throw new Error(`"${name}" already exists but is not a bridge`);
+      refuseOther(link);
       // What is shared stays as it is by now where others have come to use it.
       const change = (what: string, work: () => void, back: () => void) =>
         site.request.undo.make(what, work, () => {
@@ -68,6 +69,16 @@ export class BridgeLink implements Resource {
         );
       }
       site.look('host', name, link);
+    });
+  }
+
+  foresee(site: Site, note: (text: string) => void): void {
+    const { name } = this;
+    const link = site.find('host', name);
+    failing(`failed to create bridge "${name}"`, () => {
+      if (link) return refuseOther(link);
+      const refusal = refusalOfKind(site, 'bridge', note);
+      if (refusal) failing(`could not add "${name}"`, () => raise(refusal));
     });
   }
 
@@ -141,6 +152,14 @@ export class BridgeLink implements Resource {
     }
     return true;
   }
+}
+
+function refuseOther({ name, kind }: Link): void {
+  if (kind !== 'bridge') throw new Error(`"${name}" already exists but is not a bridge`);
+}
+
+function raise(error: Error): never {
+  throw error;
 }
 
 /** Whether the bridge has ports besides the one of this attachment. */

@@ -2,7 +2,7 @@
  * dummy: gives the container a link that leads nowhere, for addresses that are to be the container's own whatever its other
  * interfaces do: service addresses, anycast, 169.254.169.254. What is sent out of it is dropped.
  */
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errnoOf, SyscallError } from '@cni-ts/libc/syscall-error';
 import type { LinkWords } from '@cni-ts/resource/container-link';
 import { byRtnetlink, InnerLink } from '@cni-ts/resource/inner-link';
 import { addressing } from '@cni-ts/resource/link-addressing';
@@ -47,6 +47,7 @@ export const dummy = mainPlugin({
       mac: undefined,
       create: byRtnetlink(ifname, { kind: 'dummy' }),
       failure: (why, error) => `failed to create dummy: ${why}${advice(error)}`,
+      taken: () => new SyscallError('RTM_NEWLINK', 'EEXIST'),
       refetch: `failed to fetch dummy "${ifname}"`,
       words,
     });

@@ -70,6 +70,10 @@ export class MovedDevice implements Resource {
     site.look('container', ifname, made);
   }
 
+  foresee(site: Site): void {
+    refuseUnfit(site, findDevice(this.#config, site, this.#records(site)).link);
+  }
+
   differences(site: Site): Drift[] {
     const { ifname, netns } = site.request;
     const hides = true;

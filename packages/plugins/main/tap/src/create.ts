@@ -31,9 +31,13 @@ export function makeTap(tap: WantedTap, inside: Namespace, mac: Uint8Array): voi
   } catch (error) {
     const other = findLink(inside.route, name);
     if (!other || formatMac(other.mac) === formatMac(mac)) throw error;
-    const text = `failed to rename tap to "${name}": file exists: the container has a link of that name`;
-    throw new Error(text, { cause: error });
+    throw nameTaken(name, error);
   }
+}
+
+export function nameTaken(name: string, cause?: unknown): Error {
+  const text = `failed to rename tap to "${name}": file exists: the container has a link of that name`;
+  return new Error(text, { cause });
 }
 
 /** The kernel labels a tap as the process is that makes it, and a process is labelled when it is executed. */

@@ -20,7 +20,7 @@ import { nameAdvice } from '@cni-ts/rtnetlink/link-name';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
 import { messageOf } from '@cni-ts/spec/cni-error';
 import { type Config, linkMac, parse, schema } from './config.ts';
-import { makeTap } from './create.ts';
+import { makeTap, nameTaken } from './create.ts';
 
 const words: LinkWords = {
   sandbox: (netns) => `Sandbox in prevResult  doesn't match configured netns: ${netns}`,
@@ -63,12 +63,7 @@ class Port implements Resource {
 
   ensure(site: Site): void {
     const { container, ifname } = site;
-    const bridge = findLink(container.route, this.#bridge);
-    if (!bridge) {
-      throw new Error(
-        `failed to get bridge ${this.#bridge}: Link not found: it must be in the container, as a plugin before left it${nameAdvice(this.#bridge)}`,
-      );
-    }
+    const bridge = this.#find(site);
     try {
       setMaster(container.route, site.link('container', ifname), bridge.index);
     } catch (error) {
@@ -81,6 +76,19 @@ class Port implements Resource {
         { cause: error },
       );
     }
+  }
+
+  #find({ container }: Site): Link {
+    const bridge = findLink(container.route, this.#bridge);
+    if (bridge) return bridge;
+    throw new Error(
+      `failed to get bridge ${this.#bridge}: Link not found: it must be in the container, as a plugin before left it${nameAdvice(this.#bridge)}`,
+    );
+  }
+
+  /** A plugin before it in the chain may be about to make it. */
+  foresee(site: Site): void {
+    if (!site.request.prevResult) this.#find(site);
   }
 
   differences(site: Site): Drift[] {
@@ -118,6 +126,7 @@ export const tap = mainPlugin({
       create: (inside, mac) =>
         makeTap({ name: ifname, multiQueue, owner, group, mtu, alias, selinuxContext }, inside, mac),
       failure: (why) => why,
+      taken: () => nameTaken(ifname),
       refetch: `failed to refetch tap "${ifname}"`,
       words,
       drift: (found) => drift(config, found),

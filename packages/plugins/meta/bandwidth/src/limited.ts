@@ -2,6 +2,7 @@
 import { formatMac } from '@cni-ts/address/mac';
 import { oneAtATime } from '@cni-ts/libc/host-lock';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
+import { refusalOfKind } from '@cni-ts/resource/kind-of-link';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { addRedirectingIngress, ingressRedirects } from '@cni-ts/rtnetlink/filter';
@@ -73,6 +74,13 @@ export class Outward implements Resource {
     // The bucket first: from the redirection on nothing goes by without it.
     addBucket(site, ifb, this.#want.bucket, 'create ifb qdisc: create qdisc');
     redirect(site, this.#want.veth, ifb);
+  }
+
+  foresee(site: Site, note: (text: string) => void): void {
+    failing('adding link', () => {
+      const refusal = refusalOfKind(site, 'ifb', note);
+      if (refusal) throw refusal;
+    });
   }
 
   differences(site: Site): Drift[] {

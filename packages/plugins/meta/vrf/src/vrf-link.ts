@@ -1,5 +1,6 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Netlink } from '@cni-ts/netlink/socket';
+import { refusalOfKind } from '@cni-ts/resource/kind-of-link';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import { freeTable, tablesInUse, vrfTable } from '@cni-ts/resource/routing-tables';
 import type { Site } from '@cni-ts/resource/site';
@@ -41,10 +42,7 @@ export class VrfLink implements Resource {
     const { container, request, owner, ifname } = site;
     const there = site.find('container', this.#name);
     if (there) {
-      const table = vrfTable(there);
-      if (table === undefined) throw new Error(notVrf(this.#name));
-      if (this.#table !== 0 && table !== this.#table)
-        throw new Error(`VRF ${this.#name} already exist with different routing table ${table}`);
+      this.#refuseOther(there);
       if (!(there.flags & IFF_UP)) setUp(container.route, there);
       return;
     }
@@ -62,6 +60,22 @@ export class VrfLink implements Resource {
       },
     );
     site.look('container', name);
+  }
+
+  #refuseOther(there: Link): void {
+    const table = vrfTable(there);
+    if (table === undefined) throw new Error(notVrf(this.#name));
+    if (this.#table !== 0 && table !== this.#table)
+      throw new Error(`VRF ${this.#name} already exist with different routing table ${table}`);
+  }
+
+  foresee(site: Site, note: (text: string) => void): void {
+    const there = site.find('container', this.#name);
+    failing('cmdAdd failed', () => {
+      if (there) return this.#refuseOther(there);
+      const refusal = refusalOfKind(site, 'vrf', note);
+      if (refusal) throw notAdded(this.#name, this.#table, refusal);
+    });
   }
 
   differences(site: Site): Drift[] {
@@ -92,10 +106,13 @@ export function createVrf(
   try {
     createLinkWithAlias(nl, { name, info, up: true }, alias);
   } catch (error) {
-    throw new Error(`could not add VRF ${name}: ${errorText(error)}${advice(errnoOf(error), table)}`, {
-      cause: error,
-    });
+    throw notAdded(name, table, error);
   }
+}
+
+function notAdded(name: string, table: number, error: unknown): Error {
+  const text = `could not add VRF ${name}: ${errorText(error)}${advice(errnoOf(error), table)}`;
+  return new Error(text, { cause: error });
 }
 
 function advice(errno: string | undefined, table: number): string {
