@@ -1,4 +1,5 @@
 /** `cnitool collect`: one archive of what a bug report needs, without what nobody else is to read. */
+import { defaultStateFolder } from '@cni-ts/cluster/blocks-file';
 import {
   closeFile,
   openFile,
@@ -13,6 +14,7 @@ import { listFolder } from '@cni-ts/libc/folder';
 import { Netns } from '@cni-ts/libc/netns';
 import { runToEnd } from '@cni-ts/libc/program';
 import { isJsonObject, parseJson } from '@cni-ts/libcni/json';
+import { textMember } from '@cni-ts/skeleton/config-findings';
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { toByteArray } from 'base64-js';
@@ -23,6 +25,7 @@ import { Masker } from './collect/mask.ts';
 import { programIn, rulers, rules, system, versions } from './collect/system.ts';
 import { tarOf } from './collect/tar.ts';
 import { configDir } from './settings.ts';
+import { clusterIpam } from './validate/plugin-types.ts';
 import { UsageError, type Verb, type VerbCall } from './verb.ts';
 
 /** `verbs`: the table this is a part of; the reports of some of them come along. */
@@ -104,6 +107,7 @@ async function collect(call: VerbCall, verbs: Readonly<Record<string, Verb>>): P
   const names = attached.flatMap(({ network, ifname, containerId }) => [network, ifname, containerId]);
   const bag = new Bag(new Masker([...names, ...Object.keys(verbs), ...(call.names?.() ?? [])]));
   const dataDirs = new Set(['/var/lib/cni/networks']);
+  const stateDirs = new Set<string>();
   const types = new Set<string>();
   const folder = configDir(env);
   await bag.part('configurations', () =>
@@ -112,7 +116,7 @@ async function collect(call: VerbCall, verbs: Readonly<Record<string, Verb>>): P
       bag,
       (name) => /\.(conflist|conf|json)$/.test(name),
       (name, text) => {
-        for (const plugin of pluginsIn(text)) note(plugin, types, dataDirs);
+        for (const plugin of pluginsIn(text)) note(plugin, types, dataDirs, stateDirs);
         bag.text(`config/${name}`, text);
       },
     ),
@@ -127,6 +131,16 @@ async function collect(call: VerbCall, verbs: Readonly<Record<string, Verb>>): P
     ),
   );
   for (const dir of dataDirs) await bag.part(`reservations in ${dir}`, () => reservations(dir, bag));
+  for (const dir of stateDirs) {
+    await bag.part(`blocks in ${dir}`, () =>
+      readFolder(
+        dir,
+        bag,
+        (name) => name.endsWith('.json'),
+        (name, text) => bag.text(`cluster/${name}`, text),
+      ),
+    );
+  }
   await bag.part('host', () => bag.json('host/network.json', kernelState()));
   const paths = [...new Set(attached.flatMap(({ netns }) => (netns ? [netns] : [])))];
   for (const [at, path] of paths.slice(0, mostNamespaces).entries()) {
@@ -162,11 +176,13 @@ function pluginsIn(text: string): Json[] {
 
 type Json = Record<string, unknown>;
 
-/** A plugin's type, that of its IPAM plugin, and where host-local writes. */
-function note({ type, ipam }: Json, types: Set<string>, dataDirs: Set<string>): void {
+/** A plugin's type, that of its IPAM plugin, where reservations are, and where the agent of a cluster has the node's blocks. */
+function note({ type, ipam }: Json, types: Set<string>, dataDirs: Set<string>, stateDirs: Set<string>): void {
   if (typeof type === 'string') types.add(type);
   if (!isJsonObject(ipam)) return;
   if (typeof ipam.type === 'string') types.add(ipam.type);
+  if (clusterIpam.includes(String(ipam.type)))
+    stateDirs.add(textMember(ipam, 'stateDir') || defaultStateFolder);
   if (typeof ipam.dataDir === 'string' && ipam.dataDir.startsWith('/')) dataDirs.add(ipam.dataDir);
 }
 

@@ -1,4 +1,5 @@
 /** A node with addresses of a cluster, by what lies on its disk: show, why, check, explain and doctor. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
@@ -222,4 +223,22 @@ describe('cnitool doctor, of the addresses of a cluster', () => {
       agent.stop();
     }
   });
+});
+
+test('cnitool collect takes the lists of blocks along, and no password of etcd', async ({
+  host,
+  container,
+}) => {
+  const here = troubled(host.dir, container.path);
+  here.network('db', {
+    range: '10.215.0.0/16',
+    etcd_host: '192.0.2.9:2379',
+    etcd_password: 'S3CRET-of-etcd',
+  });
+  const file = join(host.dir, 'report.tar');
+  expect((await here.run('collect', '--output', file)).status).toBe(0);
+  const archive = readFileSync(file, 'latin1');
+  expect(archive).toContain('cluster/web.json');
+  expect(archive).toContain('10.214.2.0');
+  expect(archive).not.toContain('S3CRET');
 });
