@@ -102,7 +102,11 @@ function onConfirmed(pool: Pool, claim: string, revision: string): Decision {
   const known = pool.holds.some((hold) => hold.claim === claim);
   const holds = known
     ? pool.holds.map((hold) => (hold.claim === claim ? { ...hold, revision } : hold))
-    : [...pool.holds, { ...holdOf(entry), revision, state: pool.fencing ? 'draining' : 'held' } as const];
+    : // In place of one that was lost: a restored etcd may have an earlier claim of this node for the same block.
+      [
+        ...pool.holds.filter(({ key }) => key !== entry.key),
+        { ...holdOf(entry), revision, state: pool.fencing ? 'draining' : 'held' } as const,
+      ];
   return withFreshness(pool, sure({ ...pool, holds }, claim), []);
 }
 

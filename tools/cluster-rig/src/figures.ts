@@ -159,7 +159,7 @@ async function crowd(
         const asked = now();
         let answer = await launcher.call(call);
         // Told to try again later, as a runtime does.
-        for (let tries = 1; tries < 10 && answer?.status === 1; tries++) {
+        for (let tries = 1; tries < 20 && answer?.status === 1; tries++) {
           again++;
           answer = await launcher.call(call);
         }

@@ -48,7 +48,11 @@ export class Launcher {
 
   constructor(place: Place, program: string, plugin: string, bin: string) {
     const env = { CNI_PATH: bin, CNI_NETNS: '/proc/self/ns/net', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
-    this.#child = place.start(program, [plugin], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    // Agents and etcd come first: elsewhere each has processors of its own.
+    this.#child = place.start('nice', ['-n', '10', program, plugin], {
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.#child.stdin?.on('error', () => undefined); // reason: it was killed; its calls end without an answer below
     if (!this.#child.stdout) throw new Error('a launcher without output');
     createInterface({ input: this.#child.stdout }).on('line', (line) => {

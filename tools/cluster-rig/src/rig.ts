@@ -96,7 +96,7 @@ async function inside(): Promise<void> {
     minutes: numberOf('minutes', short ? 2 : 40),
     ...{ bin: resolve(options.bin), out, sabotage },
     patience: short ? 0.15 : 1,
-    figures: short || options['no-figures'] ? undefined : { adds: 100_000, rounds: 1000, sharedSeconds: 30 },
+    figures: short || options['no-figures'] ? undefined : { adds: 50_000, rounds: 1000, sharedSeconds: 30 },
     faults: options.fault,
   });
   process.stdout.write(`${text(report)}\n`);

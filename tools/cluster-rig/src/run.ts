@@ -1,7 +1,7 @@
 /** One run in the rig's namespaces: etcd and nodes come up, figures are taken, the trial is gone through, the history is held
  *  against the law. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { machine } from '@cni-ts/bench/machine';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
@@ -18,7 +18,7 @@ import { Recorder } from './recorder.ts';
 import type { RunReport } from './report.ts';
 import { Runtime } from './runtime.ts';
 import { sabotages } from './sabotage.ts';
-import { layBridge, now } from './stage.ts';
+import { layBridge, now, sh } from './stage.ts';
 import { settle, trial } from './trial.ts';
 import { say, type World } from './world.ts';
 
@@ -57,8 +57,12 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   const networks = [tight(plan.nodes, cooldown), overlapping(plan.nodes, cooldown), dual(cooldown)];
   const members = await Members.open(program, join(plan.out, 'etcd'));
   say('etcd is up');
+  // Each node has a disk of its own, and so has etcd: what one writes does not make the others wait.
+  const folder = join(plan.out, 'nodes');
+  mkdirSync(folder);
+  sh(`mount -t tmpfs -o size=8g,nr_inodes=0 tmpfs ${folder}`);
   const setup = {
-    ...{ folder: join(plan.out, 'nodes'), launcher: launcherProgram(), bin: plan.bin, lanes },
+    ...{ folder, launcher: launcherProgram(), bin: plan.bin, lanes },
     ...{ endpoints: members.endpoints, networks },
     agentOptions: ['--period', String(periods.period), '--compare', String(periods.compare)],
   };
@@ -92,6 +96,8 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   for (const node of nodes) await node.close();
   await members.close();
   await recorder.close();
+  for (const { name, folder: own } of nodes)
+    copyFileSync(join(own, 'agent.log'), join(plan.out, `${name}.log`));
   const report: RunReport = {
     ...{ seed: plan.seed, nodes: plan.nodes, machine: machine(), versions: versionsOf(program) },
     minutes: (now() - began) / 60,
