@@ -35,7 +35,7 @@ export const permissions = ['--permission', ...readable.map((folder) => `--allow
 export default defineConfig({
   test: {
     // Of each file's time half is waiting: for addresses to settle, for leases to end.
-    maxWorkers: 4,
+    maxWorkers: 3,
     projects: [
       {
         test: {

@@ -6,6 +6,7 @@ import { kernel } from './vitest.config.ts';
 export default defineConfig({
   test: {
     ...kernel,
+    // Two thirds of each file's time are waiting, and by then little else runs.
     maxWorkers: 4,
     include: ['packages/plugins/**/*.test.ts'],
     env: { CNI_TS_EXECUTABLES: join(import.meta.dirname, 'dist/bin') },
