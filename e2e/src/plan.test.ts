@@ -106,7 +106,9 @@ const again: Record<string, object> = {
 };
 
 test.each(Object.keys(again))('%s: a second plan tells what a second ADD then says', async (title) => {
-  const folder = lab.network('web', [again[title] ?? {}], '1.1.0');
+  const { ipam, ...plugin } = (again[title] ?? {}) as { ipam?: object }; // reason: a configuration
+  const ours = ipam && { ipam: { ...ipam, dataDir: lab.networks } };
+  const folder = lab.network('web', [{ ...plugin, ...ours }], '1.1.0');
   const path = lab.container('c1');
   const env = { NETCONFPATH: folder };
   expect((await lab.cnitool(['add', 'web', path], env)).status).toBe(0);
@@ -181,7 +183,14 @@ for (const kind of ['dummy', 'ipvlan', 'vlan'] as const) {
 }
 
 test.skipIf(has('vrf'))("vrf: a plan tells that the kernel has none, in ADD's words", async () => {
-  const folder = lab.network('web', [bridge, { type: 'vrf', vrfname: 'blue' }], '1.1.0');
+  const folder = lab.network(
+    'web',
+    [
+      { ...bridge, ipam: { ...both, dataDir: lab.networks } },
+      { type: 'vrf', vrfname: 'blue' },
+    ],
+    '1.1.0',
+  );
   const sentence = await expectFailsAsTold(['web', lab.container('c1')], { NETCONFPATH: folder });
   expect(sentence).toContain('the kernel has no VRF');
 });

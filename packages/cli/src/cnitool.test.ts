@@ -495,7 +495,7 @@ describe('gc', () => {
     await run('gc', 'net', '/unused', '--keep', `${cid}/eth0`);
     expect(told()).toEqual([{ containerID: cid, ifname: 'eth0' }]);
     expect(plugins.taken()).toEqual(gcs);
-    expect((await run('gc', 'net', '/unused', '--keep', 'c1')).status).toBe(1);
+    expect((await run('gc', 'net', '/unused', '--keep', 'c1')).status).toBe(2);
   });
 
   test('--keep takes several, and may be repeated', async () => {

@@ -3,6 +3,7 @@
  * those of the reference tool; `validate`, `list`, `plan`, `repair`, `version`, `install`, most
  * options and CNI_CACHE_DIR are ours.
  */
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { type HeldSignals, inProcessExecutor } from '@cni-ts/libcni/in-process';
 import { Operations } from '@cni-ts/libcni/operations';
@@ -36,7 +37,8 @@ export interface CnitoolIo {
 
 /** `argv` without the program's name. Returns the exit status: 0; 1 with the reason on stderr, or where something was found; 2
  *  where it is how the tool was called; 3 where it could not look. */
-export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<number> {
+export async function cnitool(argv: readonly string[], given: CnitoolIo): Promise<number> {
+  const io = { ...given, stdout: untilNobodyReads(given.stdout) };
   const line = readCommandLine(argv, optionsOf);
   const [name] = line.words;
   let status = 0;
@@ -49,6 +51,20 @@ export async function cnitool(argv: readonly string[], io: CnitoolIo): Promise<n
     return report(io, error, name);
   }
   return status;
+}
+
+/** Who has read enough (`| head -1`) is told no more, and that is no error: the work goes on, its status counts. */
+function untilNobodyReads(write: (text: string) => void): (text: string) => void {
+  let isOver = false;
+  return (text) => {
+    if (isOver) return;
+    try {
+      write(text);
+    } catch (error) {
+      if (errnoOf(error) !== 'EPIPE') throw error;
+      isOver = true;
+    }
+  };
 }
 
 function optionsOf(command: string | undefined): readonly Option[] {
@@ -159,6 +175,27 @@ function runtimeOf(
   });
 }
 
+/** Commands that do something, so that 1 is also for what they could not do. */
+const doers: readonly (string | undefined)[] = ['add', 'del', 'gc', 'repair', 'install', 'uninstall'];
+
+/** What fails a command that only looks is that it could not look; CHECK and STATUS find something by failing, but not
+ *  where they may not look. */
+function couldNotLook(name: string | undefined, error: unknown): boolean {
+  if (doers.includes(name)) return false;
+  if (name === 'check' || name === 'status') return wasForbidden(error);
+  return true;
+}
+
+/** Also in the words of a plugin that is a program of its own. */
+function wasForbidden(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    const code = errnoOf(error);
+    if (code === 'EPERM' || code === 'EACCES') return true;
+    if (/: (operation not permitted|permission denied)$/.test(error.message)) return true;
+  }
+  return false;
+}
+
 /** The reason, once. Where the usage follows the reason stands at its end as well: scripts read the first line, people the
  *  end of what is on their screen. */
 function report(io: CnitoolIo, error: unknown, name: string | undefined): number {
@@ -167,7 +204,8 @@ function report(io: CnitoolIo, error: unknown, name: string | undefined): number
   if (error instanceof UnknownCommandError) usage = "Run 'cnitool --help' for usage.\n";
   else if (error instanceof TooFewArgumentsError) usage = `${usageOf(name)}\n`;
   io.stderr(usage === undefined ? `Error: ${reason}\n` : `Error: ${reason}\n${usage}${reason}\n`);
-  if (error instanceof CannotLookError) return 3;
+  if (error instanceof CannotLookError || (!(error instanceof UsageError) && couldNotLook(name, error)))
+    return 3;
   const isReferences = error instanceof UnknownCommandError || ofReference.includes(name);
   return error instanceof UsageError && !(usage !== undefined && isReferences) ? 2 : 1;
 }

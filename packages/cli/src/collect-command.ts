@@ -13,9 +13,13 @@ import { tryStat } from '@cni-ts/libc/file-status';
 import { listFolder } from '@cni-ts/libc/folder';
 import { Netns } from '@cni-ts/libc/netns';
 import { runToEnd } from '@cni-ts/libc/program';
-import { isJsonObject, parseJson } from '@cni-ts/libcni/json';
+
+import { encodeJson, isJsonObject, parseJson, wholeNumberText } from '@cni-ts/libcni/json';
+
 import { textMember } from '@cni-ts/skeleton/config-findings';
+
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
+import { cacheDir } from '@cni-ts/spec/cache-dir';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { toByteArray } from 'base64-js';
 import { Bag } from './collect/bag.ts';
@@ -121,7 +125,7 @@ async function collect(call: VerbCall, verbs: Readonly<Record<string, Verb>>): P
       },
     ),
   );
-  const cache = `${env.CNI_CACHE_DIR || '/var/lib/cni'}/results`;
+  const cache = `${cacheDir(env)}/results`;
   await bag.part('cache', () =>
     readFolder(
       cache,
@@ -196,9 +200,7 @@ function decoded(text: string): string {
   } catch {
     config = '(no JSON in base64, left out)';
   }
-  return JSON.stringify({ ...json, config }, (_, value) =>
-    typeof value === 'bigint' ? String(value) : value,
-  );
+  return encodeJson({ ...json, config });
 }
 
 function reservations(dir: string, bag: Bag): void {
@@ -277,7 +279,8 @@ function withoutLines(text: string): string {
   try {
     const json = parseJson(text);
     return JSON.stringify(json, (key, value) => {
-      if (typeof value === 'bigint') return String(value);
+      const digits = wholeNumberText(value);
+      if (digits !== undefined) return digits;
       if (typeof value !== 'string') return value;
       if (key === 'text' && text.includes('"pointer"')) return '';
       return /JSON|pars|unexpected|expected .*found /i.test(value) ? unquoted(value) : value;

@@ -1,5 +1,6 @@
 /** `cnitool doctor`: all that can be wrong with this node and its containers, looked at, and named with its cure. */
 
+import { tryStat } from '@cni-ts/libc/file-status';
 import { endProgramsAfter } from '@cni-ts/libc/program';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { cluster } from './doctor/cluster.ts';
@@ -9,6 +10,7 @@ import type { Exam, Found, Probe } from './doctor/probe.ts';
 import { ports, tables } from './doctor/rules.ts';
 import { checks, dhcp, duplicates, leftOver } from './doctor/state.ts';
 import { many } from './many.ts';
+import { netnsPath } from './netns-argument.ts';
 import { type Attached, attachedNamed } from './node/attached.ts';
 import { Sight } from './node/sight.ts';
 import { CannotLookError, type Verb } from './verb.ts';
@@ -50,7 +52,7 @@ export const doctor: Verb = {
   about: 'Find what is wrong with this node, or with one container, and the cure; changes nothing',
   examples: [
     { call: 'cnitool doctor', about: 'all that can be wrong with this node' },
-    { call: 'cnitool doctor c1', about: 'with one container' },
+    { call: 'cnitool doctor c1', about: 'with one container, also named by its network namespace' },
   ],
   needs: ['container'],
   least: 0,
@@ -71,10 +73,11 @@ export const doctor: Verb = {
   },
 };
 
-/** By the beginning of its ID; all without a word. */
+/** By the beginning of its ID, or by its network namespace; all without a word. */
 function chosen({ attached, cacheDir }: Sight, word: string | undefined): readonly Attached[] {
   if (word === undefined) return attached;
-  const found = attachedNamed(attached, word);
+  const named = attachedNamed(attached, word);
+  const found = named.length > 0 ? named : attachedIn(attached, word);
   const ids = new Set(found.map(({ containerId }) => containerId));
   if (ids.size === 1) return found;
   throw new CannotLookError(
@@ -82,6 +85,18 @@ function chosen({ attached, cacheDir }: Sight, word: string | undefined): readon
       ? `${cacheDir} remembers no container ${word === '' ? 'without a name' : word}`
       : `${word} is the beginning of ${ids.size} containers: ${[...ids].slice(0, 5).join(', ')}`,
   );
+}
+
+/** Those in the namespace that is meant, whichever way its path is spelled. */
+function attachedIn(attached: readonly Attached[], word: string): readonly Attached[] {
+  if (word === '') return [];
+  const path = netnsPath(word);
+  const place = tryStat(path);
+  return attached.filter(({ netns }) => {
+    if (netns === path) return true;
+    const own = netns === '' ? undefined : tryStat(netns);
+    return place !== undefined && own?.ino === place.ino && own.dev === place.dev;
+  });
 }
 
 async function examine(exam: Exam): Promise<Report> {

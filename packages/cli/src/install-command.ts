@@ -47,7 +47,10 @@ export const uninstallCommand: Verb = {
   holdsSignals: true,
   options: common,
   async run(call) {
-    return telling(call, (folder, tell) => uninstall(call.args, folder, call.names?.(), tell));
+    return telling(call, (folder, tell) => {
+      if (uninstall(call.args, folder, call.names?.(), tell)) return;
+      call.note(`there is no folder ${folder}: there was nothing to take out`);
+    });
   },
 };
 

@@ -1,11 +1,13 @@
 /** `cnitool list`: the files of the node's folder in their order, which one counts, who is attached, and what plugins there are. */
 
 import { namespaceLives } from '@cni-ts/libc/netns';
+import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
+import { cacheDir } from '@cni-ts/spec/cache-dir';
 import { cachedResult } from './cached-result.ts';
 import { networkListAt, wantedConfigPaths } from './config-lists.ts';
-import { rememberedAttachments } from './remembered-attachments.ts';
+import { damagedEntries, rememberedAttachments } from './remembered-attachments.ts';
 import { configDir } from './settings.ts';
 import type { Verb, VerbCall } from './verb.ts';
 
@@ -56,19 +58,22 @@ export const list: Verb = {
   ],
   async run(call) {
     const folder = configDir(call.env);
-    const attached = attachments(call);
+    const known = rememberedAttachments(call.runtime);
+    const attached = attachments(call, known);
+    const damaged = damagedEntries(cacheDir(call.env), known);
     const { files, lists } = filesOf(folder, attached);
     const plugins = await programs(lists, call);
-    if (files.some(({ error }) => error !== undefined)) call.ends(1);
+    const isBad = [...files, ...plugins].some(({ error }) => error !== undefined);
+    if (isBad || damaged.length > 0) call.ends(1);
     if (call.options('json') !== undefined) {
-      return `${JSON.stringify({ folder, files, attachments: attached, plugins }, undefined, 2)}\n`;
+      return `${JSON.stringify({ folder, files, attachments: attached, damaged, plugins }, undefined, 2)}\n`;
     }
     const why = call.options('why') !== undefined;
     return [
       ...(files.length === 0
         ? [`there is no configuration in ${folder}`]
         : files.map((one) => fileLine(one, why))),
-      ...section('attachments', attached.map(attachedLine)),
+      ...section('attachments', [...attached.map(attachedLine), ...damaged.map(damagedLine)]),
       ...section('plugins', plugins.map(programLine)),
       '',
     ].join('\n');
@@ -113,8 +118,8 @@ function filesOf(folder: string, attached: readonly Attached[]): { files: File[]
   return { files, lists };
 }
 
-function attachments({ runtime }: VerbCall): Attached[] {
-  return rememberedAttachments(runtime).map((one) => {
+function attachments({ runtime }: VerbCall, known: readonly CachedAttachment[]): Attached[] {
+  return known.map((one) => {
     const { network, containerId, ifname, netns = '' } = one;
     return {
       network,
@@ -179,6 +184,10 @@ function fileLine(
 function attachedLine({ network, containerId, ifname, netns, addresses: given, lives }: Attached): string {
   const where = netns === '' ? 'its namespace is not known' : `${netns} ${lives ? 'lives' : 'is gone'}`;
   return `${lives ? ' ' : '✗'} ${network} ${containerId}/${ifname} ${given.join(' ') || 'no address'} ${where}`;
+}
+
+function damagedLine(path: string): string {
+  return `✗ ${path} cannot be read as an attachment: restart the container it is of, then remove the file`;
 }
 
 function programLine({ type, path, versions, error }: Program): string {

@@ -1,5 +1,6 @@
 /** How a person names a network namespace: its path, its name as `ip netns` has it, or `pid:1234`. */
 import { tryStat } from '@cni-ts/libc/file-status';
+import { UsageError } from './verb.ts';
 
 /** Where `ip netns add` puts them. */
 export const namedNamespaces = '/run/netns';
@@ -17,7 +18,7 @@ function ofProcess(word: string): string | undefined {
   if (!word.startsWith('pid:')) return undefined;
   const pid = word.slice(4);
   if (!/^[1-9][0-9]{0,9}$/.test(pid)) {
-    throw new Error(`${word}: write the number of a process after "pid:", such as pid:1234`);
+    throw new UsageError(`${word}: write the number of a process after "pid:", such as pid:1234`);
   }
   return `/proc/${pid}/ns/net`;
 }

@@ -57,6 +57,8 @@ export function listSchema() {
         lives: z.boolean(),
       }),
     ),
+    /** Paths of what is remembered and cannot be read. */
+    damaged: z.array(z.string()),
     plugins: z.array(
       z.strictObject({
         type: z.string(),

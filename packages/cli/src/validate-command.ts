@@ -2,11 +2,13 @@
 import { readBytes, readToEnd, textOf } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { listFolder } from '@cni-ts/libc/folder';
+import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { byBytes } from '@cni-ts/libcni/byte-order';
 import { configFiles } from '@cni-ts/libcni/config-files';
 import { encodeSorted } from '@cni-ts/libcni/json';
 import { pluginConfigFrom } from '@cni-ts/libcni/plugin-config';
 import { errorText } from '@cni-ts/spec/cni-error';
+import { mostConfiguration, mostMebibytes } from '@cni-ts/spec/most-configuration';
 import { networkNamed } from './network-named.ts';
 import { configDir } from './settings.ts';
 import type { ConfigDocument, Json } from './validate/document.ts';
@@ -117,7 +119,7 @@ function sourcesOf(words: readonly string[]): Asked {
         continue;
       }
       try {
-        paths.set(new Source(name, textOf(readBytes(path))), path);
+        paths.set(new Source(name, textOf(bytesOf(path))), path);
       } catch (error) {
         findings.push({ ...fileNote(name, errorText(error)), code: 'CNI4004', level: 'error' });
       }
@@ -141,9 +143,24 @@ function filesIn(folder: string): string[] {
 
 function textIn(word: string): string {
   try {
-    return textOf(word === '-' ? readToEnd(0, 'stdin') : readBytes(word));
+    return textOf(bytesOf(word));
   } catch (error) {
     throw new CannotLookError(errorText(error));
+  }
+}
+
+/** `-` is standard input. No more than a plugin takes. */
+function bytesOf(path: string): Uint8Array {
+  try {
+    return path === '-'
+      ? readToEnd(0, 'standard input', 8192, mostConfiguration)
+      : readBytes(path, mostConfiguration);
+  } catch (error) {
+    if (errnoOf(error) !== 'EFBIG') throw error;
+    const what = path === '-' ? 'standard input' : path;
+    throw new Error(`${what} has more than ${mostMebibytes} MiB, and no plugin takes that much`, {
+      cause: error,
+    });
   }
 }
 

@@ -283,7 +283,7 @@ function nameOf({ containerId, ifname }: Attachment): string {
 function readKept(text: string): { containerId: string; ifname: string } {
   const [containerId, ifname, ...more] = text.split('/');
   if (!containerId || !ifname || more.length > 0) {
-    throw new Error(`--keep ${text}: write it as ‹container ID›/‹interface›, such as c1/eth0`);
+    throw new UsageError(`--keep ${text}: write it as ‹container ID›/‹interface›, such as c1/eth0`);
   }
   return { containerId, ifname };
 }

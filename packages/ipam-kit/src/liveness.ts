@@ -5,6 +5,7 @@
 import { formatIp, parseIp } from '@cni-ts/address/ip';
 import { readRegular } from '@cni-ts/libc/file';
 import { namespaceLives } from '@cni-ts/libc/netns';
+import { cacheDir } from '@cni-ts/spec/cache-dir';
 import { bootTime } from './boot-time.ts';
 import { type RangeSet, rangeOf } from './ranges.ts';
 import type { Store } from './store.ts';
@@ -60,7 +61,7 @@ export function livenessText({ live, beforeBoot, gone, unknown, more }: Liveness
 function namespaceOf(holder: string, network: string): string | undefined {
   const [id = '', ifname = 'eth0'] = holder.split('\r\n');
   if (id === '' || id.includes('/') || ifname.includes('/')) return undefined;
-  const folder = process.env.CNI_CACHE_DIR || '/var/lib/cni';
+  const folder = cacheDir(process.env);
   try {
     const entry: unknown = JSON.parse(readRegular(`${folder}/results/${network}-${id}-${ifname}`));
     if (typeof entry !== 'object' || entry === null || !('netns' in entry)) return '';

@@ -187,10 +187,10 @@ export function textOf(bytes: Uint8Array): string {
 }
 
 /** The whole file. Throws `open <path>: …` or `read <path>: …`. */
-export function readBytes(path: string): Uint8Array {
+export function readBytes(path: string, most = mostBytes): Uint8Array {
   const fd = openFile(path, openFlags.readOnly);
   try {
-    const bytes = readToEnd(fd, path);
+    const bytes = readToEnd(fd, path, 4096, most);
     if (bytes.length === 0) refusePipe(fd, path);
     return bytes;
   } finally {

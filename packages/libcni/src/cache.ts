@@ -9,6 +9,7 @@ import { requireAccess, tryStat } from '@cni-ts/libc/file-status';
 import { listFolder } from '@cni-ts/libc/folder';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
+import { defaultCacheDir } from '@cni-ts/spec/cache-dir';
 import {
   convertResult,
   decodeAnyResult,
@@ -22,8 +23,6 @@ import { byBytes } from './byte-order.ts';
 import { isBase64, kind, parseConfigEntry, parseEntry, parseLegacy } from './cache-entry.ts';
 import { encodeJson } from './json.ts';
 import { wrapped } from './wrapped-error.ts';
-
-export const defaultCacheDir = '/var/lib/cni';
 
 /** Which file: the attachment's three names. */
 export interface CacheKey {

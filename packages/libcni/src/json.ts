@@ -34,6 +34,12 @@ function isWholeNumber(value: unknown): boolean {
   return engine.isRawJSON ? engine.isRawJSON(value) : value instanceof WholeNumber;
 }
 
+/** The digits of a whole number too great for a double, as parseJson reads it; undefined for anything else. */
+export function wholeNumberText(value: unknown): string | undefined {
+  if (!isWholeNumber(value)) return undefined;
+  return value instanceof WholeNumber ? value.digits : JSON.stringify(value);
+}
+
 /** The skeleton's parseJson for what is passed on: a whole number too great for a double stays what is written there, for
  *  a plugin may read 64 bits of it. `what` names the text in an error. */
 export function parseJson(text: string, what = ''): unknown {

@@ -10,6 +10,7 @@ import type { Variables } from '@cni-ts/invoke/environment';
 import { closeFile, openFile, openFlags, writeWhole } from '@cni-ts/libc/file';
 import { wallMicroseconds } from '@cni-ts/libc/wall-clock';
 import { CniError, errorText, oneLine, toCniError } from '@cni-ts/spec/cni-error';
+import { isSecretKey } from '@cni-ts/spec/secret-key';
 
 /** One line: a step of a call where it has `step`, else the call as a whole. */
 export interface LogLine {
@@ -91,6 +92,11 @@ export class CallLog {
   /** What a program that this call runs is told: that it is part of it. */
   get traceParent(): string {
     return `00-${this.#traceId}-${this.#spanId}-${this.#flags}`;
+  }
+
+  /** Whether it is written, as far as is known by now. */
+  get isOpen(): boolean {
+    return this.#fd >= 0;
   }
 
   get traceId(): string {
@@ -184,7 +190,7 @@ export class CallLog {
       collectSecrets(this.json, this.#secrets);
       for (const pair of (this.#call.env.CNI_ARGS ?? '').split(';')) {
         const at = pair.indexOf('=');
-        if (at > 0 && isSecret(pair.slice(0, at))) this.#secrets.push(pair.slice(at + 1));
+        if (at > 0 && isSecretKey(pair.slice(0, at))) this.#secrets.push(pair.slice(at + 1));
       }
     }
     let masked = text;
@@ -195,14 +201,6 @@ export class CallLog {
   }
 }
 
-const secretWords = ['secret', 'passw', 'token', 'credential', 'private', 'apikey', 'api_key', 'api-key'];
-
-/** By its name, which is all that can be known. */
-function isSecret(key: string): boolean {
-  const lower = key.toLowerCase();
-  return secretWords.some((word) => lower.includes(word));
-}
-
 /** The texts and numbers under keys that say they are secret, at any depth. */
 function collectSecrets(json: unknown, into: string[], secret = false): void {
   if (typeof json === 'string' || typeof json === 'number') {
@@ -210,7 +208,7 @@ function collectSecrets(json: unknown, into: string[], secret = false): void {
     return;
   }
   if (typeof json !== 'object' || json === null) return;
-  for (const [key, value] of Object.entries(json)) collectSecrets(value, into, secret || isSecret(key));
+  for (const [key, value] of Object.entries(json)) collectSecrets(value, into, secret || isSecretKey(key));
 }
 
 interface Parent {

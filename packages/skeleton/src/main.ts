@@ -3,6 +3,7 @@ import { readToEnd, textOf, writeWhole } from '@cni-ts/libc/file';
 import { exit } from '@cni-ts/libc/process';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
+import { mostConfiguration, mostMebibytes } from '@cni-ts/spec/most-configuration';
 import { callPlugin } from './dispatch.ts';
 import type { Plugin } from './plugin.ts';
 
@@ -44,12 +45,9 @@ export function main(plugin: Plugin, inProcess?: (type: string) => Plugin | unde
   void status.then(exit);
 }
 
-/** A configuration with the largest prevResult, or the list of all attachments of the largest node, has less than one. */
-const mostMebibytes = 16;
-
 function readStdin(): Uint8Array {
   try {
-    return readToEnd(0, 'standard input', 8192, mostMebibytes * 2 ** 20);
+    return readToEnd(0, 'standard input', 8192, mostConfiguration);
   } catch (error) {
     if (errnoOf(error) !== 'EFBIG') throw error;
     throw new CniError(

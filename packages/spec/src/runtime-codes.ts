@@ -64,6 +64,13 @@ export const runtimeCodes = {
     why: 'There are that many containers, or addresses of some that are gone are still reserved.',
     cure: '`cnitool ipam show` tells who has them; make the range larger, or free what is stale.',
   },
+  CNI4018: {
+    title: 'The folder for the state cannot be written',
+    meaning:
+      'No container can be attached, and none detached: plugins and runtime cannot keep what they must remember.',
+    why: 'The file system is mounted read-only, by its options or by the kernel after an error of the disk; or the command is not run by root.',
+    cure: '`findmnt -T FOLDER` tells how it is mounted, `dmesg` whether the disk failed; `mount -o remount,rw` where that is all.',
+  },
   CNI4020: {
     title: 'An attachment is left whose namespace is gone',
     meaning:

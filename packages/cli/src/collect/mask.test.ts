@@ -1,6 +1,7 @@
 /** What is taken out of an archive, and what stays in it. */
+import { isSecretKey } from '@cni-ts/spec/secret-key';
 import { describe, expect, test } from 'vitest';
-import { isSecretKey, Masker, masked } from './mask.ts';
+import { Masker, masked } from './mask.ts';
 
 const clean = (text: string, masker = new Masker()) => masker.everywhere('f', masker.text('f', text));
 

@@ -3,7 +3,8 @@
  * addresses and headers, keys and certificates in their usual form, and arguments that are not known to be harmless. What was
  * once found to be secret is taken out wherever it stands, so in an error's text too. Rather too much than too little.
  */
-import { isJsonObject, parseJson } from '@cni-ts/libcni/json';
+import { isJsonObject, parseJson, wholeNumberText } from '@cni-ts/libcni/json';
+import { isSecretKey } from '@cni-ts/spec/secret-key';
 
 /** What stands in its place. */
 export const masked = '(masked)';
@@ -13,32 +14,6 @@ export interface Masked {
   readonly file: string;
   /** `/plugins/0/token`, or what kind of secret it was by its form. */
   readonly what: string;
-}
-
-const secretWords = new Set(
-  'password passwd passphrase pass pwd secret secrets token tokens key keys apikey psk auth authorization authentication bearer credential credentials cred creds cert certs certificate certificates cookie cookies session pem env environment jwt signature'.split(
-    ' ',
-  ),
-);
-const secretParts = [
-  'password',
-  'passwd',
-  'secret',
-  'token',
-  'apikey',
-  'credential',
-  'privatekey',
-  'certificate',
-];
-
-/** `apiKey`, `client-secret`, `K8S_AUTH_TOKEN`: whether a word of it says so. */
-export function isSecretKey(key: string): boolean {
-  const words = key
-    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
-    .toLowerCase()
-    .split(/[^a-z0-9]+/);
-  const whole = words.join('');
-  return words.some((word) => secretWords.has(word)) || secretParts.some((part) => whole.includes(part));
 }
 
 /** Arguments of CNI_ARGS that only name things. */
@@ -90,7 +65,7 @@ export class Masker {
     } catch {
       return this.#plain(file, text);
     }
-    return `${JSON.stringify(this.value(file, json, ''), bigAsText, 2)}\n`;
+    return `${JSON.stringify(this.value(file, json, ''), undefined, 2)}\n`;
   }
 
   /** A value of JSON; `at`: its pointer. */
@@ -101,6 +76,8 @@ export class Masker {
       return value.map((one, index) => this.value(file, one, `${at}/${index}`));
     }
     if (!isJsonObject(value)) return value;
+    const digits = wholeNumberText(value);
+    if (digits !== undefined) return digits;
     const copy: Record<string, unknown> = {};
     for (const [key, one] of Object.entries(value)) {
       const place = `${at}/${key}`;
@@ -129,7 +106,7 @@ export class Masker {
     // A configuration within a configuration.
     if (/^\s*[{[]/.test(text)) {
       try {
-        return JSON.stringify(this.value(file, parseJson(text), at), bigAsText);
+        return JSON.stringify(this.value(file, parseJson(text), at));
       } catch {
         return this.#plain(file, text);
       }
@@ -161,8 +138,9 @@ export class Masker {
   }
 
   #remember(value: unknown): void {
-    if (typeof value === 'string' || typeof value === 'number') {
-      const text = String(value);
+    const digits = wholeNumberText(value);
+    if (typeof value === 'string' || typeof value === 'number' || digits !== undefined) {
+      const text = digits ?? String(value);
       if (text.length >= shortestSecret && !this.#names.has(text)) this.#secrets.add(text);
     } else if (Array.isArray(value)) for (const one of value) this.#remember(one);
     else if (isJsonObject(value)) for (const one of Object.values(value)) this.#remember(one);
@@ -234,8 +212,4 @@ function isOpen(rest: string): boolean {
 /** CNI_ARGS as the cache keeps them. */
 function isPairs(value: readonly unknown[], at: string): value is unknown[][] {
   return /\/(cniArgs)$/.test(at) && value.every((pair) => Array.isArray(pair) && pair.length === 2);
-}
-
-function bigAsText(_: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? String(value) : value;
 }

@@ -1,16 +1,17 @@
 /** Probes of what is on the disk: configurations, plugins, the cache, reservations, room. */
 
-import { nearestExisting, roomAt, tryStat } from '@cni-ts/libc/file-status';
-import { listFolder } from '@cni-ts/libc/folder';
+import { mayAccess, nearestExisting, roomAt, tryStat } from '@cni-ts/libc/file-status';
 import { runToEnd } from '@cni-ts/libc/program';
 import { textOf } from '@cni-ts/libcni/wrapped-error';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import { poolCodes } from '../cluster/pool-problems.ts';
 import { findingsIn } from '../ipam/check.ts';
+import { dhcpFolder } from '../ipam/leases.ts';
 import { survey, usesOf } from '../ipam/survey.ts';
 import { many } from '../many.ts';
 import { attachmentProblems, nameOf, unique } from '../node/problem.ts';
+import { damagedEntries } from '../remembered-attachments.ts';
 import { referencePlugins } from '../validate/plugin-types.ts';
 import { nodeFindings } from '../validate-command.ts';
 import type { Found, Probe } from './probe.ts';
@@ -57,7 +58,7 @@ export const plugins: Probe = {
         found.push({
           code: 'CNI4001',
           message: `${type}, which attachments were made with, is in none of ${runtime.path.join(', ')}`,
-          cure: 'install it again, or DEL fails: "cnitool install" puts ours there',
+          cure: `install ${type} again, or DEL fails: "cnitool install ${type}" puts ours there`,
         });
       } else if (referencePlugins.includes(type)) {
         const release = releaseOf(program);
@@ -109,10 +110,8 @@ export const cache: Probe = {
         }),
       ),
     );
-    const names = new Set(sight.attached.map((one) => `${one.network}-${one.containerId}-${one.ifname}`));
-    for (const name of resultsIn(sight.cacheDir)) {
-      if (names.has(name)) continue;
-      const path = `${sight.cacheDir}/results/${name}`;
+    const known = sight.attached.map(({ cached }) => cached);
+    for (const path of damagedEntries(sight.cacheDir, known)) {
       found.push({
         code: 'CNI4011',
         message: `${path} cannot be read as an attachment`,
@@ -128,12 +127,6 @@ export const cache: Probe = {
     return { found, fine };
   },
 };
-
-function resultsIn(cacheDir: string): string[] {
-  const folder = `${cacheDir}/results`;
-  if (tryStat(folder) === undefined) return [];
-  return listFolder(folder).filter((name) => !name.startsWith('.'));
-}
 
 /** From this part of a range on it is nearly used up. */
 const nearly = 0.9;
@@ -193,13 +186,14 @@ const leastFiles = 0.02;
 
 export const room: Probe = {
   name: 'disk',
-  run({ sight }) {
+  run({ sight, call }) {
     const found: Found[] = [];
     const unknown: string[] = [];
-    const folders = new Set([sight.cacheDir, ...sight.dataDirs].map(nearestExisting));
+    const folders = new Set([sight.cacheDir, dhcpFolder(call.env), ...sight.dataDirs].map(nearestExisting));
     const seen = new Set<string>();
     for (const folder of folders) {
       try {
+        if (!mayAccess(folder, { write: true })) found.push(unwritable(folder));
         const { bytes, freeBytes, files, freeFiles } = roomAt(folder);
         const same = `${bytes} ${files} ${tryStat(folder)?.dev}`;
         if (seen.has(same)) continue;
@@ -219,6 +213,15 @@ export const room: Probe = {
     return { found, fine: `room in ${[...folders].join(', ')}`, unknown };
   },
 };
+
+/** root may write everywhere but where the disk itself may not be written. */
+function unwritable(folder: string): Found {
+  return {
+    code: 'CNI4018',
+    message: `${folder} cannot be written: ADD and DEL cannot keep what they must remember`,
+    cure: `findmnt -T ${folder} tells how it is mounted; mount -o remount,rw, and dmesg tells why it was not`,
+  };
+}
 
 function full(folder: string, how: string): Found {
   const code: FindingCode = 'CNI4012';

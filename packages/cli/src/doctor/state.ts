@@ -18,7 +18,7 @@ export const checks: Probe = {
   async run({ call, sight, attached, withoutRules, until }) {
     const found: Found[] = [];
     const unknown: string[] = [];
-    let [done, late, skipped] = [0, 0, 0];
+    let [done, late, skipped, unchecked] = [0, 0, 0, 0];
     for (const one of attached) {
       if (!one.lives || one.unread !== undefined) continue;
       const attachment = nameOf(one);
@@ -36,6 +36,11 @@ export const checks: Probe = {
       else {
         try {
           const list = rememberedList(one.cached);
+          // That a plugin is not there is said, and its CHECK would say no more.
+          if (list.plugins.some(({ type }) => call.runtime.programOf(type) === undefined)) {
+            unchecked++;
+            continue;
+          }
           if (list.disableCheck || isOld(list.cniVersion)) continue;
           done++;
           await call.runtime.checkNetworkList(list, one.cached);
@@ -48,6 +53,7 @@ export const checks: Probe = {
       }
     }
     if (late > 0) unknown.push(`${many(late, 'attachment')} for want of time`);
+    if (unchecked > 0) unknown.push(`${many(unchecked, 'attachment')} whose plugins are missing`);
     if (skipped > 0) unknown.push(`${many(skipped, 'attachment')} whose rules are missing`);
     return { found, fine: done === 0 ? undefined : many(done, 'attachment'), unknown };
   },

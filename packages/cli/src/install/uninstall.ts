@@ -8,16 +8,17 @@ import { chosen, type Placed } from './install.ts';
 import { type Kept, keptOf, removeKeptFolder, syncFolder } from './kept.ts';
 import { nameOfFound, whatIsThere } from './what-is-there.ts';
 
-/** `wanted`: which of `names`, all of them where it is empty. `tell` is told of each, as soon as it is so. */
+/** `wanted`: which of `names`, all of them where it is empty. `tell` is told of each, as soon as it is so.
+ *  False where there is no such folder. */
 export function uninstall(
   wanted: readonly string[],
   from: string,
   names: readonly string[] | undefined,
   tell: (one: Placed) => void,
-): void {
+): boolean {
   const folder = withoutSlashes(from);
   const all = chosen(wanted, names);
-  if (!tryStat(folder)?.isFolder) return;
+  if (!tryStat(folder)?.isFolder) return false;
   alone(folder, () => {
     sweep(folder);
     for (const name of all) {
@@ -32,6 +33,7 @@ export function uninstall(
     removeKeptFolder(folder);
     syncFolder(folder);
   });
+  return true;
 }
 
 /** Undefined where nothing of ours is, nor was. */

@@ -3,6 +3,7 @@ import { readRegular } from '@cni-ts/libc/file';
 import { namesIn } from '@cni-ts/libc/folder';
 import type { Environment } from '@cni-ts/libcni/environment';
 import { isJsonObject, parseJson } from '@cni-ts/libcni/json';
+import { cacheDir } from '@cni-ts/spec/cache-dir';
 
 export interface Lease {
   readonly address: string;
@@ -12,8 +13,8 @@ export interface Lease {
 }
 
 /** The daemon's `statedir`, where it is not told another: beside the cache. */
-export function dhcpFolder({ CNI_CACHE_DIR }: Environment): string {
-  return `${CNI_CACHE_DIR || '/var/lib/cni'}/dhcp`;
+export function dhcpFolder(env: Environment): string {
+  return `${cacheDir(env)}/dhcp`;
 }
 
 /** Those of one network. What cannot be read is passed over: the daemon says it. */

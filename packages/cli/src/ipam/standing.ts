@@ -13,6 +13,7 @@ import { readLinkOwner } from '@cni-ts/skeleton/link-owner';
 import type { Owner } from '@cni-ts/skeleton/owner-comment';
 import { isSaid } from '@cni-ts/skeleton/owner-of';
 import type { Attachment } from '@cni-ts/skeleton/plugin';
+import { cacheDir } from '@cni-ts/spec/cache-dir';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { grouped } from '../grouped.ts';
 import { rememberedAttachments } from '../remembered-attachments.ts';
@@ -76,7 +77,7 @@ export class Standings {
     };
     this.#linkOwners = linkOwners(note);
     this.#judge = judge;
-    this.#results = `${env.CNI_CACHE_DIR || '/var/lib/cni'}/results`;
+    this.#results = `${cacheDir(env)}/results`;
   }
 
   /** Nothing at all is remembered of anybody: the runtime's cache may be elsewhere. */

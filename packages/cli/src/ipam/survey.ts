@@ -2,7 +2,11 @@
 import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, parseIp } from '@cni-ts/address/ip';
 import { describe, type RangeSet, rangeOf, sizeOf } from '@cni-ts/ipam-kit/ranges';
+
+import { cacheDir } from '@cni-ts/spec/cache-dir';
+
 import { blocksOf, roomHere, roomIn } from '../cluster/pool-store.ts';
+
 import type { VerbCall } from '../verb.ts';
 import { dhcpFolder, type Lease, leasesOf } from './leases.ts';
 import { type OddFile, type Reservation, reservationsIn } from './reservations.ts';
@@ -42,7 +46,7 @@ export function survey(call: VerbCall, standings = new Standings(call)): Survey 
     standings.knowsNobody &&
     networks.some(({ stores }) => stores.some(({ holders }) => holders.length > 0))
   ) {
-    const folder = call.env.CNI_CACHE_DIR || '/var/lib/cni';
+    const folder = cacheDir(call.env);
     call.note(
       `no attachment is remembered in ${folder}; if the runtime remembers them elsewhere, set CNI_CACHE_DIR`,
     );

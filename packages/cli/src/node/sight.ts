@@ -1,9 +1,9 @@
 /** All that is looked at of this node for one answer: read once, when somebody asks. */
 import { tryStat } from '@cni-ts/libc/file-status';
-import { defaultCacheDir } from '@cni-ts/libcni/cache';
 import { networkMark, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { SaidOwner } from '@cni-ts/skeleton/owner-of';
 import { isSaid, ownerOf } from '@cni-ts/skeleton/owner-of';
+import { cacheDir } from '@cni-ts/spec/cache-dir';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { namesOf, type OwnedName } from '../owner-names.ts';
 import { configDir } from '../settings.ts';
@@ -38,7 +38,7 @@ export class Sight {
 
   constructor(call: Sight['call']) {
     this.call = call;
-    this.cacheDir = call.env.CNI_CACHE_DIR || defaultCacheDir;
+    this.cacheDir = cacheDir(call.env);
     this.folder = configDir(call.env);
   }
 

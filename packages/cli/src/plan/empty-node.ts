@@ -3,9 +3,8 @@ import { tryStat } from '@cni-ts/libc/file-status';
 import { mount, unshareMounts } from '@cni-ts/libc/mount';
 import { Netns } from '@cni-ts/libc/netns';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
+import { defaultCacheDir } from '@cni-ts/spec/cache-dir';
 import { CniError, ErrorCode, errorText } from '@cni-ts/spec/cni-error';
-
-const state = '/var/lib/cni';
 
 /**
  * Moves this process into a network namespace that has nothing in it, and hides what plugins keep on the disk behind empty
@@ -24,7 +23,7 @@ export function leaveForEmptyNode(list: NetworkList): void {
 
 /** Where plugins keep what they remember: the usual place, and what the configuration names. */
 function foldersOf({ plugins }: NetworkList): Set<string> {
-  const folders = new Set([state]);
+  const folders = new Set([defaultCacheDir]);
   for (const { json } of plugins) {
     const { dataDir, ipam } = json;
     const ofIpam = typeof ipam === 'object' && ipam !== null && 'dataDir' in ipam ? ipam.dataDir : undefined;

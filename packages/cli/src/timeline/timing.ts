@@ -34,6 +34,8 @@ export function timing(
   const about = { ...env, CNI_LOG: file, CNI_COMMAND: command.toUpperCase(), CNI_CONTAINERID: '' };
   const log = new CallLog({ kind: 'chain', plugin: '', env: about, note: stderr }, 'between plugins');
   log.network = network;
+  // It has been said, and each plugin would say it again.
+  if (!log.isOpen) return { env: { ...env, CNI_LOG: '' }, chain: undefined, end: () => undefined };
   return {
     env: { ...env, CNI_LOG: file },
     chain: { log, env: about, note: stderr },
