@@ -17,6 +17,8 @@ const requestMs = 900;
 export interface MemberOptions {
   /** How logs, metrics and the state folder call this etcd. */
   readonly name: string;
+  /** Its endpoints, for people. */
+  readonly where: string;
   /** Opens this etcd; it need not answer yet. */
   readonly open: () => Ledger;
   readonly node: string;
@@ -61,7 +63,7 @@ export class Member {
     milliseconds = requestMs,
   ): Promise<Asked<T>> {
     const started = performance.now();
-    const answer = await bounded(() => work(this.#ledger), milliseconds);
+    const answer = await bounded(() => work(this.#ledger), milliseconds, this.#options.where);
     const seconds = (performance.now() - started) / 1000;
     const outcome = answer.ok ? 'answered' : answer.unknown ? 'unanswered' : 'failed';
     this.#options.metrics.requestTime.observe({ request, outcome }, seconds);
@@ -230,11 +232,16 @@ export class Member {
 }
 
 /** `work` for so long at most. A failure that does not say that nothing was done counts as unknown. */
-async function bounded<T>(work: () => Promise<T>, milliseconds: number): Promise<Asked<T>> {
+async function bounded<T>(work: () => Promise<T>, milliseconds: number, where: string): Promise<Asked<T>> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Asked<T>>((done) => {
     timer = setTimeout(
-      () => done({ ok: false, unknown: true, why: `no answer within ${milliseconds / 1000} s` }),
+      () =>
+        done({
+          ok: false,
+          unknown: true,
+          why: `no answer from etcd at ${where} within ${milliseconds / 1000} s`,
+        }),
       milliseconds,
     );
   });

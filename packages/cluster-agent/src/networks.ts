@@ -127,7 +127,9 @@ export class Networks {
       known.etcd = JSON.stringify(etcd);
       return known.member;
     }
-    const member = new Member({ ...this.#options, name, open, node: settings.node, uid: state.node.uid });
+    const where = etcd.endpoints.join(', ');
+    const ids = { node: settings.node, uid: state.node.uid };
+    const member = new Member({ ...this.#options, ...ids, name, where, open });
     member.onChange = () => {
       for (const { network, keeper } of this.all) {
         if (network.member !== member) continue;

@@ -9,8 +9,8 @@ import { type Question, type Refusal, refusalError } from './agent-talk.ts';
 export const howToStartAgent =
   'start it: "systemctl start cluster-agent"; what ended it stands in its log ("journalctl -u cluster-agent")';
 
-/** How long an agent that is not there may take to come: it is restarted for an update, say. */
-const longestAwayMs = 1000;
+/** How long an agent that is not there may take to come: it is restarted for an update, say, on a busy machine. */
+const longestAwayMs = 1600;
 const betweenTriesMs = 40;
 /** No answer has as much. */
 const longestAnswer = 4 * 2 ** 20;
@@ -19,7 +19,7 @@ const hintMs = 20;
 
 /**
  * The agent's answer. `until`: by the clock of performance.now(). An agent that is not there, or goes away before it has
- * answered, is tried again for a second. Throws its refusal as CniError; CniError 11 where it is away, or says nothing in
+ * answered, is tried again for 1.6 seconds. Throws its refusal as CniError; CniError 11 where it is away, or says nothing in
  * time.
  */
 export function askAgent<A extends { readonly ok: true }>(

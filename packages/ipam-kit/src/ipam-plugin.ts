@@ -133,7 +133,14 @@ function heldWithAll(store: Reservations, work: (store: Store) => readonly Given
     try {
       return store.hold(work);
     } catch (thrown) {
-      if (!(thrown instanceof Wanting) || wants === mostWants) throw thrown;
+      if (!(thrown instanceof Wanting)) throw thrown;
+      if (wants === mostWants) {
+        throw new CniError(
+          ErrorCode.tryAgainLater,
+          `no address: ${thrown.what} came ${mostWants} times, and others took what it had`,
+          'many containers start here at once, or few addresses are left: try again',
+        );
+      }
       thrown.get();
     }
   }
