@@ -214,6 +214,64 @@ test('a value that somebody has damaged still keeps its block from being taken',
   expect(await space.claim('10.0.0.0/28', 'b')).toBe('taken');
 });
 
+test('an etcd that is put back to an earlier time is noticed by its first answer, and is of no use until it is taken as it is', async () => {
+  await using own = await EtcdServer.start();
+  const one = new EtcdLedger({ endpoints: [own.endpoint], tryFor: 3000 }, '/cni/v1/');
+  const space = inSpace();
+  const record = { node: 'a', uid: '1', version: '1' };
+  const place = await one.place();
+  await one.registerNode(record, false);
+  revisionOf(await one.claim(space.wanted('10.0.0.0/26', 'a')));
+  await own.kill();
+  own.copyData('keep');
+  await own.startAgain();
+  revisionOf(await one.claim(space.wanted('10.0.0.64/26', 'a')));
+  await own.kill();
+  own.copyData('put back');
+  await own.startAgain();
+  const claim = () => one.claim(space.wanted('10.0.0.128/26', 'a'));
+  await expect(claim()).rejects.toMatchObject({
+    trouble: 'restored',
+    unknown: true,
+    message: expect.stringMatching(/revision went back from \d+ to \d+\. Was it restored/),
+  });
+  await expect(one.entries({})).rejects.toMatchObject({ trouble: 'restored' });
+  expect(await one.place()).toEqual({ clusterId: place.clusterId, revision: '0' });
+  await expect(one.look(space.name, block('10.0.0.0/26'))).rejects.toMatchObject({ trouble: 'restored' });
+  expect(await one.registerNode(record, false)).toBe('ok');
+  expect(await one.look(space.name, block('10.0.0.64/26'))).toBeUndefined();
+  revisionOf(await one.claim(space.wanted('10.0.0.64/26', 'a')));
+  await one.close();
+});
+
+test('keys of somebody else below the prefix are no entries and no nodes', async () => {
+  const space = inSpace();
+  revisionOf(await space.claim('10.0.0.0/26'));
+  const keys = ['space/%zz/block/00000000000000000000ffff0a000000/122', `space/${space.name}/block/x`, 'x'];
+  for (const key of [...keys, 'node/%zz', 'alive/%zz']) await etcd.put(`/cni/v1/${key}`, 'x');
+  expect(await ledger.entries({ space: space.name })).toHaveLength(1);
+  expect((await ledger.entries({})).length).toBeGreaterThan(0);
+  expect((await ledger.nodes()).map(({ node }) => node)).not.toContain('%zz');
+  expect(await ledger.fenceOff('nobody')).toBe('unknown node');
+});
+
+test('the longest claim is within what etcd takes in a transaction', async () => {
+  const space = inSpace();
+  const one = { ...space.wanted('2001:db8::7/128', 'a'), largest: 2 };
+  revisionOf(await ledger.claim(one));
+  const { claim, node, uid, network } = one;
+  const pin = { space: inSpace().name, network, node, uid, claim, owner: 'x', sticky: false };
+  revisionOf(await ledger.pin({ ...pin, address: ip('2001:db8::7'), largest: 2 }));
+});
+
+test('names with any characters are kept as they are', async () => {
+  for (const name of ['c/d', 'ä%2f', '../x', ' ', '\ud800']) {
+    const space = inSpace(name);
+    revisionOf(await space.claim('10.0.0.0/26', name));
+    expect(await ledger.entries({ space: name })).toMatchObject([{ space: name.toWellFormed() }]);
+  }
+});
+
 test('fifty who claim at once blocks of every size get none that lies in another', async () => {
   const space = inSpace();
   let state = 7;

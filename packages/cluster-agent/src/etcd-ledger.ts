@@ -46,10 +46,6 @@ export class EtcdLedger implements Ledger {
     return this.#etcd.place(this.#keys.node(''));
   }
 
-  accept(place: Place): void {
-    this.#etcd.accept(place);
-  }
-
   async grid(space: string, wanted: Grid): Promise<Grid> {
     const key = this.#keys.grid(space);
     const { keys } = await this.#etcd.range(key);
@@ -139,6 +135,7 @@ export class EtcdLedger implements Ledger {
   }
 
   async registerNode({ node, uid, version }: NodeRecord, takeOver: boolean) {
+    this.#etcd.acceptPlace(); // who is not content with it does not register
     const key = this.#keys.node(node);
     const there = (await this.#etcd.range(key)).keys[0];
     const before = there && nodeValue(there);

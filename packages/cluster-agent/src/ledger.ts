@@ -4,11 +4,10 @@ import type { Block } from '@cni-ts/cluster/block';
 
 /** What etcd knows, as the agent asks it. Everything rejects with an EtcdError that says whether the outcome is unknown. */
 export interface Ledger {
-  /** Cluster id, and the revision of the answer: how a restored etcd is noticed. */
+  /** Cluster id, and the revision of the answer: how a restored etcd is noticed. The revision is '0' where another answer has
+   *  shown that it went back. From then on all else rejects (EtcdTrouble `restored`; a claim in such a copy is none) until
+   *  `registerNode` is called, which is to take etcd as it is. */
   place(): Promise<Place>;
-  /** A person has said that etcd as it is now is to be worked with. Until then every answer of another cluster, or from before
-   *  what was seen, rejects (EtcdTrouble `restored`): a claim in such a copy is none. */
-  accept(place: Place): void;
   /** The limits of the space's grid; the first agent writes them. */
   grid(space: string, wanted: Grid): Promise<Grid>;
   /** One transaction (the compares of BRIEF15). 'taken' tells that something is in the way. Unknown outcomes reject with `unknown: true`. */

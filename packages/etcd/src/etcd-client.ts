@@ -72,6 +72,10 @@ export class EtcdClient {
   readonly #gateway: Gateway;
   /** The newest that an answer told. */
   #seen: Place | undefined;
+  /** The last that `place` told. */
+  #told: Place | undefined;
+  /** Why it is not the etcd that it was. */
+  #doubt: string | undefined;
 
   /** Throws an Error for settings that cannot be. */
   constructor(settings: EtcdSettings) {
@@ -90,16 +94,25 @@ export class EtcdClient {
     }
   }
 
-  /** Where etcd is now, also where that is before what was seen. `key`: any that may be read. */
+  /** Where etcd is now, also where that is before what was seen; revision '0' where an answer was, and this one is not. `key`:
+   *  any that may be read. */
   async place(key: string): Promise<Place> {
     const asked = { key: encoded(key), count_only: true };
-    return placeOf(await this.#gateway.post<RawRange>('/v3/kv/range', asked, { write: false }));
+    const before = this.#seen;
+    const place = placeOf(await this.#gateway.post<RawRange>('/v3/kv/range', asked, { write: false }));
+    this.#told = place;
+    if (before && isBefore(place, before)) this.#doubt ??= restoredText(place, before);
+    else if (this.#doubt !== undefined) return { ...place, revision: '0' };
+    return place;
   }
 
-  /** From now on this is what answers may not be before. Until then those of another cluster, or of an earlier revision than
-   *  was seen, reject with trouble `restored`: etcd is then a copy of an earlier time, and knows less than was told before. */
-  accept(place: Place): void {
-    this.#seen = place;
+  /** Takes etcd as `place` told it last for what it is from now on. An answer of another cluster, or of an earlier revision
+   *  than was seen, rejects with trouble `restored`, and so does all after it until this is called: etcd is then a copy of an
+   *  earlier time, and knows less than it has told. */
+  acceptPlace(): void {
+    if (this.#doubt === undefined) return;
+    this.#doubt = undefined;
+    this.#seen = this.#told;
   }
 
   /** Does the writes when all compares hold. Rejects with an EtcdError; `unknown` where it may have happened. */
@@ -114,7 +127,11 @@ export class EtcdClient {
       failure: otherwise.map(rawWrite),
     };
     const changes = [...writes, ...otherwise].some((one) => !('read' in one));
-    const answer = await this.#post<RawTxn>('/v3/kv/txn', body, { write: changes });
+    const puts = (ones: readonly Write[]) => ones.some((one) => 'put' in one);
+    const answer = await this.#post<RawTxn>('/v3/kv/txn', body, {
+      write: changes,
+      isNew: ({ succeeded }) => puts(succeeded ? writes : otherwise),
+    });
     return {
       succeeded: answer.succeeded ?? false,
       revision: answer.header?.revision ?? '0',
@@ -126,7 +143,7 @@ export class EtcdClient {
 
   async put(key: string, value: string, lease?: string): Promise<string> {
     const body = { key: encoded(key), value: encoded(value), ...(lease !== undefined && { lease }) };
-    return placeOf(await this.#post('/v3/kv/put', body, { write: true })).revision;
+    return placeOf(await this.#post('/v3/kv/put', body, { write: true, isNew: () => true })).revision;
   }
 
   async remove(key: string): Promise<void> {
@@ -221,25 +238,33 @@ export class EtcdClient {
     }
   }
 
-  /** Of kv/* alone: these answers are in the order of etcd's history, whichever member gives them. */
-  async #post<T extends { header?: Header }>(path: string, body: unknown, options: PostOptions): Promise<T> {
+  /** Of kv/* alone: these answers are in the order of etcd's history, whichever member gives them. `isNew`: whether it has made
+   *  a revision of its own, so that the one before is where etcd was. */
+  async #post<T extends { header?: Header }>(
+    path: string,
+    body: unknown,
+    { isNew, ...options }: PostOptions & { isNew?: (answer: T) => boolean },
+  ): Promise<T> {
+    if (this.#doubt !== undefined) throw new EtcdError('restored', this.#doubt);
     const before = this.#seen;
     const answer = await this.#gateway.post<T>(path, body, options);
     const place = placeOf(answer);
-    if (before && isBefore(place, before)) {
-      const what =
-        place.clusterId === before.clusterId
-          ? `revision went back from ${before.revision} to ${place.revision}`
-          : `cluster is ${place.clusterId}, and was ${before.clusterId}`;
-      throw new EtcdError(
-        'restored',
-        `etcd is not as it was: its ${what}. Was it restored from an older copy, or are the endpoints of two clusters?`,
-        { unknown: options.write },
-      );
+    const from = isNew?.(answer) ? { ...place, revision: String(BigInt(place.revision) - 1n) } : place;
+    if (before && isBefore(from, before)) {
+      this.#doubt ??= restoredText(from, before);
+      throw new EtcdError('restored', this.#doubt, { unknown: options.write });
     }
     if (!this.#seen || isBefore(this.#seen, place)) this.#seen = place;
     return answer;
   }
+}
+
+function restoredText(place: Place, before: Place): string {
+  const what =
+    place.clusterId === before.clusterId
+      ? `revision went back from ${before.revision} to ${place.revision}`
+      : `cluster is ${place.clusterId}, and was ${before.clusterId}`;
+  return `etcd is not as it was: its ${what}. Was it restored from an older copy, or are the endpoints of two clusters?`;
 }
 
 function placeOf({ header }: { header?: Header }): Place {

@@ -231,22 +231,54 @@ describe('etcd that is not what it was', () => {
   test.each([
     ['of an earlier revision', { cluster_id: '1', revision: '4' }, /revision went back from 5 to 4/],
     ['of another cluster', { cluster_id: '2', revision: '9' }, /cluster is 2, and was 1/],
-  ])('an answer %s is refused until it is accepted', async (_, later, says) => {
+  ])('an answer %s is refused, and all after it, until it is accepted', async (_, later, says) => {
     let now = header;
-    const endpoint = await member((_request, response) =>
-      response.end(JSON.stringify({ header: now, succeeded: true })),
-    );
+    let asked = 0;
+    const endpoint = await member((_request, response) => {
+      asked++;
+      response.end(JSON.stringify({ header: now }));
+    });
     const etcd = client([endpoint]);
     await etcd.put('/x', '1');
     now = later;
-    const error = await failure(etcd.transact([], [{ put: '/x', value: '1' }]));
-    expect([error.trouble, error.unknown]).toEqual(['restored', true]);
+    const error = await failure(etcd.range('/x'));
+    expect([error.trouble, error.unknown]).toEqual(['restored', false]);
     expect(error.message).toMatch(says);
-    expect((await failure(etcd.range('/x'))).unknown).toBe(false);
-    const place = await etcd.place('/x');
-    expect(place).toEqual({ clusterId: later.cluster_id, revision: later.revision });
-    etcd.accept(place);
-    expect((await etcd.transact([], [{ put: '/x', value: '1' }])).succeeded).toBe(true);
+    asked = 0;
+    expect(await failure(etcd.put('/x', '1'))).toMatchObject({ trouble: 'restored', unknown: false });
+    expect(asked).toBe(0);
+    const place = { clusterId: later.cluster_id, revision: later.revision };
+    expect(await etcd.place('/x')).toEqual(place);
+    etcd.acceptPlace();
+    expect((await etcd.range('/x')).revision).toBe(later.revision);
+  });
+
+  test('a write that made the revision that was seen last shows that etcd was before it', async () => {
+    const endpoint = await member(good);
+    const etcd = client([endpoint]);
+    await etcd.range('/x');
+    const error = await failure(etcd.put('/x', '1'));
+    expect([error.trouble, error.unknown]).toEqual(['restored', true]);
+    expect(error.message).toMatch(/revision went back from 5 to 4/);
+    // It has caught up, which is no reason to trust it.
+    expect((await failure(etcd.range('/x'))).trouble).toBe('restored');
+    expect(await etcd.place('/x')).toEqual({ clusterId: '1', revision: '0' });
+    etcd.acceptPlace();
+    expect((await etcd.range('/x')).revision).toBe('5');
+  });
+
+  test('a place that is not before what was seen changes nothing when it is accepted', async () => {
+    let revision = 5;
+    const endpoint = await member((_request, response) =>
+      response.end(JSON.stringify({ header: { cluster_id: '1', revision: String(revision) } })),
+    );
+    const etcd = client([endpoint]);
+    await etcd.place('/x');
+    revision = 9;
+    await etcd.put('/x', '1');
+    etcd.acceptPlace();
+    revision = 7;
+    expect((await failure(etcd.put('/x', '1'))).trouble).toBe('restored');
   });
 
   test('answers that overtake each other are no reason', async () => {

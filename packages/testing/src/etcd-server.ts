@@ -1,6 +1,6 @@
 /** A real etcd for a test: on free ports of the loopback, in a folder of its own, gone with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,6 +77,14 @@ export class EtcdServer {
     this.#serves = false;
     this.#child = this.#spawn();
     await this.#ready();
+  }
+
+  /** Keeps what it has on disk, or puts it back, as a person does with a snapshot. It has to be dead. */
+  copyData(way: 'keep' | 'put back'): void {
+    const folders = [`${this.#folder}/data`, `${this.#folder}/copy`] as const;
+    const [from, to] = way === 'keep' ? folders : folders.toReversed();
+    rmSync(to!, { recursive: true, force: true });
+    cpSync(from!, to!, { recursive: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
