@@ -172,7 +172,8 @@ const stoppedNode: Fault = {
 
 /** The node is off: a person says so. Refused while it seems alive. */
 async function fenceOff(world: World, target: Runtime): Promise<string> {
-  const deadline = now() + 100;
+  // A minute after its last sign of life, and each new leader of etcd gives it another.
+  const deadline = now() + 300;
   let said = '';
   while (now() < deadline) {
     const [by] = some(world.random, nodesOn(world), 1);
