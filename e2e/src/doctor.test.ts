@@ -285,6 +285,47 @@ test('a disk that is nearly full is named', async () => {
   expect(told).toMatch(/✗ CNI4012 the disk of \S+\/cache is nearly full: \d of 40 inodes are left → /);
 });
 
+test('a folder for the state that cannot be written is named, also to root', async () => {
+  const net = network('web', 108);
+  await net.add('a');
+  const told = lab.sh(`unshare -m --propagation private bash -c '
+    mount -t tmpfs -o ro t ${lab.networks}
+    export NETCONFPATH=${folder} CNI_CACHE_DIR=${join(lab.state, 'cache')} CNI_PATH=${ours}
+    ${ours}/cnitool doctor || true'`);
+  expect(told).toContain(`✗ CNI4018 ${lab.networks} cannot be written: `);
+});
+
+test('a plugin that is missing is named in its cure, and not told again as what CHECK says', async () => {
+  const path = lab.pluginsFrom('few', { bridge: ours, 'host-local': ours, portmap: ours });
+  const net = network('web', 109, { path });
+  const netns = await net.add('a');
+  lab.sh(`rm ${path}/portmap ${join(folder, 'web.conflist')}`);
+  const { status, stdout } = await net.cnitool(['doctor', netns]);
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/✗ CNI4001 portmap, .* → install portmap again, .*"cnitool install portmap"/);
+  expect(stdout).not.toContain('CNI3005');
+  expect(stdout).toContain('? checks: 1 attachment whose plugins are missing');
+});
+
+test('list ends with 1 for a plugin that is missing, and for an entry of the cache that is damaged', async () => {
+  const net = network('web', 110);
+  await net.add('a');
+  expect((await net.cnitool(['list'])).status).toBe(0);
+  expect((await net.cnitool(['list'], { CNI_PATH: join(lab.dir, 'nowhere') })).status).toBe(1);
+  writeFileSync(join(lab.state, 'cache/results/web-x-eth0'), '{');
+  const { status, stdout } = await net.cnitool(['list']);
+  expect(status).toBe(1);
+  expect(stdout).toContain(`✗ ${lab.state}/cache/results/web-x-eth0 cannot be read as an attachment`);
+});
+
+test('a CNI_LOG that cannot be written is said once for a chain', async () => {
+  const net = network('web', 111);
+  const path = lab.container('a');
+  const { status, stderr } = await net.cnitool(['add', 'web', path], { CNI_LOG: '/nowhere/log' });
+  expect(status).toBe(0);
+  expect(stderr.match(/the log of CNI_LOG is not written/g)).toHaveLength(1);
+});
+
 test('plugins of different releases are named', async () => {
   const path = lab.pluginsFrom('mixed', { bridge: ours, 'host-local': ours, portmap: ours });
   const old =

@@ -19,6 +19,8 @@ describe('keys', () => {
     'etcd_cert_file',
     'K8S_AUTH',
     'serviceaccounttoken',
+    'psk',
+    'private',
   ])('%s is a secret', (key) => expect(isSecretKey(key)).toBe(true));
   test.each([
     'name',
@@ -37,6 +39,11 @@ describe('keys', () => {
 });
 
 describe('in JSON', () => {
+  test('a whole number too great for a double keeps its digits, and goes where it is a secret', () => {
+    const text = clean('{"mark":12345678901234567890,"token":98765432109876543210}');
+    expect(JSON.parse(text)).toEqual({ mark: '12345678901234567890', token: masked });
+  });
+
   test('values of such keys go, with all that is in them; what tells how a network works stays', () => {
     const masker = new Masker();
     const config = {
