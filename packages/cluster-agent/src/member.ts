@@ -213,7 +213,6 @@ export class Member {
     if (!this.#options.state.heard('accept-restored')) return false;
     this.#options.log.warn('etcd as it is now was accepted', { etcd: this.name });
     this.#keepPlace(place, true);
-    this.#ledger.accept(place);
     return true;
   }
 

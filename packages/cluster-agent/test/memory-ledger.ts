@@ -82,10 +82,6 @@ class MemoryLedger implements Ledger {
     }));
   }
 
-  accept(): void {
-    // It refuses nothing.
-  }
-
   grid(_space: string, wanted: Grid) {
     return this.#at.answer('grid', () => wanted);
   }
