@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { formatIp, nextIp } from '@cni-ts/address/ip';
 import type { AgentStatus, FenceAnswer, ImportAnswer, SpacesAnswer } from '@cni-ts/cluster/agent-talk';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { MemoryEtcd } from '../test/memory-ledger.ts';
@@ -82,6 +83,37 @@ describe('blocks', () => {
     expect(performance.now() - freed).toBeLessThan(2500);
     expect(a.blocks()).toEqual([]);
   });
+});
+
+test('an empty block stays where the others are nearly full, and goes where they are not', async () => {
+  const a = await node('a', { period: 0.05 });
+  await a.ask(a.block());
+  a.fill();
+  await a.ask(a.block());
+  const spare = a.blocks()[1];
+  // Longer than a block that was never used is left alone would be too long for a test: it was used.
+  a.reserve(a.firstAddress(1));
+  await new Promise((done) => setTimeout(done, 300));
+  a.free(a.firstAddress(1));
+  await new Promise((done) => setTimeout(done, 500));
+  expect(a.blocks()[1]).toBe(spare);
+  for (let i = 0, ip = a.file()!.blocks[0]!.first; i < 12; i++, ip = nextIp(ip)) a.free(formatIp(ip));
+  await soon(() => expect(a.blocks()).toHaveLength(1));
+});
+
+test('a network that moved while it has blocks is refused: they would be given back under their containers', async () => {
+  const a = await node('a');
+  await a.ask(a.block());
+  a.fill();
+  const moved = { ...a.block(), folder: join(a.folder, 'elsewhere') };
+  expect(await a.ask(moved)).toMatchObject({
+    error: {
+      message: expect.stringMatching(
+        /has blocks with folder .*networks\/net on this node, and now wants folder/,
+      ),
+    },
+  });
+  expect(a.blocks()).toHaveLength(1);
 });
 
 describe('etcd', () => {

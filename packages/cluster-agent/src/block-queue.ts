@@ -1,4 +1,5 @@
 /** Plugins that wait for a block of a network. One claim is for as many of them as it has addresses. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Block, blockKey } from '@cni-ts/cluster/block';
 import { chooseBlock, type NumberedRange, usableIn } from './choose-block.ts';
 import type { Network } from './network.ts';
@@ -29,6 +30,8 @@ const mostClaims = 8;
 /** Others take what was chosen only by chance, or where few are left. */
 const mostRefusals = 16;
 const hintsAgeMs = 60_000;
+const electionMs = 900;
+const againMs = 100;
 
 export class BlockQueue {
   readonly #network: Network;
@@ -141,17 +144,29 @@ export class BlockQueue {
     return Math.max(1, Math.min(64, Math.floor(size)));
   }
 
-  /** Throws Refused. */
+  /** Throws Refused. While its members choose a leader etcd is away for a moment; if it was away before, nobody waits. */
   async #claim(wish: BlockWish, chosen: (usable: number) => void): Promise<Block> {
+    const until = this.#network.member.reachable.is ? performance.now() + electionMs : 0;
+    for (;;) {
+      try {
+        return await this.#claimOnce(wish, chosen);
+      } catch (error) {
+        if (!(error instanceof Away) || performance.now() > until) throw error;
+        await pause(againMs);
+      }
+    }
+  }
+
+  async #claimOnce(wish: BlockWish, chosen: (usable: number) => void): Promise<Block> {
     const { member, facts } = this.#network;
     const grid = await member.grid(facts.space);
-    if (!grid.ok) throw unreachable(this.#network, grid.why);
+    if (!grid.ok) throw new Away(this.#network, grid.why);
     let refusals = 0;
     for (;;) {
       const isOld = performance.now() - this.#network.hintsAt > hintsAgeMs;
       if (isOld || refusals > 0) {
         const why = await this.#network.refresh();
-        if (why !== undefined) throw unreachable(this.#network, why);
+        if (why !== undefined) throw new Away(this.#network, why);
       }
       const taken = [
         ...this.#network.hints,
@@ -171,7 +186,7 @@ export class BlockQueue {
       this.#chosen.set(key, block);
       const { outcome, why } = await this.#network.claim(block).finally(() => this.#chosen.delete(key));
       if (outcome === 'held') return block;
-      if (outcome === 'failed') throw unreachable(this.#network, why);
+      if (outcome === 'failed') throw new Away(this.#network, why);
       if (outcome === 'refused' && !this.#isReady()) {
         throw whyNot(member) ?? new Refused('nothing can be claimed just now', 'try again');
       }
@@ -207,6 +222,10 @@ export class BlockQueue {
   }
 }
 
-function unreachable({ member }: Network, why: string): Refused {
-  return whyNot(member) ?? new Refused(`etcd (${member.name}) did not answer: ${why}`, 'try again');
+/** etcd was not there for this one request at least. */
+class Away extends Refused {
+  constructor({ member }: Network, why: string) {
+    const known = whyNot(member) ?? new Refused(`etcd (${member.name}) did not answer: ${why}`, 'try again');
+    super(known.message, known.details);
+  }
 }

@@ -3,7 +3,7 @@
  *  decide.ts itself. */
 import { describe, expect, test } from 'vitest';
 import { afterFairWeather, explore } from '../test/explore.ts';
-import type { LeftOut, Setting } from '../test/model.ts';
+import type { LeftOut, Setting } from '../test/world.ts';
 
 const common = {
   nodes: [
@@ -50,7 +50,7 @@ const settings: Readonly<Record<string, Setting>> = {
 };
 const limits = { most: 200_000 };
 /** To count all states takes two seconds, and on a machine that is busy many times that. */
-const patience = { timeout: 60_000 };
+const patience = { timeout: 120_000 };
 
 describe('no address is held twice, no block lies in another, every container’s block is its node’s (I1, I2, I3)', () => {
   for (const [name, setting] of Object.entries(settings)) {

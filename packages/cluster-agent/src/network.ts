@@ -110,6 +110,8 @@ export class Network {
   async ready(signal: AbortSignal): Promise<void> {
     if (!this.#pool.registered) {
       await this.member.register();
+      // That may have been one that ran already, from a time when etcd was away.
+      if (!this.member.registered && this.member.trouble.length === 0) await this.member.register();
       if (!this.member.registered)
         throw whyNot(this.member) ?? new Refused('etcd has not answered', 'try again');
       this.happens({ what: 'registered' });

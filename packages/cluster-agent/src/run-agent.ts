@@ -63,6 +63,10 @@ async function start(
 
 async function serve(settings: Settings, log: Log, fd: number | undefined): Promise<void> {
   const { version } = packageJson;
+  const ended = new Promise<string>((done) => {
+    process.on('SIGTERM', () => done('SIGTERM'));
+    process.on('SIGINT', () => done('SIGINT'));
+  });
   const metrics = makeMetrics();
   metrics.ofProcess();
   const connect = (etcd: NonNullable<Settings['etcd']>, prefix: string) =>
@@ -84,11 +88,6 @@ async function serve(settings: Settings, log: Log, fd: number | undefined): Prom
   process.on('SIGHUP', () => {
     log.info('certificates and passwords are read again');
     agent.reconnect();
-  });
-  // What nobody has foreseen is told, and the next agent goes on from the disk.
-  const ended = new Promise<string>((done) => {
-    process.on('SIGTERM', () => done('SIGTERM'));
-    process.on('SIGINT', () => done('SIGINT'));
   });
   const why = await ended;
   log.info(`${why}: ends, and answers first what was asked`);

@@ -1,6 +1,7 @@
 /** Every state that can be reached, shortest way first. */
 import { hash } from 'node:crypto';
-import { type Fair, firstWorld, type Setting, steps, textOf, violation, type World } from './model.ts';
+import { steps } from './model.ts';
+import { type Fair, firstWorld, type Setting, textOf, violation, type World } from './world.ts';
 
 export interface Explored {
   readonly states: number;
