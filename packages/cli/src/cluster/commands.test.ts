@@ -199,7 +199,7 @@ describe('cnitool ipam fence', () => {
     await withAgent(here, { status, spaces: twoNodes, fence }, async () => {
       expect(await here.run('ipam', 'fence', 'node2', '--off', '--yes')).toMatchObject({
         status: 1,
-        stderr: expect.stringContaining('Error: node2 was not fenced: node2 is alive; power it off\n'),
+        stderr: expect.stringContaining('cnitool: node2 was not fenced: node2 is alive; power it off\n'),
       });
       expect(await here.run('ipam', 'fence', 'node9')).toMatchObject({
         status: 3,

@@ -5,7 +5,7 @@ import { errorText } from '@cni-ts/spec/cni-error';
 import { type NetworkView, survey } from '../ipam/survey.ts';
 import { Sight } from '../node/sight.ts';
 import { CannotLookError, UsageError, type VerbCall } from '../verb.ts';
-import { askAgent, isRefusal, refusalText, shortPatience } from './agent.ts';
+import { askAgent, isRefusal, refusalText } from './agent.ts';
 import { fence, fenceEnds, fenceText } from './fence.ts';
 import { sortAllocations, takeOver } from './import.ts';
 import { importJson, importText } from './import-report.ts';
@@ -37,7 +37,8 @@ export function fenceNode(call: VerbCall, node: string | undefined): string {
   fenceEnds(report, call);
   if (call.options('json') !== undefined) return json(report);
   if (report.done || report.refused === undefined || !how.yes) return fenceText(report);
-  throw new Error(`${node} was not fenced: ${report.refused}`);
+  call.note(`${node} was not fenced: ${report.refused}`);
+  return '';
 }
 
 export function importPools(call: VerbCall): string {
@@ -84,7 +85,7 @@ function socketOf(call: VerbCall, networks: readonly NetworkView[]): string {
 }
 
 function toldBy(socket: string, space: string | undefined): Told {
-  const status = askAgent<AgentStatus>(socket, { ask: 'status' }, shortPatience);
+  const status = askAgent<AgentStatus>(socket, { ask: 'status' });
   if (isRefusal(status)) throw new CannotLookError(refusalText(status));
   const answer = askAgent<SpacesAnswer>(socket, { ask: 'spaces', ...(space !== undefined && { space }) });
   if (isRefusal(answer)) throw new CannotLookError(refusalText(answer));
