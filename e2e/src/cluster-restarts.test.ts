@@ -1,5 +1,5 @@
 /** Agents and plugins are restarted and exchanged while containers come and go: nobody notices. */
-import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
+import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { wide } from '@cni-ts/cluster-rig/networks';
 import { sleep } from '@cni-ts/cluster-rig/stage';
@@ -14,9 +14,12 @@ test.skipIf(etcdProgram() === undefined)(
   async () => {
     const bin = join('/tmp', `cni-restarts-${process.pid}`);
     mkdirSync(bin);
+    // Two copies, made before: a program that is still being written to cannot be started.
+    for (const copy of ['0', '1']) copyFileSync(join(ours, 'cluster-pool'), join(bin, copy));
+    let turn = 0;
     const exchange = () => {
-      copyFileSync(join(ours, 'cluster-pool'), join(bin, '.new'));
-      renameSync(join(bin, '.new'), join(bin, 'cluster-pool'));
+      linkSync(join(bin, String(turn++ % 2)), join(bin, 'new'));
+      renameSync(join(bin, 'new'), join(bin, 'cluster-pool'));
     };
     exchange();
     const cluster = await ClusterLab.open({ nodes: 2, lanes: 2, bin, networks: [wide()] });
@@ -35,7 +38,8 @@ test.skipIf(etcdProgram() === undefined)(
               await runtime.del(lane, oldest, network);
               continue;
             }
-            const { error } = await runtime.add(lane, network);
+            const { error, answer } = await runtime.add(lane, network);
+            if (!answer) throw new Error('a launcher has ended');
             if (error === undefined) added++;
             else failures.push(error);
           }
@@ -55,6 +59,7 @@ test.skipIf(etcdProgram() === undefined)(
       expect(added).toBeGreaterThan(200);
     } finally {
       await cluster.close();
+      rmSync(bin, { recursive: true });
     }
   },
 );
