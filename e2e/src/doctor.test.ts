@@ -62,7 +62,7 @@ function network(
       return netns;
     },
     doctor: (...args: string[]) => lab.cnitool(['doctor', ...args], env),
-    cnitool: (args: string[], more: Record<string, string>) => lab.cnitool(args, { ...env, ...more }),
+    cnitool: (args: string[], more: Record<string, string> = {}) => lab.cnitool(args, { ...env, ...more }),
   };
 }
 
