@@ -100,7 +100,7 @@ function planText(planned: ChainPlan): string {
 
 function pluginText({ type, state, changes, code, message, notes = [] }: PlannedPlugin): string {
   const told = changes.map(({ sign, text }) => `${sign} ${text}\n`).join('');
-  const lines = told + notes.map((text) => `? CNI3047 ${type}: ${text}\n`).join('');
+  const lines = told + notes.map((text) => `? ${'CNI3047'} ${type}: ${text}\n`).join('');
   if (message === undefined) return lines;
   return `${lines}${state === 'fails' ? '✗' : '?'} ${code} ${type}: ${message}\n`;
 }
