@@ -68,8 +68,9 @@ export class InnerLink implements Resource {
 
   foresee(site: Site, note: (text: string) => void): void {
     const { kind, failure, taken, noKind = (refusal) => refusal } = this.#want;
-    const refusal = refusalOfKind(site, kind, note);
-    const isTaken = !refusal && findLink(site.container.route, site.ifname) !== undefined;
+    // In the kernel's order: it looks for the name before the kind.
+    const isTaken = findLink(site.container.route, site.ifname) !== undefined;
+    const refusal = isTaken ? undefined : refusalOfKind(site, kind, note);
     if (!refusal && !isTaken) return;
     const error = refusal ? noKind(refusal) : taken();
     throw new Error(failure(errorText(error), error), { cause: error });

@@ -107,9 +107,10 @@ export class UpperLink implements Resource {
   foresee(site: Site, note: (text: string) => void): void {
     const { info, outside } = this.#want;
     const at = site.at(outside);
+    // In the kernel's order: it looks for the name before the kind.
+    this.#refuseTaken(site);
     const noKind = refusalOfKind(site, info.kind, note);
     if (noKind) throw this.#refused(noKind, at);
-    this.#refuseTaken(site);
     const refusal = foreseenRefusal(info, this.#want.master(), at);
     if (refusal) throw this.#refused(refusal, at);
   }
