@@ -77,7 +77,7 @@ export class RuleBook {
     const rules = this.#rulesOf(table).get(name) ?? [];
     for (const [at, rule] of rules.entries()) {
       const { matches, deed } = runRule(rule.expressions, packet, world);
-      if (!deed || matches === 'no' || (matches === 'perhaps' && deed.kind === 'return')) continue;
+      if (!deed || matches === 'no') continue;
       yield { matches, deed, place: placeOf({ table, name }, at + 1, rule.comment) };
     }
   }
