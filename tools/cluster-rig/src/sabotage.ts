@@ -108,7 +108,7 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
       const next = parseIp(address)?.bytes.with(3, 253) ?? new Uint8Array();
       mkdirSync(folder, { recursive: true });
       // What is no attachment's is neither DEL's nor GC's to take.
-      writeFileSync(join(folder, [...next].join('.')), 'sabotage-stale');
+      writeFileSync(join(folder, [...next].join('.')), 'kept by sabotage');
     },
   },
   /** A block that its node's agent knows nothing of. */
