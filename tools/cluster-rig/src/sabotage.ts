@@ -144,7 +144,8 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
     async act(world) {
       const [one] = two(world);
       const network = networkOf(world);
-      const excluded = network.law.exclude.at(-1)?.split('/')[0] ?? '';
+      // A whole block is excluded there, so it is nobody's.
+      const excluded = network.law.exclude.find((cidr) => cidr.endsWith('/28'))?.split('/')[0] ?? '';
       const { exclude: _, ...ipam } = network.ipam;
       writeFileSync(one.node.config(network), configOf({ ...network, ipam }));
       await one.add(0, network, { args: `IP=${excluded}` });
