@@ -11,11 +11,18 @@ interface Planned {
   readonly result: object;
 }
 
+interface Options {
+  readonly ifname?: string;
+  readonly capabilities?: object;
+  /** Where a server chooses: the line that says so, and what follows from its choice, which no line can tell. */
+  readonly chosen?: { readonly line: RegExp; readonly facts: RegExp };
+}
+
 /** Plans, looks, adds, looks, and holds the differences against the lines. */
 export async function expectDoneAsTold(
   lab: Lab,
   plugins: readonly object[],
-  { ifname = 'eth0', capabilities = {} }: { ifname?: string; capabilities?: object } = {},
+  { ifname = 'eth0', capabilities = {}, chosen }: Options = {},
 ): Promise<void> {
   const folder = lab.network(
     'web',
@@ -34,7 +41,14 @@ export async function expectDoneAsTold(
   expect(added.status, added.stderr).toBe(0);
   const planned = answer.json as unknown as Planned; // reason: its schema says so
   const told = planned.plugins.flatMap(({ changes }) => changes.map(({ text }) => text));
-  expect(untold(before, look(), told)).toEqual({ made: [], told: [] });
+  const differences = untold(before, look(), told);
+  if (chosen) {
+    expect(differences.told).toEqual([expect.stringMatching(chosen.line)]);
+    for (const fact of differences.made) expect(fact).toMatch(chosen.facts);
+    expect(differences.made.length).toBeGreaterThan(0);
+    return;
+  }
+  expect(differences).toEqual({ made: [], told: [] });
   expect(withoutMacs(planned.result)).toEqual(withoutMacs(added.json));
 }
 

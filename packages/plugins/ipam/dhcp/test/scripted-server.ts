@@ -52,7 +52,7 @@ export class ScriptedServer implements Disposable {
   readonly #index: number;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(place: Container, script: Script, link = 'srv0') {
+  constructor(place: Pick<Container, 'sh' | 'netns'>, script: Script, link = 'srv0') {
     this.script = script;
     this.#index = JSON.parse(place.sh(`ip -j link show ${link}`))[0].ifindex;
     this.#socket = place.netns.run(() => PacketSocket.open(67) as never) as unknown as PacketSocket; // reason: no promise
