@@ -191,12 +191,19 @@ END`);
     const calls = [callsOf(portmap, first, results[0]), callsOf(portmap, second, results[1])];
     const publish = own([5353, 53, 'udp']);
     /** What the host's own program got before ADD it must have answered within 30 ms. Where the machine had no time for it,
-     *  as it knows itself, ADD has shown nothing: once more. */
-    const publishes = async (which: 0 | 1, more: { containerId?: string } = {}) => {
-      for (let again = 10; again > 0; again--) {
+     *  as it knows itself, ADD has shown nothing: once more. What waits in a queue of the kernel it does not know, so a
+     *  sender may be left behind twice; one that ADD forgets is so each time. */
+    const publishes = async (which: 0 | 1, to: string, more: { containerId?: string } = {}) => {
+      for (let [again, behind] = [10, 0]; again > 0; again--) {
         await host5353.longestPause();
         await calls[which]!.ok('ADD', publish, more);
-        if ((await host5353.longestPause()) < 25) return;
+        if ((await host5353.longestPause()) < 25) {
+          try {
+            return await settles(to);
+          } catch (error) {
+            if (++behind === 3) throw error;
+          }
+        }
         await calls[which]!.ok('DEL', publish, more);
         await settles('host:5353');
       }
@@ -205,11 +212,9 @@ END`);
     await world.stream({ protocol: 'udp', address: host4, port: 5353, from: 4000 });
     await world.stream({ protocol: 'udp', address: host6, port: 5353, from: 4001 });
     await settles('host:5353');
-    await publishes(0);
-    await settles('first:53');
+    await publishes(0, 'first:53');
     await calls[0]!.ok('DEL', publish);
-    await publishes(1, { containerId: 'c2' });
-    await settles('second:53');
+    await publishes(1, 'second:53', { containerId: 'c2' });
     await calls[1]!.ok('DEL', publish, { containerId: 'c2', prevResult: undefined });
     await settles('host:5353');
   });
