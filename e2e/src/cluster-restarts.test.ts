@@ -1,12 +1,12 @@
 /** Agents and plugins are restarted and exchanged while containers come and go: nobody notices. */
-import { copyFileSync, linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { wide } from '@cni-ts/cluster-rig/networks';
 import { sleep } from '@cni-ts/cluster-rig/stage';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { expect, test } from 'vitest';
 import { ClusterLab } from './cluster-lab.ts';
-import { ours } from './lab.ts';
+import { copyProgram, ours } from './lab.ts';
 
 test.skipIf(etcdProgram() === undefined)(
   'no ADD fails while agents are restarted, by a signal and by a kill, and the plugin is exchanged',
@@ -15,7 +15,7 @@ test.skipIf(etcdProgram() === undefined)(
     const bin = join('/tmp', `cni-restarts-${process.pid}`);
     mkdirSync(bin);
     // Two copies, made before: a program that is still being written to cannot be started.
-    for (const copy of ['0', '1']) copyFileSync(join(ours, 'cluster-pool'), join(bin, copy));
+    for (const copy of ['0', '1']) copyProgram(join(ours, 'cluster-pool'), join(bin, copy));
     let turn = 0;
     const exchange = () => {
       linkSync(join(bin, String(turn++ % 2)), join(bin, 'new'));

@@ -1,17 +1,9 @@
 /** cnitool and the plugins as executables: what an operator relies on beside ADD and DEL. */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { containerIdOf, Lab, ours } from './lab.ts';
+import { containerIdOf, copyProgram, Lab, ours } from './lab.ts';
 
 let lab: Lab;
 beforeEach(() => {
@@ -119,8 +111,8 @@ test('an add that fails in the chain leaves nothing, and with a plugin missing b
 test('plugins and delegates under names of their own work in a chain', async () => {
   const folder = join(lab.dir, 'plugins');
   mkdirSync(folder);
-  copyFileSync(join(ours, 'bridge'), join(folder, 'cnv-bridge'));
-  copyFileSync(join(ours, 'host-local'), join(folder, 'host-local.real'));
+  copyProgram(join(ours, 'bridge'), join(folder, 'cnv-bridge'));
+  copyProgram(join(ours, 'host-local'), join(folder, 'host-local.real'));
   symlinkSync(join(ours, 'tuning'), join(folder, 'cnv-tuning'));
   const ipam = { type: 'host-local.real', subnet: '10.68.0.0/24', dataDir: lab.networks };
   const plugins = [bridge({ type: 'cnv-bridge', ipam }), { type: 'cnv-tuning' }];
@@ -131,7 +123,7 @@ test('plugins and delegates under names of their own work in a chain', async () 
     expect((await lab.cnitool([command, 'net', netns], env)).stderr).toBe('');
     expect(lab.reservations('net')).toHaveLength(command === 'del' ? 0 : 1);
   }
-  copyFileSync(join(ours, 'bridge'), join(folder, 'weird'));
+  copyProgram(join(ours, 'bridge'), join(folder, 'weird'));
   const answer = await lab.plugin(join(folder, 'weird'), bridge(), { command: 'ADD', netns });
   expect([answer.status, answer.stderr, answer.json?.code]).toEqual([1, '', 999]);
   expect(existsSync(netns)).toBe(true);

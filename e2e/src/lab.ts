@@ -231,3 +231,10 @@ function parsed(text: string): Record<string, unknown> | undefined {
     return undefined; // no JSON: the caller sees the text
   }
 }
+
+/** Copies a program by a process of its own. A file that this process had open for writing would be open in what another
+ *  test's thread starts at that moment, and could not be executed ("Text file busy"). */
+export function copyProgram(from: string, to: string): void {
+  const { status, stderr } = bash(`cp '${from}' '${to}'`);
+  if (status !== 0) throw new Error(`${to} was not copied: ${stderr}`);
+}

@@ -3,12 +3,12 @@
  * reads, limits, signals while they wait. They answer as the protocol says, in time, and a failed ADD leaves nothing.
  */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Netns } from '@cni-ts/libc/netns';
 import { runToEnd } from '@cni-ts/libc/program';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Lab, ours } from './lab.ts';
+import { copyProgram, Lab, ours } from './lab.ts';
 
 let lab: Lab;
 let netns: string;
@@ -334,7 +334,7 @@ test('bridge: SIGTERM ends an ADD that waits for its configuration', () => {
 for (const name of ['my-host-local', 'host-local-v1', 'host-local.real', 'cnv.host-local']) {
   test(`a copy of host-local that is named ${name} is host-local`, () => {
     const file = join(lab.dir, name);
-    copyFileSync(join(ours, 'host-local'), file);
+    copyProgram(join(ours, 'host-local'), file);
     const answer = ask('VERSION', 'host-local', { cniVersion: '1.1.0' }, { file });
     expect(answer.status, answer.stderr).toBe(0);
     expect(JSON.parse(answer.stdout)).toHaveProperty('supportedVersions');
@@ -342,7 +342,7 @@ for (const name of ['my-host-local', 'host-local-v1', 'host-local.real', 'cnv.ho
 }
 test('a copy with a name that says nothing answers in JSON', () => {
   const file = join(lab.dir, 'qqq');
-  copyFileSync(join(ours, 'host-local'), file);
+  copyProgram(join(ours, 'host-local'), file);
   const { stdout } = ask('VERSION', 'host-local', { cniVersion: '1.1.0' }, { file });
   expect(() => JSON.parse(stdout)).not.toThrow();
 });

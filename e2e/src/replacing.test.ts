@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -17,7 +16,7 @@ import { join } from 'node:path';
 import { installSchema } from '@cni-ts/cli/report-schemas';
 import { type FaultMode, reported, underFault } from '@cni-ts/testing/fault-injector';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Lab, ours, theirs } from './lab.ts';
+import { copyProgram, Lab, ours, theirs } from './lab.ts';
 
 let lab: Lab;
 let folder: string;
@@ -61,8 +60,8 @@ function about(name: string): string {
 }
 
 test('what it replaces is told with its version, kept, and put back as it was', async () => {
-  copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
-  copyFileSync(referencePlugin('vlan', 'version unknown'), join(folder, 'vlan'));
+  copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('vlan', 'version unknown'), join(folder, 'vlan'));
   symlinkSync(referencePlugin('tap', 'v1.4.0'), join(folder, 'tap'));
   const before = contents();
   const { stdout, stderr, status } = await install('bridge', 'vlan', 'tap', 'ptp');
@@ -102,7 +101,7 @@ test.skipIf(!existsSync(theirs))('Debian’s plugins come back byte for byte aft
 });
 
 test('installed again nothing more is kept, and the same file comes back', async () => {
-  copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
   const before = contents();
   await install('bridge');
   const again = await install('bridge');
@@ -113,10 +112,10 @@ test('installed again nothing more is kept, and the same file comes back', async
 });
 
 test('where another was put over ours meanwhile, that is what is kept and comes back', async () => {
-  copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
   await install('bridge');
   rmSync(join(folder, 'bridge'));
-  copyFileSync(referencePlugin('bridge', 'v1.10.0'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('bridge', 'v1.10.0'), join(folder, 'bridge'));
   const left = await uninstall('bridge');
   expect(left).toMatchObject({ status: 1, stdout: '' });
   expect(left.stderr).toBe(
@@ -188,7 +187,7 @@ describe('what is somebody else’s stays', () => {
 });
 
 test('as JSON it is told what was done and why not', async () => {
-  copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
   writeFileSync(join(folder, 'loopback'), '#!/bin/sh\n', { mode: 0o755 });
   const { json, stderr, status } = await install('--json', 'bridge', 'loopback', 'ptp');
   expect([stderr, status]).toEqual(['', 1]);
@@ -214,7 +213,7 @@ test('as JSON it is told what was done and why not', async () => {
 test.skipIf(!existsSync('/usr/bin/strace'))(
   'where a file can have one name only, what is replaced is copied',
   async () => {
-    copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
+    copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
     const same = (lines: string[]) => lines.map((line) => line.replace(/ (\d+) ([\d.]+) (?=\w+$)/, ' $2 '));
     const before = contents();
     const refused = '-f -o /dev/null -e inject=link,linkat:error=EPERM';
@@ -234,13 +233,13 @@ test('the plugins are the small program, the tool the one that has them too', as
   // Where the plugins' program is there but was cut short, the tool is every plugin, as it is alone.
   const cut = join(lab.dir, 'cut');
   mkdirSync(cut);
-  copyFileSync(join(ours, 'cnitool'), join(cut, 'cnitool'));
+  copyProgram(join(ours, 'cnitool'), join(cut, 'cnitool'));
   writeFileSync(join(cut, 'ptp'), readFileSync(join(ours, 'ptp')).subarray(0, 3_000_000), { mode: 0o755 });
   lab.sh(`${cut}/cnitool install --dir ${folder} ptp`);
   expect(size(join(folder, 'ptp'))).toBe(size(join(ours, 'cnitool')));
   const alone = join(lab.dir, 'alone');
   mkdirSync(alone);
-  copyFileSync(join(ours, 'cnitool'), join(alone, 'cnitool'));
+  copyProgram(join(ours, 'cnitool'), join(alone, 'cnitool'));
   rmSync(join(folder, 'bridge'));
   expect(lab.sh(`${alone}/cnitool install --dir ${folder} bridge`)).toBe(`installed ${folder}/bridge\n`);
   expect(about('bridge')).toBe('CNI plugin bridge v0.1.0');
@@ -257,7 +256,7 @@ describe('at any moment', () => {
   function fill(): string[] {
     rmSync(folder, { recursive: true });
     mkdirSync(folder);
-    copyFileSync(made.bridge, join(folder, 'bridge'));
+    copyProgram(made.bridge, join(folder, 'bridge'));
     symlinkSync(made.tap, join(folder, 'tap'));
     return contents().map((line) => line.replace(/ \d+ [\d.]+ (?=\w+$)/, ' '));
   }
@@ -377,7 +376,7 @@ test('plugins that run, and are called without a pause, notice nothing', async (
 });
 
 test('two installs at once wait for each other', async () => {
-  copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
   const both = await Promise.all([install('bridge'), install('bridge')]);
   expect(both.map(({ status }) => status)).toEqual([0, 0]);
   expect(both.map(({ stdout }) => stdout).sort()).toEqual([
@@ -388,7 +387,7 @@ test('two installs at once wait for each other', async () => {
 });
 
 test('a folder that cannot be written to is told, and is as it was', async () => {
-  copyFileSync(referencePlugin('bridge'), join(folder, 'bridge'));
+  copyProgram(referencePlugin('bridge'), join(folder, 'bridge'));
   const before = contents();
   const run = (command: string) =>
     lab.sh(`unshare -m --propagation private bash -c '
@@ -436,7 +435,7 @@ describe('in a container', () => {
   test.skipIf(!existsSync(theirs))(
     'a Go plugin is known that cannot be started without the host’s libc',
     () => {
-      copyFileSync(join(theirs, 'bridge'), join(folder, 'bridge'));
+      copyProgram(join(theirs, 'bridge'), join(folder, 'bridge'));
       expect(inContainer(folder)).toBe(
         'bridge of unknown version (Go) → 0.1.0, kept as .cni-ts/bridge.unknown\ncni-ts\n',
       );

@@ -107,7 +107,8 @@ export class BlockQueue {
   }
 
   #hasFree(block: Block, { ranges }: BlockWish): boolean {
-    return usableIn(block, ranges) > BigInt(this.#network.usedIn(block));
+    const { usedIn, restingIn } = this.#network;
+    return usableIn(block, ranges) > BigInt(usedIn(block) + restingIn(block));
   }
 
   async #claimFor(wish: BlockWish): Promise<void> {

@@ -15,8 +15,9 @@ export interface FolderView {
   usedIn(block: Block): number;
   /** Containers with reservations in it. */
   holdersIn(block: Block): string[];
-  /** Whether an address of the block was freed less than the cooldown ago. */
+  /** Whether an address of the block was freed less than the cooldown ago, and how many. */
   restsIn(block: Block): boolean;
+  restingIn(block: Block): number;
 }
 
 /** `now`: seconds since 1970. */
@@ -35,6 +36,7 @@ export function lookInto(folder: string, cooldown: number, now = Date.now() / 10
     holdersIn: (block) => used.filter(inside(block)).map((ip) => holderOf(`${folder}/${formatIp(ip)}`)),
     usedIn: (block) => used.filter(inside(block)).length,
     restsIn: (block) => resting.some(inside(block)),
+    restingIn: (block) => resting.filter(inside(block)).length,
   };
 }
 

@@ -44,6 +44,8 @@ export class Network {
   hintsAt = Number.NEGATIVE_INFINITY;
   /** Whether addresses of a block are reserved; folder-keeper.ts tells. */
   usedIn: (block: Block) => number = () => 0;
+  /** How many of its addresses were freed, and may not be given yet. */
+  restingIn: (block: Block) => number = () => 0;
   /** Called after each change. */
   readonly watchers = new Set<() => void>();
 

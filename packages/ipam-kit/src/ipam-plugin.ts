@@ -1,6 +1,7 @@
 /** An IPAM plugin as one value: what it would give, and where it remembers that. Its verbs follow. */
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, parseIp } from '@cni-ts/address/ip';
+import { sleep } from '@cni-ts/libc/process';
 import { definePlugin, type Plugin, type RawRequest, type Request } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode, errorText, toCniError } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
@@ -141,6 +142,8 @@ function heldWithAll(store: Reservations, work: (store: Store) => readonly Given
           'many containers start here at once, or few addresses are left: try again',
         );
       }
+      // Others were faster: who asks again at once is the next to lose.
+      if (wants > 2) sleep(wants * 10_000);
       thrown.get();
     }
   }
