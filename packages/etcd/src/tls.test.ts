@@ -96,3 +96,19 @@ test('files that change are read again', async () => {
   await etcd.put('/x', '2');
   etcd.close();
 });
+
+test('while a certificate and its key do not fit each other those before count; without any, the error names the files', async () => {
+  const { copyFileSync } = await import('node:fs');
+  for (const end of ['pem', 'key']) copyFileSync(file(`client.${end}`), file(`half.${end}`));
+  const etcd = client('ca.pem', 'half');
+  await etcd.put('/x', '1');
+  copyFileSync(file('stranger.pem'), file('half.pem'));
+  await etcd.put('/x', '2');
+  const fresh = client('ca.pem', 'half');
+  await expect(fresh.put('/x', '3')).rejects.toThrow(
+    /half\.pem, .*half\.key\): .*the key that of the certificate/,
+  );
+  copyFileSync(file('stranger.key'), file('half.key'));
+  await expect(etcd.put('/x', '4')).rejects.toThrow(/TLS failed/);
+  etcd.close();
+});
