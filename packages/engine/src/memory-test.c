@@ -43,8 +43,32 @@ static void reserved(void) {
   memset(arena_start, 0, arena_end - arena_start);
 }
 
+/* While a program is prepared small blocks lie in large ones that were given back, and no two in one place. */
+static void in_holes(void) {
+  JSMallocState state = {0};
+  begin_heap();
+  void *large[] = {allocate(&state, 100000), allocate(&state, 20000)};
+  uint8_t *start = large[0], *end = heap->piece_at;
+  release(&state, large[0]);
+  release(&state, large[1]);
+  enum { count = 1100 };
+  uint8_t *small_ones[count];
+  size_t inside = 0;
+  for (int i = 0; i < count; i++) {
+    small_ones[i] = allocate(&state, i % 250 + 1);
+    memset(small_ones[i], i, i % 250 + 1);
+    inside += small_ones[i] >= start && small_ones[i] < end;
+  }
+  for (int i = 0; i < count; i++) assert(small_ones[i][0] == (uint8_t)i && small_ones[i][i % 250] == (uint8_t)i);
+  assert(inside > 700 && inside < count);
+  for (int i = 0; i < count; i++) release(&state, small_ones[i]);
+  memset(arena_start, 0, arena_end - arena_start);
+  hole = (struct room){0};
+}
+
 int main(void) {
   reserved();
+  in_holes();
   for (uint32_t index = 1; index <= sizes; index++) {
     size_t size = size_of(index);
     assert(index_for(size) == index && (index == 1 || index_for(size_of(index - 1) + 1) == index));

@@ -25,6 +25,7 @@ enum {
   own = 0xffff,
   reserves = 8,         /* pieces of what is left for when there is no more, and how much of it there is at least */
   least_reserve = 192 << 10,
+  least_hole = 16 << 10,
   piece = 4 << 20,      /* asked from the kernel at once; under a limit less, down to */
   least_piece = 256 << 10,
   ready = 128 << 10,    /* and made ready for use at once */
@@ -150,7 +151,54 @@ static void *take_reserve(size_t whole) {
   return taken;
 }
 
+static void keep_free(struct block *block) {
+  struct free_block *free = (struct free_block *)(block + 1);
+  free->next = heap->free_blocks[block->size_index];
+  heap->free_blocks[block->size_index] = free;
+}
+
+/*
+ * Only while a program is prepared, which is then 100 KiB smaller: large blocks that were given back, the former tables of
+ * what has grown since, are room for small ones. No call does it, since it would look for such blocks in vain.
+ */
+static struct room hole;
+
+/* What is left of it becomes free blocks, as large ones as there are. */
+static void end_hole(void) {
+  for (size_t left; (left = hole.end - hole.at) > 0;) {
+    uint32_t index = index_for(left);
+    if (size_of(index) > left) index--;
+    if (left - size_of(index) == step) index--; /* a free block has a link in it */
+    struct block *block = (struct block *)hole.at;
+    block->size_index = index;
+    keep_free(block);
+    hole.at += size_of(index);
+  }
+}
+
+static void *take_from_hole(size_t whole) {
+  size_t left = hole.end - hole.at;
+  if (left < whole) {
+    uint32_t index = index_for(whole > least_hole ? whole : least_hole);
+    while (index <= sizes && !heap->free_blocks[index]) index++;
+    if (index > sizes) return NULL;
+    end_hole();
+    struct free_block *kept = heap->free_blocks[index];
+    heap->free_blocks[index] = kept->next;
+    hole.at = (uint8_t *)((struct block *)kept - 1);
+    hole.end = hole.at + (left = size_of(index));
+  }
+  if (left - whole == step) return NULL;
+  uint8_t *taken = hole.at;
+  hole.at += whole;
+  return taken;
+}
+
 static void *take(JSMallocState *state, size_t whole) {
+  if (heap->piece_end == arena_end) {
+    void *taken = take_from_hole(whole);
+    if (taken) return taken;
+  }
   if ((size_t)(heap->piece_end - heap->piece_at) < whole) {
     if (on_reserve) return take_reserve(whole);
     if (!take_piece()) {
@@ -200,8 +248,7 @@ static void release(JSMallocState *state, void *memory) {
     mapped_blocks--;
     return;
   }
-  ((struct free_block *)memory)->next = heap->free_blocks[block->size_index];
-  heap->free_blocks[block->size_index] = memory;
+  keep_free(block);
 }
 
 static void *reallocate(JSMallocState *state, void *memory, size_t size) {
@@ -245,6 +292,7 @@ static void take_back_from(uint8_t *start) {
  */
 static int give_up_free_blocks(void) {
   size_t have = 0, count = 0;
+  end_hole();
   for (uint32_t index = sizes + 1; index-- > 0;) {
     size_t size = size_of(index);
     for (struct free_block *one = heap->free_blocks[index], *next; one; one = next) {
