@@ -183,7 +183,9 @@ test('a fence by a person’s word is refused for a node that is alive, and take
     alive: true,
     fencing: true,
   });
-  await own.close(); // its lease ends with it
+  await own.close();
+  expect(await ledger.fenceOff('dead')).toBe('alive'); // its containers may run
+  await etcd.remove('/cni/v1/alive/dead'); // as a minute later
   const returned = await ledger.fenceOff('dead');
   expect(returned).toHaveLength(131);
   const left = (await ledger.entries({ space: space.name })).map(({ node, owner }) => [node, owner]);

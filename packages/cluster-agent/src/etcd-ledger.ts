@@ -215,16 +215,9 @@ export class EtcdLedger implements Ledger {
     );
   }
 
+  /** The node is alive for a minute more: its containers run without the agent, and a fence has to wait for them. */
   async close(): Promise<void> {
-    const lease = this.#lease;
-    this.#lease = undefined;
-    try {
-      if (lease) await this.#etcd.revokeLease(lease.id);
-    } catch (error) {
-      if (!(error instanceof EtcdError)) throw error; // it ends by itself in a minute
-    } finally {
-      this.#etcd.close();
-    }
+    this.#etcd.close();
   }
 
   /** Each of them only if unchanged: together, and one by one where one has changed. False: the node is alive. */

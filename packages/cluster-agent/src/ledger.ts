@@ -35,6 +35,7 @@ export interface Ledger {
   fenceDone(node: string): Promise<void>;
   /** Deletes all that the node holds, each if unchanged, and its node key; refuses ('alive') while the node is. */
   fenceOff(node: string): Promise<Entry[] | 'alive' | 'unknown node'>;
+  /** Connections end; what etcd knows stays. */
   close(): Promise<void>;
 }
 export interface Place {

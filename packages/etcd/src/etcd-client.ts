@@ -170,10 +170,6 @@ export class EtcdClient {
     return result?.TTL !== undefined && result.TTL !== '0';
   }
 
-  async revokeLease(id: string): Promise<void> {
-    await this.#gateway.post('/v3/lease/revoke', { ID: id }, { write: true });
-  }
-
   /** Tells each change of the keys from `key` up to `end` after that revision until the signal. Rejects when etcd ends it (with
    *  trouble `compacted` where the revision is gone): whoever watches reads anew and watches from there. */
   async watch(
