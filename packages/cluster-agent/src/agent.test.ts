@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { formatIp, nextIp } from '@cni-ts/address/ip';
@@ -35,6 +35,20 @@ describe('blocks', () => {
     expect(answers).toEqual(Array.from({ length: 50 }, () => ({ ok: true })));
     expect(held('a').length).toBeGreaterThanOrEqual(4);
     expect(held('a').length).toBeLessThanOrEqual(5);
+  });
+
+  test('a block whose free addresses rest is none for who asks next', async () => {
+    const a = await node('a');
+    const wish = a.block({ length: 30, cooldown: 60 });
+    await a.ask(wish);
+    let ip = a.file()!.blocks[0]!.first;
+    mkdirSync(a.reservations(), { recursive: true });
+    for (let i = 0; i < 4; i++, ip = nextIp(ip)) {
+      const line = `${formatIp(ip)} ${Math.floor(Date.now() / 1000)}\n`;
+      appendFileSync(join(a.reservations(), 'resting'), line);
+    }
+    expect(await a.ask(wish)).toEqual({ ok: true });
+    expect(held('a')).toHaveLength(2);
   });
 
   test('two nodes share a range until nothing is left, and then are told who has it', async () => {

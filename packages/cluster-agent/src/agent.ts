@@ -179,10 +179,10 @@ export class Agent {
     const [member] = this.#networks.members;
     const lost = [...this.#networks.all]
       .filter(({ network }) => only === undefined || network.name === only)
-      .flatMap(({ network, keeper }) => {
+      .flatMap(({ network }) => {
         const blocks = network.pool.holds.filter(({ state }) => state === 'lost');
         if (blocks.length === 0) return [];
-        const view = keeper.view();
+        const view = network.view();
         return blocks.map(({ key }) => {
           const block = blockOfKey(key);
           const who = view.holdersIn(block).join(', ') || 'no container';

@@ -83,13 +83,7 @@ export class BlockQueue {
   #pump(): void {
     const now = performance.now();
     this.#fresh = this.#fresh.filter(({ until, left }) => until > now && left > 0);
-    this.#waiting = this.#waiting.filter((waiter) => {
-      const found = this.#fresh.find((one) => one.left > 0 && this.#hasFree(one.block, waiter.wish));
-      if (!found) return true;
-      found.left--;
-      waiter.done();
-      return false;
-    });
+    if (this.#waiting.length > 0 && this.#fresh.length > 0) this.#serveFresh();
     if (this.#waiting.length === 0) return;
     if (!this.#isReady()) {
       const { pool, member } = this.#network;
@@ -106,9 +100,17 @@ export class BlockQueue {
     }
   }
 
-  #hasFree(block: Block, { ranges }: BlockWish): boolean {
-    const { usedIn, restingIn } = this.#network;
-    return usableIn(block, ranges) > BigInt(usedIn(block) + restingIn(block));
+  #serveFresh(): void {
+    const { usedIn, restingIn } = this.#network.occupancy();
+    const hasFree = ({ block }: Fresh, { ranges }: BlockWish) =>
+      usableIn(block, ranges) > BigInt(usedIn(block) + restingIn(block));
+    this.#waiting = this.#waiting.filter(({ wish, done }) => {
+      const found = this.#fresh.find((one) => one.left > 0 && hasFree(one, wish));
+      if (!found) return true;
+      found.left--;
+      done();
+      return false;
+    });
   }
 
   async #claimFor(wish: BlockWish): Promise<void> {
@@ -211,14 +213,12 @@ export class BlockQueue {
   }
 
   #isEmptyHeld({ ranges }: BlockWish): boolean {
+    const { usedIn } = this.#network.occupancy();
     return this.#network
       .blocks()
       .some(
         ({ state, owner, block }) =>
-          state === 'held' &&
-          owner === undefined &&
-          usableIn(block, ranges) > 0n &&
-          this.#network.usedIn(block) === 0,
+          state === 'held' && owner === undefined && usableIn(block, ranges) > 0n && usedIn(block) === 0,
       );
   }
 }

@@ -1,9 +1,9 @@
 /** Looks into a network's folder of reservations, now and then and when something changes there, and says which blocks are
  *  idle. What is said is said under the folder's lock. */
 import { type FSWatcher, mkdirSync, watch } from 'node:fs';
-import { type Block, bitsOf } from '@cni-ts/cluster/block';
+import { sizeOf } from '@cni-ts/cluster/block';
 import { errorText } from '@cni-ts/spec/cni-error';
-import { type FolderView, lookInto, withFolderLock } from './folder-view.ts';
+import { type FolderView, withFolderLock } from './folder-view.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { blockOfKey, type Network } from './network.ts';
@@ -29,28 +29,6 @@ export class FolderKeeper {
     this.#network = network;
     this.#log = log;
     this.#metrics = metrics;
-    network.usedIn = (block) => this.#usedIn(block);
-  }
-
-  /** What cannot be looked at counts as used: it is not given back. */
-  #usedIn(block: Block): number {
-    try {
-      return this.view().usedIn(block);
-    } catch (error) {
-      this.#tell(error);
-      return sizeOf(block);
-    }
-  }
-
-  #tell(error: unknown): void {
-    this.#log.error(`the reservations cannot be looked at: ${errorText(error)}`, {
-      network: this.#network.name,
-    });
-  }
-
-  view(): FolderView {
-    const { folder, cooldown } = this.#network.facts;
-    return lookInto(folder, cooldown);
   }
 
   close(): void {
@@ -71,9 +49,12 @@ export class FolderKeeper {
   async reclaim(): Promise<void> {
     const { pool } = this.#network;
     if (!pool.registered || !pool.fresh || pool.fencing) return;
-    for (const { key, state, owner, sticky = false } of pool.holds) {
+    const lost = pool.holds.filter(({ state }) => state === 'lost');
+    if (lost.length === 0) return;
+    const { usedIn } = this.#network.occupancy();
+    for (const { key, owner, sticky = false } of lost) {
       const block = blockOfKey(key);
-      if (state !== 'lost' || this.view().usedIn(block) === 0) continue;
+      if (usedIn(block) === 0) continue;
       await this.#network.claim(block, owner === undefined ? undefined : { owner, sticky });
     }
   }
@@ -94,20 +75,20 @@ export class FolderKeeper {
       this.#watch();
       this.#look(now);
     } catch (error) {
-      this.#tell(error);
+      this.#network.tellUnseen(error);
     }
   }
 
   #look(now: number): void {
     const network = this.#network;
-    const view = this.view();
+    const view = this.#network.view();
     this.#metrics.used.set({ network: network.name }, view.used);
     const idle = this.#idle(view, now);
     const { fencing } = network.member;
     if (idle.length === 0 && fencing === network.pool.fencing) return;
     const held = withFolderLock(network.facts.folder, () => {
       if (fencing !== network.pool.fencing) network.happens({ what: 'fence', asked: fencing });
-      const again = this.view();
+      const again = this.#network.view();
       for (const { key } of idle) {
         if (again.usedIn(blockOfKey(key)) === 0) network.happens({ what: 'idle', key });
       }
@@ -150,10 +131,11 @@ export class FolderKeeper {
     const age = now - (this.#emptySince.get(hold.claim) ?? now);
     // Its owner alone gets it, at once.
     if (hold.sticky && this.#wasUsed.has(hold.claim)) return true;
-    if (this.#network.member.fencing) return !view.restsIn(blockOfKey(hold.key));
+    if (view.restingIn(blockOfKey(hold.key)) > 0) return false;
+    if (this.#network.member.fencing) return true;
     const rest = this.#network.facts.cooldown * 1000;
     const needed = this.#wasUsed.has(hold.claim) ? rest : Math.max(rest, leastAgeMs);
-    return age >= needed && !view.restsIn(blockOfKey(hold.key));
+    return age >= needed;
   }
 
   /** Not later than by the next period; a short cooldown deserves a short wait. */
@@ -179,8 +161,4 @@ export class FolderKeeper {
       this.#log.warn(`${folder} is not watched: ${errorText(error)}`, { network: this.#network.name });
     }
   }
-}
-
-function sizeOf(block: Block): number {
-  return 2 ** Math.min(30, bitsOf(block.first) - block.length);
 }

@@ -1,7 +1,7 @@
 /** A network's folder of reservations, as the agent looks at it: what is used in a block, what rests, and the lock under
  *  which no ADD takes an address. */
-import { formatIp, parseIp } from '@cni-ts/address/ip';
-import { type Block, isInside } from '@cni-ts/cluster/block';
+import { compareIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { type Block, lastOfBlock } from '@cni-ts/cluster/block';
 import { hasRested, parseResting, restingFile } from '@cni-ts/cluster/resting';
 import { openRegular, readRegular } from '@cni-ts/libc/file';
 import { tryLockFile } from '@cni-ts/libc/file-lock';
@@ -15,8 +15,7 @@ export interface FolderView {
   usedIn(block: Block): number;
   /** Containers with reservations in it. */
   holdersIn(block: Block): string[];
-  /** Whether an address of the block was freed less than the cooldown ago, and how many. */
-  restsIn(block: Block): boolean;
+  /** How many addresses of the block were freed less than the cooldown ago. */
   restingIn(block: Block): number;
 }
 
@@ -29,15 +28,34 @@ export function lookInto(folder: string, cooldown: number, now = Date.now() / 10
   const resting = parseResting(restingText(folder))
     .filter(({ since }) => !hasRested(since, cooldown, now))
     .flatMap(({ name }) => parseIp(name) ?? []);
-  const inside = (block: Block) => (ip: (typeof used)[number]) =>
-    isInside(block, { first: ip, length: ip.bytes.length * 8 });
+  for (const ips of [used, resting]) ips.sort(compareIp);
   return {
     used: used.length,
-    holdersIn: (block) => used.filter(inside(block)).map((ip) => holderOf(`${folder}/${formatIp(ip)}`)),
-    usedIn: (block) => used.filter(inside(block)).length,
-    restsIn: (block) => resting.some(inside(block)),
-    restingIn: (block) => resting.filter(inside(block)).length,
+    holdersIn: (block) => within(used, block).map((ip) => holderOf(`${folder}/${formatIp(ip)}`)),
+    usedIn: (block) => within(used, block).length,
+    restingIn: (block) => within(resting, block).length,
   };
+}
+
+/** Those of the block. There may be thousands of both (an import makes a block of each address), so they are in order. */
+function within(ips: readonly Ip[], block: Block): readonly Ip[] {
+  const last = lastOfBlock(block);
+  const from = firstAt(ips, (ip) => compareIp(ip, block.first) >= 0);
+  return ips.slice(
+    from,
+    firstAt(ips, (ip) => compareIp(ip, last) > 0),
+  );
+}
+
+/** Where those begin that are so, as all after the first are. */
+function firstAt(ips: readonly Ip[], isSo: (ip: Ip) => boolean): number {
+  let [low, high] = [0, ips.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isSo(ips[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function holderOf(path: string): string {

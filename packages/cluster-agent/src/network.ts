@@ -1,10 +1,11 @@
 /** One network's blocks on this node: carries out what decide.ts says, and tells it what happened. */
 import { randomUUID } from 'node:crypto';
 import { formatCidr } from '@cni-ts/address/cidr';
-import { type Block, blockKey, parseBlockKey } from '@cni-ts/cluster/block';
+import { type Block, blockKey, parseBlockKey, sizeOf } from '@cni-ts/cluster/block';
 import type { BlocksFile } from '@cni-ts/cluster/blocks-file';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { decide } from './decide.ts';
+import { type FolderView, lookInto } from './folder-view.ts';
 import type { Entry } from './ledger.ts';
 import type { Log } from './log.ts';
 import type { Member } from './member.ts';
@@ -42,10 +43,6 @@ export class Network {
   /** All entries of the space, as they were seen last: what looks free, and the whole of what is this node's. */
   hints: readonly Entry[] = [];
   hintsAt = Number.NEGATIVE_INFINITY;
-  /** Whether addresses of a block are reserved; folder-keeper.ts tells. */
-  usedIn: (block: Block) => number = () => 0;
-  /** How many of its addresses were freed, and may not be given yet. */
-  restingIn: (block: Block) => number = () => 0;
   /** Called after each change. */
   readonly watchers = new Set<() => void>();
 
@@ -156,6 +153,27 @@ export class Network {
     return this.#pool.holds.map((hold) => ({ ...hold, block: blockOfKey(hold.key) }));
   }
 
+  /** One look at what is reserved and what rests. What cannot be looked at counts as used: it is not given back. */
+  occupancy(): Pick<FolderView, 'usedIn' | 'restingIn'> {
+    try {
+      return this.view();
+    } catch (error) {
+      this.tellUnseen(error);
+      return { usedIn: sizeOf, restingIn: () => 0 };
+    }
+  }
+
+  /** The same; throws where it cannot be looked at. */
+  view(): FolderView {
+    return lookInto(this.facts.folder, this.facts.cooldown);
+  }
+
+  tellUnseen(error: unknown): void {
+    this.#options.log.error(`the reservations cannot be looked at: ${errorText(error)}`, {
+      network: this.name,
+    });
+  }
+
   /** Reads etcd's entries of the space. */
   async refresh(): Promise<string | undefined> {
     const answer = await this.member.entries({ space: this.facts.space });
@@ -205,6 +223,7 @@ export class Network {
   async #list(): Promise<void> {
     const why = await this.refresh();
     if (why !== undefined) return this.happens({ what: 'unlisted' });
+    const { usedIn } = this.occupancy();
     const entries = this.hints
       .filter((one) => this.member.isOwn(one) && one.network === this.name)
       .map((one) => ({
@@ -214,7 +233,7 @@ export class Network {
         modified: one.modified,
         ...(one.owner !== undefined && { owner: one.owner }),
         ...(one.sticky && { sticky: true }),
-        inUse: this.usedIn(one) > 0,
+        inUse: usedIn(one) > 0,
       }));
     this.happens({ what: 'listed', entries });
   }

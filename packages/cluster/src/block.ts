@@ -14,6 +14,11 @@ export function bitsOf({ family }: Pick<Ip, 'family'>): number {
   return family === 4 ? 32 : 128;
 }
 
+/** How many addresses it has; of more than 2³⁰ that. */
+export function sizeOf({ first, length }: Block): number {
+  return 2 ** Math.min(30, bitsOf(first) - length);
+}
+
 /** The block of that length in which the address lies. */
 export function blockOf(ip: Ip, length: number): Block {
   const bytes = new Uint8Array(ip.bytes); // not slice(): a Buffer's shares its memory
