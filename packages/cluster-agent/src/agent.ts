@@ -1,6 +1,7 @@
 /** The agent: its networks, the etcds they borrow from, and its answers. */
 import { readFileSync } from 'node:fs';
 import type { AgentStatus, Answer, BlockQuestion, EtcdSettings, Question } from '@cni-ts/cluster/agent-talk';
+import { blockOfKey, blockText } from '@cni-ts/cluster/block';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { numbered } from './choose-block.ts';
 import { fenceAnswer, spacesAnswer } from './cluster-answers.ts';
@@ -8,7 +9,7 @@ import type { Ledger } from './ledger.ts';
 import type { Log } from './log.ts';
 import type { Member } from './member.ts';
 import type { Metrics } from './metrics.ts';
-import { blockOfKey, type Network, nameOf } from './network.ts';
+import type { Network } from './network.ts';
 import { Networks } from './networks.ts';
 import { importAll, pin } from './pins.ts';
 import { readQuestion } from './questions.ts';
@@ -186,7 +187,7 @@ export class Agent {
         return blocks.map(({ key }) => {
           const block = blockOfKey(key);
           const who = view.holdersIn(block).join(', ') || 'no container';
-          return `block ${nameOf(block)} of network ${network.name} is lost: etcd has it no more as this node's; start anew what has an address of it: ${who}`;
+          return `block ${blockText(block)} of network ${network.name} is lost: etcd has it no more as this node's; start anew what has an address of it: ${who}`;
         });
       });
     const { is, since, error } = member?.reachable ?? {

@@ -1,8 +1,7 @@
 import { parseIp } from '@cni-ts/address/ip';
-import { type Block, blockOf } from '@cni-ts/cluster/block';
+import { type Block, blockOf, blockText } from '@cni-ts/cluster/block';
 import { describe, expect, test } from 'vitest';
 import { chooseBlock, lengthIn, numbered, usableIn } from './choose-block.ts';
-import { nameOf } from './network.ts';
 
 const block = (text: string): Block => {
   const [first = '', length] = text.split('/');
@@ -18,7 +17,7 @@ describe('the block that is chosen', () => {
     const taken = ['10.0.0.0/30', '10.0.0.8/29'].map(block);
     for (let i = 0; i < 20; i++) {
       const found = chooseBlock({ ...wish, ranges: [small], blockLength: 30 }, taken);
-      expect(found && nameOf(found)).toBe('10.0.0.4/30');
+      expect(found && blockText(found)).toBe('10.0.0.4/30');
     }
   });
 
@@ -26,7 +25,7 @@ describe('the block that is chosen', () => {
     const wide = range('10.0.0.1', '10.0.255.254', '10.0.0.0/16');
     const found = new Set(
       Array.from({ length: 50 }, () =>
-        nameOf(chooseBlock({ ...wish, ranges: [wide], blockLength: 26 }, [])!),
+        blockText(chooseBlock({ ...wish, ranges: [wide], blockLength: 26 }, [])!),
       ),
     );
     expect(found.size).toBeGreaterThan(35);
@@ -44,7 +43,7 @@ describe('the block that is chosen', () => {
   test('is none that is excluded whole, nor one without an address of the range', () => {
     const half = range('10.0.0.1', '10.0.0.7', '10.0.0.0/28', ['10.0.0.4/30']);
     for (let i = 0; i < 20; i++) {
-      expect(nameOf(chooseBlock({ ...wish, ranges: [half], blockLength: 30 }, [])!)).toBe('10.0.0.0/30');
+      expect(blockText(chooseBlock({ ...wish, ranges: [half], blockLength: 30 }, [])!)).toBe('10.0.0.0/30');
     }
   });
 
@@ -56,7 +55,7 @@ describe('the block that is chosen', () => {
   test('is of the next range where the first has none left', () => {
     const next = range('10.0.1.1', '10.0.1.14', '10.0.1.0/28');
     const found = chooseBlock({ ...wish, ranges: [small, next], blockLength: 30 }, [block('10.0.0.0/28')]);
-    expect(nameOf(found!)).toMatch(/^10\.0\.1\./);
+    expect(blockText(found!)).toMatch(/^10\.0\.1\./);
   });
 });
 

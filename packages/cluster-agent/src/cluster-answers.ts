@@ -1,8 +1,8 @@
 /** Answers about the whole cluster: who holds what, and nodes that are to give it back. */
 import type { FenceAnswer, SpacesAnswer } from '@cni-ts/cluster/agent-talk';
+import { blockText } from '@cni-ts/cluster/block';
 import type { Entry } from './ledger.ts';
 import type { Asked, Member } from './member.ts';
-import { nameOf } from './network.ts';
 import { Refused, whyNot } from './refusal.ts';
 
 /** How long a node that was asked for its blocks may take until what it has still is told. */
@@ -23,7 +23,7 @@ export async function spacesAnswer(
       const { node, network, time, owner } = one;
       const its = spaces.get(one.space) ?? [];
       spaces.set(one.space, its);
-      its.push({ block: nameOf(one), node, network, since: time, ...(owner !== undefined && { owner }) });
+      its.push({ block: blockText(one), node, network, since: time, ...(owner !== undefined && { owner }) });
     }
     const known = answered(member, await member.ask('nodes', (ledger) => ledger.nodes(), longMs));
     for (const { node, alive, since, version, fencing } of known) {
@@ -55,8 +55,8 @@ export async function fenceAnswer(
     await new Promise((done) => setTimeout(done, fenceLookMs));
     after = await entriesOf(member, node);
   }
-  const left = new Set(after.map(nameOf));
-  const returned = before.map(nameOf).filter((one) => !left.has(one));
+  const left = new Set(after.map(blockText));
+  const returned = before.map(blockText).filter((one) => !left.has(one));
   return { ok: true, returned, waiting: [...left] };
 }
 
@@ -78,7 +78,7 @@ async function fenceOff(member: Member, node: string): Promise<FenceAnswer> {
       answered(member, await member.ask('nodes', (ledger) => ledger.nodes(), longMs)),
     );
   }
-  return { ok: true, returned: answer.map(nameOf), waiting: [] };
+  return { ok: true, returned: answer.map(blockText), waiting: [] };
 }
 
 async function entriesOf(member: Member, node: string): Promise<Entry[]> {

@@ -4,8 +4,8 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { formatIp } from '@cni-ts/address/ip';
 import type { AgentStatus, BlockQuestion } from '@cni-ts/cluster/agent-talk';
+import { blockText } from '@cni-ts/cluster/block';
 import { parseBlocks } from '@cni-ts/cluster/blocks-file';
 import { UnixListener } from '@cni-ts/libc/unix-listener';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
@@ -51,9 +51,7 @@ function block(length: number, more: Partial<BlockQuestion> = {}): BlockQuestion
 function held(): string[] {
   const path = join(home, 'state/net.json');
   if (!existsSync(path)) return [];
-  return parseBlocks(readFileSync(path, 'utf8'), path).blocks.map(
-    ({ first, length }) => `${formatIp(first)}/${length}`,
-  );
+  return parseBlocks(readFileSync(path, 'utf8'), path).blocks.map(blockText);
 }
 
 /** All addresses of what is held are in use. */

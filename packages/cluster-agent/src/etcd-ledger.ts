@@ -1,11 +1,11 @@
 /** The ledger on etcd. What is taken or given back is one transaction each, whose compares keep that no two keys of a space
  *  overlap; etcd's transactions are strictly serializable, and nothing else of it is trusted. */
 import type { Ip } from '@cni-ts/address/ip';
-import { type Block, blockOf, enclosing, isInside } from '@cni-ts/cluster/block';
+import { type Block, blockOf, enclosing, isInside, single } from '@cni-ts/cluster/block';
 import { type Compare, EtcdClient, type KeyValue, type Write } from '@cni-ts/etcd/etcd-client';
 import { EtcdError } from '@cni-ts/etcd/etcd-error';
 import type { EtcdSettings } from '@cni-ts/etcd/gateway';
-import { Keys, type Named, single } from './keys.ts';
+import { Keys, type Named } from './keys.ts';
 import type { Entry, Grid, Ledger, NewBlock, NewPin, NodeRecord, NodeState, Place } from './ledger.ts';
 
 /** Seconds after which a node that says nothing is shown as away. Nothing is freed by it. */

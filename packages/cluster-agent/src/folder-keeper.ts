@@ -1,12 +1,12 @@
 /** Looks into a network's folder of reservations, now and then and when something changes there, and says which blocks are
  *  idle. What is said is said under the folder's lock. */
 import { type FSWatcher, mkdirSync, watch } from 'node:fs';
-import { sizeOf } from '@cni-ts/cluster/block';
+import { blockOfKey, sizeOf } from '@cni-ts/cluster/block';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { type FolderView, withFolderLock } from './folder-view.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { blockOfKey, type Network } from './network.ts';
+import type { Network } from './network.ts';
 import type { Hold } from './pool.ts';
 
 /** A plugin that has its answer takes its address by then. */

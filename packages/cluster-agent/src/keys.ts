@@ -1,8 +1,6 @@
 /** The names of what lies in etcd, below a prefix. Spaces and nodes are written so that a name with a slash stays one part. */
 import type { Ip } from '@cni-ts/address/ip';
-import { addressKey, type Block, bitsOf, blockKey, lastOfBlock, parseBlockKey } from '@cni-ts/cluster/block';
-
-export const defaultPrefix = '/cni/v1/';
+import { addressKey, type Block, blockKey, lastOfBlock, parseBlockKey } from '@cni-ts/cluster/block';
 
 export interface Named {
   readonly kind: 'block' | 'pin';
@@ -106,9 +104,4 @@ export interface KeyRange {
 /** What begins with a text that ends with a slash, which '0' follows. */
 function below(prefix: string): KeyRange {
   return { key: prefix, end: `${prefix.slice(0, -1)}0` };
-}
-
-/** The block of one address. */
-export function single(address: Ip): Block {
-  return { first: address, length: bitsOf(address) };
 }

@@ -1,7 +1,6 @@
 /** One network's blocks on this node: carries out what decide.ts says, and tells it what happened. */
 import { randomUUID } from 'node:crypto';
-import { formatCidr } from '@cni-ts/address/cidr';
-import { type Block, blockKey, parseBlockKey, sizeOf } from '@cni-ts/cluster/block';
+import { type Block, blockKey, blockOfKey, blockText, sizeOf } from '@cni-ts/cluster/block';
 import type { BlocksFile } from '@cni-ts/cluster/blocks-file';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { decide } from './decide.ts';
@@ -312,7 +311,7 @@ export class Network {
     const outcome = !answer.ok ? 'failed' : answer.value ? 'returned' : 'changed';
     metrics.returns.inc({ network: this.name, outcome });
     if (!answer.ok) return this.happens({ what: 'unreturned', claim });
-    log.info(answer.value ? `gave ${nameOf(block)} back` : `${nameOf(block)} was given back before`, {
+    log.info(answer.value ? `gave ${blockText(block)} back` : `${blockText(block)} was given back before`, {
       network: this.name,
     });
     this.hints = this.hints.filter((one) => one.claim !== claim);
@@ -324,7 +323,7 @@ export class Network {
     metrics.claims.inc({ network: this.name, outcome });
     const reason = this.#reasons.get(claim) ?? { why: '' };
     this.#reasons.delete(claim);
-    if (outcome === 'held') log.info(`claimed ${nameOf(blockOfKey(key))}`, { network: this.name, owner });
+    if (outcome === 'held') log.info(`claimed ${blockText(blockOfKey(key))}`, { network: this.name, owner });
     const done = this.#endings.get(claim);
     this.#endings.delete(claim);
     done?.({ outcome, ...reason });
@@ -344,21 +343,9 @@ export class Network {
       if (state !== 'lost' || lostBefore.has(claim)) continue;
       metrics.lost.inc({ network: this.name });
       log.error(
-        `${nameOf(blockOfKey(key))} is lost: etcd has it no more as this node's. It gives no new addresses; containers that have one of it may share it with others: start them anew`,
+        `${blockText(blockOfKey(key))} is lost: etcd has it no more as this node's. It gives no new addresses; containers that have one of it may share it with others: start them anew`,
         { network: this.name },
       );
     }
   }
-}
-
-/** What `blockKey` wrote. */
-export function blockOfKey(key: string): Block {
-  const block = parseBlockKey(key);
-  if (!block) throw new Error(`${key} names no block`);
-  return block;
-}
-
-/** `10.0.0.64/26` */
-export function nameOf({ first, length }: Block): string {
-  return formatCidr({ ip: first, prefix: length });
 }

@@ -1,19 +1,16 @@
 /** Addresses of one owner: fixed ones, sticky ones, and those that another plugin has given before. */
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import type { ImportAnswer, ImportedAddress, PinQuestion } from '@cni-ts/cluster/agent-talk';
-import { type Block, bitsOf, isInside } from '@cni-ts/cluster/block';
+import { type Block, blockText, isInside, single } from '@cni-ts/cluster/block';
 import { fixedOwner } from '@cni-ts/cluster/pin-owner';
 import { ErrorCode } from '@cni-ts/spec/cni-error';
 import { chooseBlock, type NumberedRange, numbered, usableIn } from './choose-block.ts';
 import type { Network } from './network.ts';
-import { nameOf } from './network.ts';
 import { Refused, whyNot } from './refusal.ts';
 
 /** The former node of a pod gives a sticky address back once it sees that it is free. */
 const againMs = 100;
 const mostTries = 16;
-
-const oneOf = (ip: Ip): Block => ({ first: ip, length: bitsOf(ip) });
 
 /** Resolves when the address is in the file of blocks. Rejects with Refused. */
 export async function pin(network: Network, question: PinQuestion, signal: AbortSignal): Promise<void> {
@@ -23,14 +20,14 @@ export async function pin(network: Network, question: PinQuestion, signal: Abort
   if (question.address !== undefined && !fixed) {
     throw new Refused(`"${question.address}" is no IP address`, '', ErrorCode.invalidConfig);
   }
-  const own = (block: Block) => usableIn(block, ranges) > 0n && (!fixed || isInside(block, oneOf(fixed)));
+  const own = (block: Block) => usableIn(block, ranges) > 0n && (!fixed || isInside(block, single(fixed)));
   for (let tries = 0; tries < mostTries && !signal.aborted; tries++) {
     if (network.blocks().some((one) => one.state === 'held' && one.owner === owner && own(one.block))) return;
     const why = await network.refresh();
     if (why !== undefined) throw unreachable(network, why);
     // One that is in the file, and is going back: it will be nobody's in a moment.
     const there = network.hints.find((one) => one.owner === owner && own(one));
-    const wanted = fixed ? oneOf(fixed) : (there ?? (await freeAddress(network, ranges)));
+    const wanted = fixed ? single(fixed) : (there ?? (await freeAddress(network, ranges)));
     if (!wanted) {
       throw new Refused(
         `no address is free for ${owner} in ${question.ranges.map(({ subnet }) => subnet).join(', ')}`,
@@ -58,8 +55,8 @@ async function freeAddress(network: Network, ranges: readonly NumberedRange[]): 
 }
 
 function taken(network: Network, ip: Ip, by: string | undefined): Refused {
-  const entry = network.hints.find((one) => isInside(one, oneOf(ip)));
-  const who = entry ? `node ${entry.node || 'nobody'} by ${nameOf(entry)}` : (by ?? 'another node');
+  const entry = network.hints.find((one) => isInside(one, single(ip)));
+  const who = entry ? `node ${entry.node || 'nobody'} by ${blockText(entry)}` : (by ?? 'another node');
   return new Refused(
     `the address ${formatIp(ip)} is not free in the cluster: it is held by ${who}`,
     'start the container on that node, or ask for another address; "cnitool ipam spaces" shows who holds what',
@@ -112,10 +109,11 @@ export async function importAll(
 async function importOne(network: Network, one: ImportedAddress, yes: boolean): Promise<string | undefined> {
   const ip = parseIp(one.address);
   if (!ip) return 'it is no IP address';
-  const block = oneOf(ip);
+  const block = single(ip);
   if (network.blocks().some((held) => held.state === 'held' && isInside(held.block, block))) return undefined;
   const other = network.hints.find((entry) => isInside(entry, block));
-  if (other) return `${nameOf(other)} is held by node ${other.node || 'nobody'} for network ${other.network}`;
+  if (other)
+    return `${blockText(other)} is held by node ${other.node || 'nobody'} for network ${other.network}`;
   if (!yes) return undefined;
   const { outcome, why } = await network.claim(block, { owner: fixedOwner(one), sticky: false });
   if (outcome === 'held') return undefined;

@@ -1,5 +1,5 @@
 /** An etcd in memory, for agents of one test: the same transactions as the model's, and what can go wrong with them. */
-import { type Block, blockKey, isInside, parseBlockKey } from '@cni-ts/cluster/block';
+import { type Block, blockKey, blockOfKey, isInside, single } from '@cni-ts/cluster/block';
 import type { Entry, Grid, Ledger, NewBlock, NewPin, NodeRecord, NodeState } from '../src/ledger.ts';
 import type { Etcd, Stored } from './etcd-rules.ts';
 import * as rules from './etcd-rules.ts';
@@ -42,7 +42,7 @@ export class MemoryEtcd {
 
   entry(space: string, slot: string, stored: Stored): Entry {
     const facts = this.facts.get(`${space} ${slot}`)!;
-    return { ...parseBlockKey(rules.split(slot)[1])!, ...facts, ...stored };
+    return { ...blockOfKey(rules.split(slot)[1]), ...facts, ...stored };
   }
 
   async answer<T>(request: string, work: () => T): Promise<T> {
@@ -66,7 +66,7 @@ class EtcdAway extends Error {
 }
 
 const inside: rules.Geometry = (outer, inner) =>
-  outer !== inner && isInside(parseBlockKey(outer)!, parseBlockKey(inner)!);
+  outer !== inner && isInside(blockOfKey(outer), blockOfKey(inner));
 
 class MemoryLedger implements Ledger {
   readonly #at: MemoryEtcd;
@@ -94,7 +94,7 @@ class MemoryLedger implements Ledger {
   }
 
   pin({ address, ...pin }: NewPin) {
-    const block = { first: address, length: address.bytes.length * 8 };
+    const block = single(address);
     return this.#at.answer('pin', (): { revision: string } | { takenBy: string } => {
       const done = this.#take(pin.space, pin.network, { ...pin, key: blockKey(block) });
       if (done) return done;
@@ -142,7 +142,7 @@ class MemoryLedger implements Ledger {
   }
 
   unpin(space: string, address: Entry['first'], revision: string, keep: boolean) {
-    const key = blockKey({ first: address, length: address.bytes.length * 8 });
+    const key = blockKey(single(address));
     return this.#at.answer('unpin', () =>
       this.#release(space, { key, revision, claim: '', owner: '', ...(keep && { sticky: true }) }),
     );

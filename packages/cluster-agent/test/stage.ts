@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatIp, nextIp } from '@cni-ts/address/ip';
 import type { Answer, Question } from '@cni-ts/cluster/agent-talk';
+import { blockText } from '@cni-ts/cluster/block';
 import { type BlocksFile, parseBlocks } from '@cni-ts/cluster/blocks-file';
 import { Agent } from '../src/agent.ts';
 import { Door } from '../src/door.ts';
@@ -121,9 +122,7 @@ export class Node {
 
   /** `held 10.0.0.16/28` */
   blocks(network = 'net'): string[] {
-    return (this.file(network)?.blocks ?? []).map(
-      ({ first, length, state }) => `${state} ${formatIp(first)}/${length}`,
-    );
+    return (this.file(network)?.blocks ?? []).map((one) => `${one.state} ${blockText(one)}`);
   }
 
   reserve(address: string, container = 'c1', network = 'net'): void {

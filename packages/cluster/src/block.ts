@@ -1,6 +1,6 @@
 /** Blocks: ranges of addresses whose size is a power of two and that begin at a multiple of it. Nodes of a cluster borrow
  *  them; two blocks are either apart, or one lies in the other. */
-import { type Ip, parseIp } from '@cni-ts/address/ip';
+import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 
 export interface Block {
   /** All bits after `length` are zero. */
@@ -26,6 +26,11 @@ export function blockOf(ip: Ip, length: number): Block {
   if (at < bytes.length) bytes[at] = bytes[at]! & ~(0xff >> (length & 7));
   while (++at < bytes.length) bytes[at] = 0;
   return { first: { family: ip.family, bytes }, length };
+}
+
+/** The block of one address. */
+export function single(address: Ip): Block {
+  return { first: address, length: bitsOf(address) };
 }
 
 /** Its highest address. (Each ADD asks for it, and calls of functions cost: plain steps.) */
@@ -64,6 +69,18 @@ export function parseBlockKey(key: string): Block | undefined {
   if (length < 0 || length > bitsOf(ip)) return undefined;
   const block = blockOf(ip, length);
   return addressKey(block.first) === key.slice(0, 32) ? block : undefined;
+}
+
+/** What `blockKey` wrote. Throws for anything else. */
+export function blockOfKey(key: string): Block {
+  const block = parseBlockKey(key);
+  if (!block) throw new Error(`${key} names no block`);
+  return block;
+}
+
+/** `10.0.0.64/26` */
+export function blockText({ first, length }: Block): string {
+  return `${formatIp(first)}/${length}`;
 }
 
 /** Every length of a block around this one that is not this one, largest block first. The enclosing blocks of a grid whose

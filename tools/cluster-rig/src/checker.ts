@@ -1,6 +1,14 @@
 /** Holds a history against the invariants I1 to I8: what it returns was wrong. */
 import { compareIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { addressKey, type Block, bitsOf, blockOf, isInside, parseBlockKey } from '@cni-ts/cluster/block';
+import {
+  type Block,
+  blockKey,
+  blockOf,
+  blockText,
+  isInside,
+  parseBlockKey,
+  single,
+} from '@cni-ts/cluster/block';
 import type { AddEvent, HistoryEvent, Law, LedgerKey, LookEvent, NetworkLaw, Store } from './history.ts';
 
 export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'CHECK';
@@ -148,23 +156,17 @@ function blocksOf(keys: readonly LedgerKey[]): Held[] {
 function nested({ at, keys }: LookEvent): Violation[] {
   const bySpace = Map.groupBy(blocksOf(keys), ({ of }) => of.space);
   return [...bySpace].flatMap(([space, blocks]) => {
-    const order = (one: Held) =>
-      `${addressKey(one.first)}/${String(128 - bitsOf(one.first) + one.length).padStart(3, '0')}`;
-    const sorted = blocks.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+    const sorted = blocks.sort((a, b) => (blockKey(a) < blockKey(b) ? -1 : 1));
     const found: Violation[] = [];
     let around: Held | undefined;
     for (const one of sorted) {
       if (around && isInside(around, one)) {
-        const what = `in space ${space} ${text(one)} of ${one.of.node} lies in ${text(around)} of ${around.of.node}`;
+        const what = `in space ${space} ${blockText(one)} of ${one.of.node} lies in ${blockText(around)} of ${around.of.node}`;
         found.push({ invariant: 'I2', at, what });
       } else around = one;
     }
     return found;
   });
-}
-
-function text({ first, length }: Block): string {
-  return `${formatIp(first)}/${length}`;
 }
 
 /** I3 */
@@ -183,7 +185,7 @@ function foreign({ at, keys, stores }: LookEvent): Violation[] {
 }
 
 function contains(block: Block, ip: Ip): boolean {
-  return isInside(block, blockOf(ip, bitsOf(ip)));
+  return isInside(block, single(ip));
 }
 
 /** I5 */
@@ -228,7 +230,7 @@ function neverReturned({ at, keys, stores, quietFor }: LookEvent, limit: number)
   return blocksOf(keys).flatMap((block) => {
     const store = byPlace.get(`${block.of.node} ${block.of.network}`);
     if (!store || store.reservations.some(({ address }) => contains(block, addressOf(address)))) return [];
-    const what = `${block.of.node} keeps ${text(block)} of ${block.of.network}, of which no address was used for ${quietFor.toFixed(0)} s`;
+    const what = `${block.of.node} keeps ${blockText(block)} of ${block.of.network}, of which no address was used for ${quietFor.toFixed(0)} s`;
     return [{ invariant: 'I6' as const, at, what }];
   });
 }

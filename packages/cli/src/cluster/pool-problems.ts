@@ -1,7 +1,8 @@
 /** What is wrong with a network's blocks on this node, by the node's own files: no agent is asked. */
+import { blockText } from '@cni-ts/cluster/block';
 import type { FindingCode, FindingLevel } from '@cni-ts/spec/finding-codes';
 import type { StoreView } from '../ipam/survey.ts';
-import { addressesIn, blocksOf, blockText, blockWith, isUnconfirmed } from './pool-store.ts';
+import { addressesIn, blocksOf, blockWith, isUnconfirmed } from './pool-store.ts';
 
 export interface PoolProblem {
   readonly code: FindingCode;

@@ -1,14 +1,7 @@
 /** The blocks of a network on this node, as `cnitool ipam show` tells them. */
+import { blockText } from '@cni-ts/cluster/block';
 import type { StoreView } from '../ipam/survey.ts';
-import {
-  addressesIn,
-  blocksOf,
-  blockText,
-  isUnconfirmed,
-  type PoolStore,
-  roomIn,
-  stateText,
-} from './pool-store.ts';
+import { addressesIn, blocksOf, isUnconfirmed, type PoolStore, roomIn, stateText } from './pool-store.ts';
 
 export function blockLines({ store: { pool }, holders }: StoreView): string[] {
   if (!pool) return [];

@@ -1,7 +1,6 @@
 /** A network's share of the cluster's addresses on this node: the blocks that its agent has borrowed, and what is in them. */
-import { formatCidr } from '@cni-ts/address/cidr';
-import { compareIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { type Block, isInside } from '@cni-ts/cluster/block';
+import { compareIp, parseIp } from '@cni-ts/address/ip';
+import { type Block, isInside, single } from '@cni-ts/cluster/block';
 import { type BlocksFile, type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
 import { type PoolRange, segmentsOf } from '@cni-ts/cluster-pool/pool-range';
 import { sizeOf } from '@cni-ts/ipam-kit/ranges';
@@ -31,15 +30,7 @@ export function blocksOf({ file }: PoolStore): readonly HeldBlock[] {
 
 export function blockWith(pool: PoolStore, address: string): HeldBlock | undefined {
   const ip = parseIp(address);
-  return ip && blocksOf(pool).find((one) => isInside(one, addressBlock(ip)));
-}
-
-function addressBlock(first: Ip) {
-  return { first, length: first.bytes.length * 8 };
-}
-
-export function blockText({ first, length }: Block): string {
-  return formatCidr({ ip: first, prefix: length });
+  return ip && blocksOf(pool).find((one) => isInside(one, single(ip)));
 }
 
 /** How many addresses of a block the ranges can give. */
@@ -64,7 +55,7 @@ export function isUnconfirmed({ file }: PoolStore): boolean {
 export function addressesIn(block: Block, addresses: readonly string[]): string[] {
   return addresses.filter((one) => {
     const ip = parseIp(one);
-    return ip && isInside(block, addressBlock(ip));
+    return ip && isInside(block, single(ip));
   });
 }
 

@@ -3,17 +3,10 @@
 import { contains, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, type Ip } from '@cni-ts/address/ip';
 import type { SpacesAnswer } from '@cni-ts/cluster/agent-talk';
-import { isInside } from '@cni-ts/cluster/block';
+import { blockText, isInside } from '@cni-ts/cluster/block';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
 import { askAgent, isRefusal, refusalText, shortPatience } from '../cluster/agent.ts';
-import {
-  blocksOf,
-  blockText,
-  blockWith,
-  isUnconfirmed,
-  type PoolStore,
-  stateText,
-} from '../cluster/pool-store.ts';
+import { blocksOf, blockWith, isUnconfirmed, type PoolStore, stateText } from '../cluster/pool-store.ts';
 import { type AddressStore, networksOf } from '../ipam/stores.ts';
 import type { Problem } from '../node/problem.ts';
 import type { Sight } from '../node/sight.ts';

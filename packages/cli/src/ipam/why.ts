@@ -1,8 +1,9 @@
 /** `cnitool ipam why ADDRESS`: who has it, since when, why that is so, or why nobody has. */
 import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
+import { blockText } from '@cni-ts/cluster/block';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
-import { blockText, blockWith, type PoolStore, stateText } from '../cluster/pool-store.ts';
+import { blockWith, type PoolStore, stateText } from '../cluster/pool-store.ts';
 import { rangeText, type Survey, timeText, whose } from './survey.ts';
 
 export interface Reason {

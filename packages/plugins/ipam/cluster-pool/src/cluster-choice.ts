@@ -2,7 +2,7 @@
  *  give is asked of the node's agent, and nobody waits for that with the folder's lock. */
 import { contains } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { bitsOf } from '@cni-ts/cluster/block';
+import { bitsOf, blockText, sizeOf } from '@cni-ts/cluster/block';
 import { type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
 import { isFixedOwner } from '@cni-ts/cluster/pin-owner';
 import { allocationError, busy, duplicate, takeFree, takeOver } from '@cni-ts/ipam-kit/allocation';
@@ -12,7 +12,7 @@ import type { Request } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/spec/cni-error';
 import { AgentCalls, hintOfLowWater } from './agent-calls.ts';
 import type { Config } from './config.ts';
-import { blockAround, blockText, isConfirmed, openBlocks } from './node-blocks.ts';
+import { blockAround, isConfirmed, openBlocks } from './node-blocks.ts';
 import { between, leftAfter, type PoolRange, segmentsOf } from './pool-range.ts';
 import { RestingQueue } from './resting-queue.ts';
 
@@ -207,7 +207,7 @@ class RangeChoice {
     for (let i = 0; i < this.#open.length; i++)
       if (this.#open[i]!.first.family === ip.family) last = this.#open[i];
     if (!last) return false;
-    const few = Math.max(1, 2 ** Math.min(30, bitsOf(ip) - last.length) / 4);
+    const few = Math.max(1, sizeOf(last) / 4);
     return between(ip, range.end) < few && leftAfter(this.#segments, ip) < few;
   }
 

@@ -1,6 +1,6 @@
 /** What this node's agent has written down of its blocks, and what of it a network may take from. */
-import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
-import { isInside } from '@cni-ts/cluster/block';
+import { type Ip, parseIp } from '@cni-ts/address/ip';
+import { blockText, isInside, single } from '@cni-ts/cluster/block';
 import { type BlocksFile, type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
 import { readText } from '@cni-ts/libc/file';
 import type { Config } from './config.ts';
@@ -21,7 +21,7 @@ export function openBlocks(blocks: readonly HeldBlock[], space: string): HeldBlo
 
 /** The block of the space in which the address lies; of several the one that is not lost. */
 export function blockAround(blocks: readonly HeldBlock[], space: string, ip: Ip): HeldBlock | undefined {
-  const one = { first: ip, length: ip.bytes.length * 8 };
+  const one = single(ip);
   const around = blocks.filter((block) => block.space === space && isInside(block, one));
   return around.find(({ state }) => state !== 'lost') ?? around[0];
 }
@@ -40,8 +40,4 @@ export function lostAddresses({ blocksPath, network }: Config): (name: string) =
     if (block.state !== 'lost') return undefined;
     return `${name} lies in ${blockText(block)}, which is this node's no more: another node may give it away; start the container anew`;
   };
-}
-
-export function blockText({ first, length }: HeldBlock): string {
-  return `${formatIp(first)}/${length}`;
 }

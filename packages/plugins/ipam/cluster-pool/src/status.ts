@@ -1,5 +1,6 @@
 /** STATUS: whether ADD could serve, and whether containers have addresses that others may get. */
 import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { blockText } from '@cni-ts/cluster/block';
 import { type BlocksFile, readBlocks } from '@cni-ts/cluster/blocks-file';
 import { Folder } from '@cni-ts/ipam-kit/folder-store';
 import { available } from '@cni-ts/ipam-kit/ipam-plugin';
@@ -8,7 +9,7 @@ import { holderText, type Store } from '@cni-ts/ipam-kit/store';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import { AgentCalls } from './agent-calls.ts';
 import type { Config } from './config.ts';
-import { blockAround, blockText, isConfirmed, openBlocks } from './node-blocks.ts';
+import { blockAround, isConfirmed, openBlocks } from './node-blocks.ts';
 import { type PoolRange, segmentsOf } from './pool-range.ts';
 import { RestingQueue } from './resting-queue.ts';
 
