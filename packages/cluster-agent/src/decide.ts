@@ -4,7 +4,17 @@
  *  What it rests on: only the outcome of a compare-and-put of etcd counts. What was read is a hint, but for a key that holds
  *  the own claim, since no other try has that claim. What is given back was marked in the file before, is empty, and is
  *  deleted only if unchanged. */
-import type { Action, Decision, Event, Hold, Outcome, Pool, Seen, Try } from './pool.ts';
+import {
+  type Action,
+  type Decision,
+  type Event,
+  type Hold,
+  type Outcome,
+  type Pool,
+  type Seen,
+  type Try,
+  whose,
+} from './pool.ts';
 
 export function decide(pool: Pool, event: Event): Decision {
   switch (event.what) {
@@ -24,7 +34,7 @@ export function decide(pool: Pool, event: Event): Decision {
       // It may have changed by a confirmation before this one, whose answer did not come. The next look tells.
       return same({ ...pool, confirming: pool.confirming.filter(({ claim }) => claim !== event.claim) });
     case 'want':
-      return onWant(pool, { ...event, looking: false });
+      return onWant(pool, event);
     case 'claimed':
       return onClaimed(pool, event.claim, event.revision);
     case 'taken':
@@ -110,14 +120,8 @@ function onConfirmed(pool: Pool, claim: string, revision: string): Decision {
   return withFreshness(pool, sure({ ...pool, holds }, claim), []);
 }
 
-function onWant(pool: Pool, { key, claim, owner, sticky }: Try): Decision {
-  const wanted: Try = {
-    key,
-    claim,
-    ...(owner !== undefined && { owner }),
-    ...(sticky && { sticky }),
-    looking: false,
-  };
+function onWant(pool: Pool, { key, claim, ...more }: Omit<Try, 'looking'>): Decision {
+  const wanted: Try = { key, claim, ...whose(more), looking: false };
   const busy = pool.tries.some((one) => one.key === key);
   const held = pool.holds.some((one) => one.key === key && one.state !== 'lost');
   if (!pool.registered || !pool.fresh || pool.fencing || busy || held) {
@@ -129,14 +133,13 @@ function onWant(pool: Pool, { key, claim, owner, sticky }: Try): Decision {
 function onClaimed(pool: Pool, claim: string, revision: string): Decision {
   const found = pool.tries.find((one) => one.claim === claim);
   if (!found) return same(pool);
-  const { key, owner, sticky } = found;
+  const { key } = found;
   const hold: Hold = {
     key,
     state: pool.fencing ? 'draining' : 'held',
     revision,
     claim,
-    ...(owner !== undefined && { owner }),
-    ...(sticky && { sticky }),
+    ...whose(found),
   };
   // One that was lost, and is this node's again.
   const holds = [...pool.holds.filter((one) => one.key !== key), hold];
@@ -229,12 +232,6 @@ function withFreshness(before: Pool, after: Pool, actions: readonly Action[]): D
   return { pool, actions: changed ? [{ do: 'write' }, ...actions] : actions };
 }
 
-function holdOf({ key, claim, revision, owner, sticky }: Seen): Omit<Hold, 'state'> {
-  return {
-    key,
-    claim,
-    revision,
-    ...(owner !== undefined && { owner }),
-    ...(sticky && { sticky }),
-  };
+function holdOf({ key, claim, revision, ...more }: Seen): Omit<Hold, 'state'> {
+  return { key, claim, revision, ...whose(more) };
 }

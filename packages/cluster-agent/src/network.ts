@@ -9,7 +9,16 @@ import type { Entry } from './ledger.ts';
 import type { Log } from './log.ts';
 import type { Member } from './member.ts';
 import type { Metrics } from './metrics.ts';
-import { type Action, type Event, type Hold, type Outcome, type Pool, startPool, type Try } from './pool.ts';
+import {
+  type Action,
+  type Event,
+  type Hold,
+  type Outcome,
+  type Pool,
+  startPool,
+  type Try,
+  whose,
+} from './pool.ts';
 import { Refused, whyNot } from './refusal.ts';
 import type { NetworkFacts, StateFolder } from './state-folder.ts';
 
@@ -53,15 +62,8 @@ export class Network {
     this.#options = options;
     const file = state.blocks(name, (sentence) => log.error(sentence, { network: name }));
     const holds = file?.blocks.map((one): Hold => {
-      const { state: is, revision, claim, owner, sticky } = one;
-      return {
-        key: blockKey(one),
-        state: is,
-        revision,
-        claim,
-        ...(owner !== undefined && { owner }),
-        ...(sticky && { sticky }),
-      };
+      const { state: is, revision, claim } = one;
+      return { key: blockKey(one), state: is, revision, claim, ...whose(one) };
     });
     this.#pool = startPool(holds ?? [], file?.boot === boot && file.node === member.node);
   }
@@ -138,12 +140,7 @@ export class Network {
     const claim = randomUUID();
     return new Promise((done) => {
       this.#endings.set(claim, done);
-      this.happens({
-        what: 'want',
-        key: blockKey(block),
-        claim,
-        ...(pin && { owner: pin.owner, ...(pin.sticky && { sticky: true }) }),
-      });
+      this.happens({ what: 'want', key: blockKey(block), claim, ...(pin && whose(pin)) });
     });
   }
 
@@ -230,8 +227,7 @@ export class Network {
         claim: one.claim,
         revision: one.owner === undefined ? one.revision : one.modified,
         modified: one.modified,
-        ...(one.owner !== undefined && { owner: one.owner }),
-        ...(one.sticky && { sticky: true }),
+        ...whose(one),
         inUse: usedIn(one) > 0,
       }));
     this.happens({ what: 'listed', entries });

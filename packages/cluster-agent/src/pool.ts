@@ -14,6 +14,11 @@ export interface Hold {
   readonly sticky?: boolean;
 }
 
+/** Whose something is, where it is of one owner; from what has it, without the members that are not there. */
+export function whose({ owner, sticky }: { readonly owner?: string | undefined; readonly sticky?: boolean }) {
+  return { ...(owner !== undefined && { owner }), ...(sticky && { sticky }) };
+}
+
 /** A claim whose outcome is not known yet. */
 export interface Try {
   readonly key: string;

@@ -1,6 +1,6 @@
 /** What etcd answers to the agent's requests, as values: the transactions with their compares, each of which can be left out.
  *  The model and the ledger in memory stand on it. */
-import type { Hold, Seen, Try } from '../src/pool.ts';
+import { type Hold, type Seen, type Try, whose } from '../src/pool.ts';
 
 export interface Stored {
   /** '' for a sticky address that nobody holds. */
@@ -66,14 +66,12 @@ export function claim(etcd: Etcd, wanted: Try, who: Who, now: string, { inside, 
     const pinInside = !isPin && (inside(wanted.key, key) || same);
     if (kind === 'pin' && pinInside && without !== 'pins inside absent') return undefined;
   }
-  const { owner, sticky } = wanted;
   const stored: Stored = {
     ...who,
     claim: wanted.claim,
     revision: there?.revision ?? now,
     modified: now,
-    ...(owner !== undefined && { owner }),
-    ...(sticky && { sticky }),
+    ...whose(wanted),
   };
   return { etcd: withEntry(etcd, own, stored), revision: revisionOf(stored) };
 }

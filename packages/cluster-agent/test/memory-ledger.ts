@@ -1,6 +1,7 @@
 /** An etcd in memory, for agents of one test: the same transactions as the model's, and what can go wrong with them. */
 import { type Block, blockKey, blockOfKey, isInside, single } from '@cni-ts/cluster/block';
 import type { Entry, Grid, Ledger, NewBlock, NewPin, NodeRecord, NodeState } from '../src/ledger.ts';
+import { whose } from '../src/pool.ts';
 import type { Etcd, Stored } from './etcd-rules.ts';
 import * as rules from './etcd-rules.ts';
 
@@ -108,14 +109,8 @@ class MemoryLedger implements Ledger {
     network: string,
     wanted: { key: string; claim: string; node: string; uid: string; owner?: string; sticky?: boolean },
   ) {
-    const { key, claim, node, uid, owner, sticky } = wanted;
-    const asked = {
-      key,
-      claim,
-      looking: false,
-      ...(owner !== undefined && { owner }),
-      ...(sticky && { sticky }),
-    };
+    const { key, claim, node, uid } = wanted;
+    const asked = { key, claim, looking: false, ...whose(wanted) };
     const done = rules.claim(this.#at.space(space), asked, { node, uid }, this.#next(), { inside });
     if (!done) return undefined;
     this.#at.etcd[space] = done.etcd;
@@ -156,16 +151,8 @@ class MemoryLedger implements Ledger {
 
   confirm(entry: Entry) {
     return this.#at.answer('confirm', (): { revision: string } | 'changed' => {
-      const { space, node, uid, claim, revision, modified, owner, sticky } = entry;
-      const seen = {
-        key: blockKey(entry),
-        claim,
-        revision,
-        modified,
-        inUse: false,
-        ...(owner !== undefined && { owner }),
-        ...(sticky && { sticky }),
-      };
+      const { space, node, uid, claim, revision, modified } = entry;
+      const seen = { key: blockKey(entry), claim, revision, modified, inUse: false, ...whose(entry) };
       const done = rules.confirm(this.#at.space(space), seen, { node, uid }, this.#next(), { inside });
       if (!done) return 'changed';
       this.#at.etcd[space] = done.etcd;
@@ -225,10 +212,7 @@ class MemoryLedger implements Ledger {
       if (!this.#at.names.delete(node)) return 'unknown node';
       const its = this.#at.all().filter((one) => one.node === node);
       for (const one of its) {
-        const slot = rules.slotOf({
-          key: blockKey(one),
-          ...(one.owner !== undefined && { owner: one.owner }),
-        });
+        const slot = rules.slotOf({ key: blockKey(one), ...whose(one) });
         this.#at.etcd[one.space] = rules.withoutEntry(this.#at.space(one.space), slot);
       }
       return its;
