@@ -51,7 +51,7 @@ export class Agent {
   }
 
   get trouble(): string[] {
-    return [...this.#networks.members].flatMap((member) => [
+    return this.#networks.members.flatMap((member) => [
       ...member.trouble,
       ...(member.reachable.is ? [] : [whyNot(member)?.message ?? '']),
     ]);
@@ -90,7 +90,7 @@ export class Agent {
       keeper.close();
       queue.refuse(new Refused('cluster-agent is ending', 'try again'));
     }
-    await Promise.allSettled([...this.#networks.members].map((member) => member.close()));
+    await Promise.allSettled(this.#networks.members.map((member) => member.close()));
   }
 
   async #answer(question: Question, signal: AbortSignal): Promise<Answer | undefined> {
@@ -178,7 +178,7 @@ export class Agent {
 
   #status(only: string | undefined): AgentStatus {
     const [member] = this.#networks.members;
-    const lost = [...this.#networks.all]
+    const lost = this.#networks.all
       .filter(({ network }) => only === undefined || network.name === only)
       .flatMap(({ network }) => {
         const blocks = network.pool.holds.filter(({ state }) => state === 'lost');
@@ -200,12 +200,12 @@ export class Agent {
       node: this.#options.settings.node,
       version: this.#options.version,
       etcd: { reachable: is, since, ...(error !== '' && { error }) },
-      trouble: [...[...this.#networks.members].flatMap(({ trouble }) => trouble), ...lost],
+      trouble: [...this.#networks.members.flatMap(({ trouble }) => trouble), ...lost],
     };
   }
 
   #anyMembers(): Member[] {
-    const all = [...this.#networks.members];
+    const all = this.#networks.members;
     if (all.length === 0) {
       throw new Refused(
         'this agent knows no etcd yet',
@@ -227,7 +227,7 @@ export class Agent {
   async #lookAround(member: Member): Promise<void> {
     await member.lookAround();
     if (!member.fencing || !member.registered) return;
-    const its = [...this.#networks.all].filter(({ network }) => network.member === member);
+    const its = this.#networks.all.filter(({ network }) => network.member === member);
     const done = its.every(({ network: { pool } }) => pool.fencing && pool.holds.length === 0);
     if (done) await member.fenceDone();
   }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Block, blockKey } from '@cni-ts/cluster/block';
 import { chooseBlock, type NumberedRange, usableIn } from './choose-block.ts';
 import type { Network } from './network.ts';
-import { Refused, whyNot } from './refusal.ts';
+import { Refused, unanswered, whyNot } from './refusal.ts';
 
 export interface BlockWish {
   readonly ranges: readonly NumberedRange[];
@@ -226,7 +226,7 @@ export class BlockQueue {
 /** etcd was not there for this one request at least. */
 class Away extends Refused {
   constructor({ member }: Network, why: string) {
-    const known = whyNot(member) ?? new Refused(`etcd (${member.name}) did not answer: ${why}`, 'try again');
-    super(known.message, known.details);
+    const { message, details } = unanswered(member, why);
+    super(message, details);
   }
 }

@@ -1,9 +1,10 @@
 /** Answers about the whole cluster: who holds what, and nodes that are to give it back. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FenceAnswer, SpacesAnswer } from '@cni-ts/cluster/agent-talk';
 import { blockText } from '@cni-ts/cluster/block';
 import type { Entry } from './ledger.ts';
 import type { Asked, Member } from './member.ts';
-import { Refused, whyNot } from './refusal.ts';
+import { Refused, unanswered } from './refusal.ts';
 
 /** How long a node that was asked for its blocks may take until what it has still is told. */
 const fenceWaitMs = 3000;
@@ -52,7 +53,7 @@ export async function fenceAnswer(
   const until = performance.now() + fenceWaitMs;
   let after = await entriesOf(member, node);
   while (after.length > 0 && performance.now() < until) {
-    await new Promise((done) => setTimeout(done, fenceLookMs));
+    await pause(fenceLookMs);
     after = await entriesOf(member, node);
   }
   const left = new Set(after.map(blockText));
@@ -87,7 +88,7 @@ async function entriesOf(member: Member, node: string): Promise<Entry[]> {
 
 function answered<T>(member: Member, answer: Asked<T>): T {
   if (answer.ok) return answer.value;
-  throw whyNot(member) ?? new Refused(`etcd (${member.name}) did not answer: ${answer.why}`, 'try again');
+  throw unanswered(member, answer.why);
 }
 
 function unknown(member: Member, node: string, nodes: readonly { node: string }[]): Refused {

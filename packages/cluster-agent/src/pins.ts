@@ -1,4 +1,5 @@
 /** Addresses of one owner: fixed ones, sticky ones, and those that another plugin has given before. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import type { ImportAnswer, ImportedAddress, PinQuestion } from '@cni-ts/cluster/agent-talk';
 import { type Block, blockText, isInside, single } from '@cni-ts/cluster/block';
@@ -6,7 +7,7 @@ import { fixedOwner } from '@cni-ts/cluster/pin-owner';
 import { ErrorCode } from '@cni-ts/spec/cni-error';
 import { chooseBlock, type NumberedRange, numbered, usableIn } from './choose-block.ts';
 import type { Network } from './network.ts';
-import { Refused, whyNot } from './refusal.ts';
+import { Refused, unanswered } from './refusal.ts';
 
 /** The former node of a pod gives a sticky address back once it sees that it is free. */
 const againMs = 100;
@@ -24,7 +25,7 @@ export async function pin(network: Network, question: PinQuestion, signal: Abort
   for (let tries = 0; tries < mostTries && !signal.aborted; tries++) {
     if (network.blocks().some((one) => one.state === 'held' && one.owner === owner && own(one.block))) return;
     const why = await network.refresh();
-    if (why !== undefined) throw unreachable(network, why);
+    if (why !== undefined) throw unanswered(network.member, why);
     // One that is in the file, and is going back: it will be nobody's in a moment.
     const there = network.hints.find((one) => one.owner === owner && own(one));
     const wanted = fixed ? single(fixed) : (there ?? (await freeAddress(network, ranges)));
@@ -36,10 +37,10 @@ export async function pin(network: Network, question: PinQuestion, signal: Abort
     }
     const ending = await network.claim({ first: wanted.first, length: wanted.length }, { owner, sticky });
     if (ending.outcome === 'held') return;
-    if (ending.outcome === 'failed') throw unreachable(network, ending.why);
+    if (ending.outcome === 'failed') throw unanswered(network.member, ending.why);
     const mine = sticky && there !== undefined;
     if (fixed && !mine) throw taken(network, fixed, ending.takenBy);
-    await sleep(againMs, signal);
+    await pause(againMs, undefined, { signal }).catch(() => {}); // reason: the loop sees that it is over
   }
   throw new Refused(
     `${owner} has an address already, and the node that holds it has not yet given it back`,
@@ -49,7 +50,7 @@ export async function pin(network: Network, question: PinQuestion, signal: Abort
 
 async function freeAddress(network: Network, ranges: readonly NumberedRange[]): Promise<Block | undefined> {
   const grid = await network.member.grid(network.facts.space);
-  if (!grid.ok) throw unreachable(network, grid.why);
+  if (!grid.ok) throw unanswered(network.member, grid.why);
   const taken = [...network.hints, ...network.blocks().map(({ block }) => block)];
   return chooseBlock({ ranges, blockLength: 128, nodes: 1, largest: grid.value.largest }, taken);
 }
@@ -63,20 +64,6 @@ function taken(network: Network, ip: Ip, by: string | undefined): Refused {
   );
 }
 
-function unreachable({ member }: Network, why: string): Refused {
-  return whyNot(member) ?? new Refused(`etcd (${member.name}) did not answer: ${why}`, 'try again');
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      done();
-    });
-  });
-}
-
 const atOnce = 8;
 
 /** Takes over what another plugin has given to containers of this node: each address becomes a pin of its own. The tool has
@@ -88,7 +75,7 @@ export async function importAll(
   signal: AbortSignal,
 ): Promise<ImportAnswer> {
   const why = await network.refresh();
-  if (why !== undefined) throw unreachable(network, why);
+  if (why !== undefined) throw unanswered(network.member, why);
   const taken: string[] = [];
   const refused: { address: string; why: string }[] = [];
   const rest = [...reservations];

@@ -39,6 +39,11 @@ export function whyNot({ trouble, reachable, fencing, node, registered, name }: 
   return undefined;
 }
 
+/** Why a request came to nothing: what is known of this etcd, else what `why` says. */
+export function unanswered(member: Member, why: string): Refused {
+  return whyNot(member) ?? new Refused(`etcd (${member.name}) did not answer: ${why}`, 'try again');
+}
+
 export const mostMs = 1700;
 
 /** The answer, or the refusal that `late` gives once a plugin has to be answered. */
