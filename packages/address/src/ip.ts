@@ -40,6 +40,13 @@ export function compareIp(a: Ip, b: Ip): number {
   return 0;
 }
 
+/** As a number, the first byte highest. */
+export function numberOf({ bytes }: Ip): bigint {
+  let number = 0n;
+  for (const byte of bytes) number = (number << 8n) | BigInt(byte);
+  return number;
+}
+
 /** The address one above; the highest of a family is followed by its lowest. */
 export function nextIp(ip: Ip): Ip {
   const bytes = new Uint8Array(ip.bytes); // not slice(): a Buffer's shares its memory

@@ -1,6 +1,6 @@
 /** Plugins that wait for a block of a network. One claim is for as many of them as it has addresses. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Block, blockKey } from '@cni-ts/cluster/block';
+import { type Block, bitsOf, blockKey, lengthFor } from '@cni-ts/cluster/block';
 import { chooseBlock, type NumberedRange, usableIn } from './choose-block.ts';
 import type { Network } from './network.ts';
 import { Refused, unanswered, whyNot } from './refusal.ts';
@@ -140,11 +140,10 @@ export class BlockQueue {
   #guess({ ranges, blockLength }: BlockWish): number {
     const [range] = ranges;
     if (!range) return 1;
-    const { nodes } = this.#network.member;
-    const whole = Number(range.end - range.start + 1n);
-    const bits = range.family === 4 ? 32 : 128;
-    const size = blockLength === undefined ? whole / (8 * nodes) : 2 ** (bits - blockLength);
-    return Math.max(1, Math.min(64, Math.floor(size)));
+    const { family, start, end } = range;
+    const length =
+      blockLength ?? lengthFor({ family, addresses: end - start + 1n }, this.#network.member.nodes);
+    return Math.max(1, Math.min(64, 2 ** (bitsOf(range) - length)));
   }
 
   /** Throws Refused. While its members choose a leader etcd is away for a moment; if it was away before, nobody waits. */

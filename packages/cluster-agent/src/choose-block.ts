@@ -1,9 +1,9 @@
 /** Which block to claim: by chance one that looks free, so that nodes seldom want the same. What looks free is a hint; etcd
  *  decides. */
-import { type Cidr, contains, parseCidr } from '@cni-ts/address/cidr';
-import { compareIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { parseCidr } from '@cni-ts/address/cidr';
+import { compareIp, type Ip, numberOf, parseIp } from '@cni-ts/address/ip';
 import type { WantedRange } from '@cni-ts/cluster/agent-talk';
-import { type Block, bitsOf, blockOf, isInside, lastOfBlock, lengthFor } from '@cni-ts/cluster/block';
+import { type Block, bitsOf, blockOf, lastOfBlock, lengthFor } from '@cni-ts/cluster/block';
 
 /** A range as numbers. */
 export interface NumberedRange {
@@ -12,8 +12,12 @@ export interface NumberedRange {
   readonly end: bigint;
   /** Length of the subnet's prefix: no block is larger. */
   readonly prefix: number;
-  readonly exclude: readonly Cidr[];
+  /** Addresses that are not given, from the first to the last of each span; in order, and apart. */
+  readonly exclude: readonly Span[];
 }
+
+/** Both included. */
+type Span = readonly [first: bigint, last: bigint];
 
 /** Throws a sentence for a range that is none. */
 export function numbered({ start, end, subnet, exclude }: WantedRange): NumberedRange {
@@ -27,11 +31,13 @@ export function numbered({ start, end, subnet, exclude }: WantedRange): Numbered
     start: numberOf(first),
     end: numberOf(last),
     prefix: net.prefix,
-    exclude: exclude.map((text) => {
-      const found = parseCidr(text.includes('/') ? text : `${text}/${first.family === 4 ? 32 : 128}`);
-      if (!found) throw new Error(`the exclusion "${text}" is no CIDR`);
-      return found;
-    }),
+    exclude: apart(
+      exclude.flatMap((text) => {
+        const found = parseCidr(text.includes('/') ? text : `${text}/${bitsOf(first)}`);
+        if (!found) throw new Error(`the exclusion "${text}" is no CIDR`);
+        return found.ip.family === first.family ? [spanOf(blockOf(found.ip, found.prefix))] : [];
+      }),
+    ),
   };
 }
 
@@ -58,13 +64,17 @@ export function chooseBlock(
   chance: () => number = Math.random,
 ): Block | undefined {
   const lengths = wish.ranges.map((range) => lengthIn(range, wish));
+  const inTheWay = wish.ranges.map((range) => {
+    const its = taken.filter(({ first }) => first.family === range.family).map(spanOf);
+    return apart(its.filter(([first, last]) => first <= range.end && last >= range.start));
+  });
   for (let smaller = 0; smaller <= 128; smaller++) {
     let any = false;
     for (const [i, range] of wish.ranges.entries()) {
       const length = lengths[i]! + smaller;
       if (length > bitsOf(range)) continue;
       any = true;
-      const found = chooseIn(range, length, taken, chance);
+      const found = chooseIn(range, length, inTheWay[i]!, chance);
       if (found) return found;
     }
     if (!any) return undefined;
@@ -85,14 +95,13 @@ export function lengthIn(
 /** How many addresses of the block may be given. */
 export function usableIn(block: Block, ranges: readonly NumberedRange[]): bigint {
   let count = 0n;
-  const [low, high] = [numberOf(block.first), numberOf(lastOfBlock(block))];
+  const [low, high] = spanOf(block);
   for (const { family, start, end, exclude } of ranges) {
     if (family !== block.first.family) continue;
     const [from, to] = [low > start ? low : start, high < end ? high : end];
     if (from > to) continue;
     count += to - from + 1n;
-    for (const one of outermost(exclude)) {
-      const [first, last] = edges(one);
+    for (const [first, last] of exclude) {
       const [a, b] = [first > from ? first : from, last < to ? last : to];
       if (a <= b) count -= b - a + 1n;
     }
@@ -103,20 +112,20 @@ export function usableIn(block: Block, ranges: readonly NumberedRange[]): bigint
 function chooseIn(
   range: NumberedRange,
   length: number,
-  taken: readonly Block[],
+  inTheWay: readonly Span[],
   chance: () => number,
 ): Block | undefined {
   const shift = BigInt(bitsOf(range) - length);
   const first = range.start >> shift;
   const count = (range.end >> shift) - first + 1n;
-  const its = taken.filter((one) => one.first.family === range.family && meets(one, range));
   const free = (index: bigint): Block | undefined => {
-    const block = blockOf(ipOf(range.family, (first + index) << shift), length);
-    if (its.some((one) => isInside(one, block) || isInside(block, one))) return undefined;
+    const start = (first + index) << shift;
+    if (meets(inTheWay, start, start + (1n << shift) - 1n)) return undefined;
+    const block = blockOf(ipOf(range.family, start), length);
     return usableIn(block, [range]) > 0n ? block : undefined;
   };
   const many = count > mostListed;
-  for (let i = 0; i < draws && (many || its.length * 2 < Number(count)); i++) {
+  for (let i = 0; i < draws && (many || inTheWay.length * 2 < Number(count)); i++) {
     const found = free(below(count, chance));
     if (found) return found;
   }
@@ -129,8 +138,30 @@ function chooseIn(
   return undefined;
 }
 
-function meets(block: Block, { start, end }: NumberedRange): boolean {
-  return numberOf(block.first) <= end && numberOf(lastOfBlock(block)) >= start;
+function spanOf(block: Block): Span {
+  return [numberOf(block.first), numberOf(lastOfBlock(block))];
+}
+
+/** The same addresses in spans that are in order, and of which no two meet. */
+function apart(spans: readonly Span[]): Span[] {
+  const all: [first: bigint, last: bigint][] = [];
+  for (const [first, last] of spans.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
+    const before = all.at(-1);
+    if (!before || first > before[1]) all.push([first, last]);
+    else if (last > before[1]) before[1] = last;
+  }
+  return all;
+}
+
+/** Whether one of them has an address from first to last. There may be thousands, and as many that are asked about. */
+function meets(spans: readonly Span[], first: bigint, last: bigint): boolean {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (spans[middle]![1] >= first) high = middle;
+    else low = middle + 1;
+  }
+  return low < spans.length && spans[low]![0] <= last;
 }
 
 /** A number below `count`. */
@@ -140,30 +171,7 @@ function below(count: bigint, chance: () => number): bigint {
   return number % count;
 }
 
-function outermost(cidrs: readonly Cidr[]): Cidr[] {
-  return cidrs.filter(
-    (one, i) =>
-      !cidrs.some(
-        (other, k) =>
-          k !== i &&
-          contains(other, one.ip) &&
-          (other.prefix < one.prefix || (other.prefix === one.prefix && k < i)),
-      ),
-  );
-}
-
-function edges({ ip, prefix }: Cidr): [bigint, bigint] {
-  const block = blockOf(ip, prefix);
-  return [numberOf(block.first), numberOf(lastOfBlock(block))];
-}
-
-export function numberOf({ bytes }: Ip): bigint {
-  let number = 0n;
-  for (const byte of bytes) number = (number << 8n) | BigInt(byte);
-  return number;
-}
-
-export function ipOf(family: 4 | 6, number: bigint): Ip {
+function ipOf(family: 4 | 6, number: bigint): Ip {
   const bytes = new Uint8Array(family === 4 ? 4 : 16);
   let rest = number;
   for (let i = bytes.length - 1; i >= 0; i--) {

@@ -1,7 +1,7 @@
 /** Range sets: the addresses a network may hand out, checked once and then walked round and round.
  *  One address of each set goes to every attachment. */
 import { type Cidr, contains, formatCidr, lastOf, networkOf } from '@cni-ts/address/cidr';
-import { compareIp, equalIp, formatIp, type Ip, nextIp, previousIp } from '@cni-ts/address/ip';
+import { compareIp, equalIp, formatIp, type Ip, nextIp, numberOf, previousIp } from '@cni-ts/address/ip';
 import { compareVersions } from '@cni-ts/spec/spec-version';
 
 /** A range as configured. `mapped` tells a subnet written as IPv4-mapped IPv6, which cannot be allocated from. */
@@ -164,10 +164,4 @@ function overlap(a: Range, b: Range): boolean {
 
 function describeRange(range: Range): string {
   return `${formatIp(range.start)}-${formatIp(range.end)}`;
-}
-
-function numberOf(ip: Ip): bigint {
-  let number = 0n;
-  for (const byte of ip.bytes) number = (number << 8n) | BigInt(byte);
-  return number;
 }
