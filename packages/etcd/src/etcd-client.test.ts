@@ -82,41 +82,6 @@ test('a lease ends with what was put by it', async () => {
   expect(await etcd.keepLease(id)).toBe(false);
 });
 
-test('a watch tells what changes after a revision, and ends with the signal', async () => {
-  const revision = await etcd.put('/w/0', 'before');
-  const stop = new AbortController();
-  const seen: string[] = [];
-  const both = Promise.withResolvers<void>();
-  const watching = etcd.watch(
-    '/w/',
-    '/w0',
-    revision,
-    ({ key, value }) => {
-      seen.push(`${key}=${value}`);
-      if (seen.length === 2) both.resolve();
-    },
-    stop.signal,
-  );
-  await etcd.put('/w/1', 'x');
-  await etcd.remove('/w/1');
-  await both.promise;
-  stop.abort();
-  await expect(watching).rejects.toThrow(/abort/i);
-  expect(seen).toEqual(['/w/1=x', '/w/1=undefined']);
-});
-
-test('a watch from a revision that is compacted says so', async () => {
-  await etcd.put('/c', '1');
-  const revision = await etcd.put('/c', '2');
-  const answer = await fetch(`${server.endpoint}/v3/kv/compaction`, {
-    method: 'POST',
-    body: JSON.stringify({ revision }),
-  });
-  expect(answer.status).toBe(200);
-  const error = await failure(etcd.watch('/c', '/d', '1', () => undefined, new AbortController().signal));
-  expect(error.trouble).toBe('compacted');
-});
-
 test('a name and password are asked for once, the token is made anew when it has ended, and a prefix is all a user needs', async () => {
   await using own = await EtcdServer.start();
   const root = new EtcdClient({ endpoints: [own.endpoint] });

@@ -1,6 +1,6 @@
 /** etcd's keys and values by its JSON gateway (etcd's api/etcdserverpb/rpc.proto): texts here, base64 there; numbers of 64 bits
  *  are texts of decimal digits on both sides, and members that are zero, false or empty are absent there. */
-import { answeredError, EtcdError } from './etcd-error.ts';
+import { EtcdError } from './etcd-error.ts';
 import { type EtcdSettings, Gateway, type PostOptions } from './gateway.ts';
 
 export interface KeyValue {
@@ -170,44 +170,6 @@ export class EtcdClient {
     return result?.TTL !== undefined && result.TTL !== '0';
   }
 
-  /** Tells each change of the keys from `key` up to `end` after that revision until the signal. Rejects when etcd ends it (with
-   *  trouble `compacted` where the revision is gone): whoever watches reads anew and watches from there. */
-  async watch(
-    key: string,
-    end: string,
-    revision: string,
-    onChange: (change: {
-      readonly key: string;
-      readonly value: string | undefined;
-      readonly revision: string;
-    }) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const start_revision = String(BigInt(revision) + 1n);
-    const body = { create_request: { key: encoded(key), range_end: encoded(end), start_revision } };
-    await this.#gateway.stream(
-      '/v3/watch',
-      body,
-      (line) => {
-        // As etcd's WatchResponse; what is absent there is handled here.
-        const { result } = line as {
-          result?: {
-            canceled?: boolean;
-            compact_revision?: string;
-            cancel_reason?: string;
-            events?: { type?: string; kv: RawKey }[];
-          };
-        };
-        if (result?.canceled) throw watchEnded(result);
-        for (const { type, kv } of result?.events ?? []) {
-          const { key: name, value, modRevision } = decoded(kv);
-          onChange({ key: name, value: type === 'DELETE' ? undefined : value, revision: modRevision });
-        }
-      },
-      signal,
-    );
-  }
-
   close(): void {
     this.#gateway.close();
   }
@@ -269,20 +231,6 @@ function placeOf({ header }: { header?: Header }): Place {
 
 function isBefore(place: Place, other: Place): boolean {
   return place.clusterId !== other.clusterId || BigInt(place.revision) < BigInt(other.revision);
-}
-
-function watchEnded({
-  compact_revision,
-  cancel_reason,
-}: {
-  compact_revision?: string;
-  cancel_reason?: string;
-}): EtcdError {
-  if (compact_revision !== undefined && compact_revision !== '0') {
-    return new EtcdError('compacted', `etcd has forgotten the changes before revision ${compact_revision}`);
-  }
-  const message = `it ended a watch: ${cancel_reason || 'it does not say why'}`;
-  return answeredError('the endpoint in use', 200, JSON.stringify({ message }), false);
 }
 
 function encoded(text: string): string {

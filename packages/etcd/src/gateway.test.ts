@@ -86,14 +86,6 @@ describe('what etcd 3.5 answers', () => {
     const endpoint = await member(saying(200, { error }));
     expect((await failure(client([endpoint]).keepLease('7'))).trouble).toBe('forbidden');
   });
-
-  test('a watch that is ended for want of permission says so', async () => {
-    const result = { header, canceled: true, cancel_reason: 'rpc error: etcdserver: permission denied' };
-    const endpoint = await member(saying(200, `${JSON.stringify({ result })}\n`));
-    const { signal } = new AbortController();
-    const error = await failure(client([endpoint]).watch('/x', '/y', '1', () => {}, signal));
-    expect(error.trouble).toBe('forbidden');
-  });
 });
 
 describe('who answers and is no etcd', () => {

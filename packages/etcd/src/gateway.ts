@@ -40,10 +40,8 @@ interface Way {
   sent: boolean;
 }
 
-/** Longest answer, and longest line of a stream, that is read. */
+/** Longest answer that is read. */
 const mostBytes = 64 << 20;
-/** Where a watch sees no change etcd tells so every ten minutes. */
-const quietMs = 11 * 60 * 1000;
 /** etcd checks a password for a third of a second, and one after the other where many ask (after it was started). */
 const authenticateTryMs = 4000;
 const authenticateMs = 12_000;
@@ -77,29 +75,6 @@ export class Gateway {
     return this.#withToken(until, options.signal, async (token) => {
       const errand = { ...options, path, body: text, token, until, tryFor: this.#tryFor };
       return this.#overEndpoints<T>(errand);
-    });
-  }
-
-  /** A stream of lines from the endpoint in use; `onLine` gets each line's JSON. Ends when etcd ends it; rejects with an
-   *  EtcdError, or with the signal's reason. */
-  stream(path: string, body: unknown, onLine: (json: object) => void, signal: AbortSignal): Promise<void> {
-    const until = performance.now() + this.#waitFor;
-    return this.#withToken(until, signal, async (token) => {
-      const one = this.#endpoints[this.#first]!;
-      const way: Way = { sent: false };
-      const text = JSON.stringify(body);
-      try {
-        const errand = { path, body: text, token, write: false, until, tryFor: quietMs };
-        await this.#exchange(one, errand, signal, way, async (response) => {
-          response.setTimeout(quietMs, () => response.destroy(new Error('silence')));
-          for await (const line of lines(response)) onLine(answer(one, path, line, false));
-        });
-      } catch (thrown) {
-        signal.throwIfAborted();
-        const error = thrown instanceof EtcdError ? thrown : connectionError(one.text, thrown, false, true);
-        if (error.trouble !== 'compacted') this.#skip(one);
-        throw error;
-      }
     });
   }
 
@@ -160,11 +135,7 @@ export class Gateway {
     const signal = asked ? AbortSignal.any([asked, timeout]) : timeout;
     const way: Way = { sent: false };
     try {
-      let text = '';
-      await this.#exchange(one, errand, signal, way, async (response) => {
-        text = await whole(response);
-      });
-      return answer<T>(one, path, text, write);
+      return answer<T>(one, path, await this.#exchange(one, errand, signal, way), write);
     } catch (thrown) {
       asked?.throwIfAborted();
       if (thrown instanceof EtcdError) throw thrown;
@@ -173,14 +144,13 @@ export class Gateway {
     }
   }
 
-  /** Sends it and hands the answer to `read`. Rejects with an EtcdError for what etcd says, else with what went wrong. */
+  /** Sends it and reads the answer. Rejects with an EtcdError for what etcd says, else with what went wrong. */
   async #exchange(
     one: Endpoint,
     { path, body, token, write }: Errand,
     signal: AbortSignal,
     way: Way,
-    read: (response: IncomingMessage) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<string> {
     const kept = this.#connections.borrow();
     try {
       const options: RequestOptions = {
@@ -211,8 +181,9 @@ export class Gateway {
       request.on('error', reject);
       request.end(body);
       const response = await promise;
-      if (response.statusCode === 200) await read(response);
-      else throw answeredError(one.text, response.statusCode ?? 0, await whole(response), write);
+      const text = await whole(response);
+      if (response.statusCode === 200) return text;
+      throw answeredError(one.text, response.statusCode ?? 0, text, write);
     } finally {
       this.#connections.giveBack(kept);
     }
@@ -234,17 +205,7 @@ async function whole(response: IncomingMessage): Promise<string> {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-async function* lines(response: IncomingMessage): AsyncGenerator<string> {
-  let rest = '';
-  for await (const piece of response.setEncoding('utf8')) {
-    const parts = `${rest}${piece}`.split('\n');
-    rest = parts.pop() ?? '';
-    if (rest.length > mostBytes) throw new Error(`a line of more than ${mostBytes} bytes`);
-    for (const line of parts) if (line !== '') yield line;
-  }
-}
-
-/** An answer, or a stream's line, with status 200. Every one of etcd has a header, also below `result`: who answers without
+/** An answer with status 200. Every one of etcd has a header, also that of a stream, below `result`: who answers without
  *  one is not etcd, and its "no such key" means nothing. */
 function answer<T extends object>(
   { text: endpoint }: Endpoint,
