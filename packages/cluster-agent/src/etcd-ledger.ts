@@ -7,6 +7,7 @@ import { EtcdError } from '@cni-ts/etcd/etcd-error';
 import type { EtcdSettings } from '@cni-ts/etcd/gateway';
 import { Keys, type Named } from './keys.ts';
 import type { Entry, Grid, Ledger, NewBlock, NewPin, NodeRecord, NodeState, Place } from './ledger.ts';
+import { whose } from './pool.ts';
 
 /** Seconds after which a node that says nothing is shown as away. Nothing is freed by it. */
 const aliveFor = 60;
@@ -83,22 +84,21 @@ export class EtcdLedger implements Ledger {
   }
 
   async confirm(entry: Entry): Promise<{ revision: string } | 'changed'> {
-    const { node, uid, claim, time, network, owner, sticky } = entry;
-    const isPin = owner !== undefined;
-    const key = isPin ? this.#keys.pin(entry.space, entry.first) : this.#keys.block(entry.space, entry);
-    const value = { node, uid, claim, time, network, ...(isPin && { owner }), ...(sticky && { sticky }) };
+    const { node, uid, claim, time, network, owner } = entry;
+    const key = this.#keyOf(entry);
+    const value = { node, uid, claim, time, network, ...whose(entry) };
     const answer = await this.#etcd.transact([{ key, modified: entry.modified }], [put(key, value)]);
     if (!answer.succeeded) return 'changed';
-    return { revision: isPin ? answer.revision : entry.revision };
+    return { revision: owner === undefined ? entry.revision : answer.revision };
   }
 
   async pin(pin: NewPin): Promise<{ revision: string } | { takenBy: string }> {
-    const { space, address, node, uid, claim, network, owner, sticky } = pin;
+    const { space, address, node, uid, claim, network, owner } = pin;
     const key = this.#keys.pin(space, address);
     const there = (await this.#etcd.range(key)).keys[0];
     const before = there && this.#entry(there);
     if (there && !(before?.owner === owner && before.node === '')) return { takenBy: holderText(before) };
-    const value = { node, uid, claim, time: now(), network, owner, ...(sticky && { sticky }) };
+    const value = { node, uid, claim, time: now(), network, ...whose(pin) };
     const own: Compare = there ? { key, modified: there.modRevision } : { key, created: '0' };
     const around = this.#noneAround(space, single(address), pin.largest);
     const block = this.#keys.block(space, single(address));
@@ -119,9 +119,7 @@ export class EtcdLedger implements Ledger {
     const there = (await this.#etcd.range(key)).keys[0];
     const before = there && this.#entry(there);
     if (before?.owner === undefined) return false;
-    const { network, owner } = before;
-    const value: EntryValue = { node: '', uid: '', claim: '', time: now(), network, owner, sticky: true };
-    return (await this.#etcd.transact([unchanged], [put(key, value)])).succeeded;
+    return (await this.#etcd.transact([unchanged], [put(key, unheld(before))])).succeeded;
   }
 
   async entries({ space, within }: { space?: string; within?: Block }): Promise<Entry[]> {
@@ -241,14 +239,17 @@ export class EtcdLedger implements Ledger {
   }
 
   #taking(entry: Entry): { readonly unchanged: Compare; readonly write: Write } {
-    const { network, owner, sticky } = entry;
-    const isPin = owner !== undefined;
-    const key = isPin ? this.#keys.pin(entry.space, entry.first) : this.#keys.block(entry.space, entry);
-    const unheld = { node: '', uid: '', claim: '', time: now(), network, sticky: true };
+    const key = this.#keyOf(entry);
+    const stays = entry.owner !== undefined && entry.sticky;
     return {
       unchanged: { key, modified: entry.modified },
-      write: isPin && sticky ? put(key, { ...unheld, owner }) : { remove: key },
+      write: stays ? put(key, unheld(entry)) : { remove: key },
     };
+  }
+
+  #keyOf(entry: Entry): string {
+    const { space, first, owner } = entry;
+    return owner === undefined ? this.#keys.block(space, entry) : this.#keys.pin(space, first);
   }
 
   #noneAround(space: string, block: Block, largest: number): Compare[] {
@@ -286,6 +287,11 @@ export class EtcdLedger implements Ledger {
 
 function now(): string {
   return new Date().toISOString();
+}
+
+/** A sticky pin while its owner runs nowhere. */
+function unheld({ network, owner }: Entry): EntryValue {
+  return { node: '', uid: '', claim: '', time: now(), network, sticky: true, ...whose({ owner }) };
 }
 
 function put(key: string, value: EntryValue | NodeValue): Write {

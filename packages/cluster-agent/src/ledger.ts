@@ -72,6 +72,7 @@ export interface Entry extends Block {
   readonly uid: string;
   readonly claim: string;
   readonly time: string;
+  /** What it is given back by: a block's of its creation, a pin's of its last change. */
   readonly revision: string;
   readonly modified: string;
   readonly owner?: string;

@@ -225,7 +225,7 @@ export class Network {
       .map((one) => ({
         key: blockKey(one),
         claim: one.claim,
-        revision: one.owner === undefined ? one.revision : one.modified,
+        revision: one.revision,
         modified: one.modified,
         ...whose(one),
         inUse: usedIn(one) > 0,
@@ -291,8 +291,7 @@ export class Network {
     if (!answer.ok) return this.happens({ what: 'unlooked', claim });
     const entry = answer.value;
     if (!entry) return this.happens({ what: 'looked', claim });
-    const revision = owner === undefined ? entry.revision : entry.modified;
-    this.happens({ what: 'looked', claim, found: { claim: entry.claim, revision } });
+    this.happens({ what: 'looked', claim, found: { claim: entry.claim, revision: entry.revision } });
   }
 
   async #giveBack({ key, claim, revision, owner, sticky = false }: Omit<Hold, 'state'>): Promise<void> {

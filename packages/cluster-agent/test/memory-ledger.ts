@@ -43,7 +43,7 @@ export class MemoryEtcd {
 
   entry(space: string, slot: string, stored: Stored): Entry {
     const facts = this.facts.get(`${space} ${slot}`)!;
-    return { ...blockOfKey(rules.split(slot)[1]), ...facts, ...stored };
+    return { ...blockOfKey(rules.split(slot)[1]), ...facts, ...stored, revision: rules.revisionOf(stored) };
   }
 
   async answer<T>(request: string, work: () => T): Promise<T> {
