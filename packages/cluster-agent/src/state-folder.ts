@@ -10,7 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { EtcdSettings } from '@cni-ts/cluster/agent-talk';
@@ -143,13 +143,7 @@ function writeSafely(path: string, value: object): void {
 function writeText(path: string, text: string, mode: number): void {
   const temporary = `${path}.new`;
   try {
-    const file = openSync(temporary, 'w', mode);
-    try {
-      writeSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    writeFileSync(temporary, text, { mode, flush: true });
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
