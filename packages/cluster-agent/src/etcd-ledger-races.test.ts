@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { parseIp } from '@cni-ts/address/ip';
 import { blockOf } from '@cni-ts/cluster/block';
 import { EtcdServer } from '@cni-ts/testing/etcd-server';
+import { portOf } from '@cni-ts/testing/local-port';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { EtcdLedger } from './etcd-ledger.ts';
 
@@ -178,8 +179,3 @@ test('more blocks than a transaction takes go by batches', async () => {
   expect(await ledger.fenceOff('big')).toHaveLength(200);
   expect(transactions).toBe(5); // four times at most 60, and the name
 });
-
-function portOf(one: Server): number {
-  const at = one.address();
-  return at !== null && typeof at === 'object' ? at.port : 0;
-}

@@ -2,9 +2,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { EtcdServer } from '@cni-ts/testing/etcd-server';
+import { portOf } from '@cni-ts/testing/local-port';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { failure } from '../test/failure.ts';
 import { EtcdClient } from './etcd-client.ts';
-import { EtcdError } from './etcd-error.ts';
 
 let server: EtcdServer;
 let etcd: EtcdClient;
@@ -17,17 +18,6 @@ afterAll(async () => {
   etcd.close();
   await server[Symbol.asyncDispose]();
 });
-
-const failure = (work: Promise<unknown>) =>
-  work.then(
-    () => {
-      throw new Error('it succeeded');
-    },
-    (error: unknown) => {
-      if (error instanceof EtcdError) return error;
-      throw error;
-    },
-  );
 
 test('what is put is read, with its revisions, whatever its characters', async () => {
   await etcd.put('/a/ä"\\', '{"v":"☃"}');
@@ -190,9 +180,9 @@ describe('where etcd does not answer', () => {
       '127.0.0.1',
     );
     await once(fake, 'listening');
-    const address = fake.address();
-    const port = address !== null && typeof address === 'object' ? address.port : 0;
-    const error = await failure(new EtcdClient({ endpoints: [`http://127.0.0.1:${port}`] }).put('/x', '1'));
+    const error = await failure(
+      new EtcdClient({ endpoints: [`http://127.0.0.1:${portOf(fake)}`] }).put('/x', '1'),
+    );
     fake.close();
     fake.closeAllConnections();
     expect([error.trouble, error.message]).toEqual([trouble, expect.stringMatching(says)]);

@@ -1,11 +1,12 @@
 /** The client against servers that answer what etcd rarely does, or what is no etcd at all. */
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { portOf } from '@cni-ts/testing/local-port';
 import { afterEach, describe, expect, test } from 'vitest';
+import { failure } from '../test/failure.ts';
 import { EtcdClient } from './etcd-client.ts';
-import { EtcdError } from './etcd-error.ts';
 import type { EtcdSettings } from './gateway.ts';
 
 const servers: { close(): void; closeAllConnections?: () => void }[] = [];
@@ -17,11 +18,6 @@ afterEach(() => {
     one.closeAllConnections?.();
   }
 });
-
-function portOf(server: Pick<Server, 'address'>): number {
-  const address = server.address();
-  return address !== null && typeof address === 'object' ? address.port : 0;
-}
 
 /** A member of a cluster, as we know it. */
 async function member(answers: RequestListener): Promise<string> {
@@ -43,15 +39,6 @@ const saying =
   (status: number, body: unknown): RequestListener =>
   (_request, response) =>
     response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body));
-
-const failure = async (work: Promise<unknown>): Promise<EtcdError> => {
-  const error: unknown = await work.then(
-    () => new Error('it succeeded'),
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof EtcdError) return error;
-  throw error;
-};
 
 describe('what etcd 3.5 answers', () => {
   test.each([

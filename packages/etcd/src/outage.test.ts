@@ -5,6 +5,7 @@ import { Netns } from '@cni-ts/libc/netns';
 import { EtcdServer } from '@cni-ts/testing/etcd-server';
 import { sh } from '@cni-ts/testing/shell';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { failure } from '../test/failure.ts';
 import { EtcdClient } from './etcd-client.ts';
 import { EtcdError } from './etcd-error.ts';
 
@@ -40,15 +41,6 @@ nft 'add rule ip cut c tcp ${direction === 'to' ? 'dport' : 'sport'} ${port} dro
 }
 
 const healAll = () => sh('nft flush table ip cut');
-
-const failure = async (work: Promise<unknown>): Promise<EtcdError> => {
-  const error: unknown = await work.then(
-    () => new Error('it succeeded'),
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof EtcdError) return error;
-  throw error;
-};
 
 test('a member that no packet reaches has not got a write: the next one does', async () => {
   drop('to', endpoints[0]);

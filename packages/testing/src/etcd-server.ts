@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { portOf } from './local-port.ts';
 
 export interface EtcdOptions {
   /** Listens on a socket in its folder instead of a port. */
@@ -136,10 +137,7 @@ async function freePorts(count: number): Promise<number[]> {
       (server) =>
         new Promise<number>((resolve, reject) => {
           server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            if (address !== null && typeof address === 'object') resolve(address.port);
-          });
+          server.listen(0, '127.0.0.1', () => resolve(portOf(server)));
         }),
     ),
   );
