@@ -10,7 +10,8 @@ import { Observatory } from './observatory.ts';
 import { type CommandLine, readSettings, type Settings, SettingsError, usage } from './settings.ts';
 import { StateFolder, type Word } from './state-folder.ts';
 
-/** Of one try and of a request to etcd: a plugin waits for less than two seconds. */
+/** Of one try and of one request to etcd. What may be several requests has its end by member.ts, after 0.9 seconds where a
+ *  plugin waits: so a second endpoint has time left where the first is silent. */
 const patience = { tryFor: 700, waitFor: 1500 };
 
 /** Runs until a signal ends it. Returns the exit status: 2 where it is how it was called, 1 where it cannot start. */
