@@ -8,11 +8,16 @@ export interface Named {
   readonly block: Block;
 }
 
+/** Ends with a slash, whether it was written or not. */
+export function asPrefix(text: string): string {
+  return text.endsWith('/') ? text : `${text}/`;
+}
+
 export class Keys {
   readonly prefix: string;
 
   constructor(prefix: string) {
-    this.prefix = prefix.endsWith('/') ? prefix : `${prefix}/`;
+    this.prefix = asPrefix(prefix);
   }
 
   /** All of a kind, from this key up to the next. */

@@ -3,6 +3,7 @@ import type { EtcdSettings, NetworkQuestion } from '@cni-ts/cluster/agent-talk';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { BlockQueue } from './block-queue.ts';
 import { FolderKeeper } from './folder-keeper.ts';
+import { asPrefix } from './keys.ts';
 import type { Ledger } from './ledger.ts';
 import type { Log } from './log.ts';
 import { Member } from './member.ts';
@@ -106,7 +107,7 @@ export class Networks {
         'start cluster-agent with --endpoints, or write etcd_host into the configuration',
       );
     }
-    const member = this.#member(etcd, facts.prefix ?? settings.prefix);
+    const member = this.#member(etcd, asPrefix(facts.prefix ?? settings.prefix));
     const network = new Network({ ...this.#options, name, facts, member });
     const keeper = new FolderKeeper(network, this.#options.log, this.#options.metrics);
     const queue = new BlockQueue(network);

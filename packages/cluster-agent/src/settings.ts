@@ -6,6 +6,7 @@ import { defaultAgentSocket, type EtcdSettings } from '@cni-ts/cluster/agent-tal
 import { defaultStateFolder } from '@cni-ts/cluster/blocks-file';
 import { parseEndpoint } from '@cni-ts/etcd/endpoint';
 import * as z from 'zod/mini';
+import { asPrefix } from './keys.ts';
 
 export interface Settings {
   readonly node: string;
@@ -108,7 +109,6 @@ export function readSettings(
   if (log !== 'text' && log !== 'json') throw new SettingsError(`log is "${log}", and may be text or json`);
   const listen = given('listen');
   if (listen !== undefined) parseListen(listen);
-  const prefix = given('prefix') ?? '/cni/v1/';
   const node = given('node') ?? (env.NODENAME || undefined) ?? hostname();
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(node)) {
     throw new SettingsError(`"${node}" is no name for a node: letters, digits, ".", "_" and "-"`);
@@ -121,7 +121,7 @@ export function readSettings(
       stateFolder: given('state') ?? defaultStateFolder,
       ...(listen !== undefined && { listen }),
       log,
-      prefix: prefix.endsWith('/') ? prefix : `${prefix}/`,
+      prefix: asPrefix(given('prefix') ?? '/cni/v1/'),
       ...(endpoints.length > 0 && { etcd: { endpoints, ...defined(optional) } }),
       period: secondsOf('period', given('period') ?? '10'),
       compare: secondsOf('compare', given('compare') ?? '60'),
