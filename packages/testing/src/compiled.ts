@@ -1,4 +1,4 @@
-/** What the tests need of their own in C, made by gcc when its source is new, once for all who ask at the same time. */
+/** What tests and tools need of their own in C, made by gcc when its source is new, once for all who ask at the same time. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -18,25 +18,25 @@ import { errnoOf } from '@cni-ts/libc/syscall-error';
 const cached = resolve(import.meta.dirname, '../../../.cache');
 const built = new Map<string, string>();
 
-/** The executable of `‹name›.c` beside this file. */
-export function compiled(name: string): string {
-  const known = built.get(name);
+/** The executable of `‹name›.c` in that folder; without one, beside this file. */
+export function compiled(name: string, folder = import.meta.dirname): string {
+  const source = join(folder, `${name}.c`);
+  const known = built.get(source);
   if (known !== undefined) return known;
-  const source = join(import.meta.dirname, `${name}.c`);
   const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
   const unique = `${name}-${digest}`;
   let file = join(cached, unique);
   if (!existsSync(file)) {
     const cache = writable();
     file = join(cache, unique);
-    const folder = mkdtempSync(join(cache, 'fresh-'));
-    const made = join(folder, name);
+    const fresh = mkdtempSync(join(cache, 'fresh-'));
+    const made = join(fresh, name);
     // Without libraries to be found it starts twice as fast.
     execFileSync('gcc', ['-O2', '-static', '-Wall', '-Wextra', '-Werror', '-o', made, source]);
     renameSync(made, file);
-    rmSync(folder, { recursive: true });
+    rmSync(fresh, { recursive: true });
   }
-  built.set(name, file);
+  built.set(source, file);
   return file;
 }
 

@@ -1,9 +1,7 @@
 /** A launcher of a node: calls plugins one after the other in the node's namespaces (launcher.c). */
-import { type ChildProcess, execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { compiled } from '@cni-ts/testing/compiled';
 import type { Place } from './stage.ts';
 
 export interface LauncherCall {
@@ -25,19 +23,9 @@ export interface LauncherAnswer {
   readonly output: string;
 }
 
-/** The launcher's program: built by gcc when its source is new. */
+/** The launcher's program: launcher.c. */
 export function launcherProgram(): string {
-  const source = join(import.meta.dirname, 'launcher.c');
-  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
-  const cache = resolve(import.meta.dirname, '../../../.cache');
-  const file = join(cache, `cluster-launcher-${digest}`);
-  if (!existsSync(file)) {
-    mkdirSync(cache, { recursive: true });
-    const fresh = `${file}.${process.pid}`;
-    execFileSync('gcc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', fresh, source]);
-    renameSync(fresh, file);
-  }
-  return file;
+  return compiled('launcher', import.meta.dirname);
 }
 
 /** One call at a time; others wait for their turn. */
