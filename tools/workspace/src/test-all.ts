@@ -16,7 +16,21 @@ const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
-const stages: Record<Exclude<Stage, Waiting>, () => Promise<Counts>> = {
+/** What leaves most of a processor to others, and needs no more than the build: it runs behind the tests, from the first of
+ *  them on. It gives its counts, and shows what was printed, when the function it returns is called: at its turn. */
+const besides = {
+  // The seed is fixed so that a failure is one of the change at hand.
+  torture: () =>
+    checkBeside('node', [
+      '--disable-warning=ExperimentalWarning',
+      ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
+    ]),
+  uml: inUml,
+} satisfies Partial<Record<Stage, () => Promise<() => Counts>>>;
+type Beside = keyof typeof besides;
+const isBeside = (name: Stage): name is Beside => name in besides;
+
+const stages: Record<Exclude<Stage, Beside>, () => Promise<Counts>> = {
   lint: () => check('nx', ['run-many', '-t', 'lint']),
   types: () => check('nx', ['run', 'root:types']),
   build: () => check('node', ['tools/bundle/src/build.ts']),
@@ -39,19 +53,6 @@ const stages: Record<Exclude<Stage, Waiting>, () => Promise<Counts>> = {
         ]),
 };
 
-/** What leaves most of a processor to others, and needs no more than the build: it runs behind the tests, from the first of
- *  them on. It gives its counts, and shows what was printed, when the function it returns is called: at its turn. */
-const besides: Record<Waiting, () => Promise<() => Counts>> = {
-  // The seed is fixed so that a failure is one of the change at hand.
-  torture: () =>
-    checkBeside('node', [
-      '--disable-warning=ExperimentalWarning',
-      ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
-    ]),
-  uml: inUml,
-};
-type Waiting = 'torture' | 'uml';
-
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -61,18 +62,17 @@ const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNa
 
 const counts: Counts[] = [];
 const beforeTests: readonly Stage[] = ['lint', 'types', 'build'];
-const waiting = new Map<Stage, Promise<() => Counts>>();
+const started: Partial<Record<Beside, Promise<() => Counts>>> = {};
 const isAsked = (name: Stage) => asked.length === 0 || asked.includes(name);
 for (const name of stageNames) {
   if (!isAsked(name)) continue;
-  if (waiting.size === 0 && !beforeTests.includes(name)) {
-    for (const one of ['torture', 'uml'] as const) if (isAsked(one)) waiting.set(one, besides[one]());
+  if (!beforeTests.includes(name)) {
+    for (const one of stageNames) if (isBeside(one) && isAsked(one)) beside(one);
   }
   say(`\n=== ${name}`);
-  const started = performance.now();
-  const count = name === 'torture' || name === 'uml' ? (await waiting.get(name))?.() : await stages[name]();
-  if (count === undefined) continue;
-  say(`=== ${name}: ${closingLine(count)} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+  const began = performance.now();
+  const count = isBeside(name) ? (await beside(name))() : await stages[name]();
+  say(`=== ${name}: ${closingLine(count)} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
   counts.push(count);
 }
 rmSync(reports, { recursive: true });
@@ -84,6 +84,12 @@ if (total.failures.length > 0) say('\n=== failed');
 for (const failure of total.failures) say(`\n${failure}`);
 say(`\n${closingLine(total)}`);
 process.exitCode = total.failures.length > 0 ? 1 : 0;
+
+/** Starts it, unless it runs already. */
+function beside(name: Beside): Promise<() => Counts> {
+  started[name] ??= besides[name]();
+  return started[name];
+}
 
 /** A command that succeeds or fails as a whole. */
 async function check(command: string, args: string[]): Promise<Counts> {
