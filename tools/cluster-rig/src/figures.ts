@@ -41,8 +41,6 @@ export interface Figures {
 
 export interface FiguresPlan {
   readonly adds: number;
-  /** Calls at once on a node. */
-  readonly lanes: number;
   readonly rounds: number;
   readonly sharedSeconds: number;
 }
@@ -54,14 +52,14 @@ export async function measure(world: World, plan: FiguresPlan): Promise<Figures>
   const [atHand, hostLocal] = await alone(one, plan.rounds);
   say(`${plan.adds} ADDs on ${world.runtimes.length} nodes`);
   const before = await world.members.served();
-  const { times, perSecond, adds, again } = await crowd(world.runtimes, wide('crowd'), plan.adds, plan.lanes);
+  const { times, perSecond, adds, again } = await crowd(world.runtimes, wide('crowd'), plan.adds);
   const after = await world.members.served();
   say('the same with host-local');
-  const locals = await crowd(world.runtimes, local('crowd-local'), Math.ceil(plan.adds / 5), plan.lanes);
+  const locals = await crowd(world.runtimes, local('crowd-local'), Math.ceil(plan.adds / 5));
   say('1,000 on 10 nodes');
   const ten = world.runtimes.slice(0, 10);
   const began = now();
-  if (ten.length === 10) await crowd(ten, wide('thousand'), 1000, plan.lanes);
+  if (ten.length === 10) await crowd(ten, wide('thousand'), 1000);
   const thousand = ten.length === 10 ? now() - began : undefined;
   // After the crowd, for these blocks return in their own time.
   say('ADD that claims');
@@ -131,31 +129,25 @@ async function claiming({ node }: Runtime, rounds: number): Promise<Times> {
   return timesOf(took);
 }
 
-/** All at once, on all lanes; what was given is taken back, which is not measured. */
+/** All nodes at once, one call at a time on each; what was given is taken back, which is not measured. */
 async function crowd(
   runtimes: readonly Runtime[],
   network: RigNetwork,
   adds: number,
-  lanes: number,
 ): Promise<{ times: Times; perSecond: number; adds: number; again: number }> {
-  const launchers = runtimes.flatMap(({ node }) => {
+  const launchers = runtimes.map(({ node }) => {
     node.writeConfigs([network]);
-    return Array.from({ length: lanes }, (_, lane) => ({
-      launcher: node.launcherOf(String(network.ipam.type)),
-      node,
-      lane,
-      ids: [] as string[],
-    }));
+    return { launcher: node.launcherOf(String(network.ipam.type)), node };
   });
   const took: number[] = [];
   let left = adds;
   let again = 0;
   const began = now();
   await Promise.all(
-    launchers.map(async ({ launcher, node, lane, ids }) => {
-      while (left > 0) {
+    launchers.map(async ({ launcher, node }) => {
+      for (let i = 0; left > 0; i++) {
         left--;
-        const id = `${network.name}-${node.name}-${lane}-${ids.length}`;
+        const id = `${network.name}-${node.name}-${i}`;
         const call = { verb: 'ADD', id, config: node.config(network) } as const;
         const asked = now();
         let answer = await launcher.call(call);
@@ -166,16 +158,14 @@ async function crowd(
         }
         tookOf(answer);
         took.push(((answer?.ended ?? 0) - asked) * 1000);
-        ids.push(id);
       }
     }),
   );
   const seconds = now() - began;
   await Promise.all(
-    runtimes.map((runtime) => {
-      const [first] = launchers.filter(({ node }) => node === runtime.node);
-      return first?.launcher.call({ verb: 'GC', id: 'gc', config: runtime.node.configOfNone(network) });
-    }),
+    launchers.map(({ launcher, node }) =>
+      launcher.call({ verb: 'GC', id: 'gc', config: node.configOfNone(network) }),
+    ),
   );
   for (const { launcher } of launchers) launcher.kill();
   return { times: timesOf(took), perSecond: adds / seconds, adds, again };

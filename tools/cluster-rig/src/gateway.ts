@@ -1,41 +1,38 @@
-/** etcd's JSON gateway, for the rig's own questions: it asks one member after the other. */
+/** etcd's JSON gateway, for the rig's own questions: it asks one member after the other. Not @cni-ts/etcd, which is among what
+ *  is tried: that one refuses an etcd that was restored, and does not write a second time what may have been written. */
 
 export interface KeyValue {
   readonly key: string;
   readonly value: string;
   readonly modRevision: string;
-  readonly createRevision: string;
 }
 
 interface RawKeyValue {
   readonly key: string;
   readonly value?: string;
   readonly mod_revision: string;
-  readonly create_revision: string;
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const text = (of: string) => Buffer.from(of, 'base64').toString();
 
 export class Gateway {
-  readonly endpoints: readonly string[];
-  readonly #limit: number;
+  readonly #endpoints: readonly string[];
   #first = 0;
 
-  /** `limit`: seconds that one member may take. */
-  constructor(endpoints: readonly string[], limit = 5) {
-    this.endpoints = endpoints;
-    this.#limit = limit;
+  constructor(endpoints: readonly string[]) {
+    this.#endpoints = endpoints;
   }
 
   /** Throws the last member's error where none answers. */
   async post(path: string, body: unknown): Promise<Record<string, unknown>> {
     let last: unknown;
-    for (let i = 0; i < this.endpoints.length; i++) {
-      const endpoint = this.endpoints[(this.#first + i) % this.endpoints.length] ?? '';
+    const first = this.#first;
+    for (let i = 0; i < this.#endpoints.length; i++) {
+      const at = (first + i) % this.#endpoints.length;
       try {
-        const answer = await postTo(endpoint, path, body, this.#limit);
-        this.#first = (this.#first + i) % this.endpoints.length;
+        const answer = await postTo(this.#endpoints[at] ?? '', path, body);
+        this.#first = at;
         return answer;
       } catch (error) {
         last = error;
@@ -58,12 +55,10 @@ export class Gateway {
     return found && keyValue(found);
   }
 
-  async put(key: string, value: string): Promise<void> {
-    await this.post('/v3/kv/put', { key: base64(key), value: base64(value) });
-  }
-
-  async remove(key: string): Promise<void> {
-    await this.post('/v3/kv/deleterange', { key: base64(key) });
+  /** The revision that it made. */
+  async put(key: string, value: string): Promise<string> {
+    const { header } = await this.post('/v3/kv/put', { key: base64(key), value: base64(value) });
+    return (header as { revision: string }).revision; // reason: as above
   }
 
   /** Only if the key's modification is still this one ('0': it is absent); whether it was. */
@@ -76,7 +71,7 @@ export class Gateway {
   }
 }
 
-/** One question to one member. */
+/** One question to one member, which may take so many seconds. */
 export async function postTo(
   endpoint: string,
   path: string,
@@ -93,6 +88,6 @@ export async function postTo(
   return json;
 }
 
-function keyValue({ key, value = '', mod_revision, create_revision }: RawKeyValue): KeyValue {
-  return { key: text(key), value: text(value), modRevision: mod_revision, createRevision: create_revision };
+function keyValue({ key, value = '', mod_revision }: RawKeyValue): KeyValue {
+  return { key: text(key), value: text(value), modRevision: mod_revision };
 }

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { cpSync, createWriteStream, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Gateway, postTo } from './gateway.ts';
-import { killed, Place, sleep } from './stage.ts';
+import { killed, now, Place, sleep } from './stage.ts';
 
 export interface Member {
   readonly place: Place;
@@ -16,7 +16,6 @@ export interface Member {
 interface Status {
   readonly leader: string;
   readonly own: string;
-  readonly revision: string;
 }
 
 export class Members {
@@ -40,9 +39,12 @@ export class Members {
       all.push({ place, endpoint: `http://${place.address}:2379`, folder: own, process: undefined });
     }
     const members = new Members(program, folder, all);
-    for (const member of all) members.start(member);
-    await members.ready();
+    await members.startAll();
     return members;
+  }
+
+  get addresses(): string[] {
+    return this.all.map(({ place }) => place.address);
   }
 
   get endpoints(): string[] {
@@ -74,15 +76,25 @@ export class Members {
     member.process = undefined;
   }
 
+  async killAll(): Promise<void> {
+    await Promise.all(this.all.map((member) => this.kill(member)));
+  }
+
+  /** Until a leader takes writes. */
+  async startAll(): Promise<void> {
+    for (const member of this.all) this.start(member);
+    await this.ready();
+  }
+
   /** Until a leader takes writes; throws after `seconds`. */
   async ready(seconds = 30): Promise<void> {
-    const end = Date.now() + seconds * 1000;
+    const end = now() + seconds;
     for (;;) {
       try {
         await this.gateway.put('/rig/ready', '1');
         return;
       } catch (error) {
-        if (Date.now() > end) throw error;
+        if (now() > end) throw error;
         await sleep(0.2);
       }
     }
@@ -92,11 +104,8 @@ export class Members {
   async status(member: Member): Promise<Status | undefined> {
     try {
       const answer = await postTo(member.endpoint, '/v3/maintenance/status', {}, 2);
-      const { header, leader } = answer as {
-        header: { member_id: string; revision: string };
-        leader: string;
-      }; // reason: as etcd's interface says
-      return { leader, own: header.member_id, revision: header.revision };
+      const { header, leader } = answer as { header: { member_id: string }; leader: string }; // reason: as etcd's interface says
+      return { leader, own: header.member_id };
     } catch {
       return undefined; // reason: that it does not answer is the answer
     }
@@ -119,25 +128,19 @@ export class Members {
   /** Forgets the history up to now, and gives its room back to the disk. */
   async compact(): Promise<void> {
     // So that there is something new to forget.
-    await this.gateway.put('/rig/compacted', String(Date.now()));
-    const { header } = (await this.gateway.post('/v3/kv/range', {
-      key: Buffer.from('/').toString('base64'),
-    })) as {
-      header: { revision: string }; // reason: as etcd's interface says
-    };
-    await this.gateway.post('/v3/kv/compaction', { revision: header.revision, physical: true });
+    const revision = await this.gateway.put('/rig/compacted', String(Date.now()));
+    await this.gateway.post('/v3/kv/compaction', { revision, physical: true });
     for (const { endpoint } of this.all) await postTo(endpoint, '/v3/maintenance/defragment', {}, 20);
   }
 
   /** All members stopped, a copy of their disks made, all started again. */
   async backUp(): Promise<void> {
-    await Promise.all(this.all.map((member) => this.kill(member)));
+    await this.killAll();
     for (const { folder } of this.all) {
       rmSync(`${folder}.backup`, { recursive: true, force: true });
       cpSync(folder, `${folder}.backup`, { recursive: true });
     }
-    for (const member of this.all) this.start(member);
-    await this.ready();
+    await this.startAll();
   }
 
   get hasBackup(): boolean {
@@ -146,13 +149,12 @@ export class Members {
 
   /** All members go on from the copy. */
   async restore(): Promise<void> {
-    await Promise.all(this.all.map((member) => this.kill(member)));
+    await this.killAll();
     for (const { folder } of this.all) {
       rmSync(folder, { recursive: true });
       cpSync(`${folder}.backup`, folder, { recursive: true });
     }
-    for (const member of this.all) this.start(member);
-    await this.ready();
+    await this.startAll();
   }
 
   /** How many transactions and other requests the members have served since they were started. */
@@ -172,7 +174,7 @@ export class Members {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all.map((member) => this.kill(member)));
+    await this.killAll();
     for (const { place } of this.all) place.close();
   }
 }

@@ -21,30 +21,50 @@ function lasting({ random, patience }: World, least: number, most: number): numb
 
 const nodesOn = ({ runtimes }: World): Runtime[] => runtimes.filter(({ node }) => node.isOn);
 
-const killedMember: Fault = {
-  name: 'a member killed',
-  of: 'etcd',
-  async run(world) {
-    const [member] = some(world.random, world.members.all, 1);
-    if (!member) return '';
-    await world.members.kill(member);
-    await sleep(lasting(world, 1, 8));
-    world.members.start(member);
-    return member.place.name;
-  },
-};
+/** Of the nodes that are on, one in so many. */
+const oneIn = (count: number, world: World): Runtime[] =>
+  some(world.random, nodesOn(world), Math.max(1, Math.floor(world.runtimes.length / count)));
 
-const majorityKilled: Fault = {
-  name: 'two members killed',
+/** For `cut`. */
+const ways = ['in', 'out', 'both'] as const;
+
+/** So many members are killed, and started again. */
+const killedMembers = (name: string, count: number, least: number, most: number): Fault => ({
+  name,
   of: 'etcd',
   async run(world) {
-    const two = some(world.random, world.members.all, 2);
-    for (const member of two) await world.members.kill(member);
-    await sleep(lasting(world, 3, 15));
-    for (const member of two) world.members.start(member);
-    return two.map(({ place }) => place.name).join(', ');
+    const hit = some(world.random, world.members.all, count);
+    for (const member of hit) await world.members.kill(member);
+    await sleep(lasting(world, least, most));
+    for (const member of hit) world.members.start(member);
+    return hit.map(({ place }) => place.name).join(', ');
   },
-};
+});
+
+/** One node is hit, if any is on. */
+const onOne = (name: string, run: (world: World, target: Runtime) => Promise<string>): Fault => ({
+  name,
+  of: 'nodes',
+  async run(world) {
+    const [target] = some(world.random, nodesOn(world), 1);
+    if (!target) return '';
+    return `${target.node.name}${await run(world, target)}`;
+  },
+});
+
+/** One is hit, and another one has a part in it. */
+const onTwo = (
+  name: string,
+  run: (world: World, target: Runtime, by: Runtime) => Promise<string>,
+): Fault => ({
+  name,
+  of: 'nodes',
+  async run(world) {
+    const [target, by] = some(world.random, nodesOn(world), 2);
+    if (!target || !by) return '';
+    return `${target.node.name}${await run(world, target, by)}`;
+  },
+});
 
 const stoppedMember: Fault = {
   name: 'a member stopped',
@@ -76,8 +96,8 @@ const memberApart: Fault = {
   of: 'etcd',
   async run(world) {
     const [member] = some(world.random, world.members.all, 1);
-    const others = world.members.all.filter((one) => one !== member).map(({ place }) => place.address);
-    const way = world.random.pick(['in', 'out', 'both'] as const);
+    const others = world.members.addresses.filter((one) => one !== member?.place.address);
+    const way = world.random.pick(ways);
     member?.place.cut(others, way);
     await sleep(lasting(world, 5, 20));
     member?.place.heal();
@@ -89,10 +109,9 @@ const nodesApart: Fault = {
   name: 'nodes cut off from etcd',
   of: 'nodes',
   async run(world) {
-    const cut = some(world.random, nodesOn(world), Math.max(1, Math.floor(world.runtimes.length / 5)));
-    const members = world.members.all.map(({ place }) => place.address);
-    const way = world.random.pick(['in', 'out', 'both'] as const);
-    for (const { node } of cut) node.place.cut(members, way);
+    const cut = oneIn(5, world);
+    const way = world.random.pick(ways);
+    for (const { node } of cut) node.place.cut(world.members.addresses, way);
     await sleep(lasting(world, 5, 20));
     for (const { node } of cut) node.place.heal();
     return `${cut.map(({ node }) => node.name).join(', ')}, ${way}`;
@@ -103,7 +122,7 @@ const killedAgents: Fault = {
   name: 'agents killed',
   of: 'nodes',
   async run(world) {
-    const hit = some(world.random, nodesOn(world), Math.max(1, Math.floor(world.runtimes.length / 3)));
+    const hit = oneIn(3, world);
     const signal = world.random.pick(['SIGKILL', 'SIGTERM'] as const);
     for (const { node } of hit) await node.stopAgent(signal);
     await sleep(lasting(world, 0, 5));
@@ -134,41 +153,28 @@ async function fenceLiving(world: World, target: Runtime, by: Runtime): Promise<
   return `not done: ${said}`;
 }
 
-const fencedLiving: Fault = {
-  name: 'a living node fenced',
-  of: 'nodes',
-  async run(world) {
-    const [target, by] = some(world.random, nodesOn(world), 2);
-    if (!target || !by) return '';
-    return `${target.node.name} by ${by.node.name}: ${await fenceLiving(world, target, by)}`;
-  },
-};
+const fencedLiving = onTwo(
+  'a living node fenced',
+  async (world, target, by) => ` by ${by.node.name}: ${await fenceLiving(world, target, by)}`,
+);
 
-const stoppedAcrossFence: Fault = {
-  name: 'an agent stopped across a request to fence its node',
-  of: 'nodes',
-  async run(world) {
-    const [target, by] = some(world.random, nodesOn(world), 2);
-    if (!target || !by) return '';
+const stoppedAcrossFence = onTwo(
+  'an agent stopped across a request to fence its node',
+  async (world, target, by) => {
     target.node.pauseAgent('SIGSTOP');
     const fencing = fenceLiving(world, target, by);
     await sleep(lasting(world, 5, 90));
     target.node.pauseAgent('SIGCONT');
-    return `${target.node.name}: ${await fencing}`;
+    return `: ${await fencing}`;
   },
-};
+);
 
-const stoppedNode: Fault = {
-  name: 'a node stands still',
-  of: 'nodes',
-  async run(world) {
-    const [target] = some(world.random, nodesOn(world), 1);
-    target?.node.pauseAll('SIGSTOP');
-    await sleep(lasting(world, 5, 90));
-    target?.node.pauseAll('SIGCONT');
-    return target?.node.name ?? '';
-  },
-};
+const stoppedNode = onOne('a node stands still', async (world, { node }) => {
+  node.pauseAll('SIGSTOP');
+  await sleep(lasting(world, 5, 90));
+  node.pauseAll('SIGCONT');
+  return '';
+});
 
 /** The node is off: a person says so. Refused while it seems alive. */
 async function fenceOff(world: World, target: Runtime): Promise<string> {
@@ -189,44 +195,31 @@ async function fenceOff(world: World, target: Runtime): Promise<string> {
   return `refused: ${said}`;
 }
 
-const lostNode: Fault = {
-  name: 'a node lost, fenced --off, and back through a boot',
-  of: 'nodes',
-  async run(world) {
-    const [target] = some(world.random, nodesOn(world), 1);
-    if (!target) return '';
-    const had = [...target.live].map(([id, { network }]) => [id, network] as const);
-    target.powerOff(now());
-    const said = await fenceOff(world, target);
-    if (said.startsWith('refused')) world.complaints.push(`fence --off of ${target.node.name}: ${said}`);
-    await sleep(lasting(world, 2, 15));
-    target.node.powerOn();
-    // Its runtime takes away what died with the power; these DELs must succeed, whoever has the addresses now.
-    for (const [id, network] of had) await target.del(0, id, network);
-    return `${target.node.name}: ${said}`;
-  },
-};
+const lostNode = onOne('a node lost, fenced --off, and back through a boot', async (world, target) => {
+  const had = [...target.live].map(([id, { network }]) => [id, network] as const);
+  target.powerOff(now());
+  const said = await fenceOff(world, target);
+  if (said.startsWith('refused')) world.complaints.push(`fence --off of ${target.node.name}: ${said}`);
+  await sleep(lasting(world, 2, 15));
+  target.node.powerOn();
+  // Its runtime takes away what died with the power; these DELs must succeed, whoever has the addresses now.
+  for (const [id, network] of had) await target.del(0, id, network);
+  return `: ${said}`;
+});
 
-const rebooted: Fault = {
-  name: 'a node reboots',
-  of: 'nodes',
-  async run(world) {
-    const [target] = some(world.random, nodesOn(world), 1);
-    if (!target) return '';
-    const apart = world.random.chance(0.5);
-    const members = world.members.all.map(({ place }) => place.address);
-    target.powerOff(now());
-    await sleep(lasting(world, 1, 5));
-    target.node.powerOn();
-    // It comes back before it reaches etcd.
-    if (apart) {
-      target.node.place.cut(members, 'both');
-      await sleep(lasting(world, 3, 10));
-      target.node.place.heal();
-    }
-    return `${target.node.name}${apart ? ', cut off at first' : ''}`;
-  },
-};
+const rebooted = onOne('a node reboots', async (world, target) => {
+  const apart = world.random.chance(0.5);
+  target.powerOff(now());
+  await sleep(lasting(world, 1, 5));
+  target.node.powerOn();
+  // It comes back before it reaches etcd.
+  if (apart) {
+    target.node.place.cut(world.members.addresses, 'both');
+    await sleep(lasting(world, 3, 10));
+    target.node.place.heal();
+  }
+  return apart ? ', cut off at first' : '';
+});
 
 const diskFull: Fault = {
   name: 'disks full',
@@ -257,41 +250,32 @@ const compacted: Fault = {
 };
 
 /** Another machine gets the name of one that is there: from a copied image, say. */
-const twin: Fault = {
-  name: 'one name on two nodes',
-  of: 'nodes',
-  async run(world) {
-    const [target] = some(world.random, nodesOn(world), 1);
-    if (!target) return '';
-    const { networks, setup, recorder } = world;
-    const node = await RigNode.open(
-      `t-${target.node.name}`,
-      '10.90.200.1',
-      { ...setup, networks, lanes: 1, disk: 0 },
-      target.node.nodeName,
-    );
-    const stranger = new Runtime(node, recorder);
-    node.startAgent();
-    await sleep(lasting(world, 3, 8));
-    const said = new Set<string>();
-    for (const network of networks) {
-      const { error, answer } = await stranger.add(0, network);
-      said.add(error ?? `status ${answer?.status}`);
-      if (answer?.status === 0)
-        world.complaints.push(
-          `a second node ${target.node.nodeName} was given an address of ${network.name}`,
-        );
-      else if (!error?.includes(target.node.nodeName)) {
-        world.complaints.push(
-          `a second node ${target.node.nodeName} was refused, but not told why: ${error}`,
-        );
-      }
+const twin = onOne('one name on two nodes', async (world, target) => {
+  const { networks, setup, recorder, complaints } = world;
+  const { nodeName } = target.node;
+  const node = await RigNode.open(
+    `t-${target.node.name}`,
+    '10.90.200.1',
+    { ...setup, networks, lanes: 1, disk: 0 },
+    nodeName,
+  );
+  const stranger = new Runtime(node, recorder);
+  node.startAgent();
+  await sleep(lasting(world, 3, 8));
+  const said = new Set<string>();
+  for (const network of networks) {
+    const { error, answer } = await stranger.add(0, network);
+    said.add(error ?? `status ${answer?.status}`);
+    if (answer?.status === 0) {
+      complaints.push(`a second node ${nodeName} was given an address of ${network.name}`);
+    } else if (!error?.includes(nodeName)) {
+      complaints.push(`a second node ${nodeName} was refused, but not told why: ${error}`);
     }
-    stranger.powerOff(now());
-    await node.close();
-    return [...said].join('; ').slice(0, 300);
-  },
-};
+  }
+  stranger.powerOff(now());
+  await node.close();
+  return `: ${[...said].join('; ').slice(0, 300)}`;
+});
 
 const backUp: Fault = {
   name: 'a copy of etcd’s disks made',
@@ -337,8 +321,8 @@ const restored: Fault = {
 
 /** Every kind of fault. */
 export const faults: readonly Fault[] = [
-  killedMember,
-  majorityKilled,
+  killedMembers('a member killed', 1, 1, 8),
+  killedMembers('two members killed', 2, 3, 15),
   stoppedMember,
   leaderChanges,
   memberApart,
@@ -367,5 +351,4 @@ export async function strike(world: World, fault: Fault): Promise<void> {
     world.complaints.push(`${fault.name}: ${error instanceof Error ? error.message : String(error)}`);
     say(`${fault.name} went wrong: ${error instanceof Error ? error.message : String(error)}`);
   }
-  world.lastFault = now();
 }

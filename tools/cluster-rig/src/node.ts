@@ -14,7 +14,7 @@ import type { Store } from './history.ts';
 import { Launcher, type LauncherAnswer, type LauncherCall } from './launcher.ts';
 import { configOf, type RigNetwork } from './networks.ts';
 import { agentCommand, askAgent } from './product.ts';
-import { killed, now, Place, sh } from './stage.ts';
+import { killed, now, Place, sh, sleep } from './stage.ts';
 
 export interface NodeSetup {
   readonly folder: string;
@@ -71,10 +71,6 @@ export class RigNode {
 
   get hasSmallDisk(): boolean {
     return Boolean(this.setup.disk);
-  }
-
-  get lanes(): number {
-    return this.#lanes.length;
   }
 
   get hasAgent(): boolean {
@@ -247,7 +243,7 @@ export class RigNode {
       if (complaint === undefined) return now() - began;
       if (now() - began > limit)
         throw new Error(`the agent of ${this.name} is not well after ${limit} s: ${complaint}`);
-      await new Promise((done) => setTimeout(done, 200));
+      await sleep(0.2);
     }
   }
 

@@ -7,7 +7,7 @@ import { machine } from '@cni-ts/bench/machine';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { Random } from '@cni-ts/torture/random';
 import { check } from './checker.ts';
-import { type Figures, measure } from './figures.ts';
+import { type FiguresPlan, measure } from './figures.ts';
 import type { HistoryEvent } from './history.ts';
 import { launcherProgram } from './launcher.ts';
 import { Load } from './load.ts';
@@ -32,9 +32,7 @@ export interface RunPlan {
   readonly out: string;
   readonly patience: number;
   /** undefined: none are taken. */
-  readonly figures:
-    | { readonly adds: number; readonly rounds: number; readonly sharedSeconds: number }
-    | undefined;
+  readonly figures: FiguresPlan | undefined;
   /** Parts of the names of faults; undefined: all. */
   readonly faults: readonly string[] | undefined;
   readonly sabotage: string | undefined;
@@ -79,9 +77,9 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   const load = new Load({ networks, living: livingOn(plan.nodes), hurt: 0.01 }, runtimes, random);
   const world: World = {
     ...{ members, runtimes, networks, setup, recorder, load, random, patience: plan.patience },
-    ...{ lastFault: now(), complaints: [] },
+    complaints: [],
   };
-  const figures: Figures | undefined = plan.figures && (await measure(world, { ...plan.figures, lanes: 1 }));
+  const figures = plan.figures && (await measure(world, plan.figures));
   const sabotage = plan.sabotage === undefined ? undefined : sabotages[plan.sabotage];
   const tried = await trial(world, {
     ...{ adds: plan.adds, until: began + plan.minutes * 60, lanes, faults: plan.faults },

@@ -37,11 +37,6 @@ export class Runtime {
     this.recorder = recorder;
   }
 
-  /** Calls that are under way. */
-  get calls(): number {
-    return this.#calls;
-  }
-
   /** The power goes, and its containers with it. */
   powerOff(at: number): void {
     this.recorder.add({ kind: 'off', node: this.node.name, at });
@@ -70,14 +65,13 @@ export class Runtime {
       this.owed.set(id, network);
       return { answer, id };
     }
-    const said = parsed(output);
-    if (status !== 0) {
-      const error = sentence(said, output);
+    const error = refusalOf(answer);
+    if (error !== undefined) {
       this.recorder.add({ ...of, asked: began, error });
       // A runtime asks for DEL after an ADD that failed; nothing should be left without it.
       return { answer, id, error };
     }
-    const addresses = (said?.ips ?? []).map(({ address }) => address.split('/')[0] ?? '');
+    const addresses = (parsed(output)?.ips ?? []).map(({ address }) => address.split('/')[0] ?? '');
     const folder = this.node.reservations(network);
     const onDisk = addresses.length > 0 && addresses.every((address) => existsSync(join(folder, address)));
     this.recorder.add({ ...of, asked: began, answered: ended, addresses, onDisk });
@@ -101,7 +95,7 @@ export class Runtime {
       this.owed.set(id, network);
       return { answer };
     }
-    const error = answer.status === 0 ? undefined : sentence(parsed(answer.output), answer.output);
+    const error = refusalOf(answer);
     this.recorder.add({ ...of, answered: answer.ended, ...(error !== undefined && { error }) });
     if (error === undefined) this.owed.delete(id);
     else this.owed.set(id, network);
@@ -111,7 +105,7 @@ export class Runtime {
   async check(lane: number, id: string, network: RigNetwork): Promise<Outcome> {
     const answer = await this.#call(lane, { verb: 'CHECK', id, config: this.node.config(network) });
     if (!answer || answer.status >= 128) return { answer };
-    const error = answer.status === 0 ? undefined : sentence(parsed(answer.output), answer.output);
+    const error = refusalOf(answer);
     this.recorder.add({
       ...{ kind: 'check', node: this.node.name, network: network.name, id },
       ...{ asked: answer.began, answered: answer.ended, ...(error !== undefined && { error }) },
@@ -124,7 +118,7 @@ export class Runtime {
     const valid = this.liveOf(network);
     const answer = await this.#tracked(this.node.collect(lane, network, valid));
     if (!answer || answer.status >= 128) return { answer };
-    const error = answer.status === 0 ? undefined : sentence(parsed(answer.output), answer.output);
+    const error = refusalOf(answer);
     this.recorder.add({
       ...{ kind: 'gc', node: this.node.name, network: network.name, valid },
       ...{ asked: answer.began, answered: answer.ended, ...(error !== undefined && { error }) },
@@ -173,11 +167,14 @@ function parsed(output: string): Said | undefined {
   try {
     return JSON.parse(output) as Said; // reason: what a plugin prints, as the protocol says
   } catch {
-    return undefined; // reason: `sentence` tells what it printed
+    return undefined; // reason: `refusalOf` tells what it printed
   }
 }
 
-function sentence(said: Said | undefined, output: string): string {
+/** undefined for a success. */
+function refusalOf({ status, output }: LauncherAnswer): string | undefined {
+  if (status === 0) return undefined;
+  const said = parsed(output);
   return said?.msg
     ? `${said.code}: ${said.msg}${said.details ? ` (${said.details})` : ''}`
     : `no JSON: ${output.slice(0, 300)}`;

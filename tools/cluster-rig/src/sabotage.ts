@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseIp } from '@cni-ts/address/ip';
-import { blockKey, blockOf, parseBlockKey } from '@cni-ts/cluster/block';
+import { type Block, blockKey, blockOf, parseBlockKey } from '@cni-ts/cluster/block';
 import type { Invariant } from './checker.ts';
 import { ledgerKeys, prefix } from './look.ts';
 import { configOf } from './networks.ts';
@@ -37,6 +37,14 @@ async function attached(world: World, runtime: Runtime): Promise<{ id: string; a
   return { id: known, address };
 }
 
+/** A block of the first network that etcd says a node has, and of which that node knows nothing. */
+async function claim(world: World, node: string, block: Block): Promise<void> {
+  const network = networkOf(world);
+  const value = { node, uid: 'x', claim: 'x', network: network.name, time: '' };
+  const key = `${prefix}space/${network.law.space}/block/${blockKey(block)}`;
+  await world.members.gateway.put(key, JSON.stringify(value));
+}
+
 export const sabotages: Readonly<Record<string, Sabotage>> = {
   /** Another node's file gets the blocks of the first: both give the same addresses. */
   'two-holders': {
@@ -65,12 +73,7 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
       const around = (await ledgerKeys(world.members)).find((key) => key.space === network.law.space);
       const block = around && parseBlockKey(around.key.includes('/') ? around.key : `${around.key}/128`);
       if (!block) throw new Error('sabotage found no block');
-      const inner = blockKey(blockOf(block.first, block.length + 1));
-      const value = { node: 'stranger', uid: 'x', claim: 'x', network: network.name, time: '' };
-      await world.members.gateway.put(
-        `${prefix}space/${network.law.space}/block/${inner}`,
-        JSON.stringify(value),
-      );
+      await claim(world, 'stranger', blockOf(block.first, block.length + 1));
     },
   },
   'foreign-reservation': {
@@ -116,15 +119,9 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
     finds: 'I6',
     async act(world) {
       const [one] = two(world);
-      const network = networkOf(world);
       const ip = parseIp('10.64.0.224');
       if (!ip) throw new Error('no address');
-      const value = { node: one.node.name, uid: 'x', claim: 'x', network: network.name, time: '' };
-      const key = blockKey(blockOf(ip, 32));
-      await world.members.gateway.put(
-        `${prefix}space/${network.law.space}/block/${key}`,
-        JSON.stringify(value),
-      );
+      await claim(world, one.node.name, blockOf(ip, 32));
     },
   },
   'failing-del': {

@@ -18,8 +18,6 @@ export interface World {
   readonly random: Random;
   /** Faults last as long as the run has time: 1 in the long one, less in the short one. */
   readonly patience: number;
-  /** When the last fault was, seconds of the monotonic clock. */
-  lastFault: number;
   /** What went wrong that is no matter of the history. */
   readonly complaints: string[];
 }
