@@ -6,7 +6,7 @@ import { ledgerKeys } from '@cni-ts/cluster-rig/look';
 import { RigNode } from '@cni-ts/cluster-rig/node';
 import { Runtime } from '@cni-ts/cluster-rig/runtime';
 import { ownAddress, sleep } from '@cni-ts/cluster-rig/stage';
-import { etcdProgram } from '@cni-ts/testing/etcd-program';
+import { etcdProgram, memberFlags } from '@cni-ts/testing/etcd-program';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ClusterLab } from './cluster-lab.ts';
 
@@ -23,16 +23,20 @@ describe.skipIf(etcdProgram() === undefined)('what is wrong', () => {
   });
 
   const one = () => {
-    const [runtime] = cluster.runtimes;
-    if (!runtime) throw new Error('no node');
-    return { runtime, network: cluster.network, node: runtime.node };
+    const { first: runtime, network } = cluster;
+    return { runtime, network, node: runtime.node };
   };
+
+  /** Until its agent can be asked, or five seconds are over. */
+  async function untilItAnswers(node: RigNode): Promise<void> {
+    for (let i = 0; i < 50 && (await node.complaint())?.includes('ENOENT'); i++) await sleep(0.1);
+  }
 
   /** The sentence of an ADD that fails with the agent started like this, and what the agent's status says. */
   async function told(more: readonly string[], endpoints?: readonly string[]): Promise<string> {
     const { runtime, network, node } = one();
     node.startAgent(more, endpoints);
-    for (let i = 0; i < 50 && (await node.complaint())?.includes('ENOENT'); i++) await sleep(0.1);
+    await untilItAnswers(node);
     const { error, answer, id } = await runtime.add(0, network);
     if (error === undefined) await runtime.del(0, id, network);
     expect(error, 'ADD should fail').toBeDefined();
@@ -59,32 +63,14 @@ describe.skipIf(etcdProgram() === undefined)('what is wrong', () => {
 
   test('an endpoint of TLS that is asked without, and without its certificate', async () => {
     const { node } = one();
-    const [member] = cluster.members.all;
-    const program = etcdProgram() ?? '';
-    const place = member?.place;
-    const url = `https://${place?.address}:3379`;
-    const etcd = place?.start(
-      program,
+    const [{ place } = expect.unreachable('no member')] = cluster.members.all;
+    const url = `https://${place.address}:3379`;
+    const peer = `http://${place.address}:3380`;
+    const etcd = place.start(
+      etcdProgram() ?? '',
       [
-        ...[
-          '--name',
-          'tls',
-          '--data-dir',
-          join(node.folder, 'tls'),
-          '--auto-tls',
-          '--log-level',
-          'error',
-          '--logger',
-          'zap',
-        ],
-        ...['--listen-client-urls', url, '--advertise-client-urls', url],
-        ...[
-          '--listen-peer-urls',
-          `http://${place.address}:3380`,
-          '--initial-advertise-peer-urls',
-          `http://${place.address}:3380`,
-        ],
-        ...['--initial-cluster', `tls=http://${place.address}:3380`],
+        ...memberFlags('tls', join(node.folder, 'tls'), url, peer),
+        ...['--initial-cluster', `tls=${peer}`, '--auto-tls', '--log-level', 'error'],
       ],
       { stdio: 'ignore' },
     );
@@ -97,7 +83,7 @@ describe.skipIf(etcdProgram() === undefined)('what is wrong', () => {
       const { error } = await startAndAdd(['--ca-file', foreign], [url]);
       expect(error).toMatch(/certificate|foreign\.pem/);
     } finally {
-      etcd?.kill('SIGKILL');
+      etcd.kill('SIGKILL');
     }
   });
 
@@ -192,15 +178,10 @@ describe.skipIf(etcdProgram() === undefined)('what is wrong', () => {
   test('a second node of one name is refused by its agent and by ADD, which name the other; the first goes on', async () => {
     const { runtime, network, node } = one();
     await cluster.startAgents();
-    const stranger = await RigNode.open(
-      'twin',
-      '10.90.1.99',
-      { ...clusterSetup(node), networks: [network], endpoints: cluster.members.endpoints },
-      node.nodeName,
-    );
+    const stranger = await RigNode.open('twin', '10.90.1.99', node.setup, node.nodeName);
     try {
       stranger.startAgent();
-      for (let i = 0; i < 50 && (await stranger.complaint())?.includes('ENOENT'); i++) await sleep(0.1);
+      await untilItAnswers(stranger);
       const second = new Runtime(stranger, runtime.recorder);
       const { error } = await second.add(0, network);
       expect(error).toMatch(/n1/);
@@ -210,6 +191,4 @@ describe.skipIf(etcdProgram() === undefined)('what is wrong', () => {
       await stranger.close();
     }
   });
-
-  const clusterSetup = (node: RigNode) => ({ ...node.setup, lanes: 1 });
 });

@@ -13,16 +13,12 @@ describe.skipIf(etcdProgram() === undefined)('without etcd', () => {
   });
   afterAll(() => cluster?.close());
 
-  const one = () => {
-    const [runtime] = cluster.runtimes;
-    if (!runtime) throw new Error('no node');
-    return { runtime, network: cluster.network };
-  };
+  const one = () => ({ runtime: cluster.first, network: cluster.network });
 
   test('ADD goes on in blocks that the node holds, and CHECK, DEL and GC do their work', async () => {
     const { runtime, network } = one();
     expect((await runtime.add(0, network)).error).toBeUndefined();
-    for (const member of cluster.members.all) await cluster.members.kill(member);
+    await cluster.members.killAll();
     const added = await runtime.add(0, network);
     expect(added.error).toBeUndefined();
     expect((await runtime.check(0, added.id, network)).error).toBeUndefined();
@@ -78,8 +74,7 @@ describe.skipIf(etcdProgram() === undefined)('without etcd', () => {
     timeout: 60_000,
   }, async () => {
     const { runtime, network } = one();
-    for (const member of cluster.members.all) cluster.members.start(member);
-    await cluster.members.ready();
+    await cluster.members.startAll();
     await cluster.startAgents();
     for (let i = 0; i < 150 && (await ledgerKeys(cluster.members)).length > 0; i++) await sleep(0.2);
     expect(await ledgerKeys(cluster.members)).toEqual([]);

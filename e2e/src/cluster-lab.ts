@@ -61,6 +61,13 @@ export class ClusterLab {
     return new ClusterLab(lab, members, runtimes, network);
   }
 
+  /** Of its first node. */
+  get first(): Runtime {
+    const [runtime] = this.runtimes;
+    if (!runtime) throw new Error('a cluster without nodes');
+    return runtime;
+  }
+
   async startAgents(): Promise<void> {
     for (const { node } of this.runtimes) node.startAgent();
     for (const { node } of this.runtimes) await node.waitUntilWell(20);

@@ -20,12 +20,13 @@ describe.skipIf(etcdProgram() === undefined)('cnitool on a node of a cluster', (
     cluster = await ClusterLab.open({ nodes: 2 });
     await cluster.startAgents();
     [one, other] = cluster.runtimes as [Runtime, Runtime]; // reason: two were asked for
-    for (const { node } of cluster.runtimes) {
+    for (const runtime of cluster.runtimes) {
+      const { node } = runtime;
       mkdirSync(join(node.folder, 'net.d'));
       const { name, ipam } = cluster.network;
       const list = { cniVersion: '1.1.0', name, plugins: [{ type: 'macvlan', ipam }] };
       writeFileSync(join(node.folder, 'net.d/10-tight.conflist'), JSON.stringify(list));
-      expect((await (node === one.node ? one : other).add(0, cluster.network)).error).toBeUndefined();
+      expect((await runtime.add(0, cluster.network)).error).toBeUndefined();
     }
     address = one.node.store(cluster.network).reservations[0]?.address ?? '';
   });
@@ -141,7 +142,7 @@ describe.skipIf(etcdProgram() === undefined)('cnitool on a node of a cluster', (
   });
 
   test('where etcd is gone it says so', async () => {
-    for (const member of cluster.members.all) await cluster.members.kill(member);
+    await cluster.members.killAll();
     const { said, status } = tool(one, 'ipam spaces');
     expect(said).toMatch(/^Error: .*etcd/m);
     expect(status).toBe(3);

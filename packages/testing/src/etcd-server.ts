@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { memberFlags } from './etcd-program.ts';
 import { portOf } from './local-port.ts';
 
 export interface EtcdOptions {
@@ -15,6 +16,9 @@ export interface EtcdOptions {
   /** https, with these files. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly clientCa?: string };
 }
+
+/** What goes wrong is noticed soon, and told on stderr. */
+const soon = ['--heartbeat-interval', '50', '--election-timeout', '500', '--log-outputs', 'stderr'] as const;
 
 export class EtcdServer {
   readonly endpoint: string;
@@ -38,7 +42,12 @@ export class EtcdServer {
     const endpoint = `${tls ? 'https' : 'http'}://127.0.0.1:${client}`;
     const folder = mkdtempSync(join(tmpdir(), 'etcd-'));
     const server = new EtcdServer(folder, unix ? `unix://${folder}/client:0` : endpoint, [
-      ...memberFlags('one', unix ? 'unix://client:0' : endpoint, `http://127.0.0.1:${peer}`),
+      ...memberFlags(
+        'one',
+        `${folder}/data`,
+        unix ? 'unix://client:0' : endpoint,
+        `http://127.0.0.1:${peer}`,
+      ),
       ...['--initial-cluster', `one=http://127.0.0.1:${peer}`],
       ...(tls ? ['--cert-file', tls.cert, '--key-file', tls.key] : []),
       ...(tls?.clientCa === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.clientCa]),
@@ -55,8 +64,9 @@ export class EtcdServer {
     const all = peers.map((peer, i) => `m${i}=${peer}`).join();
     const members = peers.map((peer, i) => {
       const endpoint = `http://127.0.0.1:${ports[i]}`;
-      const flags = [...memberFlags(`m${i}`, endpoint, peer), '--initial-cluster', all];
-      return new EtcdServer(mkdtempSync(join(tmpdir(), 'etcd-')), endpoint, flags);
+      const folder = mkdtempSync(join(tmpdir(), 'etcd-'));
+      const flags = [...memberFlags(`m${i}`, `${folder}/data`, endpoint, peer), '--initial-cluster', all];
+      return new EtcdServer(folder, endpoint, flags);
     });
     await Promise.all(members.map((one) => one.#ready()));
     return members;
@@ -95,7 +105,7 @@ export class EtcdServer {
 
   #spawn(): ChildProcess {
     // Whoever made it may be killed, as a test's worker that takes too long: it ends with that thread.
-    const command = ['--pdeathsig', 'KILL', 'etcd', '--data-dir', `${this.#folder}/data`, ...this.#args];
+    const command = ['--pdeathsig', 'KILL', 'etcd', ...soon, ...this.#args];
     const child = spawn('setpriv', command, {
       cwd: this.#folder, // it makes its socket here
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -119,15 +129,6 @@ export class EtcdServer {
     }
     throw new Error(`etcd at ${this.endpoint} is not ready within nine seconds: ${this.#said}`);
   }
-}
-
-function memberFlags(name: string, client: string, peer: string): string[] {
-  return [
-    ...['--name', name, '--logger', 'zap', '--log-outputs', 'stderr'],
-    ...['--listen-client-urls', client, '--advertise-client-urls', client],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-    ...['--heartbeat-interval', '50', '--election-timeout', '500'],
-  ];
 }
 
 async function freePorts(count: number): Promise<number[]> {

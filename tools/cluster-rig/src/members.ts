@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { cpSync, createWriteStream, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { memberFlags } from '@cni-ts/testing/etcd-program';
 import { Gateway, postTo } from './gateway.ts';
 import { killed, now, Place, sleep } from './stage.ts';
 
@@ -59,9 +60,8 @@ export class Members {
     member.process = place.start(
       this.#program,
       [
-        ...['--name', place.name, '--data-dir', folder, '--logger', 'zap', '--log-level', 'warn'],
-        ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
-        ...['--listen-peer-urls', peer(place), '--initial-advertise-peer-urls', peer(place)],
+        ...memberFlags(place.name, folder, endpoint, peer(place)),
+        ...['--log-level', 'warn'],
         ...['--initial-cluster', this.all.map(({ place: one }) => `${one.name}=${peer(one)}`).join(',')],
         ...['--initial-cluster-state', 'new', '--initial-cluster-token', 'rig'],
       ],
