@@ -6,19 +6,15 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { ledgerKeys } from '@cni-ts/cluster-rig/look';
 import { Members } from '@cni-ts/cluster-rig/members';
 import { agentCommand, askAgent } from '@cni-ts/cluster-rig/product';
 import { killed, layBridge, Place, sleep } from '@cni-ts/cluster-rig/stage';
 import { commandLine } from '@cni-ts/setup/command-line';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
-import { execa } from 'execa';
-import { emphasis } from './emphasis.ts';
+import { bin, build, cyan, enter, title } from './demo-stage.ts';
 
-const root = resolve(import.meta.dirname, '../..');
-const bin = join(root, 'dist/bin');
-const { bold, cyan } = emphasis(process.stdout, process.env);
 const { values } = commandLine('npm run cluster-demo', {
   options: { built: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false } },
 });
@@ -41,31 +37,11 @@ async function prepare(): Promise<void> {
     console.error('The demo needs etcd: the package etcd-server has it.');
     process.exit(1);
   }
-  if (!values.built) {
-    title('Build');
-    const command = [join(root, 'tools/bundle/src/build.ts')];
-    const build = await execa('node', command, { cwd: root, stdio: 'inherit', reject: false });
-    if (build.exitCode !== 0) process.exit(1);
-  }
-  const isRoot = process.getuid?.() === 0;
-  const namespaces = '--net --mount --pid --fork --kill-child --mount-proc --propagation private'.split(' ');
-  const user = isRoot ? [] : ['--user', '--map-root-user'];
-  const run = await execa(
-    'unshare',
-    [...namespaces, ...user, process.execPath, import.meta.filename, '--inside'],
-    {
-      stdio: 'inherit',
-      reject: false,
-    },
+  if (!values.built) await build();
+  await enter(
+    import.meta.filename,
+    '--net --mount --pid --fork --kill-child --mount-proc --propagation private'.split(' '),
   );
-  if (run.exitCode !== 0 && !isRoot) {
-    console.error('The demo needs root, or a kernel that lets users make user and network namespaces.');
-  }
-  process.exit(run.exitCode ?? 1);
-}
-
-function title(text: string): void {
-  console.log(`\n${bold(`== ${text}`)}`);
 }
 
 function tell(text: string): void {

@@ -5,50 +5,18 @@
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { commandLine } from '@cni-ts/setup/command-line';
-import { execa, execaSync } from 'execa';
-import { emphasis } from './emphasis.ts';
+import { execaSync } from 'execa';
+import { bin, build, cyan, enter, title } from './demo-stage.ts';
 
-const root = resolve(import.meta.dirname, '../..');
-const bin = join(root, 'dist/bin');
-const { bold, cyan } = emphasis(process.stdout, process.env);
 const { values } = commandLine('npm run demo', { options: { inside: { type: 'boolean', default: false } } });
 
 if (!values.inside) {
-  await prepare();
+  await build();
+  await enter(import.meta.filename, ['--net', '--mount', '--propagation', 'private']);
 } else {
   show();
-}
-
-async function prepare(): Promise<void> {
-  title('Build');
-  const build = await execa('node', [join(root, 'tools/bundle/src/build.ts')], {
-    cwd: root,
-    stdio: 'inherit',
-    reject: false,
-  });
-  if (build.exitCode !== 0) process.exit(1);
-  const isRoot = process.getuid?.() === 0;
-  const unshare = [
-    '--net',
-    '--mount',
-    '--propagation',
-    'private',
-    ...(isRoot ? [] : ['--user', '--map-root-user']),
-  ];
-  const run = await execa('unshare', [...unshare, process.execPath, import.meta.filename, '--inside'], {
-    stdio: 'inherit',
-    reject: false,
-  });
-  if (run.exitCode !== 0 && !isRoot) {
-    console.error('The demo needs root, or a kernel that lets users make user and network namespaces.');
-  }
-  process.exit(run.exitCode ?? 1);
-}
-
-function title(text: string): void {
-  console.log(`\n${bold(`== ${text}`)}`);
 }
 
 /** Runs a command, shows it as it would be typed, and its output. */
