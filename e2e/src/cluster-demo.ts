@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ledgerKeys } from '@cni-ts/cluster-rig/look';
 import { Members } from '@cni-ts/cluster-rig/members';
-import { agentCommand, askAgent } from '@cni-ts/cluster-rig/product';
-import { killed, layBridge, Place, sleep } from '@cni-ts/cluster-rig/stage';
+import { type NodeSetup, RigNode } from '@cni-ts/cluster-rig/node';
+import { layBridge, sleep } from '@cni-ts/cluster-rig/stage';
 import { commandLine } from '@cni-ts/setup/command-line';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { bin, build, cyan, enter, title } from './demo-stage.ts';
@@ -48,47 +48,25 @@ function tell(text: string): void {
   console.log(text);
 }
 
-/** A machine of the cluster, with an agent. */
+/** A machine of the cluster, with an agent, on which commands are typed. */
 class Node {
-  readonly place: Place;
+  readonly rig: RigNode;
   readonly #configs: string;
-  #agent: ReturnType<Place['start']> | undefined;
 
-  private constructor(place: Place, configs: string) {
-    this.place = place;
-    this.#configs = configs;
+  private constructor(rig: RigNode) {
+    this.rig = rig;
+    this.#configs = join(rig.folder, 'net.d');
+    mkdirSync(this.#configs);
+    writeFileSync(join(this.#configs, '10-flat.conflist'), `${JSON.stringify(conflist, null, 2)}\n`);
   }
 
-  static async open(name: string, address: string, dir: string): Promise<Node> {
-    const disk = join(dir, name);
-    for (const folder of ['lib', 'net.d']) mkdirSync(join(disk, folder), { recursive: true });
-    writeFileSync(join(disk, 'net.d/10-flat.conflist'), `${JSON.stringify(conflist, null, 2)}\n`);
-    // All of it goes with the demo: a folder is laid over those that a machine may not have.
-    const mounts = `mount -t tmpfs tmpfs /var/lib; mkdir /var/lib/cni; mount --bind ${disk}/lib /var/lib/cni`;
-    return new Node(await Place.open(name, address, mounts), join(disk, 'net.d'));
-  }
-
-  startAgent(endpoints: readonly string[]): void {
-    const [command = '', ...args] = agentCommand({ node: this.place.name, endpoints });
-    const { PATH = '' } = process.env;
-    this.#agent = this.place.start(command, args, { stdio: 'ignore', env: { PATH } });
-  }
-
-  async ready(): Promise<void> {
-    for (let i = 0; i < 100; i++) {
-      const status = await askAgent(this.place.path('/run/cni-ts/cluster.sock'), { ask: 'status' }, 2).catch(
-        () => undefined,
-      ); // reason: not up yet
-      const { reachable } = (status?.etcd ?? {}) as { reachable?: boolean }; // reason: as agent-talk.ts has it
-      if (reachable) return;
-      await sleep(0.1);
-    }
-    fail(`the agent of ${this.place.name} did not come up`);
+  static async open(name: string, address: string, setup: NodeSetup): Promise<Node> {
+    return new Node(await RigNode.open(name, address, setup));
   }
 
   /** Runs a command on it, shows it as it would be typed, and its output; some end with 1 for what they tell. */
   sh(command: string, { quiet = false, mayEndWith = 0 } = {}): string {
-    const { name, pid } = this.place;
+    const { name, pid } = this.rig.place;
     if (!quiet) tell(cyan(`${name}$ ${command}`));
     const path = `export PATH=${bin}:$PATH CNI_PATH=${bin} NETCONFPATH=${this.#configs}`;
     const { status, stdout, stderr } = run('nsenter', [
@@ -105,11 +83,6 @@ class Node {
     const listed = JSON.parse(this.sh(`ip -n ${container} -j -4 address show dev eth0`, { quiet: true }));
     const { addr_info: [info] = [] } = (listed as { addr_info?: { local: string }[] }[])[0] ?? {}; // reason: iproute2's JSON
     return info?.local ?? fail(`${container} has no address`);
-  }
-
-  async close(): Promise<void> {
-    await killed(this.#agent);
-    this.place.close();
   }
 }
 
@@ -137,28 +110,30 @@ async function show(): Promise<void> {
     title('Three members of etcd, m1 to m3, and three nodes, n1 to n3, on one flat network');
     const members = await Members.open(etcdProgram() ?? '', join(dir, 'etcd'));
     const nodes: Node[] = [];
-    for (const i of [1, 2, 3]) nodes.push(await Node.open(`n${i}`, `10.90.1.${i}`, dir));
+    // Their plugins are called by cnitool alone.
+    const setup = { folder: dir, endpoints: members.endpoints, bin, networks: [], launcher: '', lanes: 0 };
+    for (const i of [1, 2, 3]) nodes.push(await Node.open(`n${i}`, `10.90.1.${i}`, setup));
     const [n1, n2, n3] = nodes;
     if (!n1 || !n2 || !n3) throw new Error('three nodes'); // reason: made above
     await sleep(0.5);
     own('ip -brief link show master rig0');
     tell(`\nOn each node runs: cluster-agent --endpoints ${members.endpoints.join(',')}`);
-    for (const node of nodes) node.startAgent(members.endpoints);
-    for (const node of nodes) await node.ready();
+    for (const { rig } of nodes) rig.startAgent();
+    for (const { rig } of nodes) await rig.waitUntilWell();
 
     title('The network, the same file on each node');
     n1.sh('cat $NETCONFPATH/10-flat.conflist');
 
     title('Two containers on each node');
     for (const node of nodes) {
-      const { name } = node.place;
+      const { name } = node.rig;
       for (const colour of ['blue', 'green']) {
         node.sh(`ip netns add ${name}-${colour} && cnitool add flat /run/netns/${name}-${colour} >/dev/null`);
       }
     }
     tell('');
     for (const node of nodes) {
-      node.sh(`for c in blue green; do ip -n ${node.place.name}-$c -brief -4 address show dev eth0; done`);
+      node.sh(`for c in blue green; do ip -n ${node.rig.name}-$c -brief -4 address show dev eth0; done`);
     }
     tell('\nEach node has borrowed a block of 16 addresses; inside it ADD asks nobody:');
     n1.sh('cnitool ipam spaces', { mayEndWith: 1 });
@@ -189,7 +164,7 @@ async function show(): Promise<void> {
     );
     for (const member of [m1, m2]) members.start(member);
     await members.ready();
-    for (const node of nodes) await node.ready();
+    for (const { rig } of nodes) await rig.waitUntilWell();
     tell('m1 and m2 are back');
 
     title('Node n3 is to leave: its containers go, then what it has borrowed is asked back');
@@ -217,19 +192,18 @@ async function show(): Promise<void> {
       await sleep(0.5);
     }
     n1.sh('cnitool ipam spaces', { mayEndWith: 1 });
-    const left = nodes.flatMap(({ place }) => {
-      const folder = join(dir, place.name, 'lib/networks/flat');
-      return readdirSync(folder).filter((name) => /^[0-9]+\./.test(name));
-    });
+    const left = nodes.flatMap(({ rig }) =>
+      readdirSync(rig.reservations({ name: 'flat' })).filter((name) => /^[0-9]+\./.test(name)),
+    );
     const links = nodes.flatMap((node) => {
-      const names = readdirSync(node.place.path('/run/netns'));
+      const names = readdirSync(node.rig.place.path('/run/netns'));
       return names.flatMap((name) =>
         node.sh(`ip -n ${name} -o link show | grep -v ' lo:' || true`, { quiet: true }),
       );
     });
     if (left.length > 0 || links.join('') !== '') fail(`left: ${left.join(', ')} ${links.join('')}`);
     tell('\nNo block is held, no address reserved, and no container has a link.');
-    for (const node of nodes) await node.close();
+    for (const { rig } of nodes) await rig.close();
     await members.close();
   } finally {
     rmSync(dir, { recursive: true, force: true });

@@ -176,7 +176,7 @@ export class RigNode {
   }
 
   /** The folder of a network's reservations. */
-  reservations(network: RigNetwork): string {
+  reservations(network: Pick<RigNetwork, 'name'>): string {
     return join(this.folder, 'disk/networks', network.name);
   }
 
