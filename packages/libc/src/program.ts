@@ -78,7 +78,8 @@ export function runToEnd(
   }
 }
 
-function variables(env: Readonly<Record<string, string | undefined>>): string[] {
+/** As a program gets them: `NAME=value`, those that are undefined left out. */
+export function variables(env: Readonly<Record<string, string | undefined>>): string[] {
   const list: string[] = [];
   for (const name of Object.keys(env)) if (env[name] !== undefined) list.push(`${name}=${env[name]}`);
   return list;
@@ -253,12 +254,16 @@ class Child {
       if (this.patience() === 0) this.kill();
       else if (this.#limit !== undefined) sleep(pauseMicroseconds);
     }
-    const value = this.#status ?? 0;
-    const signal = value & 0x7f;
-    return signal === 0
-      ? { status: (value >> 8) & 0xff, signal: undefined }
-      : { status: undefined, signal: signalName(signal) };
+    return endOf(this.#status ?? 0);
   }
+}
+
+/** What waitpid(2)'s status says of a program that has ended. */
+export function endOf(waited: number): Pick<Ended, 'status' | 'signal'> {
+  const signal = waited & 0x7f;
+  return signal === 0
+    ? { status: (waited >> 8) & 0xff, signal: undefined }
+    : { status: undefined, signal: signalName(signal) };
 }
 
 function failed(call: string): SyscallError {

@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readlinkSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Ended, runToEnd } from '@cni-ts/libc/program';
-import { signalName } from '@cni-ts/libc/signal';
+import { type Ended, endOf, runToEnd, variables } from '@cni-ts/libc/program';
 import { SyscallError } from '@cni-ts/libc/syscall-error';
 import { compiled } from './compiled.ts';
 
@@ -42,10 +41,8 @@ class Starter {
   }
 
   run(file: string, args: readonly string[], env: Environment, input: string): Ended {
-    const variables = Object.entries(env).flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name}=${value}`],
-    );
-    const words = [this.#namespaces, process.cwd(), file, `${args.length + 1}`, file, ...args, ...variables];
+    const command = [`${args.length + 1}`, file, ...args, ...variables(env)];
+    const words = [this.#namespaces, process.cwd(), file, ...command];
     const asked = Buffer.from(words.map((word) => `${word}\0`).join(''));
     const given = Buffer.from(input);
     this.#write(Buffer.from(new Uint32Array([asked.length, given.length]).buffer));
@@ -54,10 +51,7 @@ class Starter {
     const [status = 0, out = 0, err = 0] = new Uint32Array(new Uint8Array(this.#read(12)).buffer);
     const [stdout, stderr] = [this.#read(out).toString(), this.#read(err).toString()];
     if (status & 0x80000000) throw new SyscallError('posix_spawn', status & 0x7fffffff);
-    const signal = status & 0x7f;
-    return signal === 0
-      ? { status: (status >> 8) & 0xff, signal: undefined, stdout, stderr }
-      : { status: undefined, signal: signalName(signal), stdout, stderr };
+    return { ...endOf(status), stdout, stderr };
   }
 
   #write(bytes: Uint8Array): void {
