@@ -95,6 +95,9 @@ export class Place {
   }
 
   close(): void {
+    // Its name may be wanted again, and the kernel may keep a namespace with its links for long after its last process. Where
+    // it is gone already all is as it should be.
+    sh(`ip link del p-${this.name} 2>/dev/null || true`);
     this.#holder.kill('SIGKILL');
   }
 }
