@@ -65,26 +65,44 @@ function reserve(
   wanted: Ip | undefined,
   request: Asking,
 ): Candidate {
-  const take = ({ ip }: Candidate): boolean => {
-    const name = formatIp(ip);
-    if (!store.take(name, request)) return false;
-    request.undo.add(`reservation of ${name}`, () => store.giveBack(name, request));
-    return true;
-  };
+  const take = ({ ip }: Candidate) => takeName(store, formatIp(ip), request);
   if (wanted) {
     const candidate = { ip: wanted, range: rangeOf(set, wanted)! }; // it was chosen because it lies in the set
-    if (take(candidate) || (takeOver(store, candidate, request) && take(candidate))) return candidate;
+    if (takeThis(store, candidate, request, take)) return candidate;
     throw busy(store, set, wanted);
   }
+  const earlier = earlierOf(store, set, request);
+  if (earlier && !equalIp(earlier.ip, earlier.range.gateway) && take(earlier)) return earlier;
+  const found = takeFree(store, set, index, request, take);
+  if (!found) throw exhausted(store, set, request);
+  return found;
+}
+
+/** Takes an address, to be given back where the call fails; false where somebody has it. */
+export function takeName(store: Store, name: string, request: Asking): boolean {
+  if (!store.take(name, request)) return false;
+  request.undo.add(`reservation of ${name}`, () => store.giveBack(name, request));
+  return true;
+}
+
+/** Takes this one and no other, also where the attachment itself has it from before the boot. */
+export function takeThis(
+  store: Store,
+  candidate: Candidate,
+  request: Asking,
+  take: (candidate: Candidate) => boolean,
+): boolean {
+  return take(candidate) || (takeOver(store, candidate, request) && take(candidate));
+}
+
+/** What the attachment had of the set before the boot, which is free now. Throws where it has one since. */
+export function earlierOf(store: Store, set: RangeSet, request: Asking): Candidate | undefined {
   const earlier = duplicate(store.owned(request), set);
   if (earlier && !takeOver(store, earlier, request)) {
     const text = `${formatIp(earlier.ip)} has been allocated to ${request.containerId}, duplicate allocation is not allowed`;
     throw new Error(text);
   }
-  if (earlier && !equalIp(earlier.ip, earlier.range.gateway) && take(earlier)) return earlier;
-  const found = takeFree(store, set, index, request, take);
-  if (!found) throw exhausted(store, set, request);
-  return found;
+  return earlier;
 }
 
 /** The first address of the walk that is free and can be taken; that it is free is a hint until it is taken. */
@@ -109,7 +127,7 @@ export function takeFree(
 }
 
 /** What the attachment has of the set already. */
-export function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefined {
+function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | undefined {
   for (const names of [exact, legacy]) {
     for (const name of names) {
       const ip = parseIp(name);
@@ -124,7 +142,7 @@ export function duplicate({ exact, legacy }: Owned, set: RangeSet): Candidate | 
  * Gives an address free that the attachment itself has from before the boot: nothing of it is alive, and an engine that
  * keeps a container's ID starts it again without a DEL. One from this boot stays: it may be in use.
  */
-export function takeOver(store: Store, { ip }: Candidate, request: Asking): boolean {
+function takeOver(store: Store, { ip }: Candidate, request: Asking): boolean {
   const name = formatIp(ip);
   if (!isHeldBy(store.holder(name), request)) return false;
   const boot = bootTime();

@@ -110,10 +110,7 @@ export function ipamPlugin<S extends z.core.$ZodType, C>(ipam: IpamPlugin<S, C>)
   });
 }
 
-type KeptPlugin<C> = Kept<C> & {
-  readonly type: string;
-  readonly more?: ((config: C) => readonly Given[]) | undefined;
-};
+type KeptPlugin<C> = Kept<C> & Pick<Ipam<never, C>, 'type' | 'more'>;
 
 function given<S extends z.core.$ZodType, C>(
   ipam: IpamPlugin<S, C>,
@@ -150,7 +147,7 @@ function heldWithAll(store: Reservations, work: (store: Store) => readonly Given
 }
 
 function withMore<C>(
-  { more }: { readonly more?: ((config: C) => readonly Given[]) | undefined },
+  { more }: Pick<Ipam<never, C>, 'more'>,
   { config }: Request<C>,
   all: readonly Given[],
 ): readonly Given[] {

@@ -5,7 +5,7 @@ import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { bitsOf, blockText, sizeOf } from '@cni-ts/cluster/block';
 import { type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
 import { isFixedOwner } from '@cni-ts/cluster/pin-owner';
-import { allocationError, busy, duplicate, takeFree, takeOver } from '@cni-ts/ipam-kit/allocation';
+import { allocationError, busy, earlierOf, takeFree, takeName, takeThis } from '@cni-ts/ipam-kit/allocation';
 import { type Candidate, describe, type Range, rangeOf } from '@cni-ts/ipam-kit/ranges';
 import { type Choice, type Given, holderText, isHeldBy, type Store, Wanting } from '@cni-ts/ipam-kit/store';
 import type { Request } from '@cni-ts/skeleton/plugin';
@@ -103,12 +103,7 @@ class RangeChoice {
     const { config, store, request } = this.#scene;
     const wanted = config.wanted[this.#index];
     if (wanted) return this.#thisOne(wanted);
-    const { set } = this.#range;
-    const earlier = duplicate(store.owned(request), set);
-    if (earlier && !takeOver(store, earlier, request)) {
-      const text = `${formatIp(earlier.ip)} has been allocated to ${request.containerId}, duplicate allocation is not allowed`;
-      throw new Error(text);
-    }
+    const earlier = earlierOf(store, this.#range.set, request);
     if (config.owner !== undefined) return this.#ownersOwn(config.owner);
     if (earlier && this.#mayGive(earlier.ip) && this.#take(earlier)) return earlier;
     return this.#anyRested() ?? this.#anyNew() ?? this.#fromAgent();
@@ -121,8 +116,7 @@ class RangeChoice {
     const candidate = { ip, range: this.#range.set[0]! }; // it lies in it
     const block = blockAround(blocks, config.network.space, ip);
     if (block?.state === 'held' && isFor(block, config.owner)) {
-      if (this.#take(candidate) || (takeOver(store, candidate, request) && this.#take(candidate)))
-        return candidate;
+      if (takeThis(store, candidate, request, (one) => this.#take(one))) return candidate;
       throw busy(store, this.#range.set, ip);
     }
     if (block?.state === 'held') {
@@ -146,8 +140,7 @@ class RangeChoice {
       const isOwn = block.owner === owner && block.state === 'held' && block.space === config.network.space;
       if (!isOwn || block.length !== bitsOf(ip) || !rangeOf([range], ip) || !this.#isAllowed(ip)) continue;
       const candidate = { ip, range };
-      if (this.#take(candidate) || (takeOver(store, candidate, request) && this.#take(candidate)))
-        return candidate;
+      if (takeThis(store, candidate, request, (one) => this.#take(one))) return candidate;
       const name = formatIp(ip);
       throw new CniError(
         ErrorCode.tryAgainLater,
@@ -270,9 +263,7 @@ class RangeChoice {
   #take({ ip }: Candidate, name = formatIp(ip)): boolean {
     const { store, request, queue } = this.#scene;
     if (!queue.isEmpty && !store.isGlance) queue.remove(name);
-    if (!store.take(name, request)) return false;
-    request.undo.add(`reservation of ${name}`, () => store.giveBack(name, request));
-    return true;
+    return takeName(store, name, request);
   }
 }
 
