@@ -154,19 +154,7 @@ test('who waits for the agent does not keep the others from their addresses (clu
   const lab = await new PoolLab({ range: '10.1.0.0/16' }).start({ silent: true });
   lab.agent.give('net', ['10.1.0.8/30', '10.1.0.20/32']);
   // One attachment asks for an address elsewhere, as a process of its own.
-  const config = (ips: string[]) => ({
-    cniVersion: '1.1.0',
-    name: 'net',
-    type: 'macvlan',
-    ipam: {
-      type: 'cluster-pool',
-      range: '10.1.0.0/16',
-      dataDir: lab.dataDir,
-      stateDir: lab.agent.stateDir,
-      agentSocket: lab.agent.socket,
-    },
-    runtimeConfig: { ips },
-  });
+  const config = (ips: string[]) => lab.config({ more: { runtimeConfig: { ips } } });
   const start = performance.now();
   const answers = await callsAtOnce(clusterPool, 'ADD', [
     { containerId: 'waits', netns: '/nowhere', config: config(['10.1.9.9']) },
@@ -181,20 +169,8 @@ test('an agent that is being restarted is waited for (cluster-pool 11)', async (
   const lab = new PoolLab({ range: '10.1.0.0/16' });
   await lab.start({ blocks: ['10.1.0.8/29'] });
   await lab.agent.stop();
-  const config = {
-    cniVersion: '1.1.0',
-    name: 'net',
-    type: 'macvlan',
-    ipam: {
-      type: 'cluster-pool',
-      range: '10.1.0.0/16',
-      dataDir: lab.dataDir,
-      stateDir: lab.agent.stateDir,
-      agentSocket: lab.agent.socket,
-    },
-  };
   const [answers] = await Promise.all([
-    callsAtOnce(clusterPool, 'ADD', [{ containerId: 'c1', netns: '/nowhere', config }]),
+    callsAtOnce(clusterPool, 'ADD', [{ containerId: 'c1', netns: '/nowhere', config: lab.config() }]),
     new Promise((done) => setTimeout(done, 100)).then(() => lab.agent.start()),
   ]);
   expect(answers.map(({ status, stdout }) => (status === 0 ? 'given' : stdout))).toEqual(['given']);

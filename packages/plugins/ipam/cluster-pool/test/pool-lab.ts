@@ -33,25 +33,28 @@ export class PoolLab {
     return this;
   }
 
-  call(
-    command: Command,
-    { id = 'c1', ifname = 'eth0', args = '', ipam, more, prevResult }: Given = {},
-  ): Promise<Answer> {
+  config({ ipam, more }: Pick<Given, 'ipam' | 'more'> = {}): object {
     const own = {
       type: 'cluster-pool',
       dataDir: this.dataDir,
       stateDir: this.agent.stateDir,
       agentSocket: this.agent.socket,
     };
-    const config = {
+    return {
       cniVersion: '1.1.0',
       name: 'net',
       type: 'macvlan',
       ipam: { ...own, ...this.ipam, ...ipam },
       ...more,
     };
+  }
+
+  call(
+    command: Command,
+    { id = 'c1', ifname = 'eth0', args = '', prevResult, ...others }: Given = {},
+  ): Promise<Answer> {
     return call(clusterPool, command, {
-      config,
+      config: this.config(others),
       containerId: id,
       ifname,
       args,
