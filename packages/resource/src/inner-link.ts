@@ -21,8 +21,6 @@ export interface InnerLinkWant {
   readonly failure: (why: string, error: unknown) => string;
   /** What `create` throws where the name is taken. */
   readonly taken: () => Error;
-  /** What `create` throws where the kernel lacks the kind; without it, that refusal itself. */
-  readonly noKind?: (refusal: Error) => Error;
   readonly refetch: string;
   readonly words: LinkWords;
   /** How what is there differs otherwise; `fatal` where it has to be exchanged. */
@@ -67,13 +65,11 @@ export class InnerLink implements Resource {
   }
 
   foresee(site: Site, note: (text: string) => void): void {
-    const { kind, failure, taken, noKind = (refusal) => refusal } = this.#want;
+    const { kind, failure, taken } = this.#want;
     // In the kernel's order: it looks for the name before the kind.
     const isTaken = findLink(site.container.route, site.ifname) !== undefined;
-    const refusal = isTaken ? undefined : refusalOfKind(site, kind, note);
-    if (!refusal && !isTaken) return;
-    const error = refusal ? noKind(refusal) : taken();
-    throw new Error(failure(errorText(error), error), { cause: error });
+    const error = isTaken ? taken() : refusalOfKind(site, kind, note);
+    if (error) throw new Error(failure(errorText(error), error), { cause: error });
   }
 
   differences(site: Site): readonly Drift[] {

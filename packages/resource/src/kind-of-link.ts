@@ -6,6 +6,8 @@ import { createLink, type NewLink } from '@cni-ts/rtnetlink/link';
 import { emptyNamespace } from './namespace.ts';
 import type { Site } from './site.ts';
 
+type Kind = NonNullable<NewLink['info']>['kind'] & string;
+
 /** The kernel's module where it is not named as the kind is. */
 const modules: Readonly<Record<string, string>> = { vlan: '8021q' };
 
@@ -18,7 +20,7 @@ const impossibleMtu = 0xffff_ffff;
  */
 export function refusalOfKind(
   site: Site,
-  kind: NonNullable<NewLink['info']>['kind'] & string,
+  kind: Kind,
   note: (text: string) => void,
 ): SyscallError | undefined {
   const name = modules[kind] ?? kind;
@@ -37,7 +39,7 @@ export function refusalOfKind(
 }
 
 /** There is no module to load, so that the question changes nothing: what the kernel has is built in. */
-function asked(site: Site, kind: NonNullable<NewLink['info']>['kind'] & string): SyscallError | undefined {
+function asked(site: Site, kind: Kind): SyscallError | undefined {
   const { route } = site.once('a namespace to ask in', () => emptyNamespace(site.request));
   try {
     createLink(route, { name: 'cni-probe', mtu: impossibleMtu, info: { kind } } as NewLink); // reason: it needs no data to be refused

@@ -77,8 +77,10 @@ export class BridgeLink implements Resource {
     const link = site.find('host', name);
     failing(`failed to create bridge "${name}"`, () => {
       if (link) return refuseOther(link);
-      const refusal = refusalOfKind(site, 'bridge', note);
-      if (refusal) failing(`could not add "${name}"`, () => raise(refusal));
+      failing(`could not add "${name}"`, () => {
+        const refusal = refusalOfKind(site, 'bridge', note);
+        if (refusal) throw refusal;
+      });
     });
   }
 
@@ -156,10 +158,6 @@ export class BridgeLink implements Resource {
 
 function refuseOther({ name, kind }: Link): void {
   if (kind !== 'bridge') throw new Error(`"${name}" already exists but is not a bridge`);
-}
-
-function raise(error: Error): never {
-  throw error;
 }
 
 /** Whether the bridge has ports besides the one of this attachment. */
