@@ -2,6 +2,7 @@
 import { Netns } from '@cni-ts/libc/netns';
 import type { RuntimeConf } from '@cni-ts/libcni/attachment';
 import { errorText } from '@cni-ts/spec/cni-error';
+import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import { many } from './many.ts';
 import { netnsPath } from './netns-argument.ts';
 import { networkNamed } from './network-named.ts';
@@ -9,6 +10,8 @@ import { type ChainPlan, type PlannedPlugin, planChain } from './plan/chain.ts';
 import { leaveForEmptyNode } from './plan/empty-node.ts';
 import { attachmentOf } from './settings.ts';
 import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
+
+const notToBeKnown: FindingCode = 'CNI3047';
 
 /** Names follow from the container; one that is nowhere has one too. */
 const nobody = '/no-container-in-particular';
@@ -100,7 +103,7 @@ function planText(planned: ChainPlan): string {
 
 function pluginText({ type, state, changes, code, message, notes = [] }: PlannedPlugin): string {
   const told = changes.map(({ sign, text }) => `${sign} ${text}\n`).join('');
-  const lines = told + notes.map((text) => `? ${'CNI3047'} ${type}: ${text}\n`).join('');
+  const lines = told + notes.map((text) => `? ${notToBeKnown} ${type}: ${text}\n`).join('');
   if (message === undefined) return lines;
   return `${lines}${state === 'fails' ? '✗' : '?'} ${code} ${type}: ${message}\n`;
 }
