@@ -1,10 +1,10 @@
 /** The process of FakeClusterAgent (src/fake-cluster-agent.ts): one JSON object a line, a question and its answer. */
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { contains, hostCidr, parseCidr } from '@cni-ts/address/cidr';
-import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { contains, parseCidr } from '@cni-ts/address/cidr';
+import { parseIp } from '@cni-ts/address/ip';
 import type { BlockQuestion, NetworkQuestion, PinQuestion, Question } from '@cni-ts/cluster/agent-talk';
-import { isInside } from '@cni-ts/cluster/block';
+import { blockText, isInside, single } from '@cni-ts/cluster/block';
 import {
   type BlocksFile,
   blocksPath,
@@ -69,11 +69,9 @@ function pin(question: PinQuestion, now: FakeSettings): object {
       const cidr = parseCidr(subnet);
       return ip && cidr && contains(cidr, ip);
     });
-    const isTaken = fileOf(question, now).blocks.some(
-      (one) => ip && isInside(one, { first: ip, length: hostCidr(ip).prefix }),
-    );
+    const isTaken = fileOf(question, now).blocks.some((one) => ip && isInside(one, single(ip)));
     if (!ip || !fits || isTaken) continue;
-    const one = { ...heldBlock({ block: `${formatIp(ip)}/${hostCidr(ip).prefix}`, space, owner }), sticky };
+    const one = { ...heldBlock({ block: blockText(single(ip)), space, owner }), sticky };
     return write(question, now, [one]);
   }
   return { error: { code: 11, message: 'no address for it', details: '' } };

@@ -2,9 +2,9 @@
 import { compareIp, parseIp } from '@cni-ts/address/ip';
 import { type Block, isInside, single } from '@cni-ts/cluster/block';
 import { type BlocksFile, type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
+import { isConfirmed } from '@cni-ts/cluster-pool/node-blocks';
 import { type PoolRange, segmentsOf } from '@cni-ts/cluster-pool/pool-range';
 import { sizeOf } from '@cni-ts/ipam-kit/ranges';
-import { readText } from '@cni-ts/libc/file';
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { PoolNetwork } from './pool-network.ts';
 
@@ -49,7 +49,7 @@ export function roomHere(pool: PoolStore, ranges: readonly PoolRange[] = pool.ra
 
 /** Whether the list is of another boot than this one: the agent confirms it before an address is given. */
 export function isUnconfirmed({ file }: PoolStore): boolean {
-  return file !== undefined && file.boot !== readText('/proc/sys/kernel/random/boot_id').trim();
+  return file !== undefined && !isConfirmed(file);
 }
 
 export function addressesIn(block: Block, addresses: readonly string[]): string[] {

@@ -3,7 +3,7 @@
 import { contains, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, type Ip } from '@cni-ts/address/ip';
 import type { SpacesAnswer } from '@cni-ts/cluster/agent-talk';
-import { blockText, isInside } from '@cni-ts/cluster/block';
+import { blockText, isInside, single } from '@cni-ts/cluster/block';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
 import { askAgent, isRefusal, refusalText, shortPatience } from '../cluster/agent.ts';
 import { blocksOf, blockWith, isUnconfirmed, type PoolStore, stateText } from '../cluster/pool-store.ts';
@@ -120,9 +120,7 @@ export function explainBlocks(sight: Sight, path: string): Explanation | undefin
           },
         ];
   const facts = blocksOf(pool).map((one) => {
-    const used = addresses.filter(({ ip }) =>
-      isInside(one, { first: ip, length: ip.bytes.length * 8 }),
-    ).length;
+    const used = addresses.filter(({ ip }) => isInside(one, single(ip))).length;
     return `block ${blockText(one)} ${stateText(one)}: ${used} used`;
   });
   return {
