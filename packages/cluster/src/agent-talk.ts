@@ -118,6 +118,7 @@ export interface SpacesAnswer {
   readonly spaces: readonly {
     readonly space: string;
     readonly blocks: readonly {
+      /** `10.22.0.64/26`, a pin as well. */
       readonly block: string;
       readonly node: string;
       readonly network: string;

@@ -106,6 +106,23 @@ describe('cnitool ipam, of a network with addresses of a cluster', () => {
     expect((await here.run('ipam', 'show')).stdout).toContain('✗ the list of this node');
   });
 
+  test('an address is of the block that CHECK takes it for: of two the one that is not lost', async ({
+    host,
+    container,
+  }) => {
+    const here = troubled(host.dir, container.path);
+    const again = { first: '10.214.2.0', length: 26 };
+    here.blocks('web', [{ ...again, state: 'lost' }, again]);
+    const { stdout } = await here.run('ipam', 'check');
+    expect(stdout).toContain(
+      'is lost: another node may give its addresses; no container has one of them here',
+    );
+    expect(stdout).not.toContain('web 10.214.2.5: ');
+    expect((await here.run('explain', '10.214.2.5')).stdout).toContain(
+      'in block 10.214.2.0/26 of space default, network web: held by this node',
+    );
+  });
+
   test('a leaked reservation is found and released as one of host-local is', async ({ host, container }) => {
     const here = troubled(host.dir, container.path);
     here.remember('web', 'gone', '/run/netns/that-never-was', '10.214.0.7');

@@ -2,13 +2,11 @@
 import { blockText } from '@cni-ts/cluster/block';
 import type { FindingCode, FindingLevel } from '@cni-ts/spec/finding-codes';
 import type { StoreView } from '../ipam/survey.ts';
-import { addressesIn, blocksOf, blockWith, isUnconfirmed } from './pool-store.ts';
+import type { Problem } from '../node/problem.ts';
+import { blocksOf, blockWith, isUnconfirmed } from './pool-store.ts';
 
-export interface PoolProblem {
-  readonly code: FindingCode;
+export interface PoolProblem extends Problem {
   readonly level: FindingLevel;
-  readonly message: string;
-  readonly cure: string;
   readonly address?: string;
 }
 
@@ -18,8 +16,7 @@ export const poolCodes: readonly FindingCode[] = ['CNI2042', 'CNI2043', 'CNI2044
 export function poolProblems({ store: { pool }, holders }: StoreView): PoolProblem[] {
   if (!pool) return [];
   if (pool.damaged !== undefined) {
-    const cure = 'systemctl restart cluster-agent: it writes the list anew';
-    return [{ code: 'CNI2044', level: 'error', message: pool.damaged, cure }];
+    return [{ ...damagedList(pool.damaged), level: 'error' }];
   }
   const found: PoolProblem[] = [];
   if (isUnconfirmed(pool)) {
@@ -30,11 +27,10 @@ export function poolProblems({ store: { pool }, holders }: StoreView): PoolProbl
       cure: 'systemctl start cluster-agent; it needs etcd for this',
     });
   }
-  const addresses = holders.map(({ address }) => address);
+  const placed = holders.map((one) => ({ one, block: blockWith(pool, one.address) }));
   for (const one of blocksOf(pool)) {
     if (one.state !== 'lost') continue;
-    const inside = new Set(addressesIn(one, addresses));
-    const names = holders.filter(({ address }) => inside.has(address)).map(nameOf);
+    const names = placed.flatMap(({ one: holder, block }) => (block === one ? [nameOf(holder)] : []));
     const lost = `block ${blockText(one)} of space ${one.space} is lost: another node may give its addresses`;
     found.push({
       code: 'CNI2042',
@@ -44,9 +40,9 @@ export function poolProblems({ store: { pool }, holders }: StoreView): PoolProbl
       cure: names.length === 0 ? 'none is needed: the agent drops it' : 'restart these containers',
     });
   }
-  for (const one of holders) {
+  for (const { one, block } of placed) {
     // One that is gone has its own cure.
-    if (one.standing.stale !== undefined || blockWith(pool, one.address)) continue;
+    if (one.standing.stale !== undefined || block) continue;
     found.push({
       code: 'CNI2046',
       level: 'error',
@@ -56,6 +52,10 @@ export function poolProblems({ store: { pool }, holders }: StoreView): PoolProbl
     });
   }
   return found;
+}
+
+export function damagedList(message: string): Problem {
+  return { code: 'CNI2044', message, cure: 'systemctl restart cluster-agent: it writes the list anew' };
 }
 
 function nameOf({ containerId, ifname, address }: StoreView['holders'][number]): string {

@@ -2,7 +2,7 @@
 import { compareIp, parseIp } from '@cni-ts/address/ip';
 import { type Block, isInside, single } from '@cni-ts/cluster/block';
 import { type BlocksFile, type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
-import { isConfirmed } from '@cni-ts/cluster-pool/node-blocks';
+import { blockAround, isConfirmed } from '@cni-ts/cluster-pool/node-blocks';
 import { type PoolRange, segmentsOf } from '@cni-ts/cluster-pool/pool-range';
 import { sizeOf } from '@cni-ts/ipam-kit/ranges';
 import { errorText } from '@cni-ts/spec/cni-error';
@@ -28,9 +28,10 @@ export function blocksOf({ file }: PoolStore): readonly HeldBlock[] {
   return (file?.blocks ?? []).toSorted((a, b) => compareIp(a.first, b.first) || a.length - b.length);
 }
 
+/** As the plugin's CHECK looks for it. */
 export function blockWith(pool: PoolStore, address: string): HeldBlock | undefined {
   const ip = parseIp(address);
-  return ip && blocksOf(pool).find((one) => isInside(one, single(ip)));
+  return ip && pool.file && blockAround(pool.file.blocks, pool.space, ip);
 }
 
 /** How many addresses of a block the ranges can give. */
@@ -40,11 +41,15 @@ export function roomIn(block: Block, ranges: readonly PoolRange[]): number {
   return Number(room);
 }
 
-/** Of those from which addresses are taken. */
-export function roomHere(pool: PoolStore, ranges: readonly PoolRange[] = pool.ranges): number {
-  let room = 0;
-  for (const one of blocksOf(pool)) if (one.state === 'held') room += roomIn(one, ranges);
-  return room;
+/** What a range can give here: how many addresses, of how many blocks. */
+export function roomHere({ file }: PoolStore, range: PoolRange): { usable: number; blocks: number } {
+  const here = { usable: 0, blocks: 0 };
+  for (const one of file?.blocks ?? []) {
+    const room = one.state === 'held' ? roomIn(one, [range]) : 0;
+    here.usable += room;
+    if (room > 0) here.blocks++;
+  }
+  return here;
 }
 
 /** Whether the list is of another boot than this one: the agent confirms it before an address is given. */

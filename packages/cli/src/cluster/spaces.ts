@@ -1,6 +1,6 @@
 /** `cnitool ipam spaces`: what all nodes hold of the cluster's addresses, by the word of this node's agent. */
 import { parseCidr } from '@cni-ts/address/cidr';
-import { compareIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { compareIp } from '@cni-ts/address/ip';
 import type { AgentStatus, SpacesAnswer } from '@cni-ts/cluster/agent-talk';
 import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import type { NetworkView } from '../ipam/survey.ts';
@@ -58,12 +58,8 @@ export function spaceRows({ spaces, nodes, status }: Told, networks: readonly Ne
 }
 
 function byAddress(a: BlockRow, b: BlockRow): number {
-  const [first, second] = [firstOf(a.block), firstOf(b.block)];
-  return first && second ? compareIp(first, second) : 0;
-}
-
-function firstOf(block: string): Ip | undefined {
-  return parseCidr(block)?.ip ?? parseIp(block);
+  const [first, second] = [parseCidr(a.block), parseCidr(b.block)];
+  return first && second ? compareIp(first.ip, second.ip) : 0;
 }
 
 /** A pin that is kept for its owner and held by nobody has no node. */
@@ -79,9 +75,9 @@ function useOf(
   block: string,
   networks: readonly NetworkView[],
 ): Pick<BlockRow, 'used' | 'usable'> {
-  const first = firstOf(block);
-  if (!first) return {};
-  const at = { first, length: parseCidr(block)?.prefix ?? first.bytes.length * 8 };
+  const cidr = parseCidr(block);
+  if (!cidr) return {};
+  const at = { first: cidr.ip, length: cidr.prefix };
   for (const view of networks) {
     if (view.network.name !== network) continue;
     for (const { store, holders } of view.stores) {

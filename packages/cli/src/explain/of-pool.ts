@@ -6,6 +6,7 @@ import type { SpacesAnswer } from '@cni-ts/cluster/agent-talk';
 import { blockText, isInside, single } from '@cni-ts/cluster/block';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
 import { askAgent, isRefusal, refusalText, shortPatience } from '../cluster/agent.ts';
+import { damagedList } from '../cluster/pool-problems.ts';
 import { blocksOf, blockWith, isUnconfirmed, type PoolStore, stateText } from '../cluster/pool-store.ts';
 import { type AddressStore, networksOf } from '../ipam/stores.ts';
 import type { Problem } from '../node/problem.ts';
@@ -84,7 +85,7 @@ function askedOf(pool: PoolStore, ip: Ip, isOurs: boolean): OfCluster {
     .filter((one) => one.space === space)
     .flatMap(({ blocks }) => blocks)
     .find(({ block }) => {
-      const cidr = parseCidr(block.includes('/') ? block : `${block}/${ip.bytes.length * 8}`);
+      const cidr = parseCidr(block);
       return cidr !== undefined && contains(cidr, ip);
     });
   if (!found) {
@@ -109,16 +110,7 @@ export function explainBlocks(sight: Sight, path: string): Explanation | undefin
   const { pool } = first;
   const addresses = sight.reservations.filter(({ path: at }) => at.startsWith(`${pool.folder}/`));
   const attached = sight.attached.filter(({ network }) => network === pool.network);
-  const problems: Problem[] =
-    pool.damaged === undefined
-      ? []
-      : [
-          {
-            code: 'CNI2044',
-            message: pool.damaged,
-            cure: 'systemctl restart cluster-agent: it writes the list anew',
-          },
-        ];
+  const problems = pool.damaged === undefined ? [] : [damagedList(pool.damaged)];
   const facts = blocksOf(pool).map((one) => {
     const used = addresses.filter(({ ip }) => isInside(one, single(ip))).length;
     return `block ${blockText(one)} ${stateText(one)}: ${used} used`;

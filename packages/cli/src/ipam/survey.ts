@@ -2,11 +2,8 @@
 import { formatCidr } from '@cni-ts/address/cidr';
 import { equalIp, parseIp } from '@cni-ts/address/ip';
 import { describe, type RangeSet, rangeOf, sizeOf } from '@cni-ts/ipam-kit/ranges';
-
 import { cacheDir } from '@cni-ts/spec/cache-dir';
-
-import { blocksOf, roomHere, roomIn } from '../cluster/pool-store.ts';
-
+import { roomHere } from '../cluster/pool-store.ts';
 import type { VerbCall } from '../verb.ts';
 import { dhcpFolder, type Lease, leasesOf } from './leases.ts';
 import { type OddFile, type Reservation, reservationsIn } from './reservations.ts';
@@ -128,10 +125,8 @@ export function usesOf({ store, holders, odd }: StoreView): Use[] {
 }
 
 function usableOf({ pool, sets }: AddressStore, at: number): Pick<Use, 'usable' | 'blocks'> {
-  if (!pool) return { usable: Number(sizeOf(sets[at] ?? [])) };
-  const ranges = pool.ranges.slice(at, at + 1);
-  const blocks = blocksOf(pool).filter((one) => one.state === 'held' && roomIn(one, ranges) > 0).length;
-  return { usable: roomHere(pool, ranges), blocks };
+  const range = pool?.ranges[at];
+  return pool && range ? roomHere(pool, range) : { usable: Number(sizeOf(sets[at] ?? [])) };
 }
 
 export function whose({ containerId, ifname }: { containerId: string; ifname?: string }): string {
