@@ -1,5 +1,6 @@
 /** `cnitool collect`: one archive of what a bug report needs, without what nobody else is to read. */
 import { defaultStateFolder } from '@cni-ts/cluster/blocks-file';
+import { defaultDataDir } from '@cni-ts/ipam-kit/data-dir';
 import {
   closeFile,
   openFile,
@@ -13,11 +14,8 @@ import { tryStat } from '@cni-ts/libc/file-status';
 import { listFolder } from '@cni-ts/libc/folder';
 import { Netns } from '@cni-ts/libc/netns';
 import { runToEnd } from '@cni-ts/libc/program';
-
 import { encodeJson, isJsonObject, parseJson, wholeNumberText } from '@cni-ts/libcni/json';
-
 import { textMember } from '@cni-ts/skeleton/config-findings';
-
 import { pluginVersion } from '@cni-ts/skeleton/plugin';
 import { cacheDir } from '@cni-ts/spec/cache-dir';
 import { errorText } from '@cni-ts/spec/cni-error';
@@ -110,7 +108,7 @@ async function collect(call: VerbCall, verbs: Readonly<Record<string, Verb>>): P
   const attached = runtime.getCachedAttachments();
   const names = attached.flatMap(({ network, ifname, containerId }) => [network, ifname, containerId]);
   const bag = new Bag(new Masker([...names, ...Object.keys(verbs), ...(call.names?.() ?? [])]));
-  const dataDirs = new Set(['/var/lib/cni/networks']);
+  const dataDirs = new Set([defaultDataDir]);
   const stateDirs = new Set<string>();
   const types = new Set<string>();
   const folder = configDir(env);

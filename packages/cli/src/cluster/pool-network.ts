@@ -1,9 +1,10 @@
 /** What the configuration of a network says of the cluster's addresses that it gives, as the plugin reads it. */
 import { defaultAgentSocket, type NetworkQuestion } from '@cni-ts/cluster/agent-talk';
 import { blocksPath, defaultStateFolder } from '@cni-ts/cluster/blocks-file';
-import { type Config, folderOf, parse, schema } from '@cni-ts/cluster-pool/config';
+import { type Config, parse, schema } from '@cni-ts/cluster-pool/config';
 import type { PoolRange } from '@cni-ts/cluster-pool/pool-range';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
+import { reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
@@ -49,7 +50,7 @@ export function poolNetworkOf(
 }
 
 function readPool({ name: network, cniVersion }: Named, json: Json): PoolNetwork {
-  const folder = folderOf({ json, network });
+  const folder = reservationsFolder({ json, network });
   try {
     const {
       network: asking,

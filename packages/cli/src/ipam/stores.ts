@@ -1,8 +1,9 @@
 /** Which networks of this node keep reservations, where, and of which ranges. */
 
 import { parseIp } from '@cni-ts/address/ip';
-import { defaultDataDir, rangesOf, schema } from '@cni-ts/host-local/config';
+import { rangesOf, schema } from '@cni-ts/host-local/config';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
+import { defaultDataDir } from '@cni-ts/ipam-kit/data-dir';
 import type { RangeSet } from '@cni-ts/ipam-kit/ranges';
 import { namesIn } from '@cni-ts/libc/folder';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';

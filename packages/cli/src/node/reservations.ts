@@ -1,13 +1,12 @@
 /** The reservations of host-local and cluster-pool on this node: a folder for each network, a file for each address. */
 import { type Ip, parseIp } from '@cni-ts/address/ip';
+import { defaultDataDir } from '@cni-ts/ipam-kit/data-dir';
 import { readRegular } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { type FolderEntry, folderEntries } from '@cni-ts/libc/folder';
 import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import type { Json } from '../validate/document.ts';
 import { clusterIpam } from '../validate/plugin-types.ts';
-
-export const defaultDataDir = '/var/lib/cni/networks';
 
 export interface Reservation {
   readonly path: string;

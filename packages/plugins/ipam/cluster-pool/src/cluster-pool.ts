@@ -2,18 +2,16 @@
  *  borrowed blocks of addresses from etcd; within these the plugin is host-local, in host-local's own folder. Only when
  *  they have no free address is the agent asked, and waited for. Called as `whereabouts` it is the same, and whereabouts'
  *  configuration is read as it is. */
+import { indexFolder, reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
 import { Folder } from '@cni-ts/ipam-kit/folder-store';
 import { ipamPlugin } from '@cni-ts/ipam-kit/ipam-plugin';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { clusterChoice } from './cluster-choice.ts';
-import { folderOf, parse, refuse, schema } from './config.ts';
+import { parse, refuse, schema } from './config.ts';
 import { lostAddresses } from './node-blocks.ts';
 import { putToRest } from './resting-queue.ts';
 import { status } from './status.ts';
-
-/** Indexes of host-local's: a folder has one, whichever plugin is there. */
-const indexFolder = '/run/cni-ts/host-local';
 
 export const clusterPool: Plugin = ipamPlugin({
   type: 'cluster-pool',
@@ -25,7 +23,7 @@ export const clusterPool: Plugin = ipamPlugin({
   choose: clusterChoice,
   sets: ({ ranges }) => ranges.map(({ set }) => set),
   store(request) {
-    const folder = folderOf(request);
+    const folder = reservationsFolder(request);
     return new Folder(folder, indexFolder, (name) => {
       try {
         putToRest(folder, name);

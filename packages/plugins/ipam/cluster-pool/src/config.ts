@@ -4,12 +4,13 @@ import { defaultAgentSocket, type EtcdSettings, type NetworkQuestion } from '@cn
 import { blocksPath, defaultStateFolder } from '@cni-ts/cluster/blocks-file';
 import { stickyOwner } from '@cni-ts/cluster/pin-owner';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
+import { reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
 import { ipField } from '@cni-ts/ipam-kit/ip-field';
 import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
 import { rangeOf } from '@cni-ts/ipam-kit/ranges';
 import type { Given } from '@cni-ts/ipam-kit/store';
 import { dnsOf, networkConfig, readConfigOf } from '@cni-ts/skeleton/config';
-import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
+import { withoutNul } from '@cni-ts/skeleton/config-text';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
@@ -19,7 +20,6 @@ import * as z from 'zod/mini';
 import { withFlatFile } from './flat-file.ts';
 import { allOf, type Exclusion, exclusions, fieldError, type PoolRange, poolRange } from './pool-range.ts';
 
-export const defaultDataDir = '/var/lib/cni/networks';
 const defaultCooldown = 60;
 
 /** What whereabouts does with these others do here, or nobody needs to. */
@@ -146,12 +146,6 @@ export function parse(shape: Shape, request: Reading): Config {
     passedOver: passed(ipam),
     exclusions: excluded,
   };
-}
-
-/** Where the reservations are: DEL and GC need nothing else of the configuration. */
-export function folderOf({ json, network }: Pick<RawRequest, 'json' | 'network'>): string {
-  const dataDir = withoutNul(configText(json, 'ipam', 'dataDir'), 'ipam.dataDir') || defaultDataDir;
-  return `${withoutSlashes(dataDir)}/${network}`;
 }
 
 /** What ADD takes as it is, though it cannot be meant. */
@@ -345,7 +339,7 @@ function networkOf(ipam: Ipam, request: Reading): NetworkQuestion {
   const question: NetworkQuestion = {
     network: request.network,
     space: ipam.network_name || 'default',
-    folder: folderOf(request),
+    folder: reservationsFolder(request),
     cooldown: ipam.cooldown ?? defaultCooldown,
   };
   const etcd = etcdOf(ipam);

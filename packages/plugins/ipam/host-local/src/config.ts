@@ -1,18 +1,14 @@
-import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
 import type { Pool } from '@cni-ts/ipam-kit/allocation';
-import { Folder } from '@cni-ts/ipam-kit/folder-store';
 import { cidrField, ipField } from '@cni-ts/ipam-kit/ip-field';
 import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
 import { type RangeSet, type RangeText, rangeSets } from '@cni-ts/ipam-kit/ranges';
 import { requestedAddresses } from '@cni-ts/ipam-kit/requested-addresses';
 import { networkConfig } from '@cni-ts/skeleton/config';
-import { configText, withoutNul } from '@cni-ts/skeleton/config-text';
+import { withoutNul } from '@cni-ts/skeleton/config-text';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Route } from '@cni-ts/spec/result';
 import * as z from 'zod/mini';
-
-export const defaultDataDir = '/var/lib/cni/networks';
 
 /** The fields as they stand in a configuration. Built when first needed: VERSION does without. */
 export function schema() {
@@ -74,13 +70,6 @@ function writtenSets({ ipam = {}, runtimeConfig }: Shape): RangeText[][] {
     ...(ipam.subnet === undefined ? [] : [[range(ipam, 'ipam')]]),
     ...sets(ipam.ranges, 'ipam.ranges'),
   ];
-}
-
-/** Where the reservations are. DEL and GC need nothing else of the configuration, and what keeps ADD from working (ranges
- *  that overlap, a bad CNI_ARGS) must not keep an address reserved for ever. */
-export function folderOf({ json, network }: RawRequest, indexFolder: string | undefined): Folder {
-  const dataDir = withoutNul(configText(json, 'ipam', 'dataDir'), 'ipam.dataDir') || defaultDataDir;
-  return new Folder(`${withoutSlashes(dataDir)}/${network}`, indexFolder);
 }
 
 type RangeShape = Pick<NonNullable<Shape['ipam']>, 'subnet' | 'rangeStart' | 'rangeEnd' | 'gateway'>;

@@ -5,19 +5,21 @@
  *  may use it at the same time (folder-store.ts of ipam-kit). DEL and CHECK need nothing but the container id and
  *  interface name, and DEL and GC of the configuration nothing but where the directory is. */
 import { allocation } from '@cni-ts/ipam-kit/allocation';
+import { indexFolder, reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
+import { Folder } from '@cni-ts/ipam-kit/folder-store';
 import { available, ipamPlugin } from '@cni-ts/ipam-kit/ipam-plugin';
 import { readRegular } from '@cni-ts/libc/file';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
 import { parseResolvConf } from '@cni-ts/spec/resolv-conf';
 import type { Dns } from '@cni-ts/spec/result';
-import { folderOf, parse, schema } from './config.ts';
+import { parse, schema } from './config.ts';
 
 /** Throws `open ‹path›: no such file or directory` and the like: callers of the reference match these texts. The path
  *  may be a link, as /etc/resolv.conf often is; a FIFO is refused, for nobody knows when it ends. */
 const readResolvConf = (path: string): Dns => parseResolvConf(readRegular(path, true));
 
 /** The plugin with its indexes in a folder of its own, or without any. */
-export function hostLocalWith(indexFolder: string | undefined): Plugin {
+export function hostLocalWith(indexes: string | undefined): Plugin {
   return ipamPlugin({
     type: 'host-local',
     config: schema,
@@ -31,7 +33,7 @@ export function hostLocalWith(indexFolder: string | undefined): Plugin {
     },
     choose: allocation,
     sets: ({ sets }) => sets,
-    store: (request) => folderOf(request, indexFolder),
+    store: (request) => new Folder(reservationsFolder(request), indexes),
     status({ resolvConf }) {
       if (resolvConf !== '') available('resolvConf cannot be used', () => readResolvConf(resolvConf));
     },
@@ -39,5 +41,4 @@ export function hostLocalWith(indexFolder: string | undefined): Plugin {
   });
 }
 
-/** Indexes lie under /run: they are worth nothing after a boot, and outside of every directory of reservations. */
-export const hostLocal = hostLocalWith('/run/cni-ts/host-local');
+export const hostLocal = hostLocalWith(indexFolder);
