@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
@@ -33,10 +34,8 @@ const planted = {
 
 function plant(host: Host, container: Container): Record<string, string> {
   const net = join(host.dir, 'net.d');
-  const cache = join(host.dir, 'cache/results');
   const data = join(host.dir, 'networks');
-  for (const one of [net, cache, join(data, 'web'), join(net, 'multus.d')])
-    mkdirSync(one, { recursive: true });
+  for (const one of [net, join(data, 'web'), join(net, 'multus.d')]) mkdirSync(one, { recursive: true });
   const put = (file: string, json: unknown) =>
     writeFileSync(file, typeof json === 'string' ? json : JSON.stringify(json));
   const ipam = { type: 'host-local', subnet: '10.9.0.0/24', dataDir: data };
@@ -73,19 +72,17 @@ function plant(host: Host, container: Container): Record<string, string> {
     name: 'web',
     plugins: [{ type: 'bridge', token: planted.inCache }],
   });
-  put(join(cache, 'web-c1-eth0'), {
-    kind: 'cniCacheV1',
-    containerId: 'c1',
-    ifName: 'eth0',
-    networkName: 'web',
-    netns: container.path,
-    config: Buffer.from(config).toString('base64'),
-    cniArgs: [
-      ['K8S_POD_NAME', 'cart'],
-      ['LICENCE', planted.inArguments],
-    ],
-    result: { cniVersion: '1.0.0', ips: [{ address: '10.9.0.2/24' }] },
-  });
+  writeCacheEntry(
+    join(host.dir, 'cache'),
+    { network: 'web', containerId: 'c1', netns: container.path, config },
+    {
+      cniArgs: [
+        ['K8S_POD_NAME', 'cart'],
+        ['LICENCE', planted.inArguments],
+      ],
+      result: { cniVersion: '1.0.0', ips: [{ address: '10.9.0.2/24' }] },
+    },
+  );
   put(join(data, 'web', '10.9.0.2'), 'c1\r\neth0');
   put(join(data, 'web', 'last_reserved_ip.0'), '10.9.0.2');
   symlinkSync(join(host.dir, 'outside'), join(data, 'web', '10.9.0.3'));

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCnitool } from '../test/run-cnitool.ts';
 
@@ -9,8 +10,7 @@ let dir: string;
 let env: Record<string, string>;
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'cni-completion-'));
-  for (const one of ['net.d', 'cache/results', 'bin', 'files'])
-    mkdirSync(join(dir, one), { recursive: true });
+  for (const one of ['net.d', 'bin', 'files']) mkdirSync(join(dir, one), { recursive: true });
   for (const name of ['web', 'storage']) {
     const list = { cniVersion: '1.0.0', name, plugins: [{ type: 'bridge' }, { type: 'portmap' }] };
     writeFileSync(join(dir, 'net.d', `${name}.conflist`), JSON.stringify(list));
@@ -18,15 +18,8 @@ beforeAll(() => {
   writeFileSync(join(dir, 'net.d', '00-broken.conflist'), '{');
   writeFileSync(join(dir, 'files', 'weird.conflist'), '{}');
   for (const id of ['c1', 'c2', '$(touch pwned)', 'a b']) {
-    const entry = {
-      kind: 'cniCacheV1',
-      containerId: id,
-      config: 'e30=',
-      ifName: 'eth0',
-      networkName: 'web',
-      netns: `/run/netns/${id}`,
-    };
-    writeFileSync(join(dir, 'cache/results', `web-${id}-eth0`), JSON.stringify(entry));
+    const entry = { network: 'web', containerId: id, netns: `/run/netns/${id}`, config: '{}' };
+    writeCacheEntry(join(dir, 'cache'), entry);
   }
   env = {
     PATH: `${join(dir, 'bin')}:${process.env.PATH}`,

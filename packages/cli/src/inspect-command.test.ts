@@ -1,8 +1,8 @@
 /** `cnitool inspect` on a real kernel, in namespaces of its own. */
-
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { linkOwner } from '@cni-ts/skeleton/link-owner';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { test } from '@cni-ts/testing/namespaces';
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
@@ -11,25 +11,13 @@ import { inspectSchema } from './inspect/picture-schema.ts';
 
 /** What a runtime leaves in its cache. */
 function remember(dir: string, id: string, netns: string, result: object, more: object = {}): void {
-  mkdirSync(join(dir, 'cache/results'), { recursive: true });
   const plugins = [
     { type: 'bridge', ipMasq: true },
     { type: 'portmap', capabilities: { portMappings: true } },
   ];
-  const config = Buffer.from(JSON.stringify({ cniVersion: '1.0.0', name: 'web', plugins })).toString(
-    'base64',
-  );
-  const entry = {
-    kind: 'cniCacheV1',
-    containerId: id,
-    config,
-    ifName: 'eth0',
-    networkName: 'web',
-    netns,
-    result,
-    ...more,
-  };
-  writeFileSync(join(dir, 'cache/results', `web-${id}-eth0`), JSON.stringify(entry));
+  const config = JSON.stringify({ cniVersion: '1.0.0', name: 'web', plugins });
+  const entry = { network: 'web', containerId: id, netns, config };
+  writeCacheEntry(join(dir, 'cache'), entry, { result, ...more });
 }
 
 async function inspect(dir: string, ...options: string[]) {

@@ -1,6 +1,7 @@
 /** Reservations on the disk, namespaces of the kernel: what the tool tells of both, and what it gives back. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { type Host, test } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
@@ -46,19 +47,9 @@ class Node {
     return path;
   }
 
-  /** As libcni writes it, Go's too. */
   remember(network: string, containerId: string, netns: string, capabilityArgs = {}): void {
-    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`)).toString('base64');
-    const entry = {
-      kind: 'cniCacheV1',
-      containerId,
-      config,
-      ifName: 'eth0',
-      networkName: network,
-      netns,
-      capabilityArgs,
-    };
-    writeFileSync(join(this.dir, 'cache/results', `${network}-${containerId}-eth0`), JSON.stringify(entry));
+    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`), 'utf8');
+    writeCacheEntry(join(this.dir, 'cache'), { network, containerId, netns, config }, { capabilityArgs });
   }
 
   reserved(network: string): string[] {

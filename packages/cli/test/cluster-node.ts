@@ -1,6 +1,7 @@
 /** A node of the test's own with networks of cluster-pool: configurations, cache, reservations and blocks below one folder. */
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { runCnitool } from './run-cnitool.ts';
 
 export interface TestBlock {
@@ -66,17 +67,10 @@ export class ClusterNode {
   }
 
   remember(network: string, containerId: string, netns: string, address?: string): void {
-    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`)).toString('base64');
-    const entry = {
-      kind: 'cniCacheV1',
-      containerId,
-      config,
-      ifName: 'eth0',
-      networkName: network,
-      netns,
-      ...(address !== undefined && { result: { cniVersion: '1.0.0', ips: [{ address: `${address}/16` }] } }),
-    };
-    writeFileSync(join(this.dir, 'cache/results', `${network}-${containerId}-eth0`), JSON.stringify(entry));
+    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`), 'utf8');
+    const result = { cniVersion: '1.0.0', ips: [{ address: `${address}/16` }] };
+    const entry = { network, containerId, netns, config };
+    writeCacheEntry(join(this.dir, 'cache'), entry, address === undefined ? {} : { result });
   }
 
   run(...argv: string[]) {

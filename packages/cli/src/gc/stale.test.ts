@@ -1,6 +1,7 @@
 /** What is stale, of recorded plugins and reservations on disk, with namespaces of the kernel and a crictl of our own. */
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { type Host, makeHost, test } from '@cni-ts/testing/namespaces';
 import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { writeProgram } from '@cni-ts/testing/shell';
@@ -35,19 +36,10 @@ class Node {
 
   /** An attachment of an hour ago. `pod`: by a runtime of Kubernetes. */
   remember(network: string, containerId: string, netns: string, pod = false): void {
-    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`)).toString('base64');
+    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`), 'utf8');
     const cniArgs = pod ? [['K8S_POD_INFRA_CONTAINER_ID', containerId]] : [];
-    const entry = {
-      kind: 'cniCacheV1',
-      containerId,
-      config,
-      ifName: 'eth0',
-      networkName: network,
-      netns,
-      cniArgs,
-    };
-    const path = join(this.dir, 'cache/results', `${network}-${containerId}-eth0`);
-    writeFileSync(path, JSON.stringify(entry));
+    const entry = { network, containerId, netns, config };
+    const path = writeCacheEntry(join(this.dir, 'cache'), entry, { cniArgs });
     utimesSync(path, hourAgo, hourAgo);
   }
 

@@ -1,6 +1,7 @@
 /** `cnitool trace`: a fault is planted, and the hop is named where it is. Real kernel, in namespaces of the test's own. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { type Container, type Host, test as kernelTest } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
@@ -37,9 +38,8 @@ const test = kernelTest.extend<{ world: World }>({
       'ip address add 10.22.0.5/16 dev eth0; ip link set eth0 up; ip route add default via 10.22.0.1',
     );
     outside.sh('ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip link set lo up');
-    const results = join(host.dir, 'cache', 'results');
-    mkdirSync(results, { recursive: true });
-    const env = { ...process.env, CNI_CACHE_DIR: join(host.dir, 'cache'), CNI_PATH: host.bin };
+    const cache = join(host.dir, 'cache');
+    const env = { ...process.env, CNI_CACHE_DIR: cache, CNI_PATH: host.bin };
     const world: World = {
       host,
       container,
@@ -51,16 +51,8 @@ const test = kernelTest.extend<{ world: World }>({
       },
       remember(id, netns, address) {
         const config = { cniVersion: '1.0.0', name: 'web', plugins: [{ type: 'bridge', ipMasq: true }] };
-        const entry = {
-          kind: 'cniCacheV1',
-          containerId: id,
-          config: Buffer.from(JSON.stringify(config)).toString('base64'),
-          ifName: 'eth0',
-          networkName: 'web',
-          netns,
-          result: { ...result, ips: [{ address }] },
-        };
-        writeFileSync(join(results, `web-${id}-eth0`), JSON.stringify(entry));
+        const entry = { network: 'web', containerId: id, netns, config: JSON.stringify(config) };
+        writeCacheEntry(cache, entry, { result: { ...result, ips: [{ address }] } });
       },
     };
     world.remember('c1', container.path, '10.22.0.5/16');
