@@ -2,25 +2,21 @@
 import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
+import { FakeClusterAgent } from '@cni-ts/testing/fake-cluster-agent';
+import { onTestFinished } from 'vitest';
 import { runCnitool } from './run-cnitool.ts';
-
-export interface TestBlock {
-  readonly first: string;
-  readonly length: number;
-  readonly state?: 'held' | 'draining' | 'lost';
-  readonly owner?: string;
-}
 
 export class ClusterNode {
   readonly dir: string;
-  readonly socket: string;
+  /** It runs when it is started; what it has written down of blocks is in `dir`/cluster. */
+  readonly agent: FakeClusterAgent;
   readonly #env: Record<string, string>;
 
   constructor(dir: string) {
     this.dir = dir;
-    this.socket = join(dir, 'cluster.sock');
-    for (const folder of ['net.d', 'cache/results', 'cluster'])
-      mkdirSync(join(dir, folder), { recursive: true });
+    this.agent = new FakeClusterAgent(join(dir, 'cluster'));
+    onTestFinished(() => this.agent.end());
+    for (const folder of ['net.d', 'cache/results']) mkdirSync(join(dir, folder), { recursive: true });
     this.#env = {
       NETCONFPATH: join(dir, 'net.d'),
       CNI_PATH: dir,
@@ -32,28 +28,14 @@ export class ClusterNode {
   network(name: string, ipam: object = { range: '10.214.0.0/16' }, type = 'cluster-pool'): void {
     const at = {
       dataDir: join(this.dir, 'networks'),
-      stateDir: join(this.dir, 'cluster'),
-      agentSocket: this.socket,
+      stateDir: this.agent.stateDir,
+      agentSocket: this.agent.socket,
     };
     const plugins = [{ type: 'bridge', ipam: { type, ...at, ...ipam } }];
     writeFileSync(
       join(this.dir, 'net.d', `10-${name}.conflist`),
       JSON.stringify({ cniVersion: '1.0.0', name, plugins }),
     );
-  }
-
-  /** As the agent writes it. */
-  blocks(network: string, blocks: readonly TestBlock[], boot = bootNow()): string {
-    const path = join(this.dir, 'cluster', `${network}.json`);
-    const whole = blocks.map((one, i) => ({
-      state: 'held',
-      space: 'default',
-      revision: `${i + 1}`,
-      claim: `c${i}`,
-      ...one,
-    }));
-    writeFileSync(path, JSON.stringify({ node: 'node1', boot, blocks: whole }));
-    return path;
   }
 
   reserve(network: string, address: string, id: string): string {
@@ -76,8 +58,4 @@ export class ClusterNode {
   run(...argv: string[]) {
     return runCnitool(argv, { env: this.#env });
   }
-}
-
-export function bootNow(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

@@ -27,6 +27,8 @@ export interface FakeBehaviour {
   readonly refuses?: { readonly code: number; readonly message: string; readonly details?: string };
   /** It takes questions and never answers. */
   readonly silent?: boolean;
+  /** Its answers to questions of a kind, as they are, instead of what it would answer. */
+  readonly answers?: Readonly<Partial<Record<Question['ask'], unknown>>>;
   /** What it says of itself. */
   readonly trouble?: readonly string[];
 }

@@ -1,11 +1,11 @@
 /** The addresses of a cluster: what the agent says, what lies on this node's disk, and what the tool makes of both. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FakeBehaviour, FakeClusterAgent } from '@cni-ts/testing/fake-cluster-agent';
 import { test } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
 import { ClusterNode } from '../../test/cluster-node.ts';
-import { type FakeAgent, fakeAgent } from '../../test/fake-agent.ts';
 import { ipamFenceSchema, ipamImportSchema, ipamSpacesSchema } from '../cluster-report-schemas.ts';
 
 const since = '2026-11-30T05:00:00.000Z';
@@ -47,22 +47,19 @@ const twoNodes = {
 
 async function withAgent(
   on: ClusterNode,
-  answers: Record<string, unknown>,
-  work: (agent: FakeAgent) => Promise<void>,
+  answers: FakeBehaviour['answers'] & object,
+  work: (agent: FakeClusterAgent) => Promise<void>,
 ): Promise<void> {
-  const agent = await fakeAgent(on.dir, answers);
-  try {
-    await work(agent);
-  } finally {
-    agent.stop();
-  }
+  await on.agent.start({ answers });
+  await work(on.agent);
+  await on.agent.stop();
 }
 
 describe('cnitool ipam spaces', () => {
   test('tells who holds which block, what is used of ours, and who is away with some', async ({ host }) => {
     const here = new ClusterNode(host.dir);
     here.network('web');
-    here.blocks('web', [{ first: '10.214.0.0', length: 26 }]);
+    here.agent.give('web', ['10.214.0.0/26']);
     here.reserve('web', '10.214.0.5', 'c1');
     await withAgent(here, { status, spaces: twoNodes }, async () => {
       const { status: ends, stdout, stderr } = await here.run('ipam', 'spaces');
@@ -94,7 +91,7 @@ describe('cnitool ipam spaces', () => {
     await withAgent(here, { status, spaces }, async (agent) => {
       const { status: ends, stdout } = await here.run('ipam', 'spaces', 'default', '--socket', agent.socket);
       expect({ ends, away: stdout.includes('✗') }).toEqual({ ends: 0, away: false });
-      expect(agent.asked()).toEqual([{ ask: 'status' }, { ask: 'spaces', space: 'default' }]);
+      expect(agent.questions).toEqual([{ ask: 'status' }, { ask: 'spaces', space: 'default' }]);
     });
   });
 
@@ -105,14 +102,14 @@ describe('cnitool ipam spaces', () => {
     here.network('web');
     const away = await here.run('ipam', 'spaces');
     expect(away.status).toBe(3);
-    expect(away.stderr).toContain(`Error: cluster-agent is away: ${here.socket}: `);
+    expect(away.stderr).toContain(`Error: cluster-agent is away: ${here.agent.socket}: `);
     const refusal = { error: { code: 11, message: 'etcd is not reached', details: 'connection refused' } };
     await withAgent(here, { status, spaces: refusal }, async (agent) => {
       expect(await here.run('ipam', 'spaces')).toMatchObject({
         status: 3,
         stderr: 'Error: etcd is not reached; connection refused\n',
       });
-      agent.says({ status: 'hello' });
+      agent.behave({ answers: { status: 'hello' } });
       const strange = await here.run('ipam', 'spaces');
       expect(strange.status).toBe(3);
       expect(strange.stderr).toContain('is no cluster-agent: it said "\\"hello\\""');
@@ -162,7 +159,7 @@ describe('cnitool ipam fence', () => {
         '✗ refused: node1 is alive: power it off, or wait a minute after that\n',
       );
       expect([asked.status, off.status, living.status]).toEqual([1, 1, 1]);
-      expect(agent.asked().filter(({ ask }) => ask === 'fence')).toEqual([]);
+      expect(agent.questions.filter(({ ask }) => ask === 'fence')).toEqual([]);
       expect((await here.run('ipam', 'fence', 'node2')).stdout).toContain('node2 is away, and hears nothing');
       const { stdout } = await here.run('ipam', 'fence', 'node2', '--off', '--json');
       expect(z.parse(ipamFenceSchema(), JSON.parse(stdout))).toMatchObject({ done: false, alive: false });
@@ -183,9 +180,9 @@ describe('cnitool ipam fence', () => {
           '',
         ].join('\n'),
       });
-      agent.says({ status, spaces: twoNodes, fence: { ...fence, waiting: [] } });
+      agent.behave({ answers: { status, spaces: twoNodes, fence: { ...fence, waiting: [] } } });
       expect((await here.run('ipam', 'fence', 'node2', '--off', '--yes')).status).toBe(0);
-      expect(agent.asked().filter(({ ask }) => ask === 'fence')).toEqual([
+      expect(agent.questions.filter(({ ask }) => ask === 'fence')).toEqual([
         { ask: 'fence', node: 'node2', off: false },
         { ask: 'fence', node: 'node2', off: true },
       ]);
@@ -270,7 +267,7 @@ describe('cnitool ipam import', () => {
         'nothing was done: --yes does it',
       ]);
       expect(ends).toBe(1);
-      expect(agent.asked()).toEqual([
+      expect(agent.questions).toEqual([
         {
           ask: 'import',
           network: 'web',
@@ -310,17 +307,17 @@ describe('cnitool ipam import', () => {
       const first = await here.run('ipam', 'import', '--whereabouts', file, '--yes');
       expect(first.stdout).toContain('✗ CNI2049 10.214.0.5 of container living: node2 holds 10.214.0.0/26\n');
       expect(existsSync(path)).toBe(false);
-      agent.says({ import: said });
+      agent.behave({ answers: { import: said } });
       for (const _again of [1, 2]) {
         const { stdout } = await here.run('ipam', 'import', '--whereabouts', file, '--yes');
         expect(stdout).toContain('took over 10.214.0.5 of container living, interface eth0, network web');
         expect(readFileSync(path, 'utf8')).toBe('living\r\neth0');
       }
-      agent.says({ import: refused });
+      agent.behave({ answers: { import: refused } });
       await here.run('ipam', 'import', '--whereabouts', file, '--yes');
       expect(readFileSync(path, 'utf8')).toBe('living\r\neth0');
       writeFileSync(path, 'somebody\r\neth0');
-      agent.says({ import: said });
+      agent.behave({ answers: { import: said } });
       const taken = await here.run('ipam', 'import', '--whereabouts', file, '--yes');
       expect(taken.stdout).toContain('it is reserved here for container somebody, interface eth0\n');
     });

@@ -1,11 +1,10 @@
 /** A node with addresses of a cluster, by what lies on its disk: show, why, check, explain and doctor. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
 import { ClusterNode } from '../../test/cluster-node.ts';
-import { fakeAgent } from '../../test/fake-agent.ts';
 import { doctorSchema, explainSchema } from '../node-report-schemas.ts';
 import { ipamShowSchema } from '../report-schemas.ts';
 
@@ -16,11 +15,11 @@ const fine = { ok: true, node: 'node1', version: '0.1.0', etcd: { reachable: tru
 function troubled(dir: string, netns: string): ClusterNode {
   const here = new ClusterNode(dir);
   here.network('web', { range: '10.214.0.0/16', exclude: ['10.214.0.16/28'], gateway: '10.214.0.1' });
-  here.blocks('web', [
-    { first: '10.214.0.0', length: 26 },
-    { first: '10.214.1.0', length: 26, state: 'draining' },
-    { first: '10.214.2.0', length: 26, state: 'lost' },
-    { first: '10.214.9.9', length: 32, owner: 'db/db-0/eth0' },
+  here.agent.give('web', [
+    '10.214.0.0/26',
+    { block: '10.214.1.0/26', state: 'draining' },
+    { block: '10.214.2.0/26', state: 'lost' },
+    { block: '10.214.9.9/32', owner: 'db/db-0/eth0' },
   ]);
   for (const [address, id] of [
     ['10.214.0.5', 'well'],
@@ -59,7 +58,7 @@ describe('cnitool ipam, of a network with addresses of a cluster', () => {
   test('a full block is no full range: the cluster may have more', async ({ host, container }) => {
     const here = new ClusterNode(host.dir);
     here.network('web', { range: '10.214.0.0/16' }, 'whereabouts');
-    here.blocks('web', [{ first: '10.214.0.4', length: 31 }]);
+    here.agent.give('web', ['10.214.0.4/31']);
     for (const address of ['10.214.0.4', '10.214.0.5']) {
       here.remember('web', `of-${address}`, container.path, address);
       here.reserve('web', address, `of-${address}`);
@@ -97,9 +96,10 @@ describe('cnitool ipam, of a network with addresses of a cluster', () => {
       /error CNI2046 web 10\.214\.3\.5: container stray\/eth0 .* in no block of this node/,
     );
     expect(status).toBe(1);
-    here.blocks('web', [{ first: '10.214.0.0', length: 16 }], 'another boot');
+    here.agent.give('web', ['10.214.0.0/16'], 'another boot');
     expect((await here.run('ipam', 'check')).stdout).toContain('warning CNI2043 web: ');
-    here.blocks('web', [{ first: 'nowhere', length: 26 }]);
+    const nowhere = { node: 'node1', boot: 'a', blocks: [{ first: 'nowhere', length: 26 }] };
+    writeFileSync(join(host.dir, 'cluster/web.json'), JSON.stringify(nowhere));
     const damaged = await here.run('ipam', 'check');
     expect(damaged.stdout).toContain("error CNI2044 web: the list of this node's blocks ");
     expect(damaged.stdout).not.toContain('CNI2046');
@@ -111,8 +111,8 @@ describe('cnitool ipam, of a network with addresses of a cluster', () => {
     container,
   }) => {
     const here = troubled(host.dir, container.path);
-    const again = { first: '10.214.2.0', length: 26 };
-    here.blocks('web', [{ ...again, state: 'lost' }, again]);
+    const again = { block: '10.214.2.0/26' };
+    here.agent.give('web', [{ ...again, state: 'lost' }, again]);
     const { stdout } = await here.run('ipam', 'check');
     expect(stdout).toContain(
       'is lost: another node may give its addresses; no container has one of them here',
@@ -154,30 +154,25 @@ describe('cnitool explain, of an address of the cluster', () => {
       { block: '10.214.5.0/26', node: 'node2', network: 'web', since },
       { block: '10.214.8.8/32', node: '', network: 'web', since, owner: 'db/db-1/eth0' },
     ];
-    const agent = await fakeAgent(host.dir, {
-      spaces: { ok: true, spaces: [{ space: 'default', blocks }], nodes: [] },
-    });
-    try {
-      const { status, stdout } = await here.run('explain', '10.214.5.7');
-      expect(stdout).toBe(
-        [
-          'address 10.214.5.7 of the cluster',
-          '  in block 10.214.5.0/26 of space default, of node node2',
-          "  not this node's: which container has it node node2 knows: cnitool explain 10.214.5.7, there",
-          '',
-        ].join('\n'),
-      );
-      expect(status).toBe(0);
-      expect((await here.run('explain', '10.214.8.8')).stdout).toContain(
-        'of no node now, kept for db/db-1/eth0\n',
-      );
-      expect((await here.run('explain', '10.214.99.9')).stdout).toContain(
-        'of which no node holds the block: free\n',
-      );
-      z.parse(explainSchema(), JSON.parse((await here.run('explain', '10.214.5.7', '--json')).stdout));
-    } finally {
-      agent.stop();
-    }
+    const spaces = { ok: true, spaces: [{ space: 'default', blocks }], nodes: [] };
+    await here.agent.start({ answers: { spaces } });
+    const { status, stdout } = await here.run('explain', '10.214.5.7');
+    expect(stdout).toBe(
+      [
+        'address 10.214.5.7 of the cluster',
+        '  in block 10.214.5.0/26 of space default, of node node2',
+        "  not this node's: which container has it node node2 knows: cnitool explain 10.214.5.7, there",
+        '',
+      ].join('\n'),
+    );
+    expect(status).toBe(0);
+    expect((await here.run('explain', '10.214.8.8')).stdout).toContain(
+      'of no node now, kept for db/db-1/eth0\n',
+    );
+    expect((await here.run('explain', '10.214.99.9')).stdout).toContain(
+      'of which no node holds the block: free\n',
+    );
+    z.parse(explainSchema(), JSON.parse((await here.run('explain', '10.214.5.7', '--json')).stdout));
   });
 
   test('says what it does not know where the agent is away, and nothing of an address that is in no network', async ({
@@ -210,7 +205,7 @@ describe('cnitool doctor, of the addresses of a cluster', () => {
   }) => {
     const here = troubled(host.dir, container.path);
     const { stdout } = await here.run('doctor');
-    expect(stdout).toContain(`✗ CNI2040 cluster-agent is away: ${here.socket}: `);
+    expect(stdout).toContain(`✗ CNI2040 cluster-agent is away: ${here.agent.socket}: `);
     expect(stdout).toContain('✗ CNI2042 web: block 10.214.2.0/26 of space default is lost: ');
     expect(stdout).toContain('✗ CNI2046 web: 10.214.3.5: container stray/eth0 ');
     expect(stdout.match(/CNI2042/g)).toHaveLength(1);
@@ -221,24 +216,23 @@ describe('cnitool doctor, of the addresses of a cluster', () => {
     container,
   }) => {
     const here = troubled(host.dir, container.path);
-    here.blocks('web', [{ first: '10.214.0.0', length: 16 }]);
+    here.agent.give('web', ['10.214.0.0/16']);
     const etcd = { reachable: false, since, error: 'connection refused' };
-    const agent = await fakeAgent(host.dir, { status: { ...fine, etcd, trouble: ['etcd was restored'] } });
-    try {
-      const { stdout } = await here.run('doctor');
-      expect(stdout).toContain(
-        `✗ CNI2041 cluster-agent does not reach etcd since ${since}: connection refused → `,
-      );
-      expect(stdout).toContain('✗ CNI2045 etcd was restored → ');
-      expect(stdout).not.toContain('CNI2040');
-      agent.says({ status: fine });
-      const well = await here.run('doctor', '--json');
-      const report = z.parse(doctorSchema(), JSON.parse(well.stdout));
-      expect(report.findings.filter(({ probe }) => probe === 'cluster')).toEqual([]);
-      expect(report.fine).toContainEqual({ probe: 'cluster', what: `1 network, agent at ${here.socket}` });
-    } finally {
-      agent.stop();
-    }
+    await here.agent.start({ answers: { status: { ...fine, etcd, trouble: ['etcd was restored'] } } });
+    const { stdout } = await here.run('doctor');
+    expect(stdout).toContain(
+      `✗ CNI2041 cluster-agent does not reach etcd since ${since}: connection refused → `,
+    );
+    expect(stdout).toContain('✗ CNI2045 etcd was restored → ');
+    expect(stdout).not.toContain('CNI2040');
+    here.agent.behave({ answers: { status: fine } });
+    const well = await here.run('doctor', '--json');
+    const report = z.parse(doctorSchema(), JSON.parse(well.stdout));
+    expect(report.findings.filter(({ probe }) => probe === 'cluster')).toEqual([]);
+    expect(report.fine).toContainEqual({
+      probe: 'cluster',
+      what: `1 network, agent at ${here.agent.socket}`,
+    });
   });
 });
 
