@@ -8,8 +8,10 @@ import type { Site } from './site.ts';
 
 type Kind = NonNullable<NewLink['info']>['kind'] & string;
 
-/** The kernel's module where it is not named as the kind is. */
-const modules: Readonly<Record<string, string>> = { vlan: '8021q' };
+/** The kernel's module of the kind. */
+export function moduleOf(kind: string): string {
+  return kind === 'vlan' ? '8021q' : kind;
+}
 
 /** No link has such an MTU (dev_validate_mtu, net/core/dev.c): the kernel looks for the kind first, and makes nothing. */
 const impossibleMtu = 0xffff_ffff;
@@ -23,7 +25,7 @@ export function refusalOfKind(
   kind: Kind,
   note: (text: string) => void,
 ): SyscallError | undefined {
-  const name = modules[kind] ?? kind;
+  const name = moduleOf(kind);
   switch (moduleHere(name)) {
     case 'present':
       return undefined;

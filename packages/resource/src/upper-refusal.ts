@@ -1,10 +1,10 @@
 import { errnoOf, SyscallError } from '@cni-ts/libc/syscall-error';
 import { findLinkByIndex, IFF_LOOPBACK, type Link, listLinks, type NewLink } from '@cni-ts/rtnetlink/link';
 import { knowsUpperKind, type UpperKind } from '@cni-ts/rtnetlink/upper-kind';
+import { moduleOf } from './kind-of-link.ts';
 import type { Namespace } from './namespace.ts';
 
-/** The kernel's module of each kind. */
-const modules: Readonly<Record<UpperKind, string>> = { macvlan: 'macvlan', ipvlan: 'ipvlan', vlan: '8021q' };
+const upperKinds: readonly UpperKind[] = ['macvlan', 'ipvlan', 'vlan'];
 
 /** Why the kernel did not make a link on top of `master`, and what to do: what an errno alone does not tell. */
 export function whyRefused(error: unknown, info: NewLink['info'], master: Link, at: Namespace): string {
@@ -42,8 +42,8 @@ export function foreseenRefusal(
   }
   const port = master.master ? findLinkByIndex(at.route, master.master) : undefined;
   const isTaken = port && takers.includes(port.kind);
-  const other = kind === 'ipvlan' ? 'macvl' : 'ipvla';
-  const isShared = on(master, at).some((link) => link.kind.startsWith(other));
+  const other = otherThan(kind);
+  const isShared = on(master, at).some((link) => link.kind === other);
   return isTaken || isShared ? new SyscallError('RTM_NEWLINK', 'EBUSY') : undefined;
 }
 
@@ -53,12 +53,17 @@ function busy(kind: string, master: Link, at: Namespace): string {
     const port = findLinkByIndex(at.route, master.master);
     return `: "${master.name}" is a port of "${port?.name ?? ''}"${port?.kind ? `, a ${port.kind}` : ''}; name that as master, or take it out`;
   }
-  const other = kind === 'ipvlan' ? 'macvlan' : 'ipvlan';
-  const here = on(master, at).filter((link) => link.kind.startsWith(other.slice(0, 5)));
+  const other = otherThan(kind);
+  const here = on(master, at).filter((link) => link.kind === other);
   const where = here.length
     ? here.map(({ name }) => `"${name}"`).join(', ')
     : 'in other namespaces, those of containers for one';
   return `: "${master.name}" is a port of a bridge or bond, or has links of another kind on it: it seems to carry ${other} links already (${where}), and a link carries ${kind} or ${other}, not both`;
+}
+
+/** The kind that cannot be on the same link as this one. */
+function otherThan(kind: string | undefined): 'macvlan' | 'ipvlan' {
+  return kind === 'ipvlan' ? 'macvlan' : 'ipvlan';
 }
 
 function taken(id: number | undefined, master: Link, at: Namespace): string {
@@ -78,11 +83,11 @@ function vlanId(info: NewLink['info'] | undefined): number | undefined {
 }
 
 function unsupported(error: unknown, kind: string, master: Link, at: Namespace): string {
-  if (!(kind in modules)) return '';
-  const upper = kind as UpperKind; // reason: it is one of the keys
+  const upper = upperKinds.find((one) => one === kind);
+  if (upper === undefined) return '';
   const said = error instanceof SyscallError ? error.explanation : '';
   if (said === 'Unknown device type' || !knowsUpperKind(at.route, upper)) {
-    return `: this kernel has no ${kind} links; its module is "${modules[upper]}"`;
+    return `: this kernel has no ${kind} links; its module is "${moduleOf(upper)}"`;
   }
   return `: "${master.name}" cannot carry ${kind} links`;
 }
