@@ -1,6 +1,4 @@
 /** `cnitool doctor`: all that can be wrong with this node and its containers, looked at, and named with its cure. */
-
-import { tryStat } from '@cni-ts/libc/file-status';
 import { endProgramsAfter } from '@cni-ts/libc/program';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { cluster } from './doctor/cluster.ts';
@@ -11,7 +9,7 @@ import { ports, tables } from './doctor/rules.ts';
 import { checks, dhcp, duplicates, leftOver } from './doctor/state.ts';
 import { many } from './many.ts';
 import { netnsPath } from './netns-argument.ts';
-import { type Attached, attachedNamed } from './node/attached.ts';
+import { type Attached, attachedIn, attachedNamed } from './node/attached.ts';
 import { Sight } from './node/sight.ts';
 import { CannotLookError, type Verb } from './verb.ts';
 
@@ -77,7 +75,7 @@ export const doctor: Verb = {
 function chosen({ attached, cacheDir }: Sight, word: string | undefined): readonly Attached[] {
   if (word === undefined) return attached;
   const named = attachedNamed(attached, word);
-  const found = named.length > 0 ? named : attachedIn(attached, word);
+  const found = named.length > 0 ? named : attachedIn(attached, netnsPath(word));
   const ids = new Set(found.map(({ containerId }) => containerId));
   if (ids.size === 1) return found;
   throw new CannotLookError(
@@ -85,18 +83,6 @@ function chosen({ attached, cacheDir }: Sight, word: string | undefined): readon
       ? `${cacheDir} remembers no container ${word === '' ? 'without a name' : word}`
       : `${word} is the beginning of ${ids.size} containers: ${[...ids].slice(0, 5).join(', ')}`,
   );
-}
-
-/** Those in the namespace that is meant, whichever way its path is spelled. */
-function attachedIn(attached: readonly Attached[], word: string): readonly Attached[] {
-  if (word === '') return [];
-  const path = netnsPath(word);
-  const place = tryStat(path);
-  return attached.filter(({ netns }) => {
-    if (netns === path) return true;
-    const own = netns === '' ? undefined : tryStat(netns);
-    return place !== undefined && own?.ino === place.ino && own.dev === place.dev;
-  });
 }
 
 async function examine(exam: Exam): Promise<Report> {

@@ -111,11 +111,12 @@ function withoutLinks(path: string): string {
   try {
     return `${realPath(path.slice(0, at) || '/').replace(/\/$/, '')}${path.slice(at)}`;
   } catch {
-    return path; // the folder is gone too: nothing better is known
+    return path.replace(/^\/var\/run\//, '/run/'); // the folder is gone too: nothing better is known
   }
 }
 
-function isSameNamespace(one: string, other: string): boolean {
+/** Whether two paths lead to one namespace, whichever way they are spelled. */
+export function isSameNamespace(one: string, other: string): boolean {
   if (withoutLinks(one) === withoutLinks(other)) return true;
   const [a, b] = [tryStat(one), tryStat(other)];
   return a !== undefined && a.dev === b?.dev && a.ino === b.ino && namespaceLives(one);

@@ -4,6 +4,7 @@ import { formatIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { namespaceLives } from '@cni-ts/libc/netns';
 import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
+import { attachedIn } from '../node/attached.ts';
 import { timeText } from '../node/clock.ts';
 import type { ConfigFile } from '../node/config-places.ts';
 import { attachmentProblems, eachProblems, type Problem, unique } from '../node/problem.ts';
@@ -28,7 +29,7 @@ export function explainFile(sight: Sight, path: string): Explanation | undefined
 
 /** What is attached in a namespace, also in one that is gone. */
 export function ofNamespace(sight: Sight, path: string): Explanation | undefined {
-  const attached = sight.attached.filter(({ netns }) => isSamePlace(netns, path));
+  const attached = attachedIn(sight.attached, path);
   if (attached.length === 0) {
     if (tryStat(path) === undefined || !namespaceLives(path)) return undefined;
     return {
@@ -43,15 +44,6 @@ export function ofNamespace(sight: Sight, path: string): Explanation | undefined
   const { facts, problems, unknown } = explainContainer(sight, attached);
   const state = attached.some(({ lives }) => lives) ? 'lives' : 'is gone';
   return { kind: 'namespace', title: `namespace ${path} ${state}`, attached, facts, problems, unknown };
-}
-
-/** `/run/netns/x` and `/var/run/netns/x` are one, and so is what has one number. */
-function isSamePlace(one: string, other: string): boolean {
-  if (one === '') return false;
-  const usual = (path: string) => path.replace(/^\/var\/run\//, '/run/');
-  if (usual(one) === usual(other)) return true;
-  const [a, b] = [tryStat(one), tryStat(other)];
-  return a !== undefined && a.dev === b?.dev && a.ino === b.ino && namespaceLives(one);
 }
 
 function ofReservation(sight: Sight, path: string): Explanation | undefined {

@@ -11,6 +11,7 @@ import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-find
 import { errorText } from '@cni-ts/spec/cni-error';
 import type { Result } from '@cni-ts/spec/result';
 import { cachedResult } from '../cached-result.ts';
+import { isSameNamespace } from '../settings.ts';
 import type { Json } from '../validate/document.ts';
 
 /** A port of the host that leads to the container, as the runtime asked for it. */
@@ -142,4 +143,9 @@ export function attachedNamed(attached: readonly Attached[], word: string): read
   const exact = attached.filter(({ containerId, pod }) => containerId === word || pod === word);
   if (exact.length > 0) return exact;
   return attached.filter(({ containerId }) => containerId.startsWith(word));
+}
+
+/** Those in the namespace at this path, whichever way it is spelled, also in one that is gone. */
+export function attachedIn(attached: readonly Attached[], path: string): readonly Attached[] {
+  return attached.filter(({ netns }) => netns !== '' && isSameNamespace(netns, path));
 }
