@@ -1,5 +1,4 @@
 /** `cnitool completion`, and the command that its scripts call. */
-
 import { type Candidate, candidates, type Known, shells } from './completion/candidates.ts';
 import { scripts } from './completion/scripts.ts';
 import { configPaths, networkListAt } from './config-lists.ts';

@@ -1,5 +1,4 @@
 /** `cnitool list`: the files of the node's folder in their order, which one counts, who is attached, and what plugins there are. */
-
 import { namespaceLives } from '@cni-ts/libc/netns';
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';

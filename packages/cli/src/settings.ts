@@ -1,5 +1,4 @@
 /** What cnitool takes from its arguments and environment. An empty variable counts as absent, always. */
-
 import { delimiter, isAbsolute, resolve } from 'node:path';
 import { realPath } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';

@@ -1,5 +1,4 @@
 /** Probes of what is on the disk: configurations, plugins, the cache, reservations, room. */
-
 import { mayAccess, nearestExisting, roomAt, tryStat } from '@cni-ts/libc/file-status';
 import { runToEnd } from '@cni-ts/libc/program';
 import { textOf } from '@cni-ts/libcni/wrapped-error';

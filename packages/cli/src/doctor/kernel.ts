@@ -1,5 +1,4 @@
 /** Probes of the kernel's settings and tables: forwarding, policies, source checks, connections. */
-
 import { type Cidr, formatCidr, networkOf } from '@cni-ts/address/cidr';
 import { Netns } from '@cni-ts/libc/netns';
 import { readSysctlIfAny } from '@cni-ts/libc/sysctl';

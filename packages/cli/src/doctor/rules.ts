@@ -1,5 +1,4 @@
 /** Probes of rules: whether those of attachments stand, and where published ports lead. */
-
 import { equalIp } from '@cni-ts/address/ip';
 import { findProgram } from '@cni-ts/iptables/program';
 import { iptablesChains, nftChains, usualInterface } from '@cni-ts/portmap/owner';

@@ -1,5 +1,4 @@
 /** Probes of the attachments themselves: their links and addresses, what their plugins' CHECK says, and what is left over. */
-
 import { formatIp } from '@cni-ts/address/ip';
 import { UnixSocket } from '@cni-ts/libc/unix-socket';
 import { textOf } from '@cni-ts/libcni/wrapped-error';

@@ -1,5 +1,4 @@
 /** Whose a file is: a reservation, a configuration, a namespace, an entry of the cache; and what a network has. */
-
 import { formatIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { namespaceLives } from '@cni-ts/libc/netns';

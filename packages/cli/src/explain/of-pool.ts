@@ -1,5 +1,4 @@
 /** What the cluster says of an address: space, block, node and owner. The node's own files first, then the agent. */
-
 import { contains, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, type Ip } from '@cni-ts/address/ip';
 import type { SpacesAnswer } from '@cni-ts/cluster/agent-talk';

@@ -1,5 +1,4 @@
 /** What containerd or CRI-O itself says of its pods, asked by crictl. */
-
 import { mayAccess } from '@cni-ts/libc/file-status';
 import { namespaceLives } from '@cni-ts/libc/netns';
 import { type Ended, runToEnd } from '@cni-ts/libc/program';

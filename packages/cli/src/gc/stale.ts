@@ -3,7 +3,6 @@
  * GC, so somebody has to. It tells, and with --yes removes: attachments by DEL through the chain they were made by, then
  * the plugins' GC, then reservations that are left.
  */
-
 import type { CachedAttachment } from '@cni-ts/libcni/attachment';
 import type { NetworkList } from '@cni-ts/libcni/network-list';
 import { textOf } from '@cni-ts/libcni/wrapped-error';

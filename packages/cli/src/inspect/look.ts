@@ -1,5 +1,4 @@
 /** Looks at this node: the kernel's links, here and in each namespace of an attachment, and what libcni remembers. */
-
 import { formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { formatIp, isLinkLocal6 } from '@cni-ts/address/ip';
 import { textOf } from '@cni-ts/libc/file';

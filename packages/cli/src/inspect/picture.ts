@@ -2,7 +2,6 @@
  * A node as a picture: what hangs on what, before anybody knows where it stands on the page. One card for each container
  * at each thing that carries it; a container with two networks has two, which name one another.
  */
-
 import { namesAnother, readLinkOwner } from '@cni-ts/skeleton/link-owner';
 import { grouped } from '../grouped.ts';
 import type { Seen, SeenAttachment, SeenLink, SeenNamespace } from './seen.ts';

@@ -1,5 +1,4 @@
 /** `cnitool ipam show`: a line for each range, then who holds what. */
-
 import { blockLines, poolJson } from '../cluster/pool-show.ts';
 import { many } from '../many.ts';
 import { type Holder, isFull, type NetworkView, timeText, type Use, usesOf, whose } from './survey.ts';

@@ -2,7 +2,6 @@
  * Who is really alive: what cache, namespaces and links of this node tell of an attachment. What cannot be known counts as
  * alive, for its address would go to somebody else.
  */
-
 import { bootTime } from '@cni-ts/ipam-kit/boot-time';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { namespaceLives } from '@cni-ts/libc/netns';

@@ -1,5 +1,4 @@
 /** Which networks of this node keep reservations, where, and of which ranges. */
-
 import { parseIp } from '@cni-ts/address/ip';
 import { rangesOf, schema } from '@cni-ts/host-local/config';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';

@@ -1,5 +1,4 @@
 /** What is remembered of attachments, with what is to be seen of them without looking into their namespaces. */
-
 import { type Cidr, parseCidr } from '@cni-ts/address/cidr';
 import { parseIp } from '@cni-ts/address/ip';
 import { tryStat } from '@cni-ts/libc/file-status';

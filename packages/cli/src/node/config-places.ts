@@ -1,5 +1,4 @@
 /** Where in the node's folder a network and its plugins stand. */
-
 import { readBytes, textOf } from '@cni-ts/libc/file';
 import { memberOf, objectMember, textMember } from '@cni-ts/skeleton/config-findings';
 import { configPaths } from '../config-lists.ts';

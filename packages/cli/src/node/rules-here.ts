@@ -1,5 +1,4 @@
 /** The rules of this host, whoever made them and in whichever kind of table they are: read, never changed. */
-
 import type { Ip } from '@cni-ts/address/ip';
 import type { Family } from '@cni-ts/iptables/program';
 import { legacyTable } from '@cni-ts/iptables/save';

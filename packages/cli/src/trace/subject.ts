@@ -1,5 +1,4 @@
 /** Who is traced: a container that the cache knows, or a namespace that it does not. */
-
 import { parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, type Ip } from '@cni-ts/address/ip';
 import { namespaceLives } from '@cni-ts/libc/netns';
