@@ -1,65 +1,28 @@
 /** Reservations on the disk, namespaces of the kernel: what the tool tells of both, and what it gives back. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { type Host, test } from '@cni-ts/testing/namespaces';
 import { describe, expect } from 'vitest';
 import * as z from 'zod/mini';
-import { runCnitool } from '../test/run-cnitool.ts';
+import { hourAgo, TestNode } from '../test/test-node.ts';
 import { ipamCheckSchema, ipamReleaseSchema, ipamShowSchema, ipamWhySchema } from './report-schemas.ts';
 
-const hourAgo = Date.now() / 1000 - 3600;
 /** Before any boot of this machine. */
 const longAgo = 1e9;
 
-/** A node of the test's own: configurations, cache and reservations below one folder. */
-class Node {
-  readonly dir: string;
-  readonly #env: Record<string, string>;
-
+class Node extends TestNode {
   constructor({ dir }: Host) {
-    this.dir = dir;
-    for (const folder of ['net.d', 'cache/results']) mkdirSync(join(dir, folder), { recursive: true });
-    this.#env = {
-      NETCONFPATH: join(dir, 'net.d'),
-      CNI_PATH: dir,
-      CNI_CACHE_DIR: join(dir, 'cache'),
-      PATH: '',
-    };
+    super(dir);
   }
 
   network(name: string, ipam: object = { subnet: '10.213.77.0/29' }): void {
-    const dataDir = join(this.dir, 'networks');
+    const { dataDir } = this;
     const plugins = [{ type: 'bridge', ipam: { type: 'host-local', dataDir, ...ipam } }];
-    writeFileSync(
-      join(this.dir, 'net.d', `10-${name}.conflist`),
-      JSON.stringify({ cniVersion: '1.0.0', name, plugins }),
-    );
-  }
-
-  /** As host-local writes it, Go's too. */
-  reserve(network: string, address: string, id: string, seconds = hourAgo): string {
-    const folder = join(this.dir, 'networks', network);
-    mkdirSync(folder, { recursive: true });
-    const path = join(folder, address);
-    writeFileSync(path, id === '' ? '' : `${id}\r\neth0`);
-    utimesSync(path, seconds, seconds);
-    return path;
+    this.configure({ cniVersion: '1.0.0', name, plugins });
   }
 
   remember(network: string, containerId: string, netns: string, capabilityArgs = {}): void {
-    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`), 'utf8');
-    writeCacheEntry(join(this.dir, 'cache'), { network, containerId, netns, config }, { capabilityArgs });
-  }
-
-  reserved(network: string): string[] {
-    return readdirSync(join(this.dir, 'networks', network));
-  }
-
-  async run(...argv: string[]) {
-    return runCnitool(argv, {
-      env: this.#env,
-    });
+    this.enter(network, containerId, netns, { capabilityArgs });
   }
 }
 

@@ -1,16 +1,13 @@
 /** What is stale, of recorded plugins and reservations on disk, with namespaces of the kernel and a crictl of our own. */
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeCacheEntry } from '@cni-ts/testing/cache-entry';
 import { type Host, makeHost, test } from '@cni-ts/testing/namespaces';
 import { RecordingPlugins } from '@cni-ts/testing/recording-plugins';
 import { writeProgram } from '@cni-ts/testing/shell';
 import { afterEach, beforeEach, describe, expect } from 'vitest';
 import * as z from 'zod/mini';
-import { runCnitool } from '../../test/run-cnitool.ts';
+import { hourAgo, TestNode } from '../../test/test-node.ts';
 import { gcSchema } from '../report-schemas.ts';
-
-const hourAgo = Date.now() / 1000 - 3600;
 
 let plugins: RecordingPlugins;
 beforeEach(() => {
@@ -18,40 +15,23 @@ beforeEach(() => {
 });
 afterEach(() => plugins.remove());
 
-class Node {
-  readonly dir: string;
+class Node extends TestNode {
   readonly #bin: string;
 
   constructor({ dir, bin }: Host) {
-    this.dir = dir;
+    super(dir, { PATH: `${bin}:${process.env.PATH}`, CNI_PATH: plugins.path.join(':') });
     this.#bin = bin;
-    for (const folder of ['net.d', 'cache/results']) mkdirSync(join(dir, folder), { recursive: true });
   }
 
   network(name: string, more: object = {}): void {
-    const ipam = { type: 'host-local', dataDir: join(this.dir, 'networks'), subnet: '10.213.77.0/24' };
-    const list = { cniVersion: '1.1.0', name, plugins: [{ type: 'p1', ipam }], ...more };
-    writeFileSync(join(this.dir, 'net.d', `10-${name}.conflist`), JSON.stringify(list));
+    const ipam = { type: 'host-local', dataDir: this.dataDir, subnet: '10.213.77.0/24' };
+    this.configure({ cniVersion: '1.1.0', name, plugins: [{ type: 'p1', ipam }], ...more });
   }
 
   /** An attachment of an hour ago. `pod`: by a runtime of Kubernetes. */
   remember(network: string, containerId: string, netns: string, pod = false): void {
-    const config = readFileSync(join(this.dir, 'net.d', `10-${network}.conflist`), 'utf8');
     const cniArgs = pod ? [['K8S_POD_INFRA_CONTAINER_ID', containerId]] : [];
-    const entry = { network, containerId, netns, config };
-    const path = writeCacheEntry(join(this.dir, 'cache'), entry, { cniArgs });
-    utimesSync(path, hourAgo, hourAgo);
-  }
-
-  reserve(network: string, address: string, id: string): void {
-    const folder = join(this.dir, 'networks', network);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, address), `${id}\r\neth0`);
-    utimesSync(join(folder, address), hourAgo, hourAgo);
-  }
-
-  reserved(network: string): string[] {
-    return readdirSync(join(this.dir, 'networks', network)).filter((name) => name !== 'lock');
+    utimesSync(this.enter(network, containerId, netns, { cniArgs }), hourAgo, hourAgo);
   }
 
   cached(): string[] {
@@ -60,17 +40,6 @@ class Node {
 
   crictl(script: string): void {
     writeProgram(join(this.#bin, 'crictl'), `#!/bin/sh\n${script}\n`);
-  }
-
-  async run(...argv: string[]) {
-    return runCnitool(argv, {
-      env: {
-        PATH: `${this.#bin}:${process.env.PATH}`,
-        NETCONFPATH: join(this.dir, 'net.d'),
-        CNI_PATH: plugins.path.join(':'),
-        CNI_CACHE_DIR: join(this.dir, 'cache'),
-      },
-    });
   }
 }
 
