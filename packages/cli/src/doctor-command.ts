@@ -7,11 +7,12 @@ import { bridged, connections, forwarding, forwardPolicy, sourceChecks } from '.
 import type { Exam, Found, Probe } from './doctor/probe.ts';
 import { ports, tables } from './doctor/rules.ts';
 import { checks, dhcp, duplicates, leftOver } from './doctor/state.ts';
+import { survey } from './ipam/survey.ts';
 import { many } from './many.ts';
 import { netnsPath } from './netns-argument.ts';
 import { type Attached, attachedIn, attachedNamed } from './node/attached.ts';
 import { Sight } from './node/sight.ts';
-import { CannotLookError, type Verb } from './verb.ts';
+import { CannotLookError, type Verb, type VerbCall } from './verb.ts';
 
 /** Causes before what follows from them. */
 const probes: readonly Probe[] = [
@@ -61,7 +62,14 @@ export const doctor: Verb = {
     const until = performance.now() + patience;
     endProgramsAfter(programPatience);
     try {
-      const report = await examine({ sight, call, attached, withoutRules: new Set(), until });
+      const report = await examine({
+        sight,
+        call,
+        attached,
+        until,
+        withoutRules: new Set(),
+        addresses: surveyOnce(call),
+      });
       if (report.findings.length > 0) call.ends(1);
       else if (report.unknown.length > 0) call.ends(3);
       return call.options('json') !== undefined ? reportJson(report) : reportText(report);
@@ -83,6 +91,16 @@ function chosen({ attached, cacheDir }: Sight, word: string | undefined): readon
       ? `${cacheDir} remembers no container ${word === '' ? 'without a name' : word}`
       : `${word} is the beginning of ${ids.size} containers: ${[...ids].slice(0, 5).join(', ')}`,
   );
+}
+
+function surveyOnce(call: VerbCall): Exam['addresses'] {
+  let looked: ReturnType<Exam['addresses']> | undefined;
+  return () => {
+    if (looked) return looked;
+    const notes: string[] = [];
+    looked = { seen: survey({ ...call, note: (line) => void notes.push(line) }), notes };
+    return looked;
+  };
 }
 
 async function examine(exam: Exam): Promise<Report> {

@@ -2,15 +2,15 @@
 import type { AgentStatus } from '@cni-ts/cluster/agent-talk';
 import { askAgent, isRefusal, refusalText, shortPatience } from '../cluster/agent.ts';
 import { poolProblems } from '../cluster/pool-problems.ts';
-import { survey } from '../ipam/survey.ts';
 import { many } from '../many.ts';
 import type { Found, Probe } from './probe.ts';
 
 export const cluster: Probe = {
   name: 'cluster',
-  run({ call }) {
-    const views = survey({ ...call, note: () => undefined })
-      .networks.flatMap(({ network, stores }) => stores.map((view) => ({ network: network.name, view })))
+  run(exam) {
+    const views = exam
+      .addresses()
+      .seen.networks.flatMap(({ network, stores }) => stores.map((view) => ({ network: network.name, view })))
       .filter(({ view }) => view.store.pool !== undefined);
     const sockets = new Map<string, string[]>();
     for (const { network, view } of views) {

@@ -7,7 +7,7 @@ import type { FindingCode } from '@cni-ts/spec/finding-codes';
 import { poolCodes } from '../cluster/pool-problems.ts';
 import { findingsIn } from '../ipam/check.ts';
 import { dhcpFolder } from '../ipam/leases.ts';
-import { survey, usesOf } from '../ipam/survey.ts';
+import { usesOf } from '../ipam/survey.ts';
 import { many } from '../many.ts';
 import { attachmentProblems, nameOf, unique } from '../node/problem.ts';
 import { damagedEntries } from '../remembered-attachments.ts';
@@ -132,9 +132,8 @@ const nearly = 0.9;
 
 export const addresses: Probe = {
   name: 'addresses',
-  run({ call }) {
-    const notes: string[] = [];
-    const seen = survey({ ...call, note: (line) => void notes.push(line) });
+  run(exam) {
+    const { seen, notes } = exam.addresses();
     const found: Found[] = [];
     const leaked = new Map<string, string[]>();
     for (const { code, level, network, message, address } of findingsIn(seen)) {

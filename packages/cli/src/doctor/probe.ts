@@ -1,4 +1,5 @@
 /** What a probe of doctor is, and what it is given. */
+import type { Survey } from '../ipam/survey.ts';
 import type { Attached } from '../node/attached.ts';
 import type { Problem } from '../node/problem.ts';
 import type { Sight } from '../node/sight.ts';
@@ -12,6 +13,8 @@ export interface Exam {
   readonly attached: readonly Attached[];
   /** Attachments whose rules are known to be missing. */
   readonly withoutRules: Set<Attached>;
+  /** Who holds which address, and what could not be read of that: looked at once. */
+  readonly addresses: () => { readonly seen: Survey; readonly notes: readonly string[] };
   /** Milliseconds of performance.now() after which no probe begins anything that takes long. */
   readonly until: number;
 }
