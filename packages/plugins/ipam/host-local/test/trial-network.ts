@@ -52,6 +52,12 @@ const main = `
   main(hostLocalWith(process.env.INDEX_FOLDER));
 `;
 
+/** The executable, or the sources where none is to be tested. */
+const ours: readonly [file: string, ...args: string[]] =
+  executables === undefined
+    ? [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', main]
+    : [join(executables, 'host-local')];
+
 export class TrialNetwork implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'host-local-'));
   readonly dataDir = join(this.root, 'networks');
@@ -95,15 +101,9 @@ export class TrialNetwork implements Disposable {
     return answer(status, stdout, stderr);
   }
 
-  /** As a process: this plugin from source, with an index, or the reference. */
+  /** As a process: this plugin, with an index, or the reference. */
   start(program: 'ours' | 'reference', call: Call, config = this.config) {
-    const [file, args] =
-      program === 'reference'
-        ? [reference, []]
-        : [
-            process.execPath,
-            ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', main],
-          ];
+    const [file, ...args] = program === 'reference' ? [reference] : ours;
     return this.execute(file, args, call, config);
   }
 
