@@ -3,9 +3,11 @@
  * copies or empty, so that commands can be typed as they stand there. eth0 leads to a namespace `outside`, which has
  * 192.0.2.2 and answers; eth1 and eth2 lead there, too, and have no address. The kernel ends all of it with the node.
  */
-import { spawnSync } from 'node:child_process';
+import { runToEnd } from '@cni-ts/libc/program';
 import { ours } from './lab.ts';
 import { openRoom, type Room } from './room.ts';
+
+const nsenter = '/usr/bin/nsenter';
 
 /** `archive` is what a reader has unpacked: our executables. */
 const furnish = `
@@ -53,22 +55,21 @@ export class GuideNode {
     commands: string,
     env: Readonly<Record<string, string>> = {},
   ): { status: number | null; output: string } {
-    const inside = ['-t', this.#room?.pid ?? '', '--net', '--mount', '--pid'];
-    const { status, stdout, stderr, error } = spawnSync(
-      'nsenter',
-      [...inside, 'bash', '-e', '-c', `exec 2>&1; cd /run/node/archive\n${commands}`],
+    // A bash whose input is a pipe of Node's, or that nobody's SHLVL counts, would read the reader's own ~/.bashrc.
+    const shell = ['bash', '--norc', '-e', '-c', `exec 2>&1; cd /run/node/archive\n${commands}`];
+    const { status, signal, stdout, stderr } = runToEnd(
+      nsenter,
+      ['-t', this.#room?.pid ?? '', '--net', '--mount', '--pid', ...shell],
       {
-        encoding: 'utf8',
-        timeout: 60_000,
-        env: {
-          PATH: `${process.env.PATH ?? ''}:/opt/cni/bin`,
-          HOME: '/root',
-          DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent/bus',
-          ...env,
-        },
+        PATH: `${process.env.PATH ?? ''}:/opt/cni/bin`,
+        HOME: '/root',
+        DBUS_SYSTEM_BUS_ADDRESS: 'unix:path=/nonexistent/bus',
+        ...env,
       },
+      '',
+      60_000,
     );
-    return { status, output: `${stdout}${stderr}${error?.message ?? ''}` };
+    return { status: status ?? null, output: `${stdout}${stderr}${signal ?? ''}` };
   }
 
   /** Writes a file, and the folders that it is in. */
