@@ -8,6 +8,7 @@ import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testin
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, type Place, test } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
+import { programOf } from '@cni-ts/testing/plugin-process';
 import {
   advertiseRouter,
   sendAdvertisement,
@@ -587,7 +588,7 @@ test('forwarding that is on already needs no writable /proc/sys (ptp 20)', async
   const input = join(host.dir, 'input');
   writeFileSync(input, JSON.stringify({ ...fixed([]), ipam: { type: 'fake' } }));
   const variables = `CNI_CONTAINERID=c1 CNI_NETNS=${container.path} CNI_IFNAME=eth0 CNI_PATH=${host.bin}`;
-  const program = `${process.execPath} --disable-warning=ExperimentalWarning ${join(import.meta.dirname, 'main.ts')}`;
+  const program = programOf(ptp).join(' ');
   const readOnly = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys';
   const add = () =>
     JSON.parse(

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Answer, type Call, type Command, call, succeed } from '@cni-ts/testing/call';
 import { test as base, type Host } from '@cni-ts/testing/namespaces';
+import { programOf } from '@cni-ts/testing/plugin-process';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { hasBus, hasFirewalld, startBus, startFirewalld } from '@cni-ts/testing/system-bus';
 import dbus from 'dbus-native';
@@ -82,8 +82,6 @@ async function fakeFirewalld(address: string): Promise<Fake> {
   return fake;
 }
 
-const program = fileURLToPath(new URL('main.ts', import.meta.url));
-
 /** Calls the plugin as a process: it waits for answers, and the fake that gives them lives in ours. */
 async function callProcess(
   command: Command,
@@ -98,9 +96,9 @@ async function callProcess(
     CNI_IFNAME: 'eth0',
     CNI_PATH: '/nonexistent',
   };
-  const args = ['--disable-warning=ExperimentalWarning', program];
+  const [program, ...args] = programOf(firewall);
   const [failure, stdout, stderr] = await new Promise<[unknown, string, string]>((resolve) => {
-    const child = execFile(process.execPath, args, { env }, (...how) => resolve(how));
+    const child = execFile(program, args, { env }, (...how) => resolve(how));
     child.stdin?.end(JSON.stringify({ ...config, prevResult }));
   });
   if (failure && stdout === '') throw new Error(`the plugin's process ended without an answer: ${stderr}`);
