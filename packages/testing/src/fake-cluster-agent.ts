@@ -93,6 +93,12 @@ export class FakeClusterAgent {
     writeFileSync(blocksPath(this.stateDir, network), formatBlocks(file));
   }
 
+  /** As if it had never held a block. */
+  forget(): void {
+    rmSync(this.stateDir, { recursive: true });
+    mkdirSync(this.stateDir);
+  }
+
   /** Ends it; its files stay until `end`. */
   async stop(): Promise<void> {
     const running = this.#process;

@@ -2,16 +2,20 @@
 import { FakeClusterAgent } from '@cni-ts/testing/fake-cluster-agent';
 import { ipamConformance } from '@cni-ts/testing/ipam-conformance';
 import type { Host } from '@cni-ts/testing/namespaces';
+import { afterAll } from 'vitest';
 import { clusterPool } from './cluster-pool.ts';
 
-const agents = new Map<Host, FakeClusterAgent>();
+/** One process for all: it keeps nothing but its files, and every host finds them as they are at first. */
+const agent = new FakeClusterAgent();
+let started: Promise<unknown> | undefined;
+afterAll(() => agent.end());
 
 const ipam = (host: Host, more: object) => ({
   ipam: {
     type: 'cluster-pool',
     dataDir: `${host.dir}/networks`,
-    stateDir: agents.get(host)?.stateDir,
-    agentSocket: agents.get(host)?.socket,
+    stateDir: agent.stateDir,
+    agentSocket: agent.socket,
     ...more,
   },
 });
@@ -21,14 +25,11 @@ ipamConformance(clusterPool, [
   {
     title: 'cluster-pool: dual stack in a block of each family',
     whereStateIs: ['dataDir', 'stateDir', 'agentSocket'],
-    async prepare(host) {
-      const agent = await new FakeClusterAgent().start();
-      agents.set(host, agent);
+    async prepare() {
+      started ??= agent.start();
+      await started;
+      agent.forget();
       agent.give('conformance', ['10.1.2.64/26', '2001:db8::40/122']);
-    },
-    async end(host) {
-      await agents.get(host)?.end();
-      agents.delete(host);
     },
     config: (host) =>
       ipam(host, { range: '10.1.2.0/24', gateway: '10.1.2.1', ipRanges: [{ range: '2001:db8::/64' }] }),
@@ -48,15 +49,12 @@ ipamConformance(clusterPool, [
         notHealed: 'the other container may live and use it',
       },
       'the block was lost': {
-        by: (host) =>
-          agents
-            .get(host)
-            ?.give('conformance', [{ block: '10.1.2.64/26', state: 'lost' }, '2001:db8::40/122']),
+        by: () => agent.give('conformance', [{ block: '10.1.2.64/26', state: 'lost' }, '2001:db8::40/122']),
         says: /10\.1\.2\.64 lies in 10\.1\.2\.64\/26, which is this node's no more/,
         notHealed: 'another node may have it',
       },
       'the block is another node’s': {
-        by: (host) => agents.get(host)?.give('conformance', ['10.1.2.64/26']),
+        by: () => agent.give('conformance', ['10.1.2.64/26']),
         says: /2001:db8::40 lies in no block of this node/,
         notHealed: 'another node may have it',
       },
