@@ -80,6 +80,8 @@ function knownVersion(text: string): string {
 interface Needle {
   /** Looked for first, since that is quick. */
   readonly start: string;
+  /** What of it is found by: a character that programs have few of. */
+  readonly rare: string;
   /** What begins there, with what is wanted as its first group. */
   readonly whole: RegExp;
 }
@@ -87,14 +89,17 @@ interface Needle {
 /** struct mark of packages/engine/src/engine.c: version, then the build in 32 hexadecimal digits. */
 const ownMark: Needle = {
   start: 'cni-ts program v',
+  rare: '-',
   whole: /^cni-ts program v(\d[^\0]{0,15})\0+[0-9a-f]{32}/,
 };
 const goPath: Needle = {
   start: 'path\tgithub.com/containernetworking/',
+  rare: 'w',
   whole: /^(path)\tgithub\.com\/containernetworking\/(?:plugins\/plugins\/|cni\/cnitool)/,
 };
 const goVersion: Needle = {
   start: 'buildversion.BuildVersion=',
+  rare: 'V',
   whole: /^buildversion\.BuildVersion=([\w.+-]+)/,
 };
 
@@ -115,19 +120,30 @@ class Contents {
     return readAt(this.#fd, head, 0) === 4 && new TextDecoder().decode(head) === '\x7fELF';
   }
 
-  find({ start, whole }: Needle): string | undefined {
+  find({ start, rare, whole }: Needle): string | undefined {
+    const wanted = new TextEncoder().encode(start);
+    const place = start.indexOf(rare);
+    const byte = rare.charCodeAt(0);
     const piece = new Uint8Array(1 << 20);
     const overlap = 256;
     for (let at = 0; ; at += piece.length - overlap) {
       const got = readAt(this.#fd, piece, at);
-      const text = new TextDecoder().decode(piece.subarray(0, got));
-      for (let hit = text.indexOf(start); hit >= 0; hit = text.indexOf(start, hit + 1)) {
-        const found = whole.exec(text.slice(hit, hit + overlap))?.[1];
+      const bytes = piece.subarray(0, got);
+      // Megabytes that are no text take long to be made one.
+      for (let hit = bytes.indexOf(byte, place); hit >= 0; hit = bytes.indexOf(byte, hit + 1)) {
+        if (!isAt(bytes, hit - place, wanted)) continue;
+        const text = new TextDecoder().decode(bytes.subarray(hit - place, hit - place + overlap));
+        const found = whole.exec(text)?.[1];
         if (found !== undefined) return found;
       }
       if (got < piece.length) return undefined;
     }
   }
+}
+
+function isAt(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
+  return true;
 }
 
 /** As people name it: `1.9.1 (Go)`. */
