@@ -1,13 +1,40 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { longestFirst } from '../tools/workspace/src/longest-first.ts';
 
-/** Whole executables: four files at a time, each on a network of its own, and patience. */
+/** The longest, and those that mostly wait: for agents to rest, for answers that do not come. */
+const first = [
+  'release',
+  'repair',
+  'cluster-demo',
+  'mixed-chains',
+  'interop',
+  'replacing',
+  'guides',
+  'cluster-down',
+  'adverse-process',
+  'odd-worlds',
+  'podman',
+  'doctor',
+  'chains',
+  'cluster-restarts',
+  'node-packages',
+  'lost-chains',
+];
+
+/** Whole executables: five files at a time, each on a network of its own, and patience. */
 export default defineConfig({
   test: {
     include: ['e2e/src/**/*.test.ts'],
     // Those need another kernel: vitest.uml.config.ts.
     exclude: [...configDefaults.exclude, '**/*.uml.test.ts'],
     pool: 'threads',
-    maxWorkers: 4,
+    maxWorkers: 5,
+    sequence: {
+      sequencer: longestFirst(
+        import.meta.dirname,
+        first.map((file) => `src/${file}.test.ts`),
+      ),
+    },
     testTimeout: 30_000,
     hookTimeout: 60_000,
     execArgv: ['--disable-warning=ExperimentalWarning'],
