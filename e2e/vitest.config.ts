@@ -16,7 +16,6 @@ const first = [
   'podman',
   'doctor',
   'chains',
-  'cluster-restarts',
   'node-packages',
   'lost-chains',
 ];
