@@ -175,6 +175,21 @@ describe('a snapshot shows', () => {
     expect(snapshot().addresses).not.toEqual(before.addresses);
   });
 
+  test('the first nftables table of a namespace, and the first that is taken back', ({ host }) => {
+    const before = snapshot();
+    host.sh('nft add table inet t');
+    expect(snapshot().nftables).not.toEqual(before.nftables);
+    host.sh('nft delete table inet t');
+    expect(snapshot()).toEqual(before);
+  });
+
+  test('the first queue of a namespace', ({ host }) => {
+    host.sh('ip link set lo up');
+    const before = snapshot();
+    shown(host, 'tc qdisc add dev lo clsact', 'tc qdisc del dev lo clsact', 'qdiscs');
+    expect(snapshot()).toEqual(before);
+  });
+
   test.for(changes.filter(([, , , shows]) => shows !== 'iptables' || has('legacy iptables')))(
     '%s',
     ([what, make, takeBack, shows], { host }) => {

@@ -34,22 +34,16 @@ export interface Snapshot {
 
 /** Few programs, for a suite takes thousands of snapshots and each start of a program counts: what one program tells of
  *  several things stands in lines, one a thing. */
-const always = {
-  // Asked for rules, and no family said, it keeps to IPv4 from then on: they come last.
-  ip: `printf '%s\\n' address 'route show table all' 'neigh show nud permanent' 'neigh show proxy' rule |
-    ip -j -d -batch -`,
+// Asked for rules, and no family said, it keeps to IPv4 from then on: they come last.
+const ip = ['address', 'route show table all', 'neigh show nud permanent', 'neigh show proxy', 'rule'];
+
+/** What only some namespaces have, by the program that tells of it. */
+const sometimes = {
   rules6: 'ip -j -d -6 rule',
   qdiscs: 'tc -j qdisc',
   nftables: "nft -j list ruleset 2>/dev/null || echo '{}'",
-  // A file of /proc has no size, so its text is asked; asking the program first would load the tables.
-  iptables: `for f in ip ip6; do
-    read -r any 2>/dev/null </proc/net/\${f}_tables_names && \${f}tables-legacy-save 2>/dev/null
-  done`,
-  settings: '"$0" /proc/sys/net',
-} as const;
-
-/** What only some links can have. */
-const sometimes = {
+  iptables: 'iptables-legacy-save 2>/dev/null',
+  ip6tables: 'ip6tables-legacy-save 2>/dev/null',
   bridge: `printf '%s\\n' fdb vlan | bridge -j -batch -`,
   classes: `for d in /proc/sys/net/ipv4/conf/*; do
     d=\${d##*/}; case $d in all|default) continue; esac
@@ -57,14 +51,25 @@ const sometimes = {
   done | tc -force -batch - 2>/dev/null`,
 } as const;
 
+type Sometimes = keyof typeof sometimes;
+
+/** What they tell where there is nothing. */
+const nothing: Readonly<Record<Sometimes, string>> = {
+  rules6: '[]',
+  qdiscs: '[]',
+  nftables: '{}',
+  iptables: '',
+  ip6tables: '',
+  bridge: '[]\n[]',
+  classes: '',
+};
+
 /** A link of another kind may have a forwarding table of its own, or be the port of one that has. */
 const anyForwarding = /"info_(?:slave_)?kind":"(?!veth"|dummy"|tun"|ifb"|vlan"|macvlan"|ipvlan"|vrf")/;
 /** The queueing discipline of a link that has no queue: there are no classes in it, and no filters at it. */
 const anyQueue = /"kind":"(?!noqueue")/;
 
-const programs = { ...always, ...sometimes };
-
-type Programs = Record<keyof typeof programs, string>;
+type Texts = Readonly<Record<Sometimes | 'ip' | 'settings' | 'stderr', string>>;
 
 /** The state of `netns`, or of the calling thread's namespace; `files`: a folder whose contents belong to it. */
 export function snapshot(netns?: Netns, files?: string): Snapshot {
@@ -73,30 +78,63 @@ export function snapshot(netns?: Netns, files?: string): Snapshot {
   return read(texts, files);
 }
 
-type Texts = Programs & { readonly stderr: string };
+/** What the program tells of IPv6 rules, by these as the kernel tells them. */
+const knownRules6 = new Map<string, string>();
 
 function lookAtAll(): Texts {
-  const { texts, stderr } = told(always);
-  const more = {
-    ...(anyForwarding.test(texts.ip) && { bridge: sometimes.bridge }),
-    ...(anyQueue.test(texts.qdiscs) && { classes: sometimes.classes }),
+  const { stdout: links, stderr } = askIp();
+  const { others, settings } = look('/proc/sys/net');
+  const rules6 = knownRules6.get(others.rules6 ?? '-');
+  const asked: Sometimes[] = [];
+  if (rules6 === undefined) asked.push('rules6');
+  if (others.queues !== '0') asked.push('qdiscs');
+  // The number of the generation that is there before anybody has written a rule.
+  if (others.nftables !== '1') asked.push('nftables');
+  for (const family of others.tables?.match(/ip6?/g) ?? [])
+    asked.push(family === 'ip' ? 'iptables' : 'ip6tables');
+  if (anyForwarding.test(links)) asked.push('bridge');
+  const first = told(asked);
+  if (rules6 === undefined && others.rules6 !== undefined && others.rules6 !== '-')
+    knownRules6.set(others.rules6, first.texts.rules6);
+  const queues = anyQueue.test(first.texts.qdiscs) ? told(['classes']) : undefined;
+  return {
+    ...first.texts,
+    ...(rules6 !== undefined && { rules6 }),
+    ...(queues && { classes: queues.texts.classes }),
+    ip: links,
+    settings,
+    stderr: stderr + first.stderr + (queues?.stderr ?? ''),
   };
-  const rest = Object.keys(more).length > 0 ? told(more) : undefined;
-  return { bridge: '[]\n[]', classes: '', ...texts, ...rest?.texts, stderr: stderr + (rest?.stderr ?? '') };
+}
+
+function askIp() {
+  return runProgram(ipProgram, ['-j', '-d', '-batch', '-'], process.env, `${ip.join('\n')}\n`);
+}
+
+/** See look.c. */
+function look(...folders: string[]): { others: Partial<Record<string, string>>; settings: string } {
+  const { stdout, stderr } = runProgram(compiled('look'), folders, {}, '');
+  const end = stdout.indexOf('\n');
+  if (end < 0) throw new Error(`looking at the namespace failed: ${stderr}`);
+  const words = stdout.slice(0, end).split(' ');
+  const others = Object.fromEntries(
+    words.flatMap((word, at) => (at % 2 === 0 ? [[word, words[at + 1]]] : [])),
+  );
+  return { others, settings: stdout.slice(end + 1) };
 }
 
 /** What these programs print, one after the other. */
-function told<P extends Readonly<Record<string, string>>>(
-  programs: P,
-): { texts: Record<keyof P, string>; stderr: string } {
-  // Node's own way copies the page tables of a process of some hundred megabytes each time.
-  const script = Object.values(programs).join('\necho @@\n');
-  const { stdout, stderr } = runProgram('/bin/sh', ['-c', script, compiled('settings')], process.env, '');
+function told(asked: readonly Sometimes[]): { texts: Record<Sometimes, string>; stderr: string } {
+  const texts = { ...nothing };
+  if (asked.length === 0) return { texts, stderr: '' };
+  const script = asked.map((name) => sometimes[name]).join('\necho @@\n');
+  const { stdout, stderr } = runProgram('/bin/sh', ['-c', script], process.env, '');
   const parts = stdout.split('@@\n');
-  const names = Object.keys(programs);
-  if (parts.length !== names.length) throw new Error(`looking at the namespace failed: ${stderr}`);
-  const texts = Object.fromEntries(names.map((name, at) => [name, parts[at] ?? '']));
-  return { texts: texts as Record<keyof P, string>, stderr }; // reason: the names are those of the table
+  if (parts.length !== asked.length) throw new Error(`looking at the namespace failed: ${stderr}`);
+  asked.forEach((name, at) => {
+    texts[name] = parts[at] ?? '';
+  });
+  return { texts, stderr };
 }
 
 /**
@@ -105,24 +143,13 @@ function told<P extends Readonly<Record<string, string>>>(
  * and those that forwarding and VRFs are about.
  */
 function lookAtLinks(): Texts {
-  const asked = ['address', 'route show table all', 'neigh show nud permanent', 'neigh show proxy', 'rule'];
-  const { stdout, stderr } = runProgram(
-    ipProgram,
-    ['-j', '-d', '-batch', '-'],
-    process.env,
-    `${asked.join('\n')}\n`,
-  );
+  const { stdout: links, stderr } = askIp();
   const folders = ['ipv4/conf', 'ipv6/conf', 'vrf'].map((folder) => `/proc/sys/net/${folder}`);
-  const { stdout: settings } = runProgram(compiled('settings'), folders, {}, '');
+  const { settings } = look(...folders);
   const forwarding = '/proc/sys/net/ipv4/ip_forward';
   return {
-    ip: stdout,
-    rules6: '[]',
-    bridge: '[]\n[]',
-    qdiscs: '[]',
-    classes: '',
-    nftables: '{}',
-    iptables: '',
+    ...nothing,
+    ip: links,
     settings: `${settings}${forwarding}:${readFileSync(forwarding, 'utf8')}`,
     stderr,
   };
@@ -131,12 +158,11 @@ function lookAtLinks(): Texts {
 const ipProgram = ['/sbin/ip', '/bin/ip', '/usr/sbin/ip'].find((path) => existsSync(path)) ?? 'ip';
 
 function read(texts: Texts, files: string | undefined): Snapshot {
-  const text = (name: keyof Programs) => texts[name];
-  const json = (name: keyof typeof programs, count: number): Json[][] => {
+  const json = (name: keyof Texts, count: number): Json[][] => {
     // A kernel without IPv6 has no rules of it.
-    const lists = lines(text(name) || (count === 1 ? '[]' : ''));
+    const lists = lines(texts[name] || (count === 1 ? '[]' : ''));
     if (lists.length !== count)
-      throw new Error(`${programs[name]} told ${lists.length} lists: ${texts.stderr}`);
+      throw new Error(`of ${name} ${lists.length} lists were told: ${texts.stderr}`);
     return lists.map((list) => JSON.parse(list));
   };
   const [links = [], routes = [], neighbours = [], proxies = [], rules4 = []] = json('ip', 5);
@@ -148,10 +174,10 @@ function read(texts: Texts, files: string | undefined): Snapshot {
     rules: [...rules4, ...json('rules6', 1)],
     neighbours: [...neighbours, ...proxies, ...forwarding.filter(({ state }) => state === 'static')],
     vlans,
-    qdiscs: [qdiscs(json('qdiscs', 1)[0] ?? []), lines(text('classes'))],
-    nftables: nftables(text('nftables')),
-    iptables: legacyTables(text('iptables')),
-    settings: settings(text('settings')),
+    qdiscs: [qdiscs(json('qdiscs', 1)[0] ?? []), lines(texts.classes)],
+    nftables: nftables(texts.nftables),
+    iptables: [...legacyTables(texts.iptables), ...legacyTables(texts.ip6tables)],
+    settings: settings(texts.settings),
     files: files && existsSync(files) ? contents(files) : {},
   };
 }
