@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { pureTests, readableBy } from './tools/workspace/src/pure-tests.ts';
 
@@ -12,6 +13,7 @@ export const kernel = {
   exclude,
   pool: 'threads' as const,
   isolate: true,
+  globalSetup: join(import.meta.dirname, 'packages/testing/src/run-folder.ts'),
   testTimeout: 30_000,
   execArgv: [quiet],
 };

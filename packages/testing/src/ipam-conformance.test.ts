@@ -8,17 +8,13 @@ import { complaint } from '../test/complaint.ts';
 import { type Fault, faults, toyIpam } from '../test/toy-ipam.ts';
 import { ipamChecks, ipamConformance } from './ipam-conformance.ts';
 import type { IpamCase } from './ipam-trial.ts';
+import { sourceProgram } from './source-program.ts';
 
 /** What the toy has as a program. */
 const program = vi.hoisted(() => ({ fault: '' }));
 vi.mock('./plugin-process.ts', () => ({
   executables: undefined,
-  programOf: () => [
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    join(import.meta.dirname, '../test/toy-ipam.ts'),
-    program.fault,
-  ],
+  programOf: () => [...sourceProgram(join(import.meta.dirname, '../test/toy-ipam.ts')), program.fault],
 }));
 beforeEach(() => {
   program.fault = '';

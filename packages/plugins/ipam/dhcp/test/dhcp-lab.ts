@@ -5,12 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Container, type Host, makeHost, type Place } from '@cni-ts/testing/namespaces';
+import { sourceProgram } from '@cni-ts/testing/source-program';
 
 export const executables = process.env.CNI_TS_EXECUTABLES;
-const source = [
-  process.execPath,
-  ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '../src/main.ts')],
-] as const;
 
 /** The reference, where it is installed: Debian's is older than 1.1.0 but speaks the same protocol. */
 export const goDhcp = ['/opt/peers/usr/lib/cni/dhcp', '/usr/lib/cni/dhcp'].find((path) => existsSync(path));
@@ -23,7 +20,9 @@ export function isThere(name: string): boolean {
 
 export function program(which: 'ours' | 'go'): readonly [file: string, args: readonly string[]] {
   if (which === 'go') return [goDhcp ?? '/nonexistent', []];
-  return executables === undefined ? source : [join(executables, 'dhcp'), []];
+  if (executables !== undefined) return [join(executables, 'dhcp'), []];
+  const [file, ...args] = sourceProgram(join(import.meta.dirname, '../src/main.ts'));
+  return [file, args];
 }
 
 /** A process whose output is kept. */

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { callPlugin } from '@cni-ts/skeleton/dispatch';
 import type { Plugin } from '@cni-ts/skeleton/plugin';
+import { sourceProgram } from '@cni-ts/testing/source-program';
 
 export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION' | 'PLAN';
 
@@ -45,18 +46,11 @@ export const reference = '/usr/lib/cni/host-local';
 const executables = process.env.CNI_TS_EXECUTABLES;
 export const hasReference = existsSync(reference);
 
-/** As main.ts, but with the index where the test wants it. */
-const main = `
-  import { main } from '@cni-ts/skeleton/main';
-  import { hostLocalWith } from '../src/host-local.ts';
-  main(hostLocalWith(process.env.INDEX_FOLDER));
-`;
-
 /** The executable, or the sources where none is to be tested. */
-const ours: readonly [file: string, ...args: string[]] =
-  executables === undefined
-    ? [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', main]
-    : [join(executables, 'host-local')];
+function ours(): [file: string, ...args: string[]] {
+  if (executables !== undefined) return [join(executables, 'host-local')];
+  return sourceProgram(join(import.meta.dirname, 'main-with-index.ts'));
+}
 
 export class TrialNetwork implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'host-local-'));
@@ -103,7 +97,7 @@ export class TrialNetwork implements Disposable {
 
   /** As a process: this plugin, with an index, or the reference. */
   start(program: 'ours' | 'reference', call: Call, config = this.config) {
-    const [file, ...args] = program === 'reference' ? [reference] : ours;
+    const [file, ...args] = program === 'reference' ? [reference] : ours();
     return this.execute(file, args, call, config);
   }
 

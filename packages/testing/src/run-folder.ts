@@ -1,0 +1,11 @@
+/** Vitest's part that is called before the first file of tests and after the last: a folder for what is made once and is of
+ *  no use after the run (source-program.ts). A worker that Vitest ends has no moment to remove its own. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export default function setup(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'cni-run-'));
+  process.env.CNI_TS_RUN_FOLDER = folder;
+  return () => rmSync(folder, { recursive: true, force: true });
+}
