@@ -9,5 +9,8 @@ export default function setup(): () => void {
   process.env.CNI_TS_RUN_FOLDER = folder;
   // Where Node keeps what it has made of our sources: the next process of the run need not.
   process.env.NODE_COMPILE_CACHE ??= join(folder, 'compiled');
-  return () => rmSync(folder, { recursive: true, force: true });
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  // Once more at the very end: a process that a test has ended may still write into the folder, which makes it anew.
+  process.once('exit', remove);
+  return remove;
 }
