@@ -47,9 +47,31 @@ const programs = new Map<string, string>();
 function shell(command: string): Ended {
   const [name = '', ...args] = plainWords.test(command) ? command.split(' ') : [];
   const program = programNamed(name);
-  return program === ''
-    ? runProgram('/bin/bash', ['-c', command], process.env, '')
-    : runProgram(program, args, process.env, '');
+  if (program !== '') return runProgram(program, args, process.env, '');
+  const changes = ipChanges(command);
+  return changes === undefined ? bash(command) : changedBy(changes);
+}
+
+function bash(command: string): Ended {
+  return runProgram('/bin/bash', ['-c', command], process.env, '');
+}
+
+/** What `ip` does by itself, one after the other. What it shows depends on what it showed before, so that is not in here. */
+const ipChange = /^ip (?:link|address|addr|route|rule|neigh) (?:add|set|del|delete|replace) /;
+
+/** The commands of a script of several, if each is such a change. */
+function ipChanges(script: string): string[] | undefined {
+  const commands = script.split(/[;\n]/).flatMap((command) => command.trim() || []);
+  const areAll = commands.every((command) => ipChange.test(command) && plainWords.test(command));
+  return areAll && commands.length > 1 ? commands : undefined;
+}
+
+/** One process for all. A shell goes on after a command that failed: that one and those after it are left to a shell. */
+function changedBy(commands: readonly string[]): Ended {
+  const lines = commands.map((command) => `${command.slice('ip '.length)}\n`).join('');
+  const ended = runProgram(programNamed('ip') || 'ip', ['-batch', '-'], process.env, lines);
+  const failedAt = /^Command failed -:(\d+)$/m.exec(ended.stderr)?.[1];
+  return failedAt === undefined ? ended : bash(commands.slice(Number(failedAt) - 1).join('\n'));
 }
 
 /** '' for what only a shell knows. A test may have a PATH of its own. */
