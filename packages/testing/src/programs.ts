@@ -1,6 +1,15 @@
 /** How the tests run programs to their end, in the calling thread's namespaces. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readlinkSync, readSync, rmSync, writeSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ended, endOf, runToEnd, variables } from '@cni-ts/libc/program';
@@ -9,10 +18,20 @@ import { compiled } from './compiled.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+const ipPaths = ['/usr/sbin/ip', '/sbin/ip', '/bin/ip'].filter((path) => existsSync(path));
+
+/** The one that tests start most. */
+export const ipProgram = ipPaths[0] ?? 'ip';
+
+/** Its other names: links, mostly. */
+const alsoIp: ReadonlySet<string> = new Set(
+  ipPaths.filter((path) => realpathSync(path) === realpathSync(ipProgram)),
+);
+
 /**
  * Runs a program as `runToEnd` does. In user-mode Linux each new process is at first a copy of the one that starts it, page
  * by page, and Node has many thousands: with CNI_TS_STARTER=1 a small process is asked to start it (starter.c), which
- * takes a third of the time.
+ * takes a third of the time, and `ip` is there already.
  */
 export function runProgram(file: string, args: readonly string[], env: Environment, input: string): Ended {
   if (process.env.CNI_TS_STARTER === undefined) return runToEnd(file, args, env, input);
@@ -34,7 +53,8 @@ class Starter {
     const [requests, answers] = [join(folder, 'requests'), join(folder, 'answers')];
     const { status, stderr } = runToEnd('/usr/bin/mkfifo', [requests, answers], {}, '');
     if (status !== 0) throw new Error(`mkfifo: ${stderr}`);
-    spawn(compiled('starter'), [requests, answers], { stdio: 'inherit' }).unref();
+    const words = [requests, answers, compiled('ready.so'), ipProgram];
+    spawn(compiled('starter'), words, { stdio: 'inherit' }).unref();
     this.#requests = openSync(requests, 'w');
     this.#answers = openSync(answers, 'r');
     rmSync(folder, { recursive: true });
@@ -42,7 +62,8 @@ class Starter {
 
   run(file: string, args: readonly string[], env: Environment, input: string): Ended {
     const command = [`${args.length + 1}`, file, ...args, ...variables(env)];
-    const words = [this.#namespaces, process.cwd(), file, ...command];
+    const program = alsoIp.has(file) ? ipProgram : file;
+    const words = [this.#namespaces, process.cwd(), program, ...command];
     const asked = Buffer.from(words.map((word) => `${word}\0`).join(''));
     const given = Buffer.from(input);
     this.#write(Buffer.from(new Uint32Array([asked.length, given.length]).buffer));

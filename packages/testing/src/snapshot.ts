@@ -7,7 +7,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from '
 import { join } from 'node:path';
 import type { Netns } from '@cni-ts/libc/netns';
 import { compiled } from './compiled.ts';
-import { runProgram } from './programs.ts';
+import { ipProgram, runProgram } from './programs.ts';
 
 type Json = Record<string, unknown>;
 
@@ -154,8 +154,6 @@ function lookAtLinks(): Texts {
     stderr,
   };
 }
-
-const ipProgram = ['/sbin/ip', '/bin/ip', '/usr/sbin/ip'].find((path) => existsSync(path)) ?? 'ip';
 
 function read(texts: Texts, files: string | undefined): Snapshot {
   const json = (name: keyof Texts, count: number): Json[][] => {

@@ -1,5 +1,6 @@
-/* starter REQUESTS ANSWERS: runs programs for another process, one after the other, as it asks through the one FIFO, and tells
- * through the other how each ended and what it wrote. It ends when nobody can ask any more.
+/* starter REQUESTS ANSWERS LIBRARY PROGRAM: runs programs for another process, one after the other, as it asks through the
+ * one FIFO, and tells through the other how each ended and what it wrote. It ends when nobody can ask any more. PROGRAM is
+ * loaded once, with LIBRARY (ready.so.c), and copied each time.
  *
  * Where a new process is made from the pages of the one that starts it, that one should have few.
  *
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,6 +108,44 @@ static pid_t start(const char *program, char **arguments, char **variables, cons
 	return error == 0 ? pid : -error;
 }
 
+static const char *library, *ready_program;
+
+/* The socket of the program that is ready; negative where it could not be loaded. */
+static int ready(void)
+{
+	static int asking = -1, is_started;
+	if (is_started)
+		return asking;
+	is_started = 1;
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	char preload[PATH_MAX], named[32];
+	snprintf(preload, sizeof preload, "LD_PRELOAD=%s", library);
+	snprintf(named, sizeof named, "READY_SOCKET=%d", ends[1]);
+	char *arguments[] = {(char *)ready_program, NULL}, *variables[] = {preload, named, "LD_BIND_NOW=1", NULL};
+	fcntl(ends[1], F_SETFD, 0);
+	pid_t pid;
+	if (posix_spawn(&pid, ready_program, NULL, NULL, arguments, variables) == 0)
+		asking = ends[0];
+	close(ends[1]);
+	return asking;
+}
+
+/* Has a copy of the program that is ready begin with a request's text. Returns 0, or an error's number, negative. */
+static int start_ready(const char *text, const char *end, const int theirs[3])
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(3 * sizeof(int))];
+	} control = {.header = {CMSG_LEN(3 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+	struct iovec part = {(char *)text, (size_t)(end - text)};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	memcpy(CMSG_DATA(&control.header), theirs, 3 * sizeof(int));
+	return sendmsg(ready(), &message, 0) < 0 ? -errno : 0;
+}
+
 /* Writes the input and reads both outputs, until the program and what it left behind have closed them. */
 static void talk(int in, const char *input, size_t length, const int outputs[2], struct text told[2])
 {
@@ -147,6 +187,7 @@ static void talk(int in, const char *input, size_t length, const int outputs[2],
 static uint32_t run(char *next, const char *end, const char *input, size_t length, struct text told[2])
 {
 	const uint32_t failed = 0x80000000u;
+	const char *text = next;
 	char *folder = next, *directory = folder + strlen(folder) + 1, *program = directory + strlen(directory) + 1;
 	char *number = program + strlen(program) + 1;
 	size_t count = strtoul(number, NULL, 10), at = 0;
@@ -168,13 +209,17 @@ static uint32_t run(char *next, const char *end, const char *input, size_t lengt
 		if (pipe2(pipes[which], O_CLOEXEC) < 0)
 			return failed | (uint32_t)errno;
 	const int theirs[3] = {pipes[0][0], pipes[1][1], pipes[2][1]}, outputs[2] = {pipes[1][0], pipes[2][0]};
-	pid_t pid = start(program, words, words + count + 1, theirs);
+	/* What is more than a library of it takes at once is started as any other program. */
+	const int is_ready = strcmp(program, ready_program) == 0 && end - text <= 65536 && ready() >= 0;
+	pid_t pid = is_ready ? start_ready(text, end, theirs) : start(program, words, words + count + 1, theirs);
 	for (int which = 0; which < 3; which++)
 		close(theirs[which]);
 	talk(pipes[0][1], input, pid < 0 ? 0 : length, outputs, told);
 	if (pid < 0)
 		return failed | (uint32_t)-pid;
 	int status;
+	if (is_ready)
+		return read_all(ready(), &status, sizeof status) ? (uint32_t)status : failed | EPIPE;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return failed | (uint32_t)errno;
@@ -183,8 +228,10 @@ static uint32_t run(char *next, const char *end, const char *input, size_t lengt
 
 int main(int count, char **words)
 {
-	if (count != 3)
-		errx(2, "starter REQUESTS ANSWERS");
+	if (count != 5)
+		errx(2, "starter REQUESTS ANSWERS LIBRARY PROGRAM");
+	library = words[3];
+	ready_program = words[4];
 	signal(SIGPIPE, SIG_IGN);
 	int requests = open(words[1], O_RDONLY | O_CLOEXEC), answers = open(words[2], O_WRONLY | O_CLOEXEC);
 	if (requests < 0 || answers < 0)
