@@ -19,7 +19,7 @@ const usage = `${command} -- [options]
   --nodes N       nodes, each with an agent (50; short: 5)
   --adds N        answered ADDs to reach in the trial (100000; short: 500)
   --seed N        whole number that decides all choices (of the clock)
-  --minutes N     the trial ends after so long (40; short: 2)
+  --minutes N     the trial ends after so long, and each fault has to be tried by then (40; short: 4)
   --short         a short form, of about two minutes, without figures
   --fault NAME    only faults whose name has this; several times: each of them
   --no-figures    nothing is measured
@@ -93,7 +93,7 @@ async function inside(): Promise<void> {
     seed: numberOf('seed', 1),
     nodes: numberOf('nodes', short ? 5 : 50),
     adds: numberOf('adds', short ? 500 : 100_000),
-    minutes: numberOf('minutes', short ? 2 : 40),
+    minutes: numberOf('minutes', short ? 4 : 40),
     ...{ bin: resolve(options.bin), out, sabotage },
     patience: short ? 0.15 : 1,
     figures: short || options['no-figures'] ? undefined : { adds: 50_000, rounds: 1000, sharedSeconds: 30 },

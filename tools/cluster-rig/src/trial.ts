@@ -40,6 +40,10 @@ export async function trial(world: World, plan: TrialPlan): Promise<string[]> {
       say(`${load.added} ADDs so far`);
       load.resume();
     }
+    if (round === 0 && queue.length > 0) {
+      const names = queue.map(({ name }) => name).join(', ');
+      world.complaints.push(`the time was over before these faults were tried: ${names}`);
+    }
     if (now() >= plan.until) break;
     if (wanted.length === 0) await sleep(1);
   }
