@@ -1,6 +1,6 @@
 /** Every state that can be reached, shortest way first. */
 import { hash } from 'node:crypto';
-import { steps } from './model.ts';
+import { type Step, steps } from './model.ts';
 import { type Fair, firstWorld, type Setting, textOf, violation, type World } from './world.ts';
 
 export interface Explored {
@@ -21,30 +21,42 @@ export function explore(setting: Setting, { most, visit }: Limits): Explored {
   const first = firstWorld(setting);
   const seen = new Set([hash('md5', canonical(first), 'base64')]);
   const worlds: (World | undefined)[] = [first];
+  /** Of each: from which it came, and by which of the steps from there. A step itself would keep its whole world. */
   const cameFrom: number[] = [-1];
-  const labels: (() => string)[] = [() => ''];
+  const by: number[] = [-1];
   let transitions = 0;
   for (let at = 0; at < worlds.length; at++) {
     const world = worlds[at]!;
     worlds[at] = undefined;
     visit?.(world, at);
-    for (const { label, world: next } of steps(world, setting)) {
+    for (const [step, { world: next }] of steps(world, setting).entries()) {
       transitions++;
       const name = hash('md5', canonical(next), 'base64');
       if (seen.has(name)) continue;
       seen.add(name);
       worlds.push(next);
       cameFrom.push(at);
-      labels.push(label);
+      by.push(step);
       const wrong = violation(next, setting);
       if (wrong === undefined) continue;
-      const way = [wrong];
-      for (let i = worlds.length - 1; i > 0; i = cameFrom[i]!) way.unshift(labels[i]!());
-      return { states: worlds.length, transitions, counterexample: way };
+      const way: number[] = [];
+      for (let i = worlds.length - 1; i > 0; i = cameFrom[i]!) way.unshift(by[i]!);
+      const counterexample = [...labelsOf(first, way, setting), wrong];
+      return { states: worlds.length, transitions, counterexample };
     }
     if (worlds.length > most) throw new Error(`more than ${most} states: give the model less to do`);
   }
   return { states: worlds.length, transitions };
+}
+
+/** What the steps on a way are called. */
+function labelsOf(from: World, way: readonly number[], setting: Setting): string[] {
+  let world = from;
+  return way.map((index) => {
+    const step = steps(world, setting)[index]!;
+    world = step.world;
+    return step.label();
+  });
 }
 
 /** The same text for states that differ only in the order of what has none, and in the names of revisions and claims, of
@@ -80,11 +92,16 @@ export function afterFairWeather(from: World, setting: Setting): string[] {
     const left = { ...world.left, look: 1, again: 0 };
     const here = { ...world, left };
     const text = canonical(here);
+    const all = steps(here, setting);
     // Some steps change nothing yet.
-    const all = steps(here, setting).filter((one) => one.fair === 'look' || canonical(one.world) !== text);
-    const next = order.flatMap((fair) => all.filter((one) => one.fair === fair));
-    // The turn changes among those of a kind, so that no node waits for ever.
-    const same = next.filter(({ fair }) => fair === next[0]?.fair);
+    const moves = (kind: Fair) =>
+      all.filter(({ fair, world }) => fair === kind && (kind === 'look' || canonical(world) !== text));
+    // The turn changes among those of the first kind that has any, so that no node waits for ever.
+    let same: Step[] = [];
+    for (const kind of order) {
+      same = moves(kind);
+      if (same.length > 0) break;
+    }
     const taken = same[i % Math.max(1, same.length)];
     if (!taken) break;
     world = taken.world;
