@@ -5,11 +5,10 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { commandLine, Failure, refuse } from '@cni-ts/setup/command-line';
 import { during } from '@cni-ts/setup/progress';
-import { execa } from 'execa';
 import { writeCodePages } from './code-pages.ts';
 import { writeSchemas } from './config-schemas.ts';
 import { installAs } from './executable.ts';
-import { bundlePath, sourcesOfBundles } from './javascript.ts';
+import { bundlePackages, bundlePath } from './javascript.ts';
 import { foreignPackages, licenceName } from './licences.ts';
 import { manualFile, writeManualPage } from './manual-page.ts';
 import { bundlePrograms, compilePrograms, otherNames, pluginNames, toolName } from './programs.ts';
@@ -29,16 +28,10 @@ const projects = packages().filter(
   ({ folder, manifest }) => manifest.nx?.targets?.build && existsSync(join(folder, 'src/main.ts')),
 );
 say(`bundling ${projects.length} packages to dist/js`);
-const names = projects.map(({ project }) => project).join(',');
-const bundling = execa('nx', ['run-many', '-t', 'build', '-p', names, '--outputStyle=stream'], {
-  cwd: workspaceRoot,
-  preferLocal: true,
-  all: true,
-  reject: false,
-  env: { NX_TUI: 'false', FORCE_COLOR: '0' },
+// What is wrong with it esbuild has said.
+const bundled = await bundlePackages(projects.map(({ folder }) => folder)).catch((cause: unknown) => {
+  throw new Failure('a package could not be bundled', { cause });
 });
-const bundled = await during('bundling', bundling, say);
-if (bundled.exitCode !== 0) throw new Failure(`a package could not be bundled:\n${bundled.all}`);
 for (const { folder } of projects)
   say(`  ${size(join(workspaceRoot, bundlePath(folder)))}  ${bundlePath(folder)}`);
 
@@ -73,7 +66,6 @@ async function copyLicences(target: Cpu): Promise<void> {
   const folder = join(workspaceRoot, 'dist/licences');
   mkdirSync(folder, { recursive: true });
   copyFileSync(join(workspaceRoot, 'LICENSE'), join(folder, 'cni-ts'));
-  const bundled = await sourcesOfBundles(projects.map(({ folder }) => folder));
   const all = [...bundled, ...scripts.plugins.sources, ...scripts.tool.sources];
   for (const one of foreignPackages(all, workspaceRoot))
     copyFileSync(one.file, join(folder, licenceName(one)));

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
 import { compiledShapes, namedSchemas } from './config-shapes.ts';
 import { readManifest, workspaceRoot } from './workspace.ts';
 
@@ -33,29 +33,22 @@ export function bundlePath(folder: string): string {
   return declared?.replace('{workspaceRoot}/', '') ?? `dist/js/${nx?.name ?? name}.js`;
 }
 
-/** One package as one executable file for Node 26: `src/main.ts` and all it imports. Returns the file's path. */
-export async function bundlePackage(folder: string, root: string = workspaceRoot): Promise<string> {
-  const entry = join(folder, 'src/main.ts');
-  if (!existsSync(entry)) {
+/** Packages as executable files for Node 26, one each: `src/main.ts` and all it imports. Together they take little longer than
+ *  one of them: what they share is read once. Returns the sources in them, relative to the root. */
+export async function bundlePackages(
+  folders: readonly string[],
+  root: string = workspaceRoot,
+): Promise<string[]> {
+  for (const folder of folders) {
+    if (existsSync(join(folder, 'src/main.ts'))) continue;
     throw new Error(
       `${relative(root, folder)} has no src/main.ts: write it (three lines that hand the plugin to the skeleton)`,
     );
   }
-  const outfile = join(root, bundlePath(folder));
-  sayCommonJs(dirname(outfile));
-  await build({
-    ...common,
-    // CommonJS starts faster than ESM.
-    format: 'cjs',
-    target: 'esnext',
-    define: { 'import.meta.url': 'importMetaUrl' },
-    absWorkingDir: root,
-    entryPoints: [entry],
-    outfile,
-    banner: { js: `${shebang}\n${importMeta}` },
-  });
-  chmodSync(outfile, 0o755);
-  return outfile;
+  for (const folder of folders) sayCommonJs(dirname(join(root, bundlePath(folder))));
+  const metafile = await bundles(folders, root, true);
+  for (const folder of folders) chmodSync(join(root, bundlePath(folder)), 0o755);
+  return sourcesIn(metafile);
 }
 
 /** The sources in the bundles of these packages, relative to the root: what esbuild says of bundling them all. */
@@ -63,18 +56,31 @@ export async function sourcesOfBundles(
   folders: readonly string[],
   root: string = workspaceRoot,
 ): Promise<string[]> {
+  return sourcesIn(await bundles(folders, root, false));
+}
+
+async function bundles(folders: readonly string[], root: string, write: boolean): Promise<Metafile> {
   const { metafile } = await build({
     ...common,
+    // CommonJS starts faster than ESM.
     format: 'cjs',
     target: 'esnext',
     define: { 'import.meta.url': 'importMetaUrl' },
     absWorkingDir: root,
-    entryPoints: folders.map((folder) => join(folder, 'src/main.ts')),
-    outdir: join(root, 'dist'),
-    write: false,
+    entryPoints: folders.map((folder) => ({
+      in: join(folder, 'src/main.ts'),
+      out: bundlePath(folder).replace(/\.js$/, ''),
+    })),
+    outdir: root,
+    banner: { js: `${shebang}\n${importMeta}` },
+    write,
     metafile: true,
   });
-  return Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+  return metafile;
+}
+
+function sourcesIn({ outputs }: Metafile): string[] {
+  return Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs));
 }
 
 /** Inside the repository, Node would take a .js file for an ES module, as the root's package.json says. Elsewhere
