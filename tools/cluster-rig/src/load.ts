@@ -16,6 +16,8 @@ export class Load {
   readonly #plan: LoadPlan;
   readonly #random: Random;
   readonly #runtimes: readonly Runtime[];
+  /** Seconds that a lane rests after each call. */
+  rest = 0;
   #paused = false;
   #over = false;
   #running: Promise<void>[] = [];
@@ -55,6 +57,7 @@ export class Load {
     while (!this.#over) {
       if (this.#paused || !runtime.node.isOn) await sleep(0.05);
       else if (!(await this.#one(runtime, lane))) await sleep(0.05 + this.#random.fraction() * 0.2);
+      if (this.rest > 0) await sleep(this.rest);
     }
   }
 

@@ -198,7 +198,10 @@ async function fenceOff(world: World, target: Runtime): Promise<string> {
 const lostNode = onOne('a node lost, fenced --off, and back through a boot', async (world, target) => {
   const had = [...target.live].map(([id, { network }]) => [id, network] as const);
   target.powerOff(now());
+  // A minute in which nothing else happens: in a short run the load need not be whole then.
+  world.load.rest = world.patience < 1 ? 0.1 : 0;
   const said = await fenceOff(world, target);
+  world.load.rest = 0;
   if (said.startsWith('refused')) world.complaints.push(`fence --off of ${target.node.name}: ${said}`);
   await sleep(lasting(world, 2, 15));
   target.node.powerOn();
@@ -264,7 +267,13 @@ const twin = onOne('one name on two nodes', async (world, target) => {
   await sleep(lasting(world, 3, 8));
   const said = new Set<string>();
   for (const network of networks) {
-    const { error, answer } = await stranger.add(0, network);
+    let { error, answer } = await stranger.add(0, network);
+    // Its agent may not be up yet, or not have asked etcd: then it says to try again, and the next answer has the reason.
+    const deadline = now() + 30;
+    while (error?.includes('has not answered in time') && now() < deadline) {
+      await sleep(0.5);
+      ({ error, answer } = await stranger.add(0, network));
+    }
     said.add(error ?? `status ${answer?.status}`);
     if (answer?.status === 0) {
       complaints.push(`a second node ${nodeName} was given an address of ${network.name}`);
