@@ -39,6 +39,9 @@ export function copyWorkspace(): string {
   rmSync(join(root, record));
   copyFileSync(join(workspaceRoot, record), join(root, record));
   linkDownloads(root);
+  // What the compiler found in these sources, so that in the copy it looks at what is new and at what that concerns.
+  const types = '.cache/types.tsbuildinfo';
+  if (existsSync(join(workspaceRoot, types))) copyFileSync(join(workspaceRoot, types), join(root, types));
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@localhost', ...args], {
       cwd: root,
