@@ -136,7 +136,10 @@ async function fenceLiving(world: World, target: Runtime, by: Runtime): Promise<
   const deadline = now() + 30 + lasting(world, 10, 60);
   let said = '';
   while (now() < deadline && target.node.isOn) {
-    for (const [id, { network }] of [...target.live]) await target.del(0, id, network);
+    for (const [id, { network }] of [...target.live]) {
+      // What has come under a CHECK meanwhile goes the next time: after its DEL it would be taken for living.
+      if (target.live.has(id)) await target.del(0, id, network);
+    }
     try {
       const answer = (await by.node.ask({ ask: 'fence', node: target.node.nodeName, off: false }, 20)) as {
         ok?: boolean; // reason: as agent-talk.ts has it
