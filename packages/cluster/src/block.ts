@@ -42,11 +42,14 @@ export function lastOfBlock({ first, length }: Block): Ip {
   return { family: first.family, bytes };
 }
 
-/** Whether the address, or the whole other block, lies in it. */
+/** Whether the whole other block lies in it. (Each ADD asks: plain steps.) */
 export function isInside(block: Block, { first, length }: Block): boolean {
   if (first.family !== block.first.family || length < block.length) return false;
-  const { bytes } = blockOf(first, block.length).first;
-  return bytes.every((byte, i) => byte === block.first.bytes[i]);
+  const own = block.first.bytes;
+  const whole = block.length >> 3;
+  for (let i = 0; i < whole; i++) if (own[i] !== first.bytes[i]) return false;
+  const rest = block.length & 7;
+  return rest === 0 || (own[whole]! ^ first.bytes[whole]!) >> (8 - rest) === 0;
 }
 
 /** How a key of etcd names an address: 32 hexadecimal digits, so that the keys' order is the addresses'. An IPv4 address is

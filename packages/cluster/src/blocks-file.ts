@@ -2,11 +2,11 @@
  *
  *  The agent writes it while it holds the lock of the network's folder of reservations, where it takes a block out of use
  *  (`draining`), so no ADD takes an address of a block that is being given back. */
-import { formatIp, parseIp } from '@cni-ts/address/ip';
+import { formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
 import { readRegular } from '@cni-ts/libc/file';
 import { isMissing } from '@cni-ts/libc/syscall-error';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
-import type { Block } from './block.ts';
+import { type Block, blockOf, isInside, single } from './block.ts';
 
 export const defaultStateFolder = '/var/lib/cni/cluster';
 
@@ -43,14 +43,17 @@ export function blocksPath(folder: string, network: string): string {
 
 /** undefined where there is none. Throws a CniError (code 999) for one that is damaged. */
 export function readBlocks(path: string): BlocksFile | undefined {
-  let text: string;
+  const text = textIf(path);
+  return text === undefined ? undefined : parseBlocks(text, path);
+}
+
+function textIf(path: string): string | undefined {
   try {
-    text = readRegular(path);
+    return readRegular(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
-  return parseBlocks(text, path);
 }
 
 /** Reads what `formatBlocks` wrote. Throws a CniError (code 999). (Each ADD does: plain steps cost least.) */
@@ -97,7 +100,93 @@ function damaged(path: string, what: string): CniError {
   );
 }
 
+/** JSON with a line for each block: BlockList reads those that it needs, and people find theirs. */
 export function formatBlocks({ node, boot, blocks }: BlocksFile): string {
-  // Addresses as texts: this file is looked at by people.
-  return `${JSON.stringify({ node, boot, blocks: blocks.map((one) => ({ ...one, first: formatIp(one.first) })) }, undefined, 1)}\n`;
+  const head = JSON.stringify({ node, boot, blocks: [] }).slice(0, -tail.length);
+  const lines = blocks.map(({ first, ...one }) => JSON.stringify({ first: formatIp(first), ...one }));
+  return `${[head, lines.join(',\n'), tail].join('\n')}\n`;
+}
+
+/** How the first line ends when what follows is put on lines of their own, and what the last line is. */
+const tail = ']}';
+
+/** The same blocks, each read when it is asked for: a node may have many, and an ADD needs the one that it takes from. */
+export class BlockList {
+  readonly boot: string;
+  readonly #path: string;
+  readonly #text: string;
+  /** Where the first block's line begins and the last one's ends; undefined where all were read at once. */
+  readonly #span: { readonly from: number; readonly to: number } | undefined;
+  #all: readonly HeldBlock[] | undefined;
+  #last: HeldBlock | undefined;
+
+  /** Throws a CniError (code 999) for a text that is damaged. A block that is, is found when it is read. */
+  constructor(text: string, path: string) {
+    this.#path = path;
+    this.#text = text;
+    const from = text.indexOf('\n') + 1;
+    const to = text.length - tail.length - 2;
+    if (text.startsWith(lineStart, from) && text.endsWith(`}\n${tail}\n`)) {
+      this.#span = { from, to };
+      this.boot = parseBlocks(`${text.slice(0, from)}${tail}`, path).boot;
+    } else {
+      // Without blocks, or as somebody else has written it.
+      const file = parseBlocks(text, path);
+      this.boot = file.boot;
+      this.#all = file.blocks;
+    }
+  }
+
+  /** Throws a CniError (code 999). */
+  get all(): readonly HeldBlock[] {
+    this.#all ??= parseBlocks(this.#text, this.#path).blocks;
+    return this.#all;
+  }
+
+  /** The one that was claimed last. Throws a CniError (code 999). */
+  get last(): HeldBlock | undefined {
+    if (this.#span === undefined || this.#all !== undefined) return this.all.at(-1);
+    this.#last ??= this.#lineAt(this.#text.lastIndexOf('\n', this.#span.to - 1) + 1);
+    return this.#last;
+  }
+
+  /** Calls `accept` with blocks in which the address lies until it takes one. Most blocks of a network have one length, so
+   *  that the text of the first address leads to it. Throws a CniError (code 999). */
+  around(ip: Ip, accept: (block: HeldBlock) => boolean): HeldBlock | undefined {
+    const one = single(ip);
+    const { last } = this;
+    if (last && isInside(last, one) && accept(last)) return last;
+    if (last && this.#all === undefined) {
+      const start = `\n${lineStart}${formatIp(blockOf(ip, last.length).first)}"`;
+      const at = this.#text.indexOf(start);
+      const found = at < 0 ? undefined : this.#lineAt(at + 1);
+      if (found && isInside(found, one) && accept(found)) return found;
+    }
+    return this.all.find((block) => isInside(block, one) && accept(block));
+  }
+
+  #lineAt(from: number): HeldBlock {
+    const end = this.#text.indexOf('\n', from);
+    const line = this.#text.slice(from, this.#text.charAt(end - 1) === ',' ? end - 1 : end);
+    const block = readBlock(jsonOf(line));
+    if (block === undefined) throw damaged(this.#path, `a block is not as the agent writes it: ${line}`);
+    return block;
+  }
+}
+
+/** How a block's line begins. */
+const lineStart = '{"first":"';
+
+function jsonOf(line: string): Partial<Record<keyof HeldBlock, unknown>> | null {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null; // which is no block, either
+  }
+}
+
+/** undefined where there is no file. Throws a CniError (code 999) for one that is damaged. */
+export function readBlockList(path: string): BlockList | undefined {
+  const text = textIf(path);
+  return text === undefined ? undefined : new BlockList(text, path);
 }

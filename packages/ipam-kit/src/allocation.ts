@@ -73,7 +73,7 @@ function reserve(
   }
   const earlier = earlierOf(store, set, request);
   if (earlier && !equalIp(earlier.ip, earlier.range.gateway) && take(earlier)) return earlier;
-  const found = takeFree(store, set, index, request, take);
+  const found = takeFree(store, set, store.cursor(index, request.log), take);
   if (!found) throw exhausted(store, set, request);
   return found;
 }
@@ -105,15 +105,13 @@ export function earlierOf(store: Store, set: RangeSet, request: Asking): Candida
   return earlier;
 }
 
-/** The first address of the walk that is free and can be taken; that it is free is a hint until it is taken. */
+/** The first address of the walk from `last` that is free and can be taken; that it is free is a hint until it is taken. */
 export function takeFree(
   store: Store,
   set: RangeSet,
-  index: number,
-  request: Asking,
+  last: Ip | undefined,
   take: (candidate: Candidate) => boolean,
 ): Candidate | undefined {
-  const last = store.cursor(index, request.log);
   let seen = 0;
   let taken: Set<string> | undefined;
   const found = walk(set, last, (candidate) => {

@@ -1,9 +1,9 @@
 /** The choice among the addresses of blocks that this node has borrowed: host-local's, within these. What the blocks cannot
  *  give is asked of the node's agent, and nobody waits for that with the folder's lock. */
 import { contains } from '@cni-ts/address/cidr';
-import { equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { compareIp, equalIp, formatIp, type Ip, nextIp, parseIp } from '@cni-ts/address/ip';
 import { bitsOf, blockText, sizeOf } from '@cni-ts/cluster/block';
-import { type HeldBlock, readBlocks } from '@cni-ts/cluster/blocks-file';
+import { type BlockList, type HeldBlock, readBlockList } from '@cni-ts/cluster/blocks-file';
 import { isFixedOwner } from '@cni-ts/cluster/pin-owner';
 import { allocationError, busy, earlierOf, takeFree, takeName, takeThis } from '@cni-ts/ipam-kit/allocation';
 import { type Candidate, describe, type Range, rangeOf } from '@cni-ts/ipam-kit/ranges';
@@ -12,7 +12,7 @@ import type { Request } from '@cni-ts/skeleton/plugin';
 import { CniError, ErrorCode, toCniError } from '@cni-ts/spec/cni-error';
 import { AgentCalls, hintOfLowWater } from './agent-calls.ts';
 import type { Config } from './config.ts';
-import { blockAround, isConfirmed, openBlocks } from './node-blocks.ts';
+import { blockAround, isConfirmed, isOpen, openBlocks } from './node-blocks.ts';
 import { between, leftAfter, type PoolRange, segmentsOf } from './pool-range.ts';
 import { RestingQueue } from './resting-queue.ts';
 
@@ -57,16 +57,16 @@ function confirmedBlocks(
   { blocksPath, agentSocket }: Config,
   confirmed: boolean,
   confirm: () => void,
-): readonly HeldBlock[] {
-  const file = readBlocks(blocksPath);
-  if (file && isConfirmed(file)) return file.blocks;
+): BlockList | undefined {
+  const file = readBlockList(blocksPath);
+  if (file && isConfirmed(file)) return file;
   if (!confirmed) {
     throw new Wanting(
       `the word of cluster-agent (${agentSocket}) that this node's blocks are still its own`,
       confirm,
     );
   }
-  if (!file) return [];
+  if (!file) return undefined;
   throw new CniError(
     ErrorCode.tryAgainLater,
     `this node's blocks (${blocksPath}) have not been confirmed since the node was booted`,
@@ -79,7 +79,8 @@ interface Scene {
   readonly agent: AgentCalls;
   readonly store: Store;
   readonly request: Request<unknown>;
-  readonly blocks: readonly HeldBlock[];
+  /** Those of this node; undefined where it has none. */
+  readonly blocks: BlockList | undefined;
   readonly queue: RestingQueue;
 }
 
@@ -88,16 +89,26 @@ class RangeChoice {
   readonly #scene: Scene;
   readonly #index: number;
   readonly #range: PoolRange;
-  readonly #open: readonly HeldBlock[];
-  readonly #segments: readonly Range[];
 
   constructor(scene: Scene, index: number) {
     this.#scene = scene;
     this.#index = index;
     this.#range = scene.config.ranges[index]!; // it is called for each of them
-    this.#open = openBlocks(scene.blocks, scene.config.network.space);
-    this.#segments = segmentsOf(this.#range, this.#open);
   }
+
+  /** All blocks that addresses are given of. */
+  get #open(): readonly HeldBlock[] {
+    this.#allOpen ??= openBlocks(this.#scene.blocks?.all ?? [], this.#scene.config.network.space);
+    return this.#allOpen;
+  }
+  #allOpen: readonly HeldBlock[] | undefined;
+
+  /** What of the range lies in them. */
+  get #segments(): readonly Range[] {
+    this.#allSegments ??= segmentsOf(this.#range, this.#open);
+    return this.#allSegments;
+  }
+  #allSegments: readonly Range[] | undefined;
 
   reserve(): Candidate {
     const { config, store, request } = this.#scene;
@@ -105,7 +116,7 @@ class RangeChoice {
     if (wanted) return this.#thisOne(wanted);
     const earlier = earlierOf(store, this.#range.set, request);
     if (config.owner !== undefined) return this.#ownersOwn(config.owner);
-    if (earlier && this.#mayGive(earlier.ip) && this.#take(earlier)) return earlier;
+    if (earlier && this.#segmentAround(earlier.ip) && this.#take(earlier)) return earlier;
     return this.#anyRested() ?? this.#anyNew() ?? this.#fromAgent();
   }
 
@@ -114,7 +125,7 @@ class RangeChoice {
     const { config, agent, store, request, blocks } = this.#scene;
     const name = formatIp(ip);
     const candidate = { ip, range: this.#range.set[0]! }; // it lies in it
-    const block = blockAround(blocks, config.network.space, ip);
+    const block = blockAround(blocks?.all ?? [], config.network.space, ip);
     if (block?.state === 'held' && isFor(block, config.owner)) {
       if (takeThis(store, candidate, request, (one) => this.#take(one))) return candidate;
       throw busy(store, this.#range.set, ip);
@@ -135,7 +146,7 @@ class RangeChoice {
   #ownersOwn(owner: string): Candidate {
     const { config, agent, store, request, blocks } = this.#scene;
     const range = this.#range.set[0]!; // a range of its own in each
-    for (const block of blocks) {
+    for (const block of blocks?.all ?? []) {
       const ip = block.first;
       const isOwn = block.owner === owner && block.state === 'held' && block.space === config.network.space;
       if (!isOwn || block.length !== bitsOf(ip) || !rangeOf([range], ip) || !this.#isAllowed(ip)) continue;
@@ -158,8 +169,8 @@ class RangeChoice {
     let found: Candidate | undefined;
     queue.rested((name) => {
       const ip = parseIp(name);
-      const range = ip && rangeOf(this.#segments, ip);
-      if (ip && range && !equalIp(ip, range.gateway) && this.#take({ ip, range }, name)) {
+      const range = ip && this.#segmentAround(ip);
+      if (ip && range && this.#take({ ip, range }, name)) {
         found = { ip, range };
         return true;
       }
@@ -182,26 +193,50 @@ class RangeChoice {
   /** The next that is neither taken nor resting, from where the last one was. */
   #anyNew(): Candidate | undefined {
     const { config, store, request, queue } = this.#scene;
-    if (this.#segments.length === 0) return undefined;
-    const found = takeFree(store, this.#segments, this.#index, request, (candidate) => {
+    const take = (candidate: Candidate) => {
       const name = formatIp(candidate.ip);
       return (queue.isEmpty || !queue.has(name)) && this.#take(candidate, name);
-    });
+    };
+    // The walk over all of them begins with what is ahead: other blocks need not be read for that.
+    const last = store.cursor(this.#index, request.log);
+    const ahead = last && this.#ahead(last);
+    let found = ahead && takeFree(store, [ahead.segment], undefined, take);
+    if (!found && this.#segments.length > 0) found = takeFree(store, this.#segments, last, take);
     if (found && !store.isGlance) {
       store.setCursor(this.#index, found.ip);
-      if (this.#isLow(found)) request.onEnd(() => hintOfLowWater(config, this.#range));
+      if (this.#isLow(found, found.range === ahead?.segment ? ahead.block : undefined))
+        request.onEnd(() => hintOfLowWater(config, this.#range));
     }
     return found;
   }
 
+  /** What comes after the address that was given last, without a gap, in its block. */
+  #ahead(last: Ip): { readonly block: HeldBlock; readonly segment: Range } | undefined {
+    const block = this.#openAround(last);
+    const segment = block && rangeOf(segmentsOf(this.#range, [block]), last);
+    if (!block || !segment || compareIp(segment.end, last) <= 0) return undefined;
+    return { block, segment: { ...segment, start: nextIp(last) } };
+  }
+
+  #openAround(ip: Ip): HeldBlock | undefined {
+    const { blocks, config } = this.#scene;
+    return blocks?.around(ip, (one) => isOpen(one, config.network.space));
+  }
+
+  /** What of the range may be given and has this address. */
+  #segmentAround(ip: Ip): Range | undefined {
+    const block = this.#openAround(ip);
+    const segment = block && rangeOf(segmentsOf(this.#range, [block]), ip);
+    return segment === undefined || equalIp(ip, segment.gateway) ? undefined : segment;
+  }
+
   /** Fewer than a quarter of a block lie ahead: the agent gets another before anybody has to wait for it. */
-  #isLow({ ip, range }: Candidate): boolean {
-    let last: HeldBlock | undefined;
-    for (let i = 0; i < this.#open.length; i++)
-      if (this.#open[i]!.first.family === ip.family) last = this.#open[i];
-    if (!last) return false;
-    const few = Math.max(1, sizeOf(last) / 4);
-    return between(ip, range.end) < few && leftAfter(this.#segments, ip) < few;
+  #isLow({ ip, range }: Candidate, block = this.#openAround(ip)): boolean {
+    if (!block) return false;
+    const few = Math.max(1, sizeOf(block) / 4);
+    if (between(ip, range.end) >= few) return false;
+    const isLast = this.#scene.blocks?.last === block;
+    return leftAfter(isLast ? segmentsOf(this.#range, [block]) : this.#segments, ip) < few;
   }
 
   #fromAgent(): never {
@@ -244,11 +279,6 @@ class RangeChoice {
       details,
       { cause: thrown },
     );
-  }
-
-  #mayGive(ip: Ip): boolean {
-    const segment = rangeOf(this.#segments, ip);
-    return segment !== undefined && !equalIp(ip, segment.gateway);
   }
 
   #isAllowed(ip: Ip): boolean {

@@ -6,17 +6,20 @@ import { readText } from '@cni-ts/libc/file';
 import type { Config } from './config.ts';
 
 /** Whether the agent has looked at them in etcd since this boot. */
-export function isConfirmed({ boot }: BlocksFile): boolean {
+export function isConfirmed({ boot }: Pick<BlocksFile, 'boot'>): boolean {
   return boot === readText('/proc/sys/kernel/random/boot_id').trim();
 }
 
 /** Blocks to give addresses of: pins are their owners'. */
 export function openBlocks(blocks: readonly HeldBlock[], space: string): HeldBlock[] {
   const open: HeldBlock[] = [];
-  for (const one of blocks) {
-    if (one.state === 'held' && one.owner === undefined && one.space === space) open.push(one);
-  }
+  for (const one of blocks) if (isOpen(one, space)) open.push(one);
   return open;
+}
+
+/** Whether addresses of it may be given to anybody. */
+export function isOpen(block: HeldBlock, space: string): boolean {
+  return block.state === 'held' && block.owner === undefined && block.space === space;
 }
 
 /** The block of the space in which the address lies; of several the one that is not lost. */
