@@ -233,7 +233,7 @@ export class Agent {
   }
 
   #compare(): void {
-    for (const member of this.#networks.members) void member.register();
+    for (const member of this.#networks.members) void member.lookFar();
     for (const { network, keeper } of this.#networks.all) {
       network.happens({ what: 'tick' });
       void keeper.reclaim();

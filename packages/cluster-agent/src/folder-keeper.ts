@@ -1,5 +1,5 @@
-/** Looks into a network's folder of reservations, now and then and when something changes there, and says which blocks are
- *  idle. What is said is said under the folder's lock. */
+/** Looks into a network's folder of reservations, now and then and where somebody waits when something changes there, and says
+ *  which blocks are idle. What is said is said under the folder's lock. */
 import { type FSWatcher, mkdirSync, watch } from 'node:fs';
 import { blockOfKey, sizeOf } from '@cni-ts/cluster/block';
 import { errorText } from '@cni-ts/spec/cni-error';
@@ -144,8 +144,15 @@ export class FolderKeeper {
     if (left > 0 && left < 2000) this.soon(left + 10);
   }
 
+  /** A fixed or sticky address goes back at once, for somebody may wait for it on another node: only that is worth being woken
+   *  by each change. All else goes back after a rest, and the look of each period is enough. */
   #watch(): void {
-    if (this.#watcher) return;
+    const isWanted = this.#network.pool.holds.some(({ owner }) => owner !== undefined);
+    if (!isWanted) {
+      this.#watcher?.close();
+      this.#watcher = undefined;
+    }
+    if (!isWanted || this.#watcher) return;
     const { folder } = this.#network.facts;
     mkdirSync(folder, { recursive: true, mode: 0o755 });
     try {

@@ -113,13 +113,18 @@ export class Member {
     await this.ask('alive', (ledger) => ledger.keepAlive(this.node));
   }
 
-  /** Now and then: is it the same etcd, does anybody want the blocks back, how many are we? */
+  /** Every few seconds: is it the same etcd, does anybody want the blocks back? */
   async lookAround(): Promise<void> {
     await this.register();
     if (!this.registered) return;
     const asked = await this.ask('fence', (ledger) => ledger.fenceAsked(this.node));
     if (asked.ok) this.drain(asked.value);
-    await this.#countNodes();
+  }
+
+  /** Now and then, since it is a list of all nodes: how many are we? */
+  async lookFar(): Promise<void> {
+    await this.register();
+    if (this.registered) await this.#countNodes();
   }
 
   async #countNodes(): Promise<void> {

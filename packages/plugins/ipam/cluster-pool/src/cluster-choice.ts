@@ -2,7 +2,7 @@
  *  give is asked of the node's agent, and nobody waits for that with the folder's lock. */
 import { contains } from '@cni-ts/address/cidr';
 import { compareIp, equalIp, formatIp, type Ip, nextIp, parseIp } from '@cni-ts/address/ip';
-import { bitsOf, blockText, sizeOf } from '@cni-ts/cluster/block';
+import { bitsOf, blockText, isInside, single, sizeOf } from '@cni-ts/cluster/block';
 import { type BlockList, type HeldBlock, readBlockList } from '@cni-ts/cluster/blocks-file';
 import { isFixedOwner } from '@cni-ts/cluster/pin-owner';
 import { allocationError, busy, earlierOf, takeFree, takeName, takeThis } from '@cni-ts/ipam-kit/allocation';
@@ -204,8 +204,8 @@ class RangeChoice {
     if (!found && this.#segments.length > 0) found = takeFree(store, this.#segments, last, take);
     if (found && !store.isGlance) {
       store.setCursor(this.#index, found.ip);
-      if (this.#isLow(found, found.range === ahead?.segment ? ahead.block : undefined))
-        request.onEnd(() => hintOfLowWater(config, this.#range));
+      const block = found.range === ahead?.segment ? ahead.block : undefined;
+      if (this.#isLow(found, last, block)) request.onEnd(() => hintOfLowWater(config, this.#range));
     }
     return found;
   }
@@ -230,13 +230,19 @@ class RangeChoice {
     return segment === undefined || equalIp(ip, segment.gateway) ? undefined : segment;
   }
 
-  /** Fewer than a quarter of a block lie ahead: the agent gets another before anybody has to wait for it. */
-  #isLow({ ip, range }: Candidate, block = this.#openAround(ip)): boolean {
+  /** Fewer than a quarter of a block lie ahead: the agent gets another before anybody has to wait for it. It is told whenever
+   *  what is left has halved, for a word may be lost. */
+  #isLow({ ip, range }: Candidate, last: Ip | undefined, block = this.#openAround(ip)): boolean {
     if (!block) return false;
     const few = Math.max(1, sizeOf(block) / 4);
-    if (between(ip, range.end) >= few) return false;
+    const near = between(ip, range.end);
+    if (near >= few) return false;
     const isLast = this.#scene.blocks?.last === block;
-    return leftAfter(isLast ? segmentsOf(this.#range, [block]) : this.#segments, ip) < few;
+    const left = leftAfter(isLast ? segmentsOf(this.#range, [block]) : this.#segments, ip);
+    if (left >= few) return false;
+    const isOn = last && isInside(block, single(last)) && compareIp(last, ip) < 0;
+    const before = isOn ? left + between(last, ip) : few;
+    return before >= few || Math.clz32(before) !== Math.clz32(left);
   }
 
   #fromAgent(): never {

@@ -125,6 +125,14 @@ test('an agent is asked for a block when there is none, and told when few are le
   expect(lab.asked.filter((one) => one === 'block')).toHaveLength(1);
 });
 
+test('the agent is told each time that what is left of a block has halved, and not by every ADD', async () => {
+  const lab = await new PoolLab({ range: '10.1.0.0/16' }).start();
+  lab.agent.give('net', ['10.1.0.0/27']);
+  for (let i = 1; i < 32; i++) expect(await lab.add(`c${i}`)).toBe(`10.1.0.${i}/16`);
+  // When 7, 3, 1 and none were left.
+  await expect.poll(() => lab.asked.filter((one) => one === 'hint')).toHaveLength(4);
+});
+
 test('a block of another space counts for nothing (cluster-pool 8)', async () => {
   const lab = await new PoolLab({ range: '10.1.0.0/16', network_name: 'blue' }).start();
   lab.agent.give('net', ['10.1.0.8/29', { block: '10.1.1.0/29', space: 'blue', state: 'draining' }]);
