@@ -4,7 +4,7 @@ import type { LauncherAnswer } from './launcher.ts';
 import { local, type RigNetwork, wide } from './networks.ts';
 import type { Runtime } from './runtime.ts';
 import { type SharedObjectFigures, sharedObject } from './shared-object.ts';
-import { now } from './stage.ts';
+import { now, sleep } from './stage.ts';
 import { say, type World } from './world.ts';
 
 /** Milliseconds. */
@@ -63,7 +63,7 @@ export async function measure(world: World, plan: FiguresPlan): Promise<Figures>
   const thousand = ten.length === 10 ? now() - began : undefined;
   // After the crowd, for these blocks return in their own time.
   say('ADD that claims');
-  const claims = await claiming(one, Math.ceil(plan.rounds / 2));
+  const claims = await claiming(one, claimedAtOnce * 3);
   const agentMemory = Math.max(...world.runtimes.map(({ node }) => node.agentMemory));
   say("whereabouts' way");
   const shared = await sharedObject(world.members.endpoints, 50, plan.sharedSeconds);
@@ -115,19 +115,33 @@ async function alone({ node }: Runtime, rounds: number): Promise<[Times, Times]>
   return [ours, theirs];
 }
 
-/** The first ADD of a network has no block. */
-async function claiming({ node }: Runtime, rounds: number): Promise<Times> {
+/** An ADD of a network that has no block: its first one, and those after all was given back, which is what an agent does with
+ *  a block that has been empty for ten seconds where nothing has to rest. All networks share a space. */
+async function claiming({ node }: Runtime, count: number): Promise<Times> {
+  const networks = Array.from({ length: claimedAtOnce }, (_, i) =>
+    wide(`claim-${i}`, { space: 'claims', cooldown: 0 }),
+  );
+  node.writeConfigs(networks);
   const launcher = node.launcherOf('cluster-pool');
   const took: number[] = [];
-  for (let i = 0; i < rounds; i++) {
-    const network = wide(`claim-${i}`);
-    node.writeConfigs([network]);
-    took.push(tookOf(await launcher.call({ verb: 'ADD', id: 'first', config: node.config(network) })));
-    await launcher.call({ verb: 'DEL', id: 'first', config: node.config(network) });
+  while (took.length < count) {
+    for (const network of networks) {
+      const call = { id: 'one', config: node.config(network) };
+      took.push(tookOf(await launcher.call({ ...call, verb: 'ADD' })));
+      await launcher.call({ ...call, verb: 'DEL' });
+    }
+    const until = now() + 30;
+    while (networks.some((network) => node.blocksOf(network) > 0)) {
+      if (now() > until) throw new Error('blocks have not gone back');
+      await sleep(0.5);
+    }
   }
   launcher.kill();
   return timesOf(took);
 }
+const claimedAtOnce = 100;
+
+const ahead = 20;
 
 /** All nodes at once, one call at a time on each; what was given is taken back, which is not measured. */
 async function crowd(
@@ -145,12 +159,12 @@ async function crowd(
   const began = now();
   await Promise.all(
     launchers.map(async ({ launcher, node }) => {
-      for (let i = 0; left > 0; i++) {
-        left--;
-        const id = `${network.name}-${node.name}-${i}`;
-        const call = { verb: 'ADD', id, config: node.config(network) } as const;
-        const asked = now();
+      const config = node.config(network);
+      let number = 0;
+      const one = async () => {
+        const call = { verb: 'ADD', id: `${network.name}-${node.name}-${number++}`, config } as const;
         let answer = await launcher.call(call);
+        const asked = answer?.began ?? 0;
         // Told to try again later, as a runtime does.
         for (let tries = 1; tries < 20 && answer?.status === 1; tries++) {
           again++;
@@ -158,6 +172,12 @@ async function crowd(
         }
         tookOf(answer);
         took.push(((answer?.ended ?? 0) - asked) * 1000);
+      };
+      // The launcher has the next ones when it is done with one: it need not wait for this program.
+      while (left > 0) {
+        const some = Math.min(left, ahead);
+        left -= some;
+        await Promise.all(Array.from({ length: some }, one));
       }
     }),
   );

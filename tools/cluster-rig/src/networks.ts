@@ -49,11 +49,18 @@ export function dual(cooldown: number): RigNetwork {
 }
 
 /** Room for a hundred thousand. */
-export function wide(name = 'wide'): RigNetwork {
+export function wide(
+  name = 'wide',
+  more: { readonly space?: string; readonly cooldown?: number } = {},
+): RigNetwork {
+  const { space = name, ...rest } = more;
   return {
     name,
-    ipam: { type: 'cluster-pool', network_name: name, range: '10.128.0.0/14', node_slice_size: '/26' },
-    law: { space: name, ranges: [{ start: '10.128.0.1', end: '10.131.255.254' }], exclude: [] },
+    ipam: {
+      ...{ type: 'cluster-pool', network_name: space, range: '10.128.0.0/14', node_slice_size: '/26' },
+      ...rest,
+    },
+    law: { space, ranges: [{ start: '10.128.0.1', end: '10.131.255.254' }], exclude: [] },
   };
 }
 

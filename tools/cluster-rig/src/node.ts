@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { parseBlocks } from '@cni-ts/cluster/blocks-file';
 import type { Store } from './history.ts';
 import { Launcher, type LauncherAnswer, type LauncherCall } from './launcher.ts';
 import { configOf, type RigNetwork } from './networks.ts';
@@ -36,6 +37,8 @@ export class RigNode {
   readonly place: Place;
   readonly folder: string;
   readonly setup: NodeSetup;
+  /** Of its agent from the next start on. */
+  agentOptions: readonly string[];
   #lanes: Launcher[] = [];
   #agent: ChildProcess | undefined;
   #on = true;
@@ -47,6 +50,7 @@ export class RigNode {
     this.place = place;
     this.folder = folder;
     this.setup = setup;
+    this.agentOptions = setup.agentOptions ?? [];
   }
 
   static async open(name: string, address: string, setup: NodeSetup, nodeName = name): Promise<RigNode> {
@@ -122,7 +126,7 @@ export class RigNode {
   startAgent(more: readonly string[] = [], endpoints = this.setup.endpoints): void {
     const [command = '', ...args] = agentCommand({
       ...{ node: this.nodeName, endpoints },
-      more: [...(this.setup.agentOptions ?? []), ...more],
+      more: [...this.agentOptions, ...more],
     });
     const log = createWriteStream(join(this.folder, 'agent.log'), { flags: 'a' });
     const { PATH = '' } = process.env;
@@ -183,6 +187,12 @@ export class RigNode {
   /** The agent's file of a network's blocks. */
   blocksFile(network: RigNetwork): string {
     return join(this.folder, 'disk/cluster', `${network.name}.json`);
+  }
+
+  /** How many blocks the network has here. */
+  blocksOf(network: RigNetwork): number {
+    const path = this.blocksFile(network);
+    return parseBlocks(readFileSync(path, 'utf8'), path).blocks.length;
   }
 
   store(network: RigNetwork): Store {

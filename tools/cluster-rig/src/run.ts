@@ -68,8 +68,10 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   for (let i = 1; i <= plan.nodes; i++) {
     // Two have a small disk, which can be filled.
     nodes.push(await RigNode.open(`n${i}`, `10.90.1.${i}`, { ...setup, disk: i <= 2 ? 16 << 10 : 0 }));
-    nodes.at(-1)?.startAgent();
   }
+  // What is measured is an agent that is started without options.
+  if (plan.figures) for (const node of nodes) node.agentOptions = [];
+  for (const node of nodes) node.startAgent();
   for (const node of nodes) await node.waitUntilWell();
   say(`${nodes.length} agents are up`);
   const recorder = new Recorder(join(plan.out, 'history.jsonl'));
@@ -80,6 +82,14 @@ export async function run(plan: RunPlan): Promise<RunReport> {
     complaints: [],
   };
   const figures = plan.figures && (await measure(world, plan.figures));
+  if (figures) {
+    for (const node of nodes) {
+      node.agentOptions = setup.agentOptions;
+      await node.stopAgent('SIGTERM');
+      node.startAgent();
+    }
+    for (const node of nodes) await node.waitUntilWell();
+  }
   const sabotage = plan.sabotage === undefined ? undefined : sabotages[plan.sabotage];
   const tried = await trial(world, {
     ...{ adds: plan.adds, until: began + plan.minutes * 60, lanes, faults: plan.faults },
