@@ -4,7 +4,7 @@ import { type Block, blockKey, blockOfKey, blockText, sizeOf } from '@cni-ts/clu
 import type { BlocksFile } from '@cni-ts/cluster/blocks-file';
 import { errorText } from '@cni-ts/spec/cni-error';
 import { decide } from './decide.ts';
-import { type FolderView, lookInto } from './folder-view.ts';
+import { FolderReader, type FolderView } from './folder-view.ts';
 import type { Entry } from './ledger.ts';
 import type { Log } from './log.ts';
 import type { Member } from './member.ts';
@@ -45,6 +45,7 @@ export class Network {
   facts: NetworkFacts;
   #pool: Pool;
   readonly #options: NetworkOptions;
+  readonly #reader = new FolderReader();
   readonly #endings = new Map<string, (ending: Ending) => void>();
   /** Why claims failed, by claim. */
   readonly #reasons = new Map<string, Omit<Ending, 'outcome'>>();
@@ -161,7 +162,7 @@ export class Network {
 
   /** The same; throws where it cannot be looked at. */
   view(): FolderView {
-    return lookInto(this.facts.folder, this.facts.cooldown);
+    return this.#reader.look(this.facts.folder, this.facts.cooldown);
   }
 
   tellUnseen(error: unknown): void {

@@ -55,7 +55,8 @@ export function isInside(block: Block, { first, length }: Block): boolean {
 /** How a key of etcd names an address: 32 hexadecimal digits, so that the keys' order is the addresses'. An IPv4 address is
  *  written as the IPv6 address that stands for it (::ffff:10.0.0.1): both families share one order. */
 export function addressKey({ family, bytes }: Ip): string {
-  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let digits = '';
+  for (const byte of bytes) digits += byte < 16 ? `0${byte.toString(16)}` : byte.toString(16);
   return family === 4 ? `00000000000000000000ffff${digits}` : digits;
 }
 

@@ -237,7 +237,14 @@ class RangeChoice {
     const few = Math.max(1, sizeOf(block) / 4);
     const near = between(ip, range.end);
     if (near >= few) return false;
-    const isLast = this.#scene.blocks?.last === block;
+    const { config, blocks } = this.#scene;
+    const newest = blocks?.last;
+    const isLast = newest === block;
+    // Mostly it has come because of an earlier word: then nothing else need be read.
+    if (newest && !isLast && isOpen(newest, config.network.space)) {
+      const [first, ...others] = segmentsOf(this.#range, [newest]);
+      if (first && others.length === 0 && between(first.start, first.end) >= few) return false;
+    }
     const left = leftAfter(isLast ? segmentsOf(this.#range, [block]) : this.#segments, ip);
     if (left >= few) return false;
     const isOn = last && isInside(block, single(last)) && compareIp(last, ip) < 0;
