@@ -30,36 +30,52 @@ export interface RunReport {
 
 const marks = ['<!-- what the rig has found -->', '<!-- end of what the rig has found -->'] as const;
 
-/** The page with the report's tables in place of what is between the marks. Throws where they are not. */
-export function published(page: string, report: RunReport): string {
+/** The reports that are published, with this one: a run that has measured begins anew, another is added to those before. */
+export function together(before: readonly RunReport[], report: RunReport): RunReport[] {
+  if (report.figures) return [report];
+  return [...before.filter(({ seed }) => seed !== report.seed), report];
+}
+
+/** The page with the reports' tables in place of what is between the marks. Throws where they are not. */
+export function published(page: string, reports: readonly RunReport[]): string {
   const [from, to] = marks.map((mark) => page.indexOf(mark));
   if (from === undefined || to === undefined || from < 0 || to < from) {
     throw new Error(`the page lacks its marks ${marks.join(' and ')}`);
   }
-  return `${page.slice(0, from)}${marks[0]}\n\n${markdown(report)}\n\n${page.slice(to)}`;
+  return `${page.slice(0, from)}${marks[0]}\n\n${markdown(reports)}\n\n${page.slice(to)}`;
 }
 
-function markdown(report: RunReport): string {
-  const { seed, nodes, machine, versions, minutes, counts, faults, violations, figures } = report;
+function markdown(reports: readonly RunReport[]): string {
+  const [first] = reports;
+  if (!first) throw new Error('nothing to publish');
+  const { machine, versions, figures } = first;
   const told = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const seeds = reports.map(({ seed }) => `seed ${seed}`);
+  const row = (what: string, of: (report: RunReport) => number | string) => [
+    what,
+    ...reports.map((report) => String(of(report))),
+  ];
+  const faults = [...new Set(reports.flatMap((report) => Object.keys(report.faults)))];
   return [
-    `${machine}; ${told.join(', ')}. Seed ${seed}, ${nodes} nodes, ${minutes.toFixed(0)} minutes. Written by \`npm run cluster-rig -- --publish\`.`,
+    `${machine}; ${told.join(', ')}. Written by \`npm run cluster-rig -- --publish\`.`,
     ...(figures ? [figuresTable(figures)] : []),
     markdownTable(
-      ['in the trial', 'count'],
+      ['in the trial', ...seeds],
       [
-        ['ADD answered', counts.adds],
-        ['ADD refused, in the midst of faults or for want of addresses', counts.refused],
-        ['calls killed on the way', counts.killed],
-        ['DEL', counts.dels],
-        ['CHECK', counts.checks],
-        ['GC', counts.collections],
-        ['violations of I1 to I8', violations.length],
-      ].map((row) => row.map(String)),
+        row('nodes', ({ nodes }) => nodes),
+        row('minutes, with what was measured before', ({ minutes }) => minutes.toFixed(0)),
+        row('ADD answered', ({ counts }) => counts.adds),
+        row('ADD refused, in the midst of faults or for want of addresses', ({ counts }) => counts.refused),
+        row('calls killed on the way', ({ counts }) => counts.killed),
+        row('DEL', ({ counts }) => counts.dels),
+        row('CHECK', ({ counts }) => counts.checks),
+        row('GC', ({ counts }) => counts.collections),
+        row('violations of I1 to I8', ({ violations }) => violations.length),
+      ],
     ),
     markdownTable(
-      ['fault', 'times'],
-      Object.entries(faults).map(([name, times]) => [name, String(times)]),
+      ['fault', ...seeds],
+      faults.map((name) => row(name, (report) => report.faults[name] ?? 0)),
     ),
   ].join('\n\n');
 }

@@ -10,7 +10,7 @@ import { commandLine, Failure, oneOf } from '@cni-ts/setup/command-line';
 import { etcdProgram } from '@cni-ts/testing/etcd-program';
 import { execa } from 'execa';
 import { root } from './product.ts';
-import { published, text } from './report.ts';
+import { published, type RunReport, text, together } from './report.ts';
 import { run } from './run.ts';
 import { sabotages } from './sabotage.ts';
 
@@ -24,7 +24,7 @@ const usage = `${command} -- [options]
   --fault NAME    only faults whose name has this; several times: each of them
   --no-figures    nothing is measured
   --sabotage NAME something is made wrong on purpose; the run must find it: ${Object.keys(sabotages).join(', ')}
-  --publish       what was found goes into docs/cluster.md and docs/cluster.json
+  --publish       what was found goes into docs/cluster.md and docs/cluster.json; without figures beside what is there
   --bin FOLDER    the executables (dist/bin)
   --out FOLDER    gets logs, history and report (a new folder in ${tmpdir()})
 `;
@@ -103,8 +103,11 @@ async function inside(): Promise<void> {
   const { violations, complaints } = report;
   if (publish) {
     const page = join(root, 'docs/cluster.md');
-    writeFileSync(page, published(readFileSync(page, 'utf8'), report));
-    writeFileSync(join(root, 'docs/cluster.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+    const kept = join(root, 'docs/cluster.json');
+    // reason: the file is what this program wrote
+    const reports = together(JSON.parse(readFileSync(kept, 'utf8')) as RunReport[], report);
+    writeFileSync(page, published(readFileSync(page, 'utf8'), reports));
+    writeFileSync(kept, `${JSON.stringify(reports, undefined, 2)}\n`);
   }
   if (sabotage !== undefined) {
     const wanted = sabotages[sabotage]?.finds;
