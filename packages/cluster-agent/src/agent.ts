@@ -1,5 +1,6 @@
 /** The agent: its networks, the etcds they borrow from, and its answers. */
 import { readFileSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { AgentStatus, Answer, BlockQuestion, EtcdSettings, Question } from '@cni-ts/cluster/agent-talk';
 import { blockOfKey, blockText } from '@cni-ts/cluster/block';
 import { errorText } from '@cni-ts/spec/cni-error';
@@ -220,8 +221,16 @@ export class Agent {
   }
 
   #look(): void {
-    for (const { keeper } of this.#networks.all) keeper.look();
+    void this.#lookIntoAll();
     for (const member of this.#networks.members) void this.#lookAround(member);
+  }
+
+  /** There may be many: who asks meanwhile is answered between two of them. */
+  async #lookIntoAll(): Promise<void> {
+    for (const { keeper } of this.#networks.all) {
+      keeper.look();
+      await turn();
+    }
   }
 
   async #lookAround(member: Member): Promise<void> {

@@ -160,6 +160,15 @@ export class Member {
     return this.ask('entries', (ledger) => ledger.entries(filter), milliseconds);
   }
 
+  /** All of a space. Networks that ask in one turn share an answer: nothing can happen to any of them between their questions. */
+  entriesOf(space: string): Promise<Asked<Entry[]>> {
+    const asked = this.#listings.get(space) ?? this.entries({ space });
+    this.#listings.set(space, asked);
+    queueMicrotask(() => this.#listings.delete(space));
+    return asked;
+  }
+  readonly #listings = new Map<string, Promise<Asked<Entry[]>>>();
+
   /** All was given back: blocks may be claimed again. */
   async fenceDone(): Promise<void> {
     const answer = await this.ask('fence', (ledger) => ledger.fenceDone(this.node));

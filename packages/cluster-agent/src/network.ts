@@ -173,7 +173,7 @@ export class Network {
 
   /** Reads etcd's entries of the space. */
   async refresh(): Promise<string | undefined> {
-    const answer = await this.member.entries({ space: this.facts.space });
+    const answer = await this.member.entriesOf(this.facts.space);
     if (!answer.ok) return answer.why;
     this.hints = answer.value;
     this.hintsAt = performance.now();
