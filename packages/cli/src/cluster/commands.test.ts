@@ -56,6 +56,20 @@ async function withAgent(
 }
 
 describe('cnitool ipam spaces', () => {
+  test('a network whose paths cannot be paths ends nothing: the others are told', async ({ host }) => {
+    const here = new ClusterNode(host.dir);
+    here.network('web');
+    const paths = { dataDir: '/a\0b', stateDir: '/c\0d', agentSocket: '/e\0f' };
+    here.network('broken', { range: '10.215.0.0/16', ...paths });
+    here.agent.give('web', ['10.214.0.0/26']);
+    await withAgent(here, { status, spaces: twoNodes }, async () => {
+      const { stdout, stderr } = await here.run('ipam');
+      expect(stderr).toBe('');
+      expect(stdout).toContain('web');
+      expect(stdout).toMatch(/broken[\s\S]*ipam.dataDir/);
+    });
+  });
+
   test('tells who holds which block, what is used of ours, and who is away with some', async ({ host }) => {
     const here = new ClusterNode(host.dir);
     here.network('web');

@@ -4,7 +4,7 @@ import { blocksPath, defaultStateFolder } from '@cni-ts/cluster/blocks-file';
 import { type Config, parse, schema } from '@cni-ts/cluster-pool/config';
 import type { PoolRange } from '@cni-ts/cluster-pool/pool-range';
 import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
-import { reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
+import { defaultDataDir, reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { readConfigOf } from '@cni-ts/skeleton/config';
 import { objectMember, textMember } from '@cni-ts/skeleton/config-findings';
@@ -50,8 +50,8 @@ export function poolNetworkOf(
 }
 
 function readPool({ name: network, cniVersion }: Named, json: Json): PoolNetwork {
-  const folder = reservationsFolder({ json, network });
   try {
+    const folder = reservationsFolder({ json, network });
     const {
       network: asking,
       blocksPath: blocks,
@@ -64,15 +64,21 @@ function readPool({ name: network, cniVersion }: Named, json: Json): PoolNetwork
     const ipam = objectMember(json, 'ipam');
     return {
       network,
-      folder,
-      blocks: blocksPath(withoutSlashes(textMember(ipam, 'stateDir') || defaultStateFolder), network),
-      socket: textMember(ipam, 'agentSocket') || defaultAgentSocket,
+      folder: `${pathOr(ipam, 'dataDir', defaultDataDir)}/${network}`,
+      blocks: blocksPath(pathOr(ipam, 'stateDir', defaultStateFolder), network),
+      socket: pathOr(ipam, 'agentSocket', defaultAgentSocket),
       space: textMember(ipam, 'network_name') || 'default',
       ranges: [],
       asking: undefined,
       unknown: errorText(error),
     };
   }
+}
+
+/** Where it says a path that can be one. */
+function pathOr(ipam: Json | undefined, member: string, otherwise: string): string {
+  const said = withoutSlashes(textMember(ipam, member));
+  return said === '' || said.includes('\0') ? otherwise : said;
 }
 
 /** As ADD reads it, for no pod. Throws what ADD would. */
