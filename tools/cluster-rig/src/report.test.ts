@@ -14,7 +14,8 @@ const figures: NonNullable<RunReport['figures']> = {
   hostLocalCrowd: { adds: 10, perSecond: 1002 },
   sharedObject: { writers: 5, allocations: 1, perSecond: 1, tries: 2, median: 3, p99: 4 },
 };
-const page = 'before\n<!-- what the rig has found -->\nof before\n<!-- end of what the rig has found -->\nafter\n';
+const page =
+  'before\n<!-- what the rig has found -->\nof before\n<!-- end of what the rig has found -->\nafter\n';
 
 test('a run that has measured begins anew, and another joins it in the place of that of its seed', () => {
   const seeds = (reports: readonly RunReport[]) => reports.map(({ seed, counts }) => [seed, counts.adds]);

@@ -22,9 +22,10 @@ export async function trial(world: World, plan: TrialPlan): Promise<string[]> {
   let sabotage = plan.sabotage;
   load.start(plan.lanes);
   // All at least once; then on, until there were enough ADDs.
-  for (let round = 0; round === 0 || load.added < plan.adds; round++) {
+  const isEnough = (round: number) => round > 0 && load.added >= plan.adds;
+  for (let round = 0; !isEnough(round); round++) {
     const queue = some(random, wanted, wanted.length);
-    while (queue.length > 0 && now() < plan.until) {
+    while (queue.length > 0 && now() < plan.until && !isEnough(round)) {
       const first = queue.shift();
       if (!first) break;
       if (first.of === 'all') await load.pause();
