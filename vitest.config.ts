@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { longestFirst } from './tools/workspace/src/longest-first.ts';
 import { pureTests, readableBy } from './tools/workspace/src/pure-tests.ts';
 
 const include = ['packages/**/*.test.ts', 'tools/**/*.test.ts'];
@@ -34,10 +35,28 @@ const readable = only === undefined ? [import.meta.dirname] : readableBy(only);
  *  and to call into C, and to read what nx does not take for their inputs. */
 export const permissions = ['--permission', ...readable.map((folder) => `--allow-fs-read=${folder}`)];
 
+/** The longest, and those that mostly wait. */
+const first = [
+  'packages/plugins/main/bridge/src/bridge.test.ts',
+  'packages/plugins/main/macvlan/src/macvlan.test.ts',
+  'packages/plugins/meta/firewall/src/traffic.test.ts',
+  'packages/plugins/main/ptp/src/ptp.test.ts',
+  'tools/workspace/src/contributing.test.ts',
+  'tools/workspace/src/plugin/generator.test.ts',
+  'packages/cli/src/trace/trace.test.ts',
+  'tools/bundle/src/engine.test.ts',
+  'packages/plugins/meta/bandwidth/src/bandwidth.test.ts',
+  'tools/bundle/src/multicall.test.ts',
+  'packages/testing/src/conformance-chained-faults.test.ts',
+  'packages/testing/src/conformance-faults.test.ts',
+  'packages/testing/src/conformance.test.ts',
+];
+
 export default defineConfig({
   test: {
     // Of each file's time half is waiting: for addresses to settle, for leases to end.
     maxWorkers: 3,
+    sequence: { sequencer: longestFirst(import.meta.dirname, first) },
     projects: [
       {
         test: {

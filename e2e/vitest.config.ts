@@ -20,14 +20,14 @@ const first = [
   'lost-chains',
 ];
 
-/** Whole executables: five files at a time, each on a network of its own, and patience. */
+/** Whole executables: four files at a time, each on a network of its own, and patience. */
 export default defineConfig({
   test: {
     include: ['e2e/src/**/*.test.ts'],
     // Those need another kernel: vitest.uml.config.ts.
     exclude: [...configDefaults.exclude, '**/*.uml.test.ts'],
     pool: 'threads',
-    maxWorkers: 5,
+    maxWorkers: 4,
     sequence: {
       sequencer: longestFirst(
         import.meta.dirname,

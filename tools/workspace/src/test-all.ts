@@ -16,18 +16,26 @@ const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
-/** What leaves most of a processor to others, and needs no more than the build: it runs behind the tests, from the first of
- *  them on. It gives its counts, and shows what was printed, when the function it returns is called: at its turn. */
+/** What runs beside other stages, from the first one after `from` on, for what it leaves idle is worth more than its own speed.
+ *  It gives its counts, and shows what was printed, when the function that `run` returns is called: at its turn. `isTurn`:
+ *  that is now, and what it prints may be shown as it comes. */
 const besides = {
+  // Half of each file's time is waiting, here as among the executables' tests.
+  e2e: { from: 'executables', run: (isTurn) => vitest('e2e', 'e2e/vitest.config.ts', [], isTurn) },
   // The seed is fixed so that a failure is one of the change at hand.
-  torture: () =>
-    checkBeside('node', [
-      '--disable-warning=ExperimentalWarning',
-      ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
-    ]),
-  cluster: inCluster,
-  uml: inUml,
-} satisfies Partial<Record<Stage, () => Promise<() => Counts>>>;
+  torture: {
+    from: 'tests',
+    run: () =>
+      checkBeside('node', [
+        '--disable-warning=ExperimentalWarning',
+        ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
+      ]),
+  },
+  cluster: { from: 'tests', run: inCluster },
+  uml: { from: 'tests', run: inUml },
+} satisfies Partial<
+  Record<Stage, { readonly from: Stage; readonly run: (isTurn: boolean) => Promise<() => Counts> }>
+>;
 type Beside = keyof typeof besides;
 const isBeside = (name: Stage): name is Beside => name in besides;
 
@@ -36,14 +44,13 @@ const stages: Record<Exclude<Stage, Beside>, () => Promise<Counts>> = {
   types: () => check('nx', ['run', 'root:types']),
   build: () => check('node', ['tools/bundle/src/build.ts']),
   tests: async () =>
-    sum([await pureTests(), await vitest('tests', 'vitest.config.ts', ['--project=kernel'])]),
+    sum([await pureTests(), (await vitest('tests', 'vitest.config.ts', ['--project=kernel']))()]),
   // What this leaves out has run among the tests.
   executables: async () => ({
-    ...(await vitest('executables', 'vitest.executables.config.ts')),
+    ...(await vitest('executables', 'vitest.executables.config.ts'))(),
     skipped: 0,
     skips: [],
   }),
-  e2e: () => vitest('e2e', 'e2e/vitest.config.ts'),
 };
 
 function say(line: string): void {
@@ -54,17 +61,18 @@ const { positionals } = commandLine('npm test', { options: {}, allowPositionals:
 const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNames));
 
 const counts: Counts[] = [];
-const beforeTests: readonly Stage[] = ['lint', 'types', 'build'];
+const placeOf = (name: Stage) => stageNames.indexOf(name);
 const started: Partial<Record<Beside, Promise<() => Counts>>> = {};
 const isAsked = (name: Stage) => asked.length === 0 || asked.includes(name);
 for (const name of stageNames) {
   if (!isAsked(name)) continue;
-  if (!beforeTests.includes(name)) {
-    for (const one of stageNames) if (isBeside(one) && isAsked(one)) beside(one);
-  }
   say(`\n=== ${name}`);
   const began = performance.now();
-  const count = isBeside(name) ? (await beside(name))() : await stages[name]();
+  for (const one of stageNames) {
+    if (isBeside(one) && isAsked(one) && placeOf(besides[one].from) <= placeOf(name))
+      beside(one, one === name);
+  }
+  const count = isBeside(name) ? (await beside(name, true))() : await stages[name]();
   say(`=== ${name}: ${closingLine(count)} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
   counts.push(count);
 }
@@ -79,8 +87,8 @@ say(`\n${closingLine(total)}`);
 process.exitCode = total.failures.length > 0 ? 1 : 0;
 
 /** Starts it, unless it runs already. */
-function beside(name: Beside): Promise<() => Counts> {
-  started[name] ??= besides[name]();
+function beside(name: Beside, isTurn: boolean): Promise<() => Counts> {
+  started[name] ??= besides[name].run(isTurn);
   return started[name];
 }
 
@@ -116,22 +124,36 @@ async function pureTests(): Promise<Counts> {
   return sum([counts, failedBecause(`nx run-many -t unit ended with ${exitCode}: its output says why`)]);
 }
 
-async function vitest(name: string, config: string, only: readonly string[] = []): Promise<Counts> {
-  if (!existsSync(join(root, config))) return failedBecause(`${config} does not exist: nothing to run`);
+/** `isTurn`: what it prints is shown as it comes. */
+async function vitest(
+  name: string,
+  config: string,
+  only: readonly string[] = [],
+  isTurn = true,
+): Promise<() => Counts> {
+  if (!existsSync(join(root, config))) {
+    return () => failedBecause(`${config} does not exist: nothing to run`);
+  }
   const report = join(reports, `${name}.json`);
   const [command = '', ...args] = [
     ...isolated(process.getuid?.()),
     ...vitestCommand(config, report),
     ...only,
   ];
-  const { exitCode } = await execa(command, args, { cwd: root, stdio: 'inherit', reject: false });
-  if (!existsSync(report) && process.getuid?.() !== 0) {
-    say('These tests make network namespaces. Without root that takes user namespaces: allow them');
-    say(
-      '(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0) or run as root.',
-    );
-  }
-  return countVitest(report, exitCode, root);
+  const { exitCode, all = '' } = await execa(command, args, {
+    ...{ cwd: root, reject: false, all: true },
+    stdio: isTurn ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+  });
+  return () => {
+    if (!isTurn) say(all);
+    if (!existsSync(report) && process.getuid?.() !== 0) {
+      say('These tests make network namespaces. Without root that takes user namespaces: allow them');
+      say(
+        '(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0) or run as root.',
+      );
+    }
+    return countVitest(report, exitCode, root);
+  };
 }
 
 /** Most of its two minutes are waiting: for what is cut off to be healed, for a node to count as lost. After torture, which
