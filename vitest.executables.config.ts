@@ -27,8 +27,8 @@ const first = [
 export default defineConfig({
   test: {
     ...kernel,
-    // Two thirds of each file's time are waiting; whole executables (e2e) run beside them in npm test.
-    maxWorkers: 4,
+    // Two thirds of each file's time are waiting, and by then little else runs.
+    maxWorkers: 5,
     sequence: {
       sequencer: longestFirst(
         import.meta.dirname,

@@ -20,8 +20,14 @@ const skipped: Counts = { ...none, skipped: 1 };
  *  It gives its counts, and shows what was printed, when the function that `run` returns is called: at its turn. `isTurn`:
  *  that is now, and what it prints may be shown as it comes. */
 const besides = {
-  // Half of each file's time is waiting, here as among the executables' tests.
-  e2e: { from: 'executables', run: (isTurn) => vitest('e2e', 'e2e/vitest.config.ts', [], isTurn) },
+  // Half of each file's time is waiting, and so it is among the tests once those below are done.
+  e2e: {
+    from: 'tests',
+    run: async (isTurn) => {
+      if (!isTurn) for (const one of busy) if (isAsked(one)) await beside(one, false);
+      return vitest('e2e', 'e2e/vitest.config.ts', [], isTurn);
+    },
+  },
   // The seed is fixed so that a failure is one of the change at hand.
   torture: {
     from: 'tests',
@@ -37,6 +43,7 @@ const besides = {
   Record<Stage, { readonly from: Stage; readonly run: (isTurn: boolean) => Promise<() => Counts> }>
 >;
 type Beside = keyof typeof besides;
+const busy: readonly Beside[] = ['torture', 'cluster', 'uml'];
 const isBeside = (name: Stage): name is Beside => name in besides;
 
 const stages: Record<Exclude<Stage, Beside>, () => Promise<Counts>> = {
