@@ -3,12 +3,14 @@
 import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const mostConnections = 4096;
 /** An import of many addresses is the longest. */
 const mostBytes = 32 * 2 ** 20;
 const silenceMs = 5000;
 const endMs = 2000;
+const mostTries = 5;
 
 export interface DoorOptions {
   readonly path: string;
@@ -116,10 +118,14 @@ export class Door {
 /** Removes a socket that nobody listens on. Throws a sentence where somebody does. */
 async function clear(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  if (await isAnswered(path)) {
-    throw new Error(
-      `another cluster-agent listens at ${path}: end it first, or give this one a --socket of its own`,
-    );
+  // One that is ending has closed it in a moment.
+  for (let tries = 1; await isAnswered(path); tries++) {
+    if (tries === mostTries) {
+      throw new Error(
+        `another cluster-agent listens at ${path}: end it first, or give this one a --socket of its own`,
+      );
+    }
+    await pause(100);
   }
   rmSync(`${path}.new`, { force: true });
 }

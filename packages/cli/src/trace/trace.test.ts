@@ -294,7 +294,14 @@ describe('trace', () => {
 
   test('changes nothing', async ({ world }) => {
     const look = () => world.host.sh('nft list ruleset; ip -o address | cut -d" " -f1-8; ip route');
-    const before = look();
+    // Links of the world that were just made come up, and get addresses, in their own time.
+    let before = '';
+    const isSettled = () => {
+      const last = before;
+      before = look();
+      return before === last;
+    };
+    await expect.poll(isSettled, { interval: 500, timeout: 10_000 }).toBe(true);
     await world.trace('c1', ...to);
     expect(look()).toBe(before);
   });
