@@ -16,32 +16,24 @@ const reports = mkdtempSync(join(tmpdir(), 'cni-test-'));
 const passed: Counts = { ...none, passed: 1 };
 const skipped: Counts = { ...none, skipped: 1 };
 
-/** What runs beside other stages, from the first one after `from` on, for what it leaves idle is worth more than its own speed.
- *  It gives its counts, and shows what was printed, when the function that `run` returns is called: at its turn. `isTurn`:
+/** What leaves most of a processor to others, and needs no more than the build: it runs beside the tests, from the first of
+ *  them on. It gives its counts, and shows what was printed, when the function it returns is called: at its turn. `isTurn`:
  *  that is now, and what it prints may be shown as it comes. */
 const besides = {
   // Half of each file's time is waiting, and so it is among the tests once those below are done.
-  e2e: {
-    from: 'tests',
-    run: async (isTurn) => {
-      if (!isTurn) for (const one of busy) if (isAsked(one)) await beside(one, false);
-      return vitest('e2e', 'e2e/vitest.config.ts', [], isTurn);
-    },
+  e2e: async (isTurn) => {
+    if (!isTurn) for (const one of busy) if (isAsked(one)) await beside(one, false);
+    return vitest('e2e', 'e2e/vitest.config.ts', [], isTurn);
   },
   // The seed is fixed so that a failure is one of the change at hand.
-  torture: {
-    from: 'tests',
-    run: () =>
-      checkBeside('node', [
-        '--disable-warning=ExperimentalWarning',
-        ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
-      ]),
-  },
-  cluster: { from: 'tests', run: inCluster },
-  uml: { from: 'tests', run: inUml },
-} satisfies Partial<
-  Record<Stage, { readonly from: Stage; readonly run: (isTurn: boolean) => Promise<() => Counts> }>
->;
+  torture: () =>
+    checkBeside('node', [
+      '--disable-warning=ExperimentalWarning',
+      ...['tools/torture/src/torture.ts', '--seed', '1', '--short'],
+    ]),
+  cluster: inCluster,
+  uml: inUml,
+} satisfies Partial<Record<Stage, (isTurn: boolean) => Promise<() => Counts>>>;
 type Beside = keyof typeof besides;
 const busy: readonly Beside[] = ['torture', 'cluster', 'uml'];
 const isBeside = (name: Stage): name is Beside => name in besides;
@@ -68,16 +60,15 @@ const { positionals } = commandLine('npm test', { options: {}, allowPositionals:
 const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNames));
 
 const counts: Counts[] = [];
-const placeOf = (name: Stage) => stageNames.indexOf(name);
+const beforeTests: readonly Stage[] = ['lint', 'types', 'build'];
 const started: Partial<Record<Beside, Promise<() => Counts>>> = {};
 const isAsked = (name: Stage) => asked.length === 0 || asked.includes(name);
 for (const name of stageNames) {
   if (!isAsked(name)) continue;
   say(`\n=== ${name}`);
   const began = performance.now();
-  for (const one of stageNames) {
-    if (isBeside(one) && isAsked(one) && placeOf(besides[one].from) <= placeOf(name))
-      beside(one, one === name);
+  if (!beforeTests.includes(name)) {
+    for (const one of stageNames) if (isBeside(one) && isAsked(one)) beside(one, one === name);
   }
   const count = isBeside(name) ? (await beside(name, true))() : await stages[name]();
   say(`=== ${name}: ${closingLine(count)} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
@@ -95,7 +86,7 @@ process.exitCode = total.failures.length > 0 ? 1 : 0;
 
 /** Starts it, unless it runs already. */
 function beside(name: Beside, isTurn: boolean): Promise<() => Counts> {
-  started[name] ??= besides[name].run(isTurn);
+  started[name] ??= besides[name](isTurn);
   return started[name];
 }
 
