@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { chaiConfig } from './tools/workspace/src/failure-messages.ts';
 import { longestFirst } from './tools/workspace/src/longest-first.ts';
 import { pureTests, readableBy } from './tools/workspace/src/pure-tests.ts';
 
@@ -17,6 +18,7 @@ export const kernel = {
   globalSetup: join(import.meta.dirname, 'packages/testing/src/run-folder.ts'),
   testTimeout: 30_000,
   execArgv: [quiet],
+  chaiConfig,
 };
 
 /** What these say is about processes: a daemon that lives long, many calls at once. They run against the executables alone;
@@ -66,6 +68,7 @@ export default defineConfig({
           pool: 'forks',
           testTimeout: 10_000,
           execArgv: [quiet, ...permissions],
+          chaiConfig,
         },
       },
       { test: { ...kernel, name: 'kernel', exclude: [...exclude, ...byExecutablesAlone, ...pure] } },

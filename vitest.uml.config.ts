@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { chaiConfig } from './tools/workspace/src/failure-messages.ts';
 
 /** Tests of what the machine's own kernel may lack, run inside user-mode Linux: one processor, slow system calls, and
  *  a tree that is read-only but for /tmp. */
@@ -20,5 +21,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     env: { CNI_TS_SNAPSHOT: 'links', CNI_TS_STARTER: '1' },
     execArgv: ['--disable-warning=ExperimentalWarning'],
+    chaiConfig,
   },
 });

@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { chaiConfig } from '../tools/workspace/src/failure-messages.ts';
 import { longestFirst } from '../tools/workspace/src/longest-first.ts';
 
 /** The longest, and those that mostly wait: for agents to rest, for answers that do not come. */
@@ -37,5 +38,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     execArgv: ['--disable-warning=ExperimentalWarning'],
+    chaiConfig,
   },
 });
