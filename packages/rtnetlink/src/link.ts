@@ -23,6 +23,8 @@ export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_PROMISC = 0x100;
 export const IFF_ALLMULTI = 0x200;
+/** It has a carrier: a bridge has while one of its ports forwards. */
+export const IFF_LOWER_UP = 0x10000;
 
 /** struct ifinfomsg, include/uapi/linux/rtnetlink.h. `change` says which bits of `flags` to take over. */
 export const ifinfomsg = struct({ family: u8, padding: u8, type: u16, index: s32, flags: u32, change: u32 });

@@ -9,13 +9,19 @@ import { PacketSocket } from '@cni-ts/libc/packet-socket';
 import { RawNetlinkSocket } from '@cni-ts/libc/socket';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { Netlink } from '@cni-ts/netlink/socket';
-import { findLink, findLinkByIndex, IFF_UP, type Link, listLinks, setUp } from '@cni-ts/rtnetlink/link';
+import {
+  findLink,
+  findLinkByIndex,
+  IFF_LOWER_UP,
+  IFF_UP,
+  type Link,
+  listLinks,
+  setUp,
+} from '@cni-ts/rtnetlink/link';
 
 const RTNLGRP_LINK = 1;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
-/** include/uapi/linux/if.h: there is a carrier. */
-const IFF_LOWER_UP = 0x10000;
 
 const events = new Uint8Array(16384);
 const eventNumbers = new DataView(events.buffer);

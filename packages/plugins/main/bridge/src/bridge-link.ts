@@ -1,11 +1,14 @@
 import { errnoOf } from '@cni-ts/libc/syscall-error';
-import { restoreMac, sameMac } from '@cni-ts/resource/container-link';
+import { recordedMac, restoreMac, sameMac } from '@cni-ts/resource/container-link';
 import { hiding } from '@cni-ts/resource/drift';
 import { refusalOfKind } from '@cni-ts/resource/kind-of-link';
+import type { Namespace } from '@cni-ts/resource/namespace';
+import { randomMac } from '@cni-ts/resource/random-mac';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import { trySysctl } from '@cni-ts/resource/set-sysctl';
 import type { Site } from '@cni-ts/resource/site';
 import {
+  changedLink,
   createLink,
   deleteLink,
   findLink,
@@ -17,8 +20,10 @@ import {
   setPromisc,
   setUp,
 } from '@cni-ts/rtnetlink/link';
+import { operStates } from '@cni-ts/rtnetlink/oper-state';
 import { isOwnedBy, isStale } from '@cni-ts/skeleton/link-owner';
 import { failing } from '@cni-ts/spec/failing';
+import type { Interface } from '@cni-ts/spec/result';
 import type { Config } from './config.ts';
 
 /** The bridge a network hangs on. An existing one is taken as it is; it stays. */
@@ -45,8 +50,12 @@ export class BridgeLink implements Resource {
     const { name } = this;
     const { route } = site.host;
     failing(`failed to create bridge "${name}"`, () => {
-      const link = site.find('host', name) ?? this.#create(site);
+      const present = site.find('host', name);
+      const link = present ?? this.#create(site);
       refuseOther(link);
+      // Before the first port comes: the MAC stays what it was, and attachments that are made at once all report the one
+      // that it keeps.
+      if (present && this.#isPinned && link.operState !== 'up') pinMac(site.host, link);
       // What is shared stays as it is by now where others have come to use it.
       const change = (what: string, work: () => void, back: () => void) =>
         site.request.undo.make(what, work, () => {
@@ -88,12 +97,14 @@ export class BridgeLink implements Resource {
     const { name } = this;
     const { mtu, vlan, trunk } = this.#config;
     const { route } = site.host;
+    // One that it is made with is pinned from the beginning.
+    const mac = this.#isPinned ? (recordedMac(this.#recorded(site)) ?? randomMac()) : undefined;
     const data = vlan !== 0 || trunk !== undefined ? { vlanFiltering: 1 } : {};
     failing(`could not add "${name}"`, () => {
       try {
         site.request.undo.make(
           `bridge ${name}`,
-          () => createLink(route, { name, mtu, info: { kind: 'bridge', data } }),
+          () => createLink(route, { name, mac, mtu, info: { kind: 'bridge', data } }),
           () => {
             // Unless another attachment came to use it meanwhile.
             const link = findLink(route, name);
@@ -113,9 +124,13 @@ export class BridgeLink implements Resource {
     return link;
   }
 
+  #recorded(site: Site): Interface | undefined {
+    return site.recorded?.interfaces?.findLast((one) => one.name === this.name);
+  }
+
   differences(site: Site): Drift[] {
     const { name } = this;
-    const entry = site.recorded?.interfaces?.findLast((one) => one.name === name);
+    const entry = this.#recorded(site);
     if (!entry) return hiding('Interface name missing ');
     const link = site.find('host', name);
     if (!link) return hiding(`Interface name ${name} not found`);
@@ -143,21 +158,25 @@ export class BridgeLink implements Resource {
     const found = site.find('host', this.name);
     if (found && found.kind !== 'bridge') return false;
     this.ensure(site);
-    // One that is made again has another MAC, which would be that of the first port by the time the gateway pins it.
     const link = site.find('host', this.name);
-    if (link && this.#isPinned) {
-      restoreMac(
-        site.host,
-        link,
-        site.recorded?.interfaces?.find((one) => one.name === this.name),
-      );
-    }
+    if (link && this.#isPinned) restoreMac(site.host, link, this.#recorded(site));
     return true;
   }
 }
 
 function refuseOther({ name, kind }: Link): void {
   if (kind !== 'bridge') throw new Error(`"${name}" already exists but is not a bridge`);
+}
+
+/**
+ * Keeps the MAC that a bridge has: otherwise it is the lowest of its ports', and neighbours would lose the bridge whenever
+ * that port comes or goes. One whose last port left has 00:00:00:00:00:00, which cannot be set, and gets another.
+ */
+export function pinMac({ route }: Namespace, link: Link): void {
+  const address = link.mac.some((byte) => byte !== 0) ? link.mac : randomMac();
+  // The kernel finds out the state of a bridge that never had a port when its MAC changes, which it does no more.
+  const operState = link.operState === 'unknown' ? operStates.indexOf('up') : undefined;
+  failing("could not set bridge's mac", () => route.request(changedLink(link, { address, operState })));
 }
 
 /** Whether the bridge has ports besides the one of this attachment. */

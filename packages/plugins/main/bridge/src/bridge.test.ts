@@ -4,6 +4,7 @@ import { type Call, call, fakeIpam, pluginFolder, succeed } from '@cni-ts/testin
 import { conformance } from '@cni-ts/testing/conformance';
 import { type Container, type Host, test } from '@cni-ts/testing/namespaces';
 import { ownLinks } from '@cni-ts/testing/own-links';
+import { writeProgram } from '@cni-ts/testing/shell';
 import { snapshot } from '@cni-ts/testing/snapshot';
 import { describe, expect } from 'vitest';
 import { bridge } from './bridge.ts';
@@ -258,6 +259,50 @@ describe('addresses and gateways', () => {
     );
     expect(json(host.sh('ip -j link show cni0'))[0].address).toBe(mac);
   });
+
+  const bridges: [string, (host: Host, container: Container) => unknown][] = [
+    ['that it makes', () => undefined],
+    ['that somebody made', (host) => host.sh('ip link add cni0 type bridge')],
+    ['that somebody made and set up', (host) => host.sh('ip link add cni0 type bridge; ip link set cni0 up')],
+    [
+      'whose last port left',
+      async (host, container) => {
+        await succeed(bridge, 'ADD', given(host, container, {}));
+        await succeed(bridge, 'DEL', given(host, container, {}));
+      },
+    ],
+    [
+      'with a port and an address of somebody else',
+      (host) =>
+        host.sh(`ip link add cni0 type bridge
+          ip link add other type veth peer name there
+          ip link set other address fe:00:00:00:00:01 master cni0
+          ip address add 2001:db8:9::1/64 dev cni0
+          ip link set cni0 up; ip link set other up; ip link set there up`),
+    ],
+  ];
+  // The lowest MAC of the ports' would be that of a bridge, until its own is pinned.
+  test.for(bridges)(
+    'the MAC of a bridge %s stays while it gets its first ports',
+    async ([, prepare], { host, container }) => {
+      await prepare(host, container);
+      const seen = `${host.dir}/seen`;
+      const reply = { cniVersion: '1.1.0', ips: [{ address: '10.1.2.2/24' }] };
+      writeProgram(
+        `${host.bin}/slow`,
+        `#!/bin/sh
+        ip link add low type veth peer name lower
+        ip link set low address 02:00:00:00:00:01 master cni0
+        ip -j link show cni0 >${seen}
+        echo '${JSON.stringify(reply)}'`,
+      );
+      const config = { isGateway: true, ipam: { type: 'slow' } };
+      const { result } = await succeed(bridge, 'ADD', given(host, container, config));
+      const [{ address }] = json(readFileSync(seen, 'utf8'));
+      expect(result?.interfaces?.[0]).toEqual({ name: 'cni0', mac: address });
+      expect(json(host.sh('ip -j link show cni0'))[0]).toMatchObject({ address, operstate: 'UP' });
+    },
+  );
 
   test('isDefaultGateway adds the default route to container and result (bridge 4)', async ({
     host,

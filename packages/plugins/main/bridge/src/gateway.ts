@@ -3,7 +3,6 @@ import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
 import { errnoOf } from '@cni-ts/libc/syscall-error';
 import { firstAddress } from '@cni-ts/resource/first-address';
 import { addressOf } from '@cni-ts/resource/link-addressing';
-import type { Namespace } from '@cni-ts/resource/namespace';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import {
@@ -13,10 +12,10 @@ import {
   deleteAddress,
   listAddresses,
 } from '@cni-ts/rtnetlink/address';
-import { findLinkByIndex, type Link, setMac } from '@cni-ts/rtnetlink/link';
+import { getLink, type Link } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import type { Result, Route } from '@cni-ts/spec/result';
-import { isShared } from './bridge-link.ts';
+import { isShared, pinMac } from './bridge-link.ts';
 import type { Config } from './config.ts';
 
 const defaults = { 4: '0.0.0.0/0', 6: '::/0' } as const;
@@ -67,9 +66,8 @@ function isDefault(route: Route, family: 4 | 6): boolean {
  * The host's address on the network. One that is there already is left alone; another one in its way (any IPv4 address,
  * an overlapping IPv6 network) is an error, or is removed where forceAddress says so. It stays.
  *
- * The link's MAC is pinned to what it was before this attachment's port came: a bridge without an address of its own
- * takes the lowest MAC of its ports, and neighbours would lose it whenever that port leaves. So the link is to be noted
- * as it was seen then.
+ * Before it comes, the link's MAC is pinned (of a bridge that had no ports this is done already): who finds the address
+ * there reports a MAC that stays.
  */
 export class GatewayAddress implements Resource {
   readonly #link: string;
@@ -123,6 +121,7 @@ export class GatewayAddress implements Resource {
         () => unlessThere(() => addAddress(route, target, cidr)),
       );
     }
+    pinMac(site.host, getLink(route, target.name));
     failing(`could not add IP address ${formatCidr(address)} to "${target.name}"`, () =>
       // Another attachment of the network may do it meanwhile.
       unlessThere(() =>
@@ -134,7 +133,6 @@ export class GatewayAddress implements Resource {
         ),
       ),
     );
-    failing("could not set bridge's mac", () => pinMac(site.host, target));
   }
 
   /** With forceAddress the next network on this bridge may rightly have removed it. */
@@ -170,11 +168,4 @@ function unlessThere(add: () => void): void {
 function conflicts(present: Cidr, wanted: Cidr): boolean {
   if (wanted.ip.family === 4) return true;
   return contains(networkOf(present), wanted.ip) || contains(networkOf(wanted), present.ip);
-}
-
-/** A bridge whose last port left has the MAC 00:00:00:00:00:00, which cannot be set: then the present one is pinned. */
-function pinMac(host: Namespace, target: Link): void {
-  const isSet = (mac: Uint8Array | undefined) => mac?.some((byte) => byte !== 0);
-  const mac = isSet(target.mac) ? target.mac : findLinkByIndex(host.route, target.index)?.mac;
-  if (mac && isSet(mac)) setMac(host.route, target, mac);
 }
