@@ -10,14 +10,14 @@ export interface LoadPlan {
   readonly living: number;
   /** Of all calls, the part that is killed or stopped on the way. */
   readonly hurt: number;
+  /** Seconds that a lane rests after each call. */
+  readonly rest: number;
 }
 
 export class Load {
   readonly #plan: LoadPlan;
   readonly #random: Random;
   readonly #runtimes: readonly Runtime[];
-  /** Seconds that a lane rests after each call. */
-  rest = 0;
   #paused = false;
   #over = false;
   #running: Promise<void>[] = [];
@@ -57,7 +57,7 @@ export class Load {
     while (!this.#over) {
       if (this.#paused || !runtime.node.isOn) await sleep(0.05);
       else if (!(await this.#one(runtime, lane))) await sleep(0.05 + this.#random.fraction() * 0.2);
-      if (this.rest > 0) await sleep(this.rest);
+      if (this.#plan.rest > 0) await sleep(this.#plan.rest);
     }
   }
 

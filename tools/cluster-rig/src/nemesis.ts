@@ -201,10 +201,7 @@ async function fenceOff(world: World, target: Runtime): Promise<string> {
 const lostNode = onOne('a node lost, fenced --off, and back through a boot', async (world, target) => {
   const had = [...target.live].map(([id, { network }]) => [id, network] as const);
   target.powerOff(now());
-  // A minute in which nothing else happens: in a short run the load need not be whole then.
-  world.load.rest = world.patience < 1 ? 0.1 : 0;
   const said = await fenceOff(world, target);
-  world.load.rest = 0;
   if (said.startsWith('refused')) world.complaints.push(`fence --off of ${target.node.name}: ${said}`);
   await sleep(lasting(world, 2, 15));
   target.node.powerOn();

@@ -96,6 +96,8 @@ async function inside(): Promise<void> {
     minutes: numberOf('minutes', short ? 4 : 40),
     ...{ bin: resolve(options.bin), out, sabotage },
     patience: short ? 0.15 : 1,
+    // It runs beside other tests.
+    rest: short ? 0.1 : 0,
     figures: short || options['no-figures'] ? undefined : { adds: 50_000, rounds: 1000, sharedSeconds: 30 },
     faults: options.fault,
   });

@@ -31,6 +31,8 @@ export interface RunPlan {
   /** Gets logs, the history, and the report. */
   readonly out: string;
   readonly patience: number;
+  /** Seconds that whoever starts and removes containers rests after each call. */
+  readonly rest: number;
   /** undefined: none are taken. */
   readonly figures: FiguresPlan | undefined;
   /** Parts of the names of faults; undefined: all. */
@@ -76,7 +78,11 @@ export async function run(plan: RunPlan): Promise<RunReport> {
   say(`${nodes.length} agents are up`);
   const recorder = new Recorder(join(plan.out, 'history.jsonl'));
   const runtimes = nodes.map((node) => new Runtime(node, recorder));
-  const load = new Load({ networks, living: livingOn(plan.nodes), hurt: 0.01 }, runtimes, random);
+  const load = new Load(
+    { networks, living: livingOn(plan.nodes), hurt: 0.01, rest: plan.rest },
+    runtimes,
+    random,
+  );
   const world: World = {
     ...{ members, runtimes, networks, setup, recorder, load, random, patience: plan.patience },
     complaints: [],
