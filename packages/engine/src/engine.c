@@ -564,7 +564,7 @@ static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JS
 /* ---- what the file says of itself ------------------------------------------------------------------------------- */
 
 /*
- * In the file: that it is ours and of which version, of which build it is (BUILD, a hash of all that went into it), and
+ * In the file: that it is ours and of which version, of which build it is (a hash of all that went into it), and
  * which plugin it is, where `cnitool install` has written that. So a file of the same program is known by 32 bytes of it,
  * one of another build by what it begins with (packages/cli looks for that), and one by any name is what it was
  * installed as.
@@ -572,17 +572,7 @@ static JSValue leave_behind(JSContext *context, JSValueConst self, int count, JS
 struct mark {
   char version[32], build[32], plugin[32];
 };
-#ifndef VERSION
-#define VERSION "0.0.0"
-#endif
-__attribute__((section(".mark"), used)) static const struct mark mark = {"cni-ts program v" VERSION, BUILD, ""};
-
-/* The compiler must not take the mark for what stands above. */
-static const struct mark *own_mark(void) {
-  const struct mark *at = &mark;
-  __asm__("" : "+r"(at));
-  return at;
-}
+extern const struct mark mark;
 
 /* Where in the file, -1 when the kernel has not told how the program lies in memory. */
 static long mark_offset(void) {
@@ -605,7 +595,7 @@ static JSValue same_build(JSContext *context, JSValueConst self, int count, JSVa
   if (file < 0) return JS_FALSE;
   long offset = mark_offset();
   int same = offset >= 0 && pread(file, build, sizeof build, offset + offsetof(struct mark, build)) == sizeof build &&
-             !memcmp(build, own_mark()->build, sizeof build);
+             !memcmp(build, mark.build, sizeof build);
   close(file);
   return JS_NewBool(context, same);
 }
@@ -613,7 +603,7 @@ static JSValue same_build(JSContext *context, JSValueConst self, int count, JSVa
 /* mark(): [where in the file the plugin's name is, how many bytes there are for it, the name that is there] */
 static JSValue get_mark(JSContext *context, JSValueConst self, int count, JSValueConst *values) {
   long offset = mark_offset();
-  const char *plugin = own_mark()->plugin;
+  const char *plugin = mark.plugin;
   JSValue list = JS_NewArray(context);
   JS_SetPropertyUint32(context, list, 0, JS_NewInt64(context, offset < 0 ? -1 : offset + (long)offsetof(struct mark, plugin)));
   JS_SetPropertyUint32(context, list, 1, JS_NewInt64(context, sizeof mark.plugin));

@@ -2,12 +2,10 @@ import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
-import { definitions } from '../../../packages/libc/src/internal/calls.ts';
+import { bytecodeCompiler, engineObject, programOptions } from './engine-objects.ts';
 import type { Program } from './javascript.ts';
-import { type Cpu, gcc, hardening, ownCpu, quickJs, strip, withoutFolder } from './quickjs.ts';
+import { type Cpu, gcc, quickJs, strip } from './quickjs.ts';
 import { readManifest, workspaceRoot } from './workspace.ts';
-
-const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
 /** A program (javascript.ts), and the file it is to be compiled to. */
 export interface Compiled extends Pick<Program, 'script'> {
@@ -40,7 +38,7 @@ export async function compileTogether(
   { largePagesFor = '' } = {},
 ): Promise<void> {
   mkdirSync(work, { recursive: true });
-  const compiler = await bytecodeCompiler(work);
+  const [compiler, engine] = [await bytecodeCompiler(), await engineObject(cpu, largePagesFor)];
   const scripts = programs.map(({ script, file }) => {
     const folder = join(work, basename(file));
     mkdirSync(folder, { recursive: true });
@@ -48,34 +46,10 @@ export async function compileTogether(
     writeFileSync(path, script);
     return { path, folder, file };
   });
-  writeFileSync(
-    join(work, 'calls.inc'),
-    Object.entries(definitions)
-      .map(([name, parameters]) => `CALL(${name}, ${parameters === '' ? 0 : parameters.split(' ').length})\n`)
-      .join(''),
-  );
-  const { source, objects } = await quickJs(cpu);
-  // At fixed addresses and with libc in it: nothing is looked up or moved when a plugin starts.
-  const options = ['-O2', ...hardening, '-static', '-no-pie', '-Wall', '-Werror', '-Wno-cast-function-type'];
-  const engine = join(work, 'engine.o');
-  const includes = ['-I', source, '-I', work];
-  const names = largePagesFor ? [`-DLARGE_PAGES_FOR="${largePagesFor}"`] : [];
-  const sources = ['engine.c', 'memory.h', 'sha512.h'].map((name) => join(engineFolder, name));
-  const made = [...scripts.map(({ path }) => path), ...sources, join(work, 'calls.inc'), ...objects];
-  const build = `-DBUILD="${buildOf(made, [cpu, ...options, ...names])}"`;
+  const { objects } = await quickJs(cpu);
+  const made = [...scripts.map(({ path }) => path), engine, ...objects];
   const { version } = readManifest(workspaceRoot);
-  const defined = [...names, build, `-DVERSION="${version}"`];
-  const folders = [engineFolder, source, work].map(withoutFolder);
-  await gcc(cpu, [
-    ...options,
-    ...folders,
-    ...includes,
-    ...defined,
-    '-c',
-    join(engineFolder, 'engine.c'),
-    '-o',
-    engine,
-  ]);
+  const mark = markOf(version, buildOf(made, [cpu, ...programOptions]));
   const link = async (assembly: string, program: string): Promise<void> => {
     // The bytecode comes last: the prepared program goes without it, and all else stays where it is.
     const sections = [
@@ -84,7 +58,7 @@ export async function compileTogether(
       `-Wl,--section-start=.arena=${arenaAddress}`,
       `-Wl,--section-start=.bytecode=${bytecodeAddress}`,
     ];
-    await gcc(cpu, [...options, ...sections, engine, assembly, ...objects, '-lm', '-o', program]);
+    await gcc(cpu, [...programOptions, ...sections, engine, assembly, ...objects, '-lm', '-o', program]);
   };
   await Promise.all(
     scripts.map(async ({ path, folder, file }) => {
@@ -104,14 +78,15 @@ export async function compileTogether(
     };
     const first = await linked(
       'unprepared',
-      arenaOf('%nobits', `.space ${arenaSize}`) + bytecodeOf(bytecode),
+      arenaOf('%nobits', `.space ${arenaSize}`) + bytecodeOf(bytecode) + mark,
     );
     const memory = join(folder, 'memory');
     await execa(...runOn(cpu, first, ['--prepare', memory]));
     const second = await linked(
       'prepared',
       arenaOf('%progbits', `.incbin "${memory}"\n.balign 4096`) +
-        bytecodeOf('.global program_start, program_end\nprogram_start: .byte 0\nprogram_end:\n'),
+        bytecodeOf('.global program_start, program_end\nprogram_start: .byte 0\nprogram_end:\n') +
+        mark,
     );
     if ((await addresses(second)) !== (await addresses(first))) {
       throw new Error(
@@ -158,6 +133,13 @@ export function bytecodeOf(content: string): string {
   return `.section .bytecode, "a", %progbits\n${content}${noStack}`;
 }
 
+/** `struct mark` of engine.c: three texts, each in 32 bytes, the last of them empty. */
+export function markOf(version: string, build: string): string {
+  const texts = [`cni-ts program v${version}`, build, ''];
+  const room = texts.map((text) => `.ascii "${text.padEnd(32, '\0').replaceAll('\0', '\\0')}"\n`);
+  return `.section .mark, "a", %progbits\n.global mark\nmark:\n${room.join('')}`;
+}
+
 /** Says that the code needs no executable stack. */
 const noStack = '.section .note.GNU-stack, "", %progbits\n';
 
@@ -172,15 +154,6 @@ async function addresses(program: string): Promise<string> {
       .map((line) => line.replace(/ \w /, ' '))
       .join('\n')
   );
-}
-
-/** Bytecode is the same for all processors we build for, so it is made here. */
-async function bytecodeCompiler(work: string): Promise<string> {
-  const cpu = ownCpu();
-  const { source, objects } = await quickJs(cpu);
-  const compiler = join(work, 'compiler');
-  await gcc(cpu, ['-O2', '-I', source, join(engineFolder, 'compiler.c'), ...objects, '-lm', '-o', compiler]);
-  return compiler;
 }
 
 /** Puts each file into `folder` under its names, as hard links: they cost no space, and all are the same program to the

@@ -4,14 +4,15 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { arenaOf, bytecodeOf, compile } from './executable.ts';
+import { libcCalls } from './engine-objects.ts';
+import { arenaOf, bytecodeOf, compile, markOf } from './executable.ts';
 import { bundleMulticall } from './javascript.ts';
 import { ownCpu, quickJs } from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sanitizers-'));
 const sources = join(workspaceRoot, 'packages/engine/src');
-const checks = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g', '-O1', '-DBUILD="test"'];
+const checks = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g', '-O1'];
 afterAll(() => rmSync(folder, { recursive: true }));
 
 // The sanitizers want glibc and cannot be linked statically, so QuickJS is compiled once more, unchecked.
@@ -32,9 +33,10 @@ beforeAll(async () => {
     ),
   );
   const engine = join(work, 'checked.o');
+  writeFileSync(join(work, 'calls.inc'), libcCalls);
   await run('gcc', [...checks, '-I', source, '-I', work, '-c', join(sources, 'engine.c'), '-o', engine]);
   const link = (name: string, arena: string) => {
-    writeFileSync(join(work, `${name}.S`), arena);
+    writeFileSync(join(work, `${name}.S`), arena + markOf('0.0.0', 'test'));
     const sections = ['-Wl,--wrap=gettimeofday', '-Wl,--section-start=.arena=0x10000000', '-no-pie'];
     return run('gcc', [
       ...checks,
