@@ -129,6 +129,32 @@ describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
     expect(host.succeeds('ip link show cni0.100')).toBe(true);
   });
 
+  test("the host's leg in a VLAN that a killed ADD left unfinished is completed by the next, and found by CHECK", async ({
+    host,
+    container,
+  }) => {
+    pluginFolder(host, 'host-local');
+    const config = { vlan: 100, isDefaultGateway: true, ipam: dual(host) };
+    const first = given(host, container, config);
+    const { result } = await succeed(bridge, 'ADD', first);
+    const port = JSON.parse(host.sh('ip -j link show cni0.100'))[0].link;
+    const harms = [
+      `ip link set ${port} nomaster; ip link set cni0.100 down`,
+      `bridge vlan del dev ${port} vid 100`,
+    ];
+    for (const [i, harm] of harms.entries()) {
+      host.sh(harm);
+      expect(container.succeeds('ping -c1 -W1 10.1.2.1'), harm).toBe(false);
+      const { error } = await call(bridge, 'CHECK', { ...first, prevResult: result });
+      expect(error?.msg).toContain(port);
+      const second = given(host, host.container(`other${i}`), config, { containerId: `other${i}` });
+      await succeed(bridge, 'ADD', second);
+      expect(container.succeeds('ping -c1 -W3 10.1.2.1'), harm).toBe(true);
+      await succeed(bridge, 'CHECK', { ...first, prevResult: result });
+      await succeed(bridge, 'DEL', second);
+    }
+  });
+
   test('a name that gets too long with the VLAN is refused, and nothing is left', async ({
     host,
     container,

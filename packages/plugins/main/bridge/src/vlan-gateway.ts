@@ -4,7 +4,7 @@ import { hostLinkName } from '@cni-ts/resource/link-name';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
 import type { Site } from '@cni-ts/resource/site';
 import { createVethPair } from '@cni-ts/resource/veth-pair';
-import { findLink, getLink, setUp } from '@cni-ts/rtnetlink/link';
+import { findLink, IFF_UP, type Link, setUp } from '@cni-ts/rtnetlink/link';
 import { failing } from '@cni-ts/spec/failing';
 import { type BridgeLink, isShared } from './bridge-link.ts';
 import type { Config } from './config.ts';
@@ -34,11 +34,16 @@ export class VlanGateway implements Resource {
   ensure(site: Site): void {
     failing('failed to set vlan interface for bridge with addr', () => {
       const present = failing(`failed to find interface "${this.name}"`, () => site.find('host', this.name));
-      if (!present) failing('failed to create vlan interface', () => this.#make(site));
+      const leg = present ?? failing('failed to create vlan interface', () => this.#make(site));
+      // Another ADD may be about to do so, or have been killed before it could.
+      if (this.#portDrift(site).length > 0) this.#asPort.ensure(site);
+      if (leg.flags & IFF_UP) return;
+      failing(`failed to up "${this.name}"`, () => setUp(site.host.route, leg));
+      site.look('host', this.name);
     });
   }
 
-  #make(site: Site): void {
+  #make(site: Site): Link {
     const { host } = site;
     const bridge = site.link('host', this.#bridge.name);
     const pair = {
@@ -48,27 +53,29 @@ export class VlanGateway implements Resource {
       port: true,
       inUse: () => isShared(site, bridge),
     };
-    const made = failing(`faild to create vlan gateway "${this.name}"`, () => {
+    return failing(`faild to create vlan gateway "${this.name}"`, () => {
       try {
-        return createVethPair(pair, host, host, site.request.undo);
+        const made = createVethPair(pair, host, host, site.request.undo);
+        site.look('host', this.#port, made.host);
+        return made.container;
       } catch (error) {
         // Another container of this VLAN made it meanwhile.
         const isTaken = error instanceof Error && errnoOf(error.cause) === 'EEXIST';
         const there = isTaken && findLink(host.route, this.name);
-        if (there) return { container: there, host: undefined };
+        if (there) return there;
         throw error;
       }
     });
-    if (made.host) {
-      site.look('host', this.#port, made.host);
-      this.#asPort.ensure(site);
-    }
-    failing(`failed to up "${this.name}"`, () => setUp(host.route, made.container));
-    site.look('host', this.name, getLink(host.route, this.name));
+  }
+
+  /** Where the leg is another's, as the reference's, it has no such port. */
+  #portDrift(site: Site): readonly Drift[] {
+    return site.find('host', this.#port) ? this.#asPort.differences(site) : [];
   }
 
   /** Its address is looked at, and that hangs on it. */
-  differences(site: Site): Drift[] {
-    return site.find('host', this.name) ? [] : [{ text: `Interface ${this.name} not found` }];
+  differences(site: Site): readonly Drift[] {
+    if (!site.find('host', this.name)) return [{ text: `Interface ${this.name} not found` }];
+    return this.#portDrift(site);
   }
 }
