@@ -27,7 +27,9 @@ export default defineConfig({
     include: ['e2e/src/**/*.test.ts'],
     // Those need another kernel: vitest.uml.config.ts.
     exclude: [...configDefaults.exclude, '**/*.uml.test.ts'],
-    pool: 'threads',
+    // A process each: Node copies its page tables whenever it starts a program, and a process with four files has four
+    // times as many.
+    pool: 'forks',
     maxWorkers: 4,
     sequence: {
       sequencer: longestFirst(

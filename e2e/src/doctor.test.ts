@@ -244,7 +244,7 @@ test('two containers with one address are named', async () => {
 test("with cron's PATH iptables is found as well: no false alarm, and repair makes nothing twice", async () => {
   const net = network('cron', 97, { backend: 'iptables', firewall: true });
   await net.add('a', 8097);
-  const before = lab.sh('nft list ruleset');
+  const before = lab.sh('nft -s list ruleset');
   for (const verb of ['doctor', 'repair']) {
     const { status, stdout } = await net.cnitool([verb], { PATH: '/usr/bin:/bin' });
     expect([status, stdout]).toEqual([
@@ -252,7 +252,7 @@ test("with cron's PATH iptables is found as well: no false alarm, and repair mak
       expect.stringContaining(verb === 'doctor' ? '✓ checks: 1 attachment\n' : '1 attachment: 1 fine'),
     ]);
   }
-  expect(lab.sh('nft list ruleset')).toBe(before);
+  expect(lab.sh('nft -s list ruleset')).toBe(before);
 });
 
 test('plugins that are missing are not counted as there', async () => {

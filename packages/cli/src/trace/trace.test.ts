@@ -293,7 +293,7 @@ describe('trace', () => {
   });
 
   test('changes nothing', async ({ world }) => {
-    const look = () => world.host.sh('nft list ruleset; ip -o address | cut -d" " -f1-8; ip route');
+    const look = () => world.host.sh('nft -s list ruleset; ip -o address | cut -d" " -f1-8; ip route');
     // Links of the world that were just made come up, and get addresses, in their own time.
     let before = '';
     const isSettled = () => {

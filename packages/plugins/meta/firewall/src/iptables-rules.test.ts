@@ -499,12 +499,12 @@ describe('rules that their table’s owner has written anew', () => {
       host,
     }) => {
       await both(host);
-      const before = host.sh('nft list ruleset');
+      const before = host.sh('nft -s list ruleset');
       const policy = { ingressPolicy: 'isolated' };
       await succeed(firewall, 'CHECK', given(policy));
       await succeed(firewall, 'ADD', given(policy));
       await succeed(firewall, 'ADD', { ...given(policy, other), containerId: 'c2' });
-      expect(host.sh('nft list ruleset')).toBe(before);
+      expect(host.sh('nft -s list ruleset')).toBe(before);
       await succeed(firewall, 'DEL', { ...given(), containerId: 'c1', prevResult: undefined });
       expect(remaining(host).join()).not.toMatch(/10\.0\.0\.2\b|::1\b/);
       await succeed(firewall, 'DEL', { ...given({}, other), containerId: 'c2' });

@@ -62,19 +62,19 @@ describe.skipIf(process.env.CNI_TS_EXECUTABLES !== undefined).for(['iptables', '
         ...given(backend, { ingressPolicy: 'open' }, 3),
         containerId: 'other',
       });
-      const before = host.sh('nft list ruleset');
+      const before = host.sh('nft -s list ruleset');
       const failed = await call(firewall, 'ADD', { ...given(backend), containerId: 'c1', ...interrupted });
       expect(failed.error?.code).toBe(11);
-      expect(host.sh('nft list ruleset')).toBe(before);
+      expect(host.sh('nft -s list ruleset')).toBe(before);
     });
 
     test('a second ADD that fails leaves the rules of the first', async ({ host }) => {
       dropping(host);
       const interrupted = { interrupted: () => 'SIGTERM' };
       await succeed(firewall, 'ADD', given(backend));
-      const before = host.sh('nft list ruleset');
+      const before = host.sh('nft -s list ruleset');
       expect((await call(firewall, 'ADD', { ...given(backend), ...interrupted })).error?.code).toBe(11);
-      expect(host.sh('nft list ruleset')).toBe(before);
+      expect(host.sh('nft -s list ruleset')).toBe(before);
       await succeed(firewall, 'CHECK', given(backend));
     });
   },

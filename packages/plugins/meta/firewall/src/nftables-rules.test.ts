@@ -182,7 +182,7 @@ describe('where another firewall’s forward chain drops', () => {
       );
       for (const number of [2, 3]) await succeed(firewall, 'ADD', given(policy, number));
       host.sh(`cd ${host.bin}; ${rewrite}`);
-      return host.sh('nft list ruleset');
+      return host.sh('nft -s list ruleset');
     };
     const about = (host: Host, number: number) =>
       host
@@ -194,7 +194,7 @@ describe('where another firewall’s forward chain drops', () => {
       expect(about(host, 2)).toHaveLength(4 + 2 * 6);
       await succeed(firewall, 'CHECK', given(policy));
       await succeed(firewall, 'ADD', given(policy));
-      expect(host.sh('nft list ruleset')).toBe(before);
+      expect(host.sh('nft -s list ruleset')).toBe(before);
       await succeed(firewall, 'DEL', { ...given(), prevResult: undefined });
       expect(about(host, 2)).toEqual([]);
       await succeed(firewall, 'CHECK', given(policy, 3));
