@@ -20,7 +20,7 @@ const skipped: Counts = { ...none, skipped: 1 };
  *  them on. It gives its counts, and shows what was printed, when the function it returns is called: at its turn. `isTurn`:
  *  that is now, and what it prints may be shown as it comes. */
 const besides = {
-  // Half of each file's time is waiting, and so it is among the tests once those below are done.
+  // Half of each file's time is waiting, and so it is among the tests once those that mostly compute are done.
   e2e: async (isTurn) => {
     if (!isTurn) for (const one of busy) if (isAsked(one)) await beside(one, false);
     return vitest('e2e', 'e2e/vitest.config.ts', [], isTurn);
@@ -35,7 +35,7 @@ const besides = {
   uml: inUml,
 } satisfies Partial<Record<Stage, (isTurn: boolean) => Promise<() => Counts>>>;
 type Beside = keyof typeof besides;
-const busy: readonly Beside[] = ['torture', 'cluster', 'uml'];
+const busy: readonly Beside[] = ['torture', 'uml'];
 const isBeside = (name: Stage): name is Beside => name in besides;
 
 const stages: Record<Exclude<Stage, Beside>, () => Promise<Counts>> = {
