@@ -8,7 +8,8 @@
  * Where the kernel refuses an answer it says what makes the program be asked.
  *
  * Then what every file in and under these folders of /proc/sys says, a line `path:text` each, with the further lines of a
- * text of several as they are. Of one that cannot be read, or that is empty, nothing.
+ * text of several as they are. Of one that cannot be read, or that is empty, nothing. What each link has of ipv4/conf and
+ * ipv6/conf the kernel tells by netlink, by number: a line for each link, in the place of a hundred files.
  *
  * grep(1) would do for these. But for a read of n bytes the kernel clears n bytes, however few there are, and grep's are
  * 96 KiB; and it asks for the names in each link's folder, which are those of any other link. */
@@ -17,6 +18,7 @@
 #include <err.h>
 #include <fcntl.h>
 #include <linux/fib_rules.h>
+#include <linux/if_link.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -82,6 +84,21 @@ static void tell_these(int folder, size_t length, const struct names *names)
 	close(folder);
 }
 
+/* Whether netlink has told what the links have in their folders of conf. */
+static int are_links_told;
+
+/* What the kernel does not tell by netlink of a link's folder of conf (Linux 6.18). A kernel may not have all of them. */
+static void tell_untold(int folder, size_t length, const char *link)
+{
+	static const char *const names[] = {"stable_secret", "regen_min_advance", "ra_honor_pio_life", "ra_honor_pio_pflag"};
+	append(length, link);
+	size_t more = length + 1 + strlen(link);
+	for (size_t at = 0; at < sizeof names / sizeof *names; at++) {
+		append(more, names[at]);
+		tell(folder, path + length + 1);
+	}
+}
+
 /* The same where the names are not known. Returns them where there is room, and nothing but files; else `names` is empty. */
 static void walk(int folder, size_t length, struct names *names)
 {
@@ -90,7 +107,8 @@ static void walk(int folder, size_t length, struct names *names)
 		err(1, "%s", path);
 	/* A folder of links: the folders in it have the same names in them, those of the kind of setting. */
 	struct names each = {.length = 0};
-	int is_of_links = length > 5 && (strcmp(path + length - 5, "/conf") == 0 || strcmp(path + length - 6, "/neigh") == 0);
+	int is_conf = length > 5 && strcmp(path + length - 5, "/conf") == 0;
+	int is_of_links = is_conf || (length > 6 && strcmp(path + length - 6, "/neigh") == 0);
 	int is_plain = 1;
 	names->length = 0;
 	for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
@@ -109,6 +127,11 @@ static void walk(int folder, size_t length, struct names *names)
 			continue;
 		}
 		is_plain = 0;
+		if (is_conf && are_links_told && strcmp(entry->d_name, "all") != 0 && strcmp(entry->d_name, "default") != 0) {
+			if (strstr(path, "/ipv6/") != NULL)
+				tell_untold(folder, length, entry->d_name);
+			continue;
+		}
 		/* A link's are gone with the link. */
 		int inner = openat(folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (inner < 0)
@@ -165,9 +188,18 @@ static int ask(int protocol, int type, int flags, const void *body, size_t lengt
 static const void *attribute(const void *from, size_t length, int type)
 {
 	for (const struct rtattr *one = from; RTA_OK(one, length); one = RTA_NEXT(one, length))
-		if (one->rta_type == type)
+		if ((one->rta_type & NLA_TYPE_MASK) == type)
 			return RTA_DATA(one);
 	return NULL;
+}
+
+/* The same within another attribute; NULL without that one, too. */
+static const void *inner_attribute(const void *outer, int type)
+{
+	if (outer == NULL)
+		return NULL;
+	const struct rtattr *whole = (const struct rtattr *)((const char *)outer - RTA_LENGTH(0));
+	return attribute(outer, RTA_PAYLOAD(whole), type);
 }
 
 static uint32_t generation;
@@ -191,6 +223,51 @@ static void tell_queue(const void *body, size_t length)
 	const char *kind = attribute((const char *)body + head, length - head, TCA_KIND);
 	if (one->tcm_handle != 0 || kind == NULL || strcmp(kind, "noqueue") != 0)
 		is_queued = 1;
+}
+
+static FILE *of_links;
+
+/* IPV4_DEVCONF_* of linux/ip.h, the first of which has no number 0, or DEVCONF_* of linux/ipv6.h. */
+static void tell_numbers(const char *family, const char *link, const void *numbers)
+{
+	if (numbers == NULL)
+		return;
+	const struct rtattr *whole = (const struct rtattr *)((const char *)numbers - RTA_LENGTH(0));
+	fprintf(of_links, "/proc/sys/net/%s/conf/%s by number:", family, link);
+	for (size_t at = 0; at < RTA_PAYLOAD(whole) / sizeof(int32_t); at++)
+		fprintf(of_links, " %zu=%d", at, ((const int32_t *)numbers)[at]);
+	fputc('\n', of_links);
+}
+
+static void tell_link(const void *body, size_t length)
+{
+	const size_t head = NLMSG_ALIGN(sizeof(struct ifinfomsg));
+	const char *name = attribute((const char *)body + head, length - head, IFLA_IFNAME);
+	const void *families = attribute((const char *)body + head, length - head, IFLA_AF_SPEC);
+	if (name == NULL)
+		return;
+	tell_numbers("ipv4", name, inner_attribute(inner_attribute(families, AF_INET), IFLA_INET_CONF));
+	tell_numbers("ipv6", name, inner_attribute(inner_attribute(families, AF_INET6), IFLA_INET6_CONF));
+}
+
+/* Where the kernel refuses, the files are read. */
+static void tell_links(void)
+{
+	const struct {
+		struct ifinfomsg head;
+		struct rtattr attribute;
+		uint32_t filter;
+	} request = {.attribute = {RTA_LENGTH(sizeof(uint32_t)), IFLA_EXT_MASK}, .filter = RTEXT_FILTER_SKIP_STATS};
+	char *text;
+	size_t length;
+	of_links = open_memstream(&text, &length);
+	if (of_links == NULL)
+		err(1, "no memory");
+	are_links_told = ask(NETLINK_ROUTE, RTM_GETLINK, NLM_F_DUMP, &request, sizeof request, tell_link);
+	fclose(of_links);
+	if (are_links_told)
+		fwrite(text, 1, length, stdout);
+	free(text);
 }
 
 static void tell_rule(const void *body, size_t length)
@@ -235,6 +312,7 @@ int main(int count, char **folders)
 {
 	static struct names names;
 	tell_others();
+	tell_links();
 	for (int at = 1; at < count; at++) {
 		size_t length = strlen(folders[at]);
 		if (length + 1 > sizeof path)

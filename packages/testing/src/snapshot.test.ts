@@ -1,6 +1,7 @@
 /** What no snapshot shows, no plugin is caught leaving behind: every kind of change must show, and its removal too. */
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect } from 'vitest';
 import { type Host, test } from './namespaces.ts';
 import { has } from './needs.ts';
@@ -206,6 +207,24 @@ describe('a snapshot shows', () => {
     shown(host, `echo ${Number(before) === 1 ? 0 : 1} >${file}`, `echo ${before} >${file}`, 'settings');
   });
 
+  test('each setting of a link that can be changed', ({ host }) => {
+    furnish(host);
+    const unseen: string[] = [];
+    let changed = 0;
+    let before = snapshot().settings;
+    for (const folder of ['ipv4/conf', 'ipv6/conf']) {
+      for (const name of readdirSync(`/proc/sys/net/${folder}/br0`)) {
+        if (!change(`/proc/sys/net/${folder}/br0/${name}`)) continue;
+        changed++;
+        const after = snapshot().settings;
+        if (isDeepStrictEqual(after, before)) unseen.push(name);
+        before = after;
+      }
+    }
+    expect(unseen).toEqual([]);
+    expect(changed).toBeGreaterThan(60);
+  });
+
   test('files and links to files', ({ host }) => {
     const before = snapshot(undefined, host.dir);
     writeFileSync(join(host.dir, 'file'), 'text');
@@ -223,6 +242,24 @@ describe('a snapshot shows', () => {
     expect(snapshot()).toEqual(before);
   });
 });
+
+/** Writes something else there; false where nothing else can be. */
+function change(file: string): boolean {
+  const text = () => attempted(() => readFileSync(file, 'utf8'));
+  const before = text();
+  return ['1', '0', '2', '3', '1400', 'fe80::1'].some((value) => {
+    attempted(() => writeFileSync(file, value));
+    return text() !== before;
+  });
+}
+
+function attempted<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined; // reason: some cannot be read before they are written, and each takes other values
+  }
+}
 
 function shown(host: Host, make: string, takeBack: string, shows: keyof Snapshot): void {
   const before = snapshot();
