@@ -28,7 +28,7 @@ export default defineConfig({
   test: {
     ...kernel,
     // Two thirds of each file's time are waiting, and by then little else runs.
-    maxWorkers: 5,
+    maxWorkers: 6,
     sequence: {
       sequencer: longestFirst(
         import.meta.dirname,

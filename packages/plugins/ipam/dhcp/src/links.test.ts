@@ -38,6 +38,7 @@ test('two interfaces of a container have two leases (dhcp 5), and a link that is
   expect(JSON.parse(container.sh('ip -j link show net1'))[0].flags).toContain('UP');
   await lab.succeed('DEL', container, { ifname: 'net1' });
   await lab.succeed('DEL', container);
+  await until(() => server.of('release').length > 1, 'two releases');
   expect(server.of('release').map(({ message }) => message.ciaddr)).toEqual(['192.168.7.52', '192.168.7.51']);
 });
 
