@@ -9,7 +9,7 @@
  *
  * Then what every file in and under these folders of /proc/sys says, a line `path:text` each, with the further lines of a
  * text of several as they are. Of one that cannot be read, or that is empty, nothing. What each link has of ipv4/conf and
- * ipv6/conf the kernel tells by netlink, by number: a line for each link, in the place of a hundred files.
+ * ipv6/conf the kernel tells by netlink, in the place of a hundred files; a time may be in another unit there.
  *
  * grep(1) would do for these. But for a read of n bytes the kernel clears n bytes, however few there are, and grep's are
  * 96 KiB; and it asks for the names in each link's folder, which are those of any other link. */
@@ -18,6 +18,7 @@
 #include <err.h>
 #include <fcntl.h>
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -227,16 +228,44 @@ static void tell_queue(const void *body, size_t length)
 
 static FILE *of_links;
 
-/* IPV4_DEVCONF_* of linux/ip.h, the first of which has no number 0, or DEVCONF_* of linux/ipv6.h. */
-static void tell_numbers(const char *family, const char *link, const void *numbers)
+/* By IPV4_DEVCONF_* of linux/ip.h, the first of which is 1, what a link's files are called. */
+static const char *const names4[] = {
+	"forwarding", "mc_forwarding", "proxy_arp", "accept_redirects", "secure_redirects", "send_redirects",
+	"shared_media", "rp_filter", "accept_source_route", "bootp_relay", "log_martians", "tag", "arp_filter",
+	"medium_id", "disable_xfrm", "disable_policy", "force_igmp_version", "arp_announce", "arp_ignore",
+	"promote_secondaries", "arp_accept", "arp_notify", "accept_local", "src_valid_mark", "proxy_arp_pvlan",
+	"route_localnet", "igmpv2_unsolicited_report_interval", "igmpv3_unsolicited_report_interval",
+	"ignore_routes_with_linkdown", "drop_unicast_in_l2_multicast", "drop_gratuitous_arp", "bc_forwarding",
+	"arp_evict_nocarrier"};
+/* By DEVCONF_* of linux/ipv6.h. */
+static const char *const names6[] = {
+	"forwarding", "hop_limit", "mtu", "accept_ra", "accept_redirects", "autoconf", "dad_transmits",
+	"router_solicitations", "router_solicitation_interval", "router_solicitation_delay", "use_tempaddr",
+	"temp_valid_lft", "temp_prefered_lft", "regen_max_retry", "max_desync_factor", "max_addresses",
+	"force_mld_version", "accept_ra_defrtr", "accept_ra_pinfo", "accept_ra_rtr_pref", "router_probe_interval",
+	"accept_ra_rt_info_max_plen", "proxy_ndp", "optimistic_dad", "accept_source_route", "mc_forwarding",
+	"disable_ipv6", "accept_dad", "force_tllao", "ndisc_notify", "mldv1_unsolicited_report_interval",
+	"mldv2_unsolicited_report_interval", "suppress_frag_ndisc", "accept_ra_from_local", "use_optimistic",
+	"accept_ra_mtu", "stable_secret", "use_oif_addrs_only", "accept_ra_min_hop_limit",
+	"ignore_routes_with_linkdown", "drop_unicast_in_l2_multicast", "drop_unsolicited_na", "keep_addr_on_down",
+	"router_solicitation_max_interval", "seg6_enabled", "seg6_require_hmac", "enhanced_dad", "addr_gen_mode",
+	"disable_policy", "accept_ra_rt_info_min_plen", "ndisc_tclass", "rpl_seg_enabled", "ra_defrtr_metric",
+	"ioam6_enabled", "ioam6_id", "ioam6_id_wide", "ndisc_evict_nocarrier", "accept_untracked_na",
+	"accept_ra_min_lft", "force_forwarding"};
+
+static void tell_numbers(const char *folder, const char *const *names, size_t count, const void *numbers)
 {
 	if (numbers == NULL)
 		return;
 	const struct rtattr *whole = (const struct rtattr *)((const char *)numbers - RTA_LENGTH(0));
-	fprintf(of_links, "/proc/sys/net/%s/conf/%s by number:", family, link);
-	for (size_t at = 0; at < RTA_PAYLOAD(whole) / sizeof(int32_t); at++)
-		fprintf(of_links, " %zu=%d", at, ((const int32_t *)numbers)[at]);
-	fputc('\n', of_links);
+	for (size_t at = 0; at < RTA_PAYLOAD(whole) / sizeof(int32_t); at++) {
+		int32_t number = ((const int32_t *)numbers)[at];
+		/* A newer kernel's has no name here. */
+		if (at < count)
+			fprintf(of_links, "%s/%s:%d\n", folder, names[at], number);
+		else
+			fprintf(of_links, "%s/number %zu:%d\n", folder, at, number);
+	}
 }
 
 static void tell_link(const void *body, size_t length)
@@ -246,8 +275,13 @@ static void tell_link(const void *body, size_t length)
 	const void *families = attribute((const char *)body + head, length - head, IFLA_AF_SPEC);
 	if (name == NULL)
 		return;
-	tell_numbers("ipv4", name, inner_attribute(inner_attribute(families, AF_INET), IFLA_INET_CONF));
-	tell_numbers("ipv6", name, inner_attribute(inner_attribute(families, AF_INET6), IFLA_INET6_CONF));
+	char folder[64 + IFNAMSIZ];
+	snprintf(folder, sizeof folder, "/proc/sys/net/ipv4/conf/%s", name);
+	const void *numbers = inner_attribute(inner_attribute(families, AF_INET), IFLA_INET_CONF);
+	tell_numbers(folder, names4, sizeof names4 / sizeof *names4, numbers);
+	snprintf(folder, sizeof folder, "/proc/sys/net/ipv6/conf/%s", name);
+	numbers = inner_attribute(inner_attribute(families, AF_INET6), IFLA_INET6_CONF);
+	tell_numbers(folder, names6, sizeof names6 / sizeof *names6, numbers);
 }
 
 /* Where the kernel refuses, the files are read. */
