@@ -17,6 +17,7 @@ import {
   type HeldBlock,
   readBlocks,
 } from '@cni-ts/cluster/blocks-file';
+import { isListening } from './is-listening.ts';
 
 export interface FakeBehaviour {
   /** Blocks that nobody has yet, `10.0.0.0/26`; the first that fits is given. */
@@ -58,7 +59,7 @@ export class FakeClusterAgent {
     const server = join(import.meta.dirname, '../test/fake-agent-server.ts');
     const args = ['--disable-warning=ExperimentalWarning', server, this.#settings];
     this.#process = spawn(process.execPath, args, { stdio: 'inherit' });
-    for (const end = Date.now() + 15_000; !existsSync(this.socket); ) {
+    for (const end = Date.now() + 15_000; !isListening(this.socket); ) {
       if (Date.now() > end) throw new Error('the agent of the test does not start');
       await new Promise((done) => setTimeout(done, 20));
     }

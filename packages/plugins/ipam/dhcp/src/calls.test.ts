@@ -1,5 +1,4 @@
-/** What plugins and others may ask of the daemon, and what they are told. */
-import { existsSync } from 'node:fs';
+import { isListening } from '@cni-ts/testing/is-listening';
 import { expect, test } from 'vitest';
 import { count, Lab, program, until } from '../test/dhcp-lab.ts';
 import { RawClient } from '../test/raw-client.ts';
@@ -141,7 +140,7 @@ test('a daemon that sees other mounts than the runtime: the error says who does 
   const script = `mount -t tmpfs none ${hidden} && exec "$@"`;
   const daemon = ['daemon', '-socketpath', lab.socket, '-statedir', lab.state];
   const { log } = lab.start('unshare', ['-m', 'sh', '-c', script, 'sh', file, ...args, ...daemon]);
-  await until(() => existsSync(lab.socket), 'the daemon', log);
+  await until(() => isListening(lab.socket), 'the daemon', log);
   const { json } = await lab.call('ADD', container);
   expect(json.msg).toContain(`failed to Statfs "${container.path}": no such file or directory`);
   expect(json.msg).toMatch(/the DHCP daemon \(process \d+\) sees it.*HostToContainer/);

@@ -1,6 +1,7 @@
 /** The daemon as a process: its flags, its socket, and what clients may do to it. */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isListening } from '@cni-ts/testing/is-listening';
 import { expect, test } from 'vitest';
 import { count, Lab, program, until } from '../test/dhcp-lab.ts';
 import { RawClient } from '../test/raw-client.ts';
@@ -150,7 +151,7 @@ test('a socket that is removed under a daemon is made anew; what others put in i
   const container = lab.container();
   for (const what of [lab.socket, join(lab.folder, 'run')]) {
     rmSync(what, { recursive: true });
-    await until(() => existsSync(lab.socket), 'the socket', daemon.log);
+    await until(() => isListening(lab.socket), 'the socket', daemon.log);
     await lab.succeed('STATUS', container, { config });
   }
   expect(count(daemon.log(), `the socket ${lab.socket} was removed, and is made anew`)).toBe(2);
@@ -191,7 +192,7 @@ test('hostprefix is put before the socket and namespaces, not before the pidfile
     '-statedir',
     lab.state,
   ]);
-  await until(() => existsSync(lab.folder + socket), 'the socket');
+  await until(() => isListening(lab.folder + socket), 'the socket');
   expect(existsSync(pidfile)).toBe(true);
   const container = lab.container();
   mkdirSync(join(lab.folder, 'netns'));
@@ -237,7 +238,7 @@ os.execv(sys.argv[2], sys.argv[2:])`;
   expect(await none.ended).toBe(1);
   expect(none.log()).toContain('Error getting listener: LISTEN_FDS=1 but no FD found');
   const daemon = activated(1, listening, '-socketpath', join(lab.folder, 'unused/dhcp.sock'));
-  await until(() => existsSync(path), 'the socket');
+  await until(() => isListening(path), 'the socket');
   const client = new RawClient(path);
   await client.greet();
   client.socket.destroy();
@@ -269,7 +270,7 @@ os.execv(sys.argv[2], sys.argv[2:])`,
     '-statedir',
     lab.state,
   ]);
-  await until(() => existsSync(path), 'the socket');
+  await until(() => isListening(path), 'the socket');
   const client = new RawClient(path);
   await client.greet();
   client.socket.destroy();

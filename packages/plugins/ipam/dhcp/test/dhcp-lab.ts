@@ -1,9 +1,10 @@
 /** For tests: a bridge with DHCP servers on one side and containers on the other, the daemon and the plugin as processes. */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isListening } from '@cni-ts/testing/is-listening';
 import { type Container, type Host, makeHost, type Place } from '@cni-ts/testing/namespaces';
 import { sourceProgram } from '@cni-ts/testing/source-program';
 
@@ -160,7 +161,7 @@ export class Lab implements AsyncDisposable {
     const [file, args] = program(which);
     const own = which === 'ours' ? ['-statedir', this.state] : [];
     const running = this.start(file, [...args, 'daemon', '-socketpath', this.socket, ...own, ...flags]);
-    await until(() => existsSync(this.socket) && answers(this.socket), 'the daemon', running.log);
+    await until(() => isListening(this.socket), 'the daemon', running.log);
     return running;
   }
 
@@ -234,12 +235,6 @@ export class Lab implements AsyncDisposable {
     this.#end();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-function answers(socket: string): boolean {
-  return readFileSync('/proc/thread-self/net/unix', 'utf8')
-    .split('\n')
-    .some((line) => line.endsWith(socket) && line.includes('00010000'));
 }
 
 /** Waits until it is so. */
