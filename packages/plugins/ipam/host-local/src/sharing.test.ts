@@ -120,23 +120,13 @@ withReference(
     for (let n = 2; n < 5002; n++) net.write(`10.0.${n >> 8}.${n & 255}`, `x${n}\r\neth0`);
     net.write('last_reserved_ip.0', '10.0.19.137');
     const ours = hostLocalWith(net.indexFolder);
-    const empty = network({ subnet: '10.0.0.0/16' });
-    const sides = [
-      { net, plugin: ours, times: [] as number[] },
-      { net: empty, plugin: hostLocalWith(empty.indexFolder), times: [] as number[] },
-    ];
-    for (let n = 0; n < 22; n++) {
-      for (const { net: of, plugin, times } of sides) {
-        const before = performance.now();
-        expect((await of.call(plugin, { command: 'ADD', id: `c${n}` })).status).toBe(0);
-        // The first makes the index.
-        if (n > 0) times.push(performance.now() - before);
-      }
+    // The first makes the index.
+    expect((await net.call(ours, { command: 'ADD', id: 'first' })).status).toBe(0);
+    // The reference opens every file, which takes it 62 ms. Whoever opened them would find these IDs taken.
+    for (let n = 2; n < 5002; n++) net.write(`10.0.${n >> 8}.${n & 255}`, `c${n % 21}\r\neth0`);
+    for (let n = 0; n < 21; n++) {
+      expect((await net.call(ours, { command: 'ADD', id: `c${n}` })).status).toBe(0);
     }
-    // The reference takes 62 ms, most of it for opening every file. Ours could not once be as fast as in an empty folder,
-    // in turns with that on a machine however busy, if it did the same.
-    const [full = 0, none = 0] = sides.map(({ times }) => Math.min(...times));
-    expect(full).toBeLessThan(none + 15);
     const [one, other] = await Promise.all([
       net.run('reference', { command: 'ADD', id: 'beside' }),
       net.run('ours', { command: 'ADD', id: 'here' }),
