@@ -56,7 +56,8 @@ test.skipIf(etcdProgram() === undefined)(
       over = true;
       await Promise.all(load);
       expect(failures.slice(0, 3)).toEqual([]);
-      expect(added).toBeGreaterThan(200);
+      // Several for each restart, on a machine however busy.
+      expect(added).toBeGreaterThan(50);
     } finally {
       await cluster.close();
       rmSync(bin, { recursive: true });
