@@ -53,11 +53,11 @@ test.skipIf(etcdProgram() === undefined)(
           await sleep(0.7);
         }
       }
+      // On a busy machine it takes longer.
+      await expect.poll(() => added, { timeout: 30_000 }).toBeGreaterThan(200);
       over = true;
       await Promise.all(load);
       expect(failures.slice(0, 3)).toEqual([]);
-      // Several for each restart, on a machine however busy.
-      expect(added).toBeGreaterThan(50);
     } finally {
       await cluster.close();
       rmSync(bin, { recursive: true });

@@ -1,12 +1,21 @@
 /** What is the same in every program that is built, compiled once: the engine's own C, and what makes bytecode. */
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { definitions } from '../../../packages/libc/src/internal/calls.ts';
-import { type Cpu, compilerOf, gcc, hardening, ownCpu, quickJs, withoutFolder } from './quickjs.ts';
+import {
+  type Cpu,
+  compilerOf,
+  freshFolder,
+  gcc,
+  hardening,
+  ownCpu,
+  quickJs,
+  withoutFolder,
+} from './quickjs.ts';
 import { workspaceRoot } from './workspace.ts';
 
-export const engineFolder = join(workspaceRoot, 'packages/engine/src');
+const engineFolder = join(workspaceRoot, 'packages/engine/src');
 
 /** At fixed addresses and with libc in it: nothing is looked up or moved when a plugin starts. */
 export const programOptions = [
@@ -57,14 +66,9 @@ async function once(
   const sources = globSync('*.[ch]', { cwd: engineFolder }).sort();
   const hash = createHash('sha256').update([compilerOf(cpu), ...objects.map(inTree), ...how].join('\0'));
   for (const source of sources) hash.update('\0').update(readFileSync(join(engineFolder, source)));
-  const stem = name.replace(/\..*/, '');
-  const kept = join(
-    workspaceRoot,
-    '.cache',
-    name.replace(stem, `${stem}-${cpu}-${hash.digest('hex').slice(0, 12)}`),
-  );
+  const kept = join(workspaceRoot, '.cache', `${cpu}-${hash.digest('hex').slice(0, 12)}-${name}`);
   if (existsSync(kept)) return kept;
-  const folder = mkdtempSync(join(workspaceRoot, '.cache', 'fresh-'));
+  const folder = freshFolder();
   const file = join(folder, name);
   await make(file, folder);
   // In one step: others may make it at the same time.

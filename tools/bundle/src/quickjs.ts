@@ -266,7 +266,8 @@ function sourcesOfSuite(name: string): string {
   return `Types: deb-src\nURIs: ${archive[1]}\n${suite}\nComponents: main\n`;
 }
 
-function freshFolder(): string {
+/** A folder of .cache for what is being made. */
+export function freshFolder(): string {
   mkdirSync(join(workspaceRoot, '.cache'), { recursive: true });
   return mkdtempSync(join(workspaceRoot, '.cache', 'fresh-'));
 }

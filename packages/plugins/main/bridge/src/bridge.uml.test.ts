@@ -20,6 +20,15 @@ function dual(host: Host): object {
   return { type: 'host-local', dataDir: `${host.dir}/networks`, ranges };
 }
 
+/** An attachment in a VLAN with a gateway, and what made it. */
+async function gatewayIn100(host: Host, container: Container) {
+  pluginFolder(host, 'host-local');
+  const config = { vlan: 100, isDefaultGateway: true, ipam: dual(host) };
+  const first = given(host, container, config);
+  const { result } = await succeed(bridge, 'ADD', first);
+  return { config, first, result };
+}
+
 /** The VLANs of the port of a container, as iproute2 shows them: `100 PVID Egress Untagged`. */
 function vlans(host: Host, hostLink: string | undefined): string[] {
   const listed = JSON.parse(host.sh('bridge -j vlan show')) as {
@@ -111,10 +120,7 @@ describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
     host,
     container,
   }) => {
-    pluginFolder(host, 'host-local');
-    const config = { vlan: 100, isDefaultGateway: true, ipam: dual(host) };
-    const first = given(host, container, config);
-    const { result } = await succeed(bridge, 'ADD', first);
+    const { config, first, result } = await gatewayIn100(host, container);
     expect(result?.interfaces?.[3]).toMatchObject({ name: 'cni0.100', mac: expect.stringMatching(/:/) });
     expect(host.sh('ip -br address show dev cni0.100')).toMatch(/10\.1\.2\.1\/24.*2001:db8::1\/64/);
     expect(host.sh('ip -br -4 address show dev cni0')).not.toContain('10.1.2.1');
@@ -133,10 +139,7 @@ describe.skipIf(!has('bridge vlan filtering'))('VLANs of a bridge', () => {
     host,
     container,
   }) => {
-    pluginFolder(host, 'host-local');
-    const config = { vlan: 100, isDefaultGateway: true, ipam: dual(host) };
-    const first = given(host, container, config);
-    const { result } = await succeed(bridge, 'ADD', first);
+    const { config, first, result } = await gatewayIn100(host, container);
     const port = JSON.parse(host.sh('ip -j link show cni0.100'))[0].link;
     const harms = [
       `ip link set ${port} nomaster; ip link set cni0.100 down`,
