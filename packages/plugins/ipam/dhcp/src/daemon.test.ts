@@ -202,6 +202,7 @@ test('hostprefix is put before the socket and namespaces, not before the pidfile
   expect(json.ips[0]?.address).toBe('192.168.7.50/24');
   await lab.succeed('DEL', container, { netns: '/netns/c', id: 'c', ipam });
   lab.host.sh(`umount ${lab.folder}/netns/c`);
+  await until(() => server.kinds.includes('release'), 'a release');
   expect(server.kinds).toContain('release');
 });
 

@@ -46,8 +46,9 @@ export interface Saying {
 export type Script = (heard: Heard, server: ScriptedServer) => Saying | readonly Saying[] | undefined;
 
 export class ScriptedServer implements Disposable {
-  readonly heard: Heard[] = [];
   script: Script;
+  readonly #heard: Heard[] = [];
+  #isBusy = false;
   readonly #socket: PacketSocket;
   readonly #index: number;
   readonly #timer: NodeJS.Timeout;
@@ -62,7 +63,14 @@ export class ScriptedServer implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#isBusy = true;
     this.#socket.close();
+  }
+
+  /** What came until now, in order. */
+  get heard(): Heard[] {
+    this.#receive();
+    return this.#heard;
   }
 
   /** The kinds of what came, in order. */
@@ -79,7 +87,18 @@ export class ScriptedServer implements Disposable {
     this.#socket.send(packet, this.#index, new Uint8Array(6).fill(255));
   }
 
+  /** Whoever asks what came must not be told what the timer has seen of it. A script asks while this goes on. */
   #receive(): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      this.#receiveAll();
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #receiveAll(): void {
     for (let packet = this.#socket.receive(); packet; packet = this.#socket.receive()) {
       const bytes = Buffer.from(packet.bytes);
       const header = (bytes[0]! & 15) * 4;
@@ -94,7 +113,7 @@ export class ScriptedServer implements Disposable {
         destination: [...bytes.subarray(16, 20)].join('.'),
         mac: Buffer.from(packet.from).toString('hex'),
       };
-      this.heard.push(heard);
+      this.#heard.push(heard);
       const said = this.script(heard, this) ?? [];
       for (const one of Array.isArray(said) ? said : [said])
         this.send(one.packet ?? packetOf(answerTo(heard, one)));
