@@ -9,11 +9,12 @@ const include = ['packages/**/*.test.ts', 'tools/**/*.test.ts'];
 const exclude = [...configDefaults.exclude, '**/*.uml.test.ts', '**/templates/**'];
 const quiet = '--disable-warning=ExperimentalWarning';
 
-/** Kernel tests put the worker's thread into a network namespace of its own: threads, one file each. */
+/** Kernel tests put themselves into a network namespace of their own: a process for each file. As threads of one process
+ *  they would have the page tables of all of them copied whenever one starts a program. */
 export const kernel = {
   include,
   exclude,
-  pool: 'threads' as const,
+  pool: 'forks' as const,
   isolate: true,
   globalSetup: join(import.meta.dirname, 'packages/testing/src/run-folder.ts'),
   testTimeout: 30_000,
