@@ -22,8 +22,7 @@ const skipped: Counts = { ...none, skipped: 1 };
 const besides = {
   // Half of each file's time is waiting, and so it is among the tests once those that mostly compute are done.
   e2e: async (isTurn) => {
-    if (!isTurn && isAsked('torture')) await beside('torture', false);
-    if (!isTurn && isAsked('uml')) await Promise.race([firstMachine.promise, beside('uml', false)]);
+    if (!isTurn) for (const one of busy) if (isAsked(one)) await beside(one, false);
     return vitest('e2e', 'e2e/vitest.config.ts', [], isTurn);
   },
   // The seed is fixed so that a failure is one of the change at hand.
@@ -36,6 +35,7 @@ const besides = {
   uml: inUml,
 } satisfies Partial<Record<Stage, (isTurn: boolean) => Promise<() => Counts>>>;
 type Beside = keyof typeof besides;
+const busy: readonly Beside[] = ['torture', 'uml'];
 const isBeside = (name: Stage): name is Beside => name in besides;
 
 const stages: Record<Exclude<Stage, Beside>, () => Promise<Counts>> = {
@@ -62,12 +62,8 @@ const asked = positionals.map((name) => oneOf('npm test', 'stage', name, stageNa
 const counts: Counts[] = [];
 const beforeTests: readonly Stage[] = ['lint', 'types', 'build'];
 const started: Partial<Record<Beside, Promise<() => Counts>>> = {};
-/** Settled when the first machine of user-mode Linux has ended. */
-const firstMachine = Promise.withResolvers<void>();
-const executablesBegin = Promise.withResolvers<void>();
 const isAsked = (name: Stage) => asked.length === 0 || asked.includes(name);
 for (const name of stageNames) {
-  if (name === 'executables') executablesBegin.resolve();
   if (!isAsked(name)) continue;
   say(`\n=== ${name}`);
   const began = performance.now();
@@ -174,8 +170,7 @@ async function inCluster(): Promise<() => Counts> {
 
 /**
  * The tests that the machine's own kernel may be too small for, and those of plugins among them once more with the
- * executables: two machines, each with one processor, behind what else runs. They compute, and the stage `executables`
- * mostly waits for the kernel, which takes the links of all away one after the other: the second runs beside that.
+ * executables: two machines at once, each with one processor, behind what else runs.
  */
 async function inUml(): Promise<() => Counts> {
   const files = globSync('{packages,tools,e2e}/**/*.uml.test.ts', {
@@ -190,12 +185,10 @@ async function inUml(): Promise<() => Counts> {
   const compiling = await run('node', ['packages/testing/src/compile-programs.ts']);
   if (compiling.exitCode !== 0) return () => failedBecause('packages/testing/src/compile-programs.ts');
   const [sources, again] = await Promise.all([
-    inMachine('uml', 'vitest.uml.config.ts').finally(firstMachine.resolve),
-    executablesBegin.promise.then(() =>
-      existsSync(join(root, 'dist/bin'))
-        ? inMachine('uml-executables', 'vitest.uml-executables.config.ts')
-        : () => none,
-    ),
+    inMachine('uml', 'vitest.uml.config.ts'),
+    existsSync(join(root, 'dist/bin'))
+      ? inMachine('uml-executables', 'vitest.uml-executables.config.ts')
+      : () => none,
   ]);
   // What the second leaves out has run in the first.
   return () => sum([sources(), { ...again(), skipped: 0, skips: [] }]);
