@@ -1,5 +1,5 @@
-import { type Cidr, contains, formatCidr, hostCidr, parseCidr } from '@cni-ts/address/cidr';
-import { compareIp, equalIp, formatIp, type Ip, parseIp } from '@cni-ts/address/ip';
+import { contains, formatCidr, hostCidr, parseCidr } from '@cni-ts/address/cidr';
+import { compareIp, type Ip } from '@cni-ts/address/ip';
 import { defaultAgentSocket, type EtcdSettings, type NetworkQuestion } from '@cni-ts/cluster/agent-talk';
 import { blocksPath, defaultStateFolder } from '@cni-ts/cluster/blocks-file';
 import { stickyOwner } from '@cni-ts/cluster/pin-owner';
@@ -7,18 +7,17 @@ import { withoutSlashes } from '@cni-ts/invoke/find-plugin';
 import { reservationsFolder } from '@cni-ts/ipam-kit/data-dir';
 import { ipField } from '@cni-ts/ipam-kit/ip-field';
 import { ipamRoute, readIpamRoute } from '@cni-ts/ipam-kit/ipam-route';
-import { rangeOf } from '@cni-ts/ipam-kit/ranges';
 import type { Given } from '@cni-ts/ipam-kit/store';
 import { dnsOf, networkConfig, readConfigOf } from '@cni-ts/skeleton/config';
 import { withoutNul } from '@cni-ts/skeleton/config-text';
 import type { RawRequest } from '@cni-ts/skeleton/plugin';
-import { parseCniArgs, stringArg } from '@cni-ts/spec/cni-args';
 import { CniError, ErrorCode } from '@cni-ts/spec/cni-error';
 import type { Dns, Route } from '@cni-ts/spec/result';
 import { compareVersions } from '@cni-ts/spec/spec-version';
 import * as z from 'zod/mini';
 import { withFlatFile } from './flat-file.ts';
 import { allOf, type Exclusion, exclusions, fieldError, type PoolRange, poolRange } from './pool-range.ts';
+import { items, type PoolArgs, readArgs, requested } from './requested.ts';
 
 const defaultCooldown = 60;
 
@@ -130,7 +129,8 @@ export function parse(shape: Shape, request: Reading): Config {
   const args = request.args === '' ? {} : readArgs(request.args);
   const own = fixedAddresses(ipam);
   const { ranges, excluded } = rangesOf(ipam, own);
-  const { wanted, added } = askedFor(ranges, raw, args);
+  const lists = { args: raw.args?.cni?.ips, runtimeConfig: raw.runtimeConfig?.ips };
+  const { wanted, added } = requested(ranges, args, lists);
   const fixed = added.length === 0 ? own : [...own, ...added];
   refuseSeveral(ranges, fixed, request.cniVersion);
   return {
@@ -220,10 +220,8 @@ function refuseOverlap(ranges: readonly PoolRange[]): void {
   }
 }
 
-const nothing: readonly Given[] = [];
-
 function fixedAddresses({ addresses }: Ipam): readonly Given[] {
-  if (addresses === undefined) return nothing;
+  if (addresses === undefined) return [];
   return addresses.map(({ address = '', gateway }, i) => {
     const field = `ipam.addresses[${i}]`;
     const cidr = parseCidr(address);
@@ -235,89 +233,6 @@ function fixedAddresses({ addresses }: Ipam): readonly Given[] {
     }
     return { cidr, gateway: ipField(gateway, `${field}.gateway`) };
   });
-}
-
-interface Args {
-  readonly IP?: string;
-  readonly GATEWAY?: string;
-  readonly K8S_POD_NAMESPACE?: string;
-  readonly K8S_POD_NAME?: string;
-}
-
-function readArgs(text: string): Args {
-  return parseCniArgs(text, {
-    IP: stringArg,
-    GATEWAY: stringArg,
-    K8S_POD_NAMESPACE: stringArg,
-    K8S_POD_NAME: stringArg,
-    K8S_POD_INFRA_CONTAINER_ID: stringArg,
-    K8S_POD_UID: stringArg,
-  });
-}
-
-/** What is asked for of a range is the address of it; CNI_ARGS may name others, with their prefixes, which are given
- *  besides: whereabouts does that with all of them. */
-function askedFor(
-  ranges: readonly PoolRange[],
-  { args, runtimeConfig }: Shape,
-  { IP = '', GATEWAY = '' }: Args,
-): { wanted: readonly (Ip | undefined)[]; added: readonly Given[] } {
-  if (IP === '' && args?.cni?.ips === undefined && runtimeConfig?.ips === undefined)
-    return { wanted: [], added: nothing };
-  const texts = [
-    ...items(IP).map((text) => ({ text, field: 'CNI_ARGS' })),
-    ...(args?.cni?.ips ?? []).map((text) => ({ text, field: 'args.cni.ips' })),
-    ...(runtimeConfig?.ips ?? []).map((text) => ({ text, field: 'runtimeConfig.ips' })),
-  ];
-  const wanted: (Ip | undefined)[] = ranges.map(() => undefined);
-  const added: Cidr[] = [];
-  for (const { text, field } of texts) {
-    const cidr = parseCidr(text);
-    const ip = parseIp(text) ?? cidr?.ip;
-    if (ip === undefined) throw fieldError(field, `${JSON.stringify(text)} is no address`);
-    const i = ranges.findIndex(({ set }) => rangeOf(set, ip));
-    const range = ranges[i];
-    if (range) {
-      refuseKept(range, ip);
-      const before = wanted[i];
-      if (before && !equalIp(before, ip)) throw notAll(ip, `${range.field}.range gives one address`);
-      wanted[i] = ip;
-    } else if (field === 'CNI_ARGS' && cidr) added.push(cidr);
-    else throw notAll(ip, 'it lies in no range of the network');
-  }
-  return { wanted, added: withGateways(added, GATEWAY) };
-}
-
-function refuseKept({ set, exclude }: PoolRange, ip: Ip): void {
-  if (set.some(({ gateway }) => equalIp(gateway, ip))) {
-    throw new CniError(ErrorCode.invalidConfig, `requested ip ${formatIp(ip)} is subnet's gateway`);
-  }
-  const kept = exclude.find(({ cidr }) => contains(cidr, ip));
-  if (kept) {
-    throw new CniError(
-      ErrorCode.invalidConfig,
-      `requested ip ${formatIp(ip)} is excluded`,
-      `${kept.field} is ${formatCidr(kept.cidr)}`,
-    );
-  }
-}
-
-function notAll(ip: Ip, why: string): CniError {
-  return new CniError(ErrorCode.invalidConfig, `failed to allocate all requested IPs: ${formatIp(ip)}`, why);
-}
-
-function withGateways(cidrs: readonly Cidr[], list: string): Given[] {
-  if (cidrs.length === 0) return [];
-  const gateways = items(list).map((text) => {
-    const ip = parseIp(text);
-    if (ip) return ip;
-    throw fieldError('CNI_ARGS', `invalid gateway address: ${text}`);
-  });
-  return cidrs.map((cidr) => ({ cidr, gateway: gateways.findLast((ip) => contains(cidr, ip)) }));
-}
-
-function items(list: string): string[] {
-  return list === '' ? [] : list.split(',').map((text) => text.trim());
 }
 
 /** Results before 0.3.0 have one place per family. */
@@ -364,7 +279,7 @@ function etcdOf(ipam: Ipam): EtcdSettings | undefined {
   };
 }
 
-function podOwner(args: Args, ifname: string): string | undefined {
+function podOwner(args: PoolArgs, ifname: string): string | undefined {
   // STATUS and GC are of no pod.
   if (ifname === '') return undefined;
   const { K8S_POD_NAMESPACE: namespace = '', K8S_POD_NAME: name = '' } = args;
