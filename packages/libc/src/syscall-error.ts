@@ -39,6 +39,15 @@ export function errnoOf(thrown: unknown): string | undefined {
   return undefined;
 }
 
+/** Makes what others may have made meanwhile: that it is there already is no failure. */
+export function unlessThere(make: () => void): void {
+  try {
+    make();
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
+
 /** Whether nothing is at the path that was asked for: its last part is missing, or what leads there is no directory. */
 export function isMissing(thrown: unknown): boolean {
   const code = errnoOf(thrown);

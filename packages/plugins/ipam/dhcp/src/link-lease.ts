@@ -3,7 +3,7 @@
 import { type Cidr, formatCidr, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, parseIp } from '@cni-ts/address/ip';
 import type { LeaseResult } from '@cni-ts/dhcp-protocol/lease';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { unlessThere } from '@cni-ts/libc/syscall-error';
 import type { Netlink } from '@cni-ts/netlink/socket';
 import { addAddress, deleteAddress, listAddresses } from '@cni-ts/rtnetlink/address';
 import {
@@ -57,10 +57,10 @@ export function putLease(
 ): void {
   const cidr = parseCidr(fresh.ip.address);
   if (!cidr) throw new Error(`${fresh.ip.address} cannot be put on the link`);
-  make(() => addAddress(route, link, cidr));
+  unlessThere(() => addAddress(route, link, cidr));
   for (const one of replaced(kept, old, fresh)) {
     const made = routeOn(link, one);
-    if (made) make(() => addRoute(route, made));
+    if (made) unlessThere(() => addRoute(route, made));
   }
 }
 
@@ -76,7 +76,7 @@ export function changeRoutes(route: Netlink, link: AtLink, old: LeaseResult, fre
   }
   for (const one of replaced(kept, old, fresh)) {
     const made = routeOn(link, one);
-    if (made) make(() => addRoute(route, made));
+    if (made) unlessThere(() => addRoute(route, made));
   }
 }
 
@@ -143,12 +143,4 @@ function routeOn(link: AtLink, one: Route): NewRoute | undefined {
   const { mtu, advmss, priority, table } = one;
   const scope = one.scope ?? (gateway || dst.ip.family === 6 ? undefined : routeScopes.link);
   return { dst, link, ...(gateway && { gateway }), scope, table, priority, mtu, advmss };
-}
-
-function make(work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
 }

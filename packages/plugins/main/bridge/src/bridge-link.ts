@@ -1,4 +1,4 @@
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { unlessThere } from '@cni-ts/libc/syscall-error';
 import { recordedMac, restoreMac, sameMac } from '@cni-ts/resource/container-link';
 import { hiding } from '@cni-ts/resource/drift';
 import { refusalOfKind } from '@cni-ts/resource/kind-of-link';
@@ -100,8 +100,9 @@ export class BridgeLink implements Resource {
     // One that it is made with is pinned from the beginning.
     const mac = this.#isPinned ? (recordedMac(this.#recorded(site)) ?? randomMac()) : undefined;
     const data = vlan !== 0 || trunk !== undefined ? { vlanFiltering: 1 } : {};
-    failing(`could not add "${name}"`, () => {
-      try {
+    failing(`could not add "${name}"`, () =>
+      // Another attachment may be quicker: its bridge is as good as ours.
+      unlessThere(() => {
         site.request.undo.make(
           `bridge ${name}`,
           () => createLink(route, { name, mac, mtu, info: { kind: 'bridge', data } }),
@@ -114,11 +115,8 @@ export class BridgeLink implements Resource {
         // Nobody is on it yet who could have its link-local address. Until that is in use (a second or two, if it were
         // asked for) the kernel looks for no neighbour on behalf of others: nothing the host forwards would get in.
         trySysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
-      } catch (error) {
-        // Another attachment was quicker: its bridge is as good as ours.
-        if (errnoOf(error) !== 'EEXIST') throw error;
-      }
-    });
+      }),
+    );
     const link = findLink(route, name);
     if (!link) throw new Error(`could not lookup "${name}": Link not found`);
     return link;

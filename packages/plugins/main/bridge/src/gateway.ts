@@ -1,6 +1,6 @@
 import { type Cidr, contains, equalCidr, formatCidr, networkOf, parseCidr } from '@cni-ts/address/cidr';
 import { equalIp, formatIp, type Ip } from '@cni-ts/address/ip';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { unlessThere } from '@cni-ts/libc/syscall-error';
 import { firstAddress } from '@cni-ts/resource/first-address';
 import { addressOf } from '@cni-ts/resource/link-addressing';
 import type { Drift, Resource } from '@cni-ts/resource/resource';
@@ -52,14 +52,12 @@ export function planAddressing(
  * second default route beside it would be a duplicate. A default route in another table is another matter.
  */
 function ensureDefaultRoute(routes: Route[], family: 4 | 6, gateway: Ip): void {
-  const own = routes.find((route) => isDefault(route, family) && !route.table);
+  const own = routes.find(({ dst, table }) => {
+    const to = parseCidr(dst);
+    return !table && to?.prefix === 0 && to.ip.family === family;
+  });
   if (!own) routes.push({ dst: defaults[family], gw: formatIp(gateway) });
   else own.gw ??= formatIp(gateway);
-}
-
-function isDefault(route: Route, family: 4 | 6): boolean {
-  const dst = parseCidr(route.dst);
-  return dst?.prefix === 0 && dst.ip.family === family;
 }
 
 /**
@@ -154,14 +152,6 @@ export class GatewayAddress implements Resource {
   #present(site: Site): readonly Address[] {
     const link = site.find('host', this.#link);
     return link ? site.addresses('host', link) : [];
-  }
-}
-
-function unlessThere(add: () => void): void {
-  try {
-    add();
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { formatMac } from '@cni-ts/address/mac';
 import { tryStat } from '@cni-ts/libc/file-status';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
+import { errnoOf, unlessThere } from '@cni-ts/libc/syscall-error';
 import { recordedLink, recordedMac, sameMac } from '@cni-ts/resource/container-link';
 import { LinkUp } from '@cni-ts/resource/link-up';
 import type { Namespace } from '@cni-ts/resource/namespace';
@@ -186,11 +186,7 @@ function restoreAddresses(site: Site, name: string, addresses: readonly Address[
   if (!link) return;
   for (const { cidr, flags, scope } of addresses) {
     if (!(flags & addressFlags.permanent) || scope === routeScopes.link) continue;
-    try {
-      addAddress(site.host.route, link, cidr, flags & addressFlags.nodad);
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    }
+    unlessThere(() => addAddress(site.host.route, link, cidr, flags & addressFlags.nodad));
   }
 }
 

@@ -9,14 +9,13 @@
  */
 import type { Ip } from '@cni-ts/address/ip';
 import { Firewalld, firewalldRuns, type Source } from '@cni-ts/dbus/firewalld';
-import { readRegular, removeFile, renameFile, replaceRegular } from '@cni-ts/libc/file';
+import { removeFile, renameFile } from '@cni-ts/libc/file';
 import { tryStat } from '@cni-ts/libc/file-status';
 import { makeFolder, namesIn } from '@cni-ts/libc/folder';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Owners } from '@cni-ts/rules/rule-set';
 import { networkMark, type Owner, ownerMark } from '@cni-ts/skeleton/owner-comment';
 import type { Request } from '@cni-ts/skeleton/plugin';
-import { readRecordFile } from '@cni-ts/skeleton/record-file';
+import { changeRecordFile, readWholeRecord } from '@cni-ts/skeleton/record-file';
 import type { Undo } from '@cni-ts/skeleton/undo';
 import { failing } from '@cni-ts/spec/failing';
 import type { Config } from './config.ts';
@@ -128,31 +127,19 @@ function remember(folder: string, owner: Owner, sources: readonly Source[], undo
     const before = all.find(({ name }) => name === mark + ending)?.sources ?? [];
     const added = sources.filter((one) => !isAmong(one, before));
     const text = JSON.stringify({ network, containerId, ifname, sources: [...before, ...added] });
-    if (added.length) put(`${folder}/${mark}${ending}`, text, undo);
+    if (added.length) changeRecordFile(`${folder}/${mark}${ending}`, text, 0o644, undo);
     for (const { name, path, sources: theirs } of all) {
       const isEarlier = name.startsWith(networkMark(network)) && !name.startsWith(mark);
-      if (isEarlier && theirs.some((one) => isAmong(one, sources))) put(path, undefined, undo);
+      if (isEarlier && theirs.some((one) => isAmong(one, sources)))
+        changeRecordFile(path, undefined, 0o644, undo);
     }
   });
 }
 
-/** undefined: removed. */
-function put(path: string, text: string | undefined, undo?: Undo): void {
-  const before = tryStat(path) && readRegular(path);
-  undo?.add(path, () => put(path, before));
-  if (text === undefined) removeFile(path);
-  else replaceRegular(path, text, 0o644);
-}
-
-/** Read with care: a torn or foreign file counts as none. */
+/** What cannot be understood was not written by us as a whole: prevResult is what is left then. */
 function sourcesIn(path: string): Source[] {
-  try {
-    const { sources } = readRecordFile(path) ?? {};
-    return Array.isArray(sources) ? sources.filter(isSource) : [];
-  } catch (error) {
-    if (errnoOf(error) !== undefined) throw error;
-    return []; // reason: what cannot be understood was not written by us as a whole; prevResult is what is left
-  }
+  const { sources } = readWholeRecord(path) ?? {};
+  return Array.isArray(sources) ? sources.filter(isSource) : [];
 }
 
 function isSource(one: unknown): one is Source {

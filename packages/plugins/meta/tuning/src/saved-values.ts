@@ -2,14 +2,13 @@
  *  but the host. Directory, names and content are the reference plugin's, so that either can restore what the other
  *  saved; `network` is ours and lets GC tell whose the file is, and so is `link`, which tells which link it was. */
 import { formatMac } from '@cni-ts/address/mac';
-import { readRegular, removeFile, replaceRegular, unfinished } from '@cni-ts/libc/file';
-import { statLink, tryStat } from '@cni-ts/libc/file-status';
+import { removeFile, unfinished } from '@cni-ts/libc/file';
+import { statLink } from '@cni-ts/libc/file-status';
 import { makeFolder, namesIn } from '@cni-ts/libc/folder';
 import type { Netns } from '@cni-ts/libc/netns';
-import { errnoOf } from '@cni-ts/libc/syscall-error';
 import type { Link } from '@cni-ts/rtnetlink/link';
 import type { Attachment, Request } from '@cni-ts/skeleton/plugin';
-import { readRecordFile } from '@cni-ts/skeleton/record-file';
+import { changeRecordFile, readRecordFile, readWholeRecord } from '@cni-ts/skeleton/record-file';
 import { messageOf } from '@cni-ts/spec/cni-error';
 import { failing } from '@cni-ts/spec/failing';
 import { type LinkValue, type LinkValues, linkValues, type SomeValues } from './link-values.ts';
@@ -60,14 +59,9 @@ export function saveValues(folder: string, request: Request<unknown>, saved: Sav
   // Not 0600 as the reference has it: without root's privilege over files nobody could look into it.
   failing('failed to create backup directory', () => makeFolder(folder, 0o700));
   failing(`failed to save file ${request.ifname}.json`, () => {
-    const before = tryStat(path) ? readRegular(path) : undefined;
     const ordered = Object.fromEntries(linkValues.map((name) => [name, saved.values[name]]));
     const text = JSON.stringify({ ...ordered, network, link: saved.link }, undefined, 1);
-    undo.make(
-      path,
-      () => replaceRegular(path, text, 0o600),
-      () => void (before === undefined ? removeFile(path) : replaceRegular(path, before, 0o600)),
-    );
+    changeRecordFile(path, text, 0o600, undo);
   });
 }
 
@@ -109,7 +103,8 @@ export function forgetStale(folder: string, network: string, valid: readonly Att
     const path = `${folder}/${name}`;
     try {
       if (name.endsWith(`.json${unfinished}`)) forgetUnfinished(path);
-      else if (name.endsWith('.json') && !keep.has(name) && networkOf(path) === network) removeFile(path);
+      else if (name.endsWith('.json') && !keep.has(name) && readWholeRecord(path)?.network === network)
+        removeFile(path);
     } catch (error) {
       failures.push(messageOf(error));
     }
@@ -123,14 +118,4 @@ const longestWriteMs = 60_000;
 function forgetUnfinished(path: string): void {
   const status = statLink(path);
   if (status && Number(status.mtimeNs / 1_000_000n) < Date.now() - longestWriteMs) removeFile(path);
-}
-
-function networkOf(path: string): unknown {
-  try {
-    return readRecordFile(path)?.network;
-  } catch (error) {
-    // Not JSON: nobody can tell whose it is.
-    if (errnoOf(error) === undefined) return undefined;
-    throw error;
-  }
 }
