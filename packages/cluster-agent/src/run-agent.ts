@@ -73,6 +73,11 @@ async function serve(settings: Settings, log: Log, fd: number | undefined): Prom
   const connect = (etcd: NonNullable<Settings['etcd']>, prefix: string) =>
     new EtcdLedger({ ...etcd, ...patience }, prefix);
   const agent = new Agent({ settings, version, log, metrics, connect });
+  // Before it can be reached: a signal that nobody listens for ends it.
+  process.on('SIGHUP', () => {
+    log.info('certificates and passwords are read again');
+    agent.reconnect();
+  });
   const door = await Door.open(
     {
       path: settings.socket,
@@ -85,10 +90,6 @@ async function serve(settings: Settings, log: Log, fd: number | undefined): Prom
     settings.listen === undefined ? undefined : await Observatory.open(settings.listen, metrics, agent);
   log.info(`cluster-agent ${version} of node ${settings.node} answers at ${settings.socket}`, {
     etcd: settings.etcd?.endpoints.join() ?? 'as networks say',
-  });
-  process.on('SIGHUP', () => {
-    log.info('certificates and passwords are read again');
-    agent.reconnect();
   });
   const why = await ended;
   log.info(`${why}: ends, and answers first what was asked`);

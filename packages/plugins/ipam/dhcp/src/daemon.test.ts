@@ -27,6 +27,20 @@ test('pidfile, folders of mode 0700, and both gone after SIGTERM, with exit stat
   expect(existsSync(lab.socket)).toBe(false);
 });
 
+test.each([1, 2, 3])('SIGTERM while it begins: it ends as later, and leaves nothing (%i)', async () => {
+  await using lab = new Lab();
+  const pidfile = join(lab.folder, 'pid');
+  const [file, args] = program('ours');
+  const flags = ['-statedir', lab.state, '-socketpath', lab.socket, '-pidfile', pidfile];
+  const { ended, process, log } = lab.start(file, [...args, 'daemon', ...flags]);
+  // The first that it makes. No turn of the event loop in between: the rest takes it less than that.
+  for (const end = performance.now() + 10_000; !existsSync(pidfile) && performance.now() < end; );
+  process.kill('SIGTERM');
+  expect(await ended, log()).toBe(0);
+  expect(existsSync(pidfile)).toBe(false);
+  expect(existsSync(lab.socket)).toBe(false);
+});
+
 test('a relative pidfile, an unknown flag, a duration that is none, and -h (dhcp 27)', async () => {
   await using lab = new Lab();
   const relative = await failing(lab, '-pidfile=rel.pid', '-socketpath', lab.socket);

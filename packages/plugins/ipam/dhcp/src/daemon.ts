@@ -44,10 +44,11 @@ export async function daemon(args: readonly string[]): Promise<number> {
 }
 
 async function serve(flags: Flags): Promise<void> {
+  const loop = new EventLoop((error) => log(errorText(error)));
+  // Before anything is made: whom a signal ends that nobody listens for leaves pidfile and socket.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => loop.stop());
   const opened = begin(flags);
   allowManyFiles();
-  const loop = new EventLoop((error) => log(errorText(error)));
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => loop.stop());
   const store = new LeaseStore(flags.statedir);
   const around: Around = { loop, flags, store, closer: new IdleCloser(loop), now: clock(), log };
   const leases = new Leases(around);
