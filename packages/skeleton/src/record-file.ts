@@ -28,7 +28,7 @@ export function readWholeRecord(path: string): Record<string, unknown> | undefin
     return readRecordFile(path);
   } catch (error) {
     if (errnoOf(error) !== undefined) throw error;
-    return undefined;
+    return undefined; // reason: replaceRegular writes the whole or nothing, so nobody of ours wrote that
   }
 }
 

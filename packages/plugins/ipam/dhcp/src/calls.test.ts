@@ -1,3 +1,4 @@
+/** What plugins and others may ask of the daemon, and what they are told. */
 import { isListening } from '@cni-ts/testing/is-listening';
 import { expect, test } from 'vitest';
 import { count, Lab, program, until } from '../test/dhcp-lab.ts';
